@@ -1,0 +1,309 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Model containers: what each should be, what Docker has, and the difference as an ordered plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model, is_secret_name
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+MANAGED_BY = "inference.fleet"
+NETWORK = "llm-network"
+CACHE_MOUNT = "/root/.cache/huggingface"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """source: a folder on the host, or the name of a volume."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.target}" + (":ro" if self.read_only else "")
+
+
+@dataclass(frozen=True)
+class ImageDefaults:
+    """What an image brings along: a container's configuration is what was asked for on top of this."""
+
+    id: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A container as it should be.
+
+    image: the reference; in one that was observed, the image's ID. devices: GPU or MIG
+    device IDs. shm_size: bytes. env and labels: in one that was observed, those of the
+    image included.
+    """
+
+    name: str
+    image: str
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    networks: tuple[str, ...]
+    devices: tuple[str, ...]
+    labels: Mapping[str, str]
+    restart: str
+    shm_size: int
+    ipc: str
+
+    def resolved(self, image: ImageDefaults) -> Spec:
+        """As Docker would report a container made from this."""
+        return Spec(
+            **{
+                **self.__dict__,
+                "image": image.id,
+                "env": {**image.env, **self.env},
+                "labels": {**image.labels, **self.labels},
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Desired:
+    """One container of the inventory. ready_timeout: seconds to a good /health."""
+
+    spec: Spec
+    model: str
+    running: bool
+    ready_timeout: int
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as Docker reports it. status: Docker's own word (running, exited, created, ...)."""
+
+    id: str
+    spec: Spec
+    status: str
+    address: Optional[str] = None
+    started_at: str = ""
+    restarts: int = 0
+    exit_code: int = 0
+
+    @property
+    def model(self) -> str:
+        return self.spec.labels.get("model-name", "")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What Docker has. foreign: names of containers that this collection does not manage.
+    images: by reference, those of the desired containers that are on the host."""
+
+    containers: tuple[Container, ...]
+    foreign: frozenset[str]
+    images: Mapping[str, ImageDefaults]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One step. verb: one of STAGES.
+
+    changes: for a container that is made anew or updated: field -> (before, after).
+    """
+
+    verb: str
+    name: str
+    desired: Optional[Desired] = None
+    container_id: Optional[str] = None
+    changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    detail: str = ""
+
+    def __str__(self) -> str:
+        reason = f" ({self.detail})" if self.detail else ""
+        return f"{self.verb} {self.name}{reason}"
+
+
+STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Actions in the order of STAGES; those of one stage may run side by side, container by container."""
+
+    actions: tuple[Action, ...]
+    waits: tuple[Desired, ...]
+
+    def stage(self, verbs: Iterable[str]) -> dict[str, list[Action]]:
+        """The actions of one stage, by what they act on."""
+        chains: dict[str, list[Action]] = {}
+        for action in self.actions:
+            if action.verb in verbs:
+                chains.setdefault(action.name, []).append(action)
+        return chains
+
+    def diff(self) -> dict[str, str]:
+        """For Ansible's diff mode: the containers that change, before and after, without secrets."""
+        before, after = [], []
+        for action in self.actions:
+            if action.verb == "pull":
+                after.append(f"image {action.name}: pulled")
+            for part, (old, new) in action.changes.items():
+                before += _lines(action.name, part, old)
+                after += _lines(action.name, part, new)
+            if action.verb in ("remove", "stop") and not action.changes:
+                before.append(f"{action.name}: {'present' if action.verb == 'remove' else 'running'}")
+            if action.verb in ("create", "start", "unpause") and not action.changes:
+                after.append(f"{action.name}: {_outcome(action)}")
+        return {"before": _text(before), "after": _text(after)}
+
+
+def desired_containers(
+    fleet: Fleet, devices: Mapping[str, tuple[str, ...]], names: Optional[Iterable[str]] = None
+) -> tuple[Desired, ...]:
+    """A container for each replica of each model (of those `names` has, when given).
+
+    devices: container name -> the device IDs that placement gave it.
+    """
+    chosen = [model for model in fleet.models if names is None or model.name in names]
+    return tuple(
+        Desired(
+            spec=_spec(fleet, model, container, devices.get(container, ())),
+            model=model.name,
+            running=model.state == "running",
+            ready_timeout=model.ready_timeout,
+        )
+        for model in chosen
+        for container in model.containers
+    )
+
+
+def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Spec:
+    mounts = [Mount(fleet.cache.source, CACHE_MOUNT)]
+    if model.local_path:
+        mounts.append(Mount(model.local_path, model.local_path, read_only=True))
+    token = {"HF_TOKEN": fleet.hf_token} if fleet.hf_token and not model.local_path else {}
+    return Spec(
+        name=name,
+        image=fleet.image_of(model),
+        entrypoint=("vllm", "serve"),
+        command=model.command,
+        env={**token, **dict(model.env)},
+        mounts=tuple(mounts),
+        networks=(NETWORK,),
+        devices=devices,
+        labels={"managed-by": MANAGED_BY, "model-name": model.name, "model-type": model.type},
+        restart="on-failure",
+        shm_size=model.shm_size,
+        ipc="private",
+    )
+
+
+def plan_containers(
+    desired: Iterable[Desired], observed: Observed, prune: bool = False, models: Iterable[str] = ()
+) -> Plan:
+    """The steps from what is to what should be; empty when Docker already has it all.
+
+    models: the models that `desired` speaks for; containers of theirs that it lacks (fewer
+    replicas, a model gone absent) are removed. prune: so are those of every other model.
+    Raises FleetError when a name is taken by a container that is not managed.
+    """
+    wanted = {one.spec.name: one for one in desired}
+    clashes = sorted(observed.foreign & set(wanted))
+    if clashes:
+        raise FleetError(
+            *(
+                f"container {name}: the name is taken by a container without the label managed-by={MANAGED_BY}; "
+                f"remove or rename it (docker rename {name} NEW), it was left untouched"
+                for name in clashes
+            )
+        )
+    present = {container.spec.name: container for container in observed.containers}
+    speaks_for = set(models) | {one.model for one in wanted.values()}
+    actions = [
+        Action("remove", name, container_id=container.id, detail="not in the inventory")
+        for name, container in present.items()
+        if name not in wanted and (prune or container.model in speaks_for)
+    ]
+    missing = sorted({one.spec.image for one in wanted.values()} - set(observed.images))
+    actions += [Action("pull", image) for image in missing]
+    for name, one in wanted.items():
+        actions += _steps(one, present.get(name), observed.images.get(one.spec.image))
+    order = [verb for stage in STAGES for verb in stage]
+    actions.sort(key=lambda action: order.index(action.verb))
+    return Plan(tuple(actions), tuple(one for one in wanted.values() if one.running))
+
+
+def _steps(desired: Desired, container: Optional[Container], image: Optional[ImageDefaults]) -> list[Action]:
+    """The steps for one container."""
+    name = desired.spec.name
+    start = [Action("start", name, desired)] if desired.running else []
+    if container is None:
+        return [Action("create", name, desired, detail="missing"), *start]
+    changes = _differences(desired.spec, container.spec, image)
+    if set(changes) - {"networks", "restart"}:
+        why = "changed: " + ", ".join(changes)
+        return [
+            Action("remove", name, desired, container.id, changes, why),
+            Action("create", name, desired, detail=why),
+            *start,
+        ]
+    steps = []
+    for verb, one, other in (("disconnect", container.spec, desired.spec), ("connect", desired.spec, container.spec)):
+        for network in sorted(set(one.networks) - set(other.networks)):
+            change = {"networks": changes["networks"]} if not steps else {}
+            steps.append(Action(verb, name, desired, container.id, change, network))
+    if "restart" in changes:
+        change = {"restart": changes["restart"]}
+        steps.append(Action("update", name, desired, container.id, change, "restart policy"))
+    if desired.running and container.status not in ("running", "restarting"):
+        verb = "unpause" if container.status == "paused" else "start"
+        steps.append(Action(verb, name, desired, container.id, detail=f"was {container.status}"))
+    if not desired.running and container.status in ("running", "restarting", "paused"):
+        steps.append(Action("stop", name, desired, container.id, detail="state: stopped"))
+    return steps
+
+
+def _differences(desired: Spec, observed: Spec, image: Optional[ImageDefaults]) -> dict[str, tuple[Any, Any]]:
+    """Field -> (observed, desired) where the two differ."""
+    if image is None:
+        return {"image": (observed.image, desired.image)}
+    right = desired.resolved(image)
+    changes = {}
+    for part in ("image", "entrypoint", "command", "env", "labels", "networks", "devices", "restart", "shm_size", "ipc"):
+        old, new = getattr(observed, part), getattr(right, part)
+        if part in ("networks", "devices"):
+            old, new = sorted(old), sorted(new)
+        if old != new:
+            changes[part] = (old, new)
+    # Folders that the image itself declares as volumes get an anonymous one from Docker.
+    old_mounts = {mount for mount in observed.mounts if mount.target not in image.volumes or mount in right.mounts}
+    if old_mounts != set(right.mounts):
+        changes["mounts"] = (sorted(map(str, old_mounts)), sorted(map(str, right.mounts)))
+    return changes
+
+
+def _lines(name: str, part: str, value: Any) -> list[str]:
+    """A field's value for a person, one line an item, values of secrets left out."""
+    if isinstance(value, Mapping):
+        return [
+            f"{name}.{part}.{key}: {'(secret)' if is_secret_name(key) else text}" for key, text in sorted(value.items())
+        ]
+    if isinstance(value, (list, tuple)):
+        return [f"{name}.{part}: {' '.join(value)}"]
+    return [f"{name}.{part}: {value}"]
+
+
+def _outcome(action: Action) -> str:
+    if action.verb == "create" and action.desired:
+        return f"created from {action.desired.spec.image}"
+    return "running"
+
+
+def _text(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Carrying a plan out: stage by stage, side by side within a stage, each container to healthy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Optional, Protocol, TypeVar
+
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    STAGES,
+    Action,
+    Container,
+    Desired,
+    Plan,
+    Spec,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+T = TypeVar("T")
+
+SIDE_BY_SIDE = 32
+LOG_LINES = 20
+POLL_SECONDS = 0.5
+
+
+class Engine(Protocol):
+    """What is needed of Docker."""
+
+    def inspect(self, name: str) -> Optional[Container]: ...
+    def pull(self, reference: str) -> None: ...
+    def remove(self, container_id: str, name: str) -> None: ...
+    def stop(self, name: str) -> None: ...
+    def start(self, name: str) -> None: ...
+    def unpause(self, name: str) -> None: ...
+    def connect(self, name: str, network: str) -> None: ...
+    def disconnect(self, name: str, network: str) -> None: ...
+    def set_restart(self, name: str, policy: str) -> None: ...
+    def create(self, spec: Spec) -> None: ...
+    def is_healthy(self, container: Container) -> bool: ...
+    def last_lines(self, name: str, count: int) -> list[str]: ...
+
+
+@dataclass
+class Outcome:
+    """What came of a plan. done: the actions carried out. faults: by container or image."""
+
+    done: list[Action] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+    ready: set[str] = field(default_factory=set)
+
+
+def converge(plan: Plan, engine: Engine) -> Outcome:
+    """Every action and every wait gets its turn; one that fails stops only its own container."""
+    outcome = Outcome()
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for verbs in STAGES:
+            chains = plan.stage(verbs)
+            ends = pool.map(lambda name: _run_chain(chains[name], engine, outcome), chains)
+            outcome.faults.update({name: fault for name, fault in zip(chains, ends) if fault})
+        waits = [one for one in plan.waits if _may_get_ready(one, outcome)]
+        ends = pool.map(lambda one: wait_until_ready(one, engine), waits)
+        for one, fault in zip(waits, ends):
+            if fault:
+                outcome.faults[one.spec.name] = fault
+            else:
+                outcome.ready.add(one.spec.name)
+    return outcome
+
+
+def probe(plan: Plan, engine: Engine) -> set[str]:
+    """The names of the containers that answer now; nothing is waited for."""
+
+    def answers(one: Desired) -> bool:
+        container = engine.inspect(one.spec.name)
+        return bool(container and container.status == "running" and engine.is_healthy(container))
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return {one.spec.name for one, good in zip(plan.waits, pool.map(answers, plan.waits)) if good}
+
+
+def wait_until_ready(
+    desired: Desired, engine: Engine, now: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep
+) -> Optional[str]:
+    """None once /health answers; the fault, with the last lines of its log, when the
+    container dies or its time is over."""
+    name, deadline = desired.spec.name, now() + desired.ready_timeout
+    try:
+        first = container = engine.inspect(name)
+        while first and container and container.restarts == first.restarts and container.status == "running":
+            if engine.is_healthy(container):
+                return None
+            if now() >= deadline:
+                return _told(engine, name, f"not ready after {desired.ready_timeout} s (/health does not answer 200)")
+            pause(POLL_SECONDS)
+            container = engine.inspect(name)
+        if container is None:
+            return f"{name}: the container is gone; somebody else removed it while it was waited for"
+        return _told(engine, name, f"died: exit code {container.exit_code}, {container.status} now")
+    except FleetError as error:
+        return f"{name}: {error}"
+
+
+def _may_get_ready(desired: Desired, outcome: Outcome) -> bool:
+    return desired.spec.name not in outcome.faults and desired.spec.image not in outcome.faults
+
+
+def _run_chain(actions: Iterable[Action], engine: Engine, outcome: Outcome) -> Optional[str]:
+    """The actions on one container in their order, until one fails."""
+    for action in actions:
+        if action.desired and not _may_get_ready(action.desired, outcome):
+            return outcome.faults.get(action.name)
+        try:
+            _carry_out(action, engine)
+        except FleetError as error:
+            return str(error)
+        outcome.done.append(action)
+    return None
+
+
+def _carry_out(action: Action, engine: Engine) -> None:
+    verb, name, spec = action.verb, action.name, action.desired.spec if action.desired else None
+    if verb == "create" and spec:
+        engine.create(spec)
+    elif verb == "update" and spec:
+        engine.set_restart(name, spec.restart)
+    elif verb == "remove":
+        engine.remove(action.container_id or name, name)
+    elif verb in ("connect", "disconnect"):
+        getattr(engine, verb)(name, action.detail)
+    else:  # pull, stop, start, unpause
+        getattr(engine, verb)(name)
+
+
+def _told(engine: Engine, name: str, what: str) -> str:
+    lines = engine.last_lines(name, LOG_LINES)
+    log = "\n    ".join(lines) if lines else "(nothing)"
+    return f"{name}: {what}; the end of its log (docker logs {name}):\n    {log}"

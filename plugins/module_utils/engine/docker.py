@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Docker, through its SDK: the one place of the engine wing that touches the world."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    MANAGED_BY,
+    Container,
+    ImageDefaults,
+    Mount,
+    Observed,
+    Spec,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+try:
+    import requests
+    from docker import APIClient
+    from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+    from docker.types import DeviceRequest
+    from docker.types import Mount as DockerMount
+    from docker.utils import parse_repository_tag
+except ImportError as error:
+    SDK_ERROR: Optional[ImportError] = error
+else:
+    SDK_ERROR = None
+
+CALL_SECONDS = 60  # an answer of the engine's API; pulls answer in a stream
+STOP_SECONDS = 30  # from SIGTERM to SIGKILL: vLLM finishes what it can
+HEALTH_SECONDS = 5  # one request to /health
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class Docker:
+    """The Docker engine of this host (or of DOCKER_HOST)."""
+
+    def __init__(self) -> None:
+        if SDK_ERROR:
+            raise FleetError(f"the Docker SDK for Python is not on this host (python3-docker): {SDK_ERROR}")
+        with _told("Docker does not answer; is it running (systemctl status docker)?"):
+            self._api = APIClient.from_env(version="1.41", timeout=CALL_SECONDS, num_pools=64)
+            self._api.ping()
+
+    def observe(self, images: Iterable[str]) -> Observed:
+        """The model containers, the names of those that are not ours, and the given images."""
+        with _told("listing containers"):
+            listed = self._api.containers(all=True)
+            ours = [one for one in listed if _is_model(one.get("Labels") or {})]
+            containers = [self._inspect(one["Id"]) for one in ours]
+        return Observed(
+            containers=tuple(one for one in containers if one),
+            foreign=frozenset(_name(one) for one in listed if one not in ours and one.get("Names")),
+            images={ref: found for ref in images for found in [self._image(ref)] if found},
+        )
+
+    def inspect(self, name: str) -> Optional[Container]:
+        with _told(f"inspecting container {name}"):
+            return self._inspect(name)
+
+    def pull(self, reference: str) -> None:
+        """Raises FleetError with the registry's own words."""
+        repository, tag = parse_repository_tag(reference)
+        with _told(f"image {reference}: cannot be pulled and is not on this host"):
+            for progress in self._api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+                if "error" in progress:
+                    raise FleetError(
+                        f"image {reference}: cannot be pulled and is not on this host: {progress['error']}"
+                    )
+
+    def remove(self, container_id: str, name: str) -> None:
+        """Stops it first, so that requests under way can end."""
+        with _told(f"removing container {name}"):
+            try:
+                self._api.stop(container_id, timeout=STOP_SECONDS)
+                self._api.remove_container(container_id, v=True, force=True)
+            except NotFound:
+                pass  # somebody was faster: it is gone, as it should be
+
+    def stop(self, name: str) -> None:
+        with _told(f"stopping container {name}"):
+            self._api.stop(name, timeout=STOP_SECONDS)
+
+    def start(self, name: str) -> None:
+        with _told(f"starting container {name}"):
+            self._api.start(name)
+
+    def unpause(self, name: str) -> None:
+        with _told(f"unpausing container {name}"):
+            self._api.unpause(name)
+
+    def connect(self, name: str, network: str) -> None:
+        with _told(f"connecting container {name} to {network}"):
+            self._api.connect_container_to_network(name, network)
+
+    def disconnect(self, name: str, network: str) -> None:
+        with _told(f"disconnecting container {name} from {network}"):
+            self._api.disconnect_container_from_network(name, network, force=True)
+
+    def set_restart(self, name: str, policy: str) -> None:
+        with _told(f"setting the restart policy of container {name}"):
+            self._api.update_container(name, restart_policy={"Name": policy})
+
+    def create(self, spec: Spec) -> None:
+        """Makes the container; it is not started."""
+        host_config: dict[str, Any] = {
+            "mounts": [
+                DockerMount(
+                    mount.target,
+                    mount.source,
+                    type="bind" if mount.source.startswith("/") else "volume",
+                    read_only=mount.read_only,
+                )
+                for mount in spec.mounts
+            ],
+            "network_mode": spec.networks[0],
+            "restart_policy": {"Name": spec.restart},
+            "shm_size": spec.shm_size,
+            "ipc_mode": spec.ipc,
+        }
+        if spec.devices:
+            host_config["device_requests"] = [DeviceRequest(device_ids=list(spec.devices), capabilities=[["gpu"]])]
+        with _told(f"creating container {spec.name}"):
+            self._api.create_container(
+                spec.image,
+                name=spec.name,
+                entrypoint=list(spec.entrypoint),
+                command=list(spec.command),
+                environment=dict(spec.env),
+                labels=dict(spec.labels),
+                host_config=self._api.create_host_config(**host_config),
+                networking_config=self._api.create_networking_config(
+                    {network: self._api.create_endpoint_config() for network in spec.networks}
+                ),
+            )
+
+    def is_healthy(self, container: Container) -> bool:
+        """Whether its /health answers 200 on the address it has in its network."""
+        if not container.address:
+            return False
+        connection = http.client.HTTPConnection(container.address, 8000, timeout=HEALTH_SECONDS)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def last_lines(self, name: str, count: int) -> list[str]:
+        """The end of its log, both streams, without terminal colours."""
+        with _told(f"reading the log of container {name}"):
+            log = self._api.logs(name, tail=count, stdout=True, stderr=True)
+        return [_ANSI.sub("", line) for line in log.decode(errors="replace").splitlines()]
+
+    def _inspect(self, name: str) -> Optional[Container]:
+        try:
+            return _container(self._api.inspect_container(name))
+        except NotFound:
+            return None
+
+    def _image(self, reference: str) -> Optional[ImageDefaults]:
+        with _told(f"inspecting image {reference}"):
+            try:
+                found = self._api.inspect_image(reference)
+            except ImageNotFound:
+                return None
+        config = found.get("Config") or {}
+        return ImageDefaults(
+            id=found["Id"],
+            env=_env(config),
+            labels=config.get("Labels") or {},
+            volumes=tuple(config.get("Volumes") or ()),
+        )
+
+
+@contextmanager
+def _told(doing: str) -> Iterator[None]:
+    """Docker's errors as a FleetError that says what was being done."""
+    try:
+        yield
+    except APIError as error:
+        raise FleetError(f"{doing}: {error.explanation or error}") from error
+    except (DockerException, requests.RequestException) as error:
+        raise FleetError(f"{doing}: {error}") from error
+
+
+def _is_model(labels: Mapping[str, str]) -> bool:
+    return labels.get("managed-by") == MANAGED_BY and "model-name" in labels
+
+
+def _name(listed: Mapping[str, Any]) -> str:
+    """Of all names (links add some) the one without a second slash."""
+    return next(str(name) for name in listed["Names"] if name.count("/") == 1).lstrip("/")
+
+
+def _env(config: Mapping[str, Any]) -> dict[str, str]:
+    pairs = (text.partition("=") for text in config.get("Env") or ())
+    return {name: value for name, _equals, value in pairs}
+
+
+def _container(data: Mapping[str, Any]) -> Container:
+    config, host, state = data["Config"], data["HostConfig"], data["State"]
+    networks = data["NetworkSettings"]["Networks"] or {}
+    mounts = tuple(
+        Mount(mount["Name"] if mount["Type"] == "volume" else mount["Source"], mount["Destination"], not mount["RW"])
+        for mount in data["Mounts"]
+    )
+    requests_ = host.get("DeviceRequests") or ()
+    return Container(
+        id=data["Id"],
+        status=state["Status"],
+        address=next((end["IPAddress"] for end in networks.values() if end.get("IPAddress")), None),
+        started_at=state["StartedAt"],
+        restarts=data["RestartCount"],
+        exit_code=state["ExitCode"],
+        spec=Spec(
+            name=data["Name"].lstrip("/"),
+            image=data["Image"],
+            entrypoint=tuple(config["Entrypoint"] or ()),
+            command=tuple(config["Cmd"] or ()),
+            env=_env(config),
+            mounts=mounts,
+            networks=tuple(networks),
+            devices=tuple(device for request in requests_ for device in request["DeviceIDs"] or ("all",)),
+            labels=config["Labels"] or {},
+            restart=host["RestartPolicy"]["Name"],
+            shm_size=host["ShmSize"],
+            ipc=host["IpcMode"],
+        ),
+    )

@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fleet of one host: its `fleet_*` variables, parsed once, defaults filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe, engine_image
+from ansible_collections.inference.fleet.plugins.module_utils.model.migrations import migrate
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import Devices, Model
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import Fields, FleetError, nearest, show
+
+PREFIX = "fleet_"
+# Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
+RUN_VARIABLES = ("fleet_break_lock",)
+
+_HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where weights from a hub are kept. path: a folder on the host, or None for a Docker volume.
+
+    min_free_gb: GB (10^9 bytes) that must be free there before a model container is made.
+    """
+
+    path: Optional[str] = None
+    min_free_gb: int = 20
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Cache:
+        with Fields(data, path) as read:
+            return cls(
+                path=read.absolute_path("path", None), min_free_gb=read.integer("min_free_gb", cls.min_free_gb)
+            )
+
+    @property
+    def source(self) -> str:
+        """What is mounted: the folder, or the name of the volume."""
+        return self.path or "fleet-hf-cache"
+
+
+@dataclass(frozen=True)
+class Https:
+    """How clients reach Caddy. names: host names and addresses that its certificates are for."""
+
+    mode: str = "internal"
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Https:
+        with Fields(data, path) as read:
+            return cls(mode=read.one_of("mode", ("internal",), cls.mode), names=read.each("names", _parse_host_name))
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """`fleet_litellm`. workers: processes. restart_wait: seconds between stop and start."""
+
+    workers: int = 1
+    restart_wait: int = 5
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Gateway:
+        with Fields(data, path) as read:
+            return cls(
+                workers=read.integer("workers", cls.workers, at_least=1),
+                restart_wait=read.integer("restart_wait", cls.restart_wait),
+            )
+
+
+@dataclass(frozen=True)
+class DirectKey:
+    """A key that Caddy itself checks, for the routes that pass LiteLLM by."""
+
+    name: str
+    key: str
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> DirectKey:
+        with Fields(data, path) as read:
+            key = _secret(read, "key")
+            return cls(name=read.text("name"), key=key or "")
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Secrets that a person gave; those not given are generated on the host."""
+
+    master_key: Optional[str] = None
+    salt_key: Optional[str] = None
+    postgres_password: Optional[str] = None
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Secrets:
+        with Fields(data, path) as read:
+            secrets = {key: _secret(read, key) for key in ("master_key", "salt_key", "postgres_password")}
+            if secrets["master_key"] and not secrets["master_key"].startswith("sk-"):
+                read.fault("master_key", "LiteLLM takes only keys that begin with sk-")
+            return cls(**secrets)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All that one host should be."""
+
+    schema: int
+    models: tuple[Model, ...]
+    images: Images
+    recipes: Mapping[str, Recipe]
+    https: Https
+    cache: Cache
+    litellm: Gateway
+    direct_keys: tuple[DirectKey, ...]
+    secrets: Secrets
+    hf_token: Optional[str]
+    mig: Any
+    monitoring: bool
+
+    @classmethod
+    def parse(cls, variables: Mapping[str, Any]) -> Fleet:
+        """From the variables of a host; those that do not begin with `fleet_` are not looked at.
+
+        Raises FleetError with every fault of all of them.
+        """
+        given = {
+            name: value for name, value in variables.items() if name.startswith(PREFIX) and name not in RUN_VARIABLES
+        }
+        with Fields(migrate(given), "") as read:
+            fleet = cls(
+                schema=read.integer("fleet_schema"),
+                models=read.each("fleet_models", Model.parse),
+                images=read.nested("fleet_images", Images.parse, Images()),
+                recipes=read.values("fleet_recipes", Recipe.parse),
+                https=read.nested("fleet_https", Https.parse, Https()),
+                cache=read.nested("fleet_cache", Cache.parse, Cache()),
+                litellm=read.nested("fleet_litellm", Gateway.parse, Gateway()),
+                direct_keys=read.each("fleet_direct_keys", DirectKey.parse),
+                secrets=read.nested("fleet_secrets", Secrets.parse, Secrets()),
+                hf_token=_secret(read, "fleet_hf_token"),
+                mig=read.nested("fleet_mig", _parse_mig, {}),
+                monitoring=read.flag("fleet_monitoring"),
+            )
+            if not read.faults:  # the indices of the models are those of the list only if none was left out
+                read.faults.extend(_faults_between(fleet))
+            return fleet
+
+    def image_of(self, model: Model) -> str:
+        return engine_image(model.type, model.image, model.recipe, self.recipes, self.images)
+
+    def public(self) -> dict[str, Any]:
+        """Plain data for templates and for eyes: everything but the secrets and the models' environments."""
+        data = asdict(self)
+        for secret in ("direct_keys", "secrets", "hf_token"):
+            del data[secret]
+        data["cache"]["source"] = self.cache.source
+        for plain, model in zip(data["models"], self.models):
+            del plain["env"]
+            plain.update(containers=list(model.containers), in_gateway=model.in_gateway, image=self.image_of(model))
+        return data
+
+
+def _faults_between(fleet: Fleet) -> list[str]:
+    """Faults that no single entry has."""
+    faults = []
+    first: dict[str, int] = {}
+    holder: dict[int, str] = {}
+    for index, model in enumerate(fleet.models):
+        path = f"fleet_models[{index}]"
+        if model.name in first:
+            faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
+        first.setdefault(model.name, index)
+        if model.recipe and model.recipe not in fleet.recipes:
+            faults.append(
+                f"{path}.recipe: {model.recipe!r} is not in fleet_recipes{nearest(model.recipe, fleet.recipes)}"
+            )
+        for gpu in model.devices.pinned if model.state != "absent" else ():
+            if gpu in holder:
+                faults.append(f"{path}.devices.gpus: GPU {gpu} is already taken by {holder[gpu]}")
+            holder.setdefault(gpu, f"{model.name} ({path})")
+    return faults
+
+
+def select(fleet: Fleet, name: str) -> Model:
+    """The model of that name, or a FleetError that lists the names there are."""
+    for model in fleet.models:
+        if model.name == name:
+            return model
+    known = [model.name for model in fleet.models]
+    there_are = "fleet_models has " + ", ".join(known) if known else "fleet_models is empty"
+    raise FleetError(f"model: {name!r} is not in this host's inventory{nearest(name, known)} ({there_are})")
+
+
+def _secret(read: Fields, key: str) -> Optional[str]:
+    """A secret of printable ASCII; a fault never shows it."""
+    value = read.raw(key)
+    if value is None:
+        return None
+    if isinstance(value, str) and len(value) >= 8 and all("!" <= char <= "~" for char in value):
+        return str(value)
+    read.fault(key, "expected at least 8 printable ASCII characters without blanks; what was found is not shown")
+    return None
+
+
+def _parse_host_name(data: object, path: str) -> str:
+    if isinstance(data, str) and re.fullmatch(_HOST_NAME, data):
+        return str(data)
+    raise FleetError(f"{path}: expected a host name or an address, got {show(data)}")
+
+
+def _parse_mig(data: object, path: str) -> Any:
+    """`auto`, or for each GPU (index or UUID) its list of profiles or `off`. Profiles are
+    checked against the GPU itself, where one is at hand."""
+    if data == "auto":
+        return "auto"
+    if not isinstance(data, Mapping):
+        raise FleetError(f"{path}: expected auto, or a mapping of GPU to a list of profiles or off, got {show(data)}")
+    layout: dict[str, Any] = {}
+    faults = []
+    for gpu, profiles in data.items():
+        if profiles in ("off", False):  # YAML 1.1 reads a bare `off` as false
+            layout[str(gpu)] = "off"
+        elif isinstance(profiles, (list, tuple)) and all(isinstance(profile, str) for profile in profiles):
+            layout[str(gpu)] = list(profiles)
+        else:
+            faults.append(f"{path}.{gpu}: expected a list of profiles or off, got {show(profiles)}")
+    if faults:
+        raise FleetError(*faults)
+    return layout

@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reading untyped data at the door: every fault is collected, none is raised alone."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Optional, TypeVar
+
+T = TypeVar("T")
+
+_REQUIRED: Any = object()
+
+
+class FleetError(Exception):
+    """One or more faults, each a line of its own that names a path, what was found and what is right."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def show(value: object) -> str:
+    """A value as it stands in a message: short, and without line breaks."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the known word nearest to this one, or nothing."""
+    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+class Fields:
+    """A mapping being read, key by key.
+
+    Used as a context manager: leaving it raises one FleetError with every fault that was
+    found, unknown keys included. A reader that meets a fault notes it and returns a
+    stand-in of the right type, so that the reading goes on.
+    """
+
+    def __init__(self, data: object, path: str) -> None:
+        self.path = path
+        self.faults: list[str] = []
+        self._known: set[str] = set()
+        self._data: Mapping[str, Any] = {}
+        if isinstance(data, Mapping):
+            self._data = data
+        else:
+            self.faults.append(f"{path}: expected a mapping, got {show(data)}")
+
+    def __enter__(self) -> Fields:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if error is not None:
+            return
+        for key in self._data:
+            if key not in self._known:
+                self.faults.append(f"{self.at(key)}: unknown key{nearest(key, sorted(self._known))}")
+        if self.faults:
+            raise FleetError(*self.faults)
+
+    def at(self, key: object) -> str:
+        return f"{self.path}.{key}" if self.path else str(key)
+
+    def fault(self, key: object, text: str) -> None:
+        self.faults.append(f"{self.at(key)}: {text}")
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there with a value; null counts as not given."""
+        return self._data.get(key) is not None
+
+    def raw(self, key: str) -> Any:
+        """The value as it is, for a caller that judges it alone."""
+        self._known.add(key)
+        return self._data.get(key)
+
+    def _take(self, key: str, default: T, expected: str, right: Callable[[Any], bool]) -> T:
+        self._known.add(key)
+        value = self._data.get(key)
+        if value is None:
+            if default is not _REQUIRED:
+                return default
+            self.fault(key, f"missing; expected {expected}")
+        elif right(value):
+            return value  # type: ignore[no-any-return]  # what `right` has just shown
+        else:
+            self.fault(key, f"expected {expected}, got {show(value)}")
+        return None if default is _REQUIRED else default  # type: ignore[return-value]  # raised on leaving
+
+    def text(
+        self, key: str, default: Any = _REQUIRED, pattern: str = r"[^\0\r\n]+", expected: str = "a line of text"
+    ) -> Any:
+        """Text that matches `pattern` as a whole."""
+        return self._take(
+            key, default, expected, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value))
+        )
+
+    def integer(self, key: str, default: Any = _REQUIRED, at_least: int = 0) -> Any:
+        expected = f"a whole number of at least {at_least}"
+        return self._take(
+            key,
+            default,
+            expected,
+            lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= at_least,
+        )
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        return self._take(key, default, "true or false", lambda value: isinstance(value, bool))
+
+    def one_of(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> Any:
+        expected = "one of " + ", ".join(choices)
+        value = self._data.get(key)
+        if isinstance(value, str) and value not in choices:
+            expected = f"{expected}{nearest(value, choices)}"
+        return self._take(key, default, expected, lambda value: isinstance(value, str) and value in choices)
+
+    def absolute_path(self, key: str, default: Any = _REQUIRED) -> Any:
+        return self.text(key, default, pattern=r"/[^\0\r\n:]*", expected="an absolute path without a colon")
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        return self._take(key, {}, "a mapping", lambda value: isinstance(value, Mapping))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts; not given is the empty list."""
+        return tuple(self.each(key, _text))
+
+    def nested(self, key: str, parse: Callable[[Any, str], T], default: T) -> T:
+        """The value of `key`, read by `parse(value, path)`."""
+        self._known.add(key)
+        return self._parse(self._data[key], self.at(key), parse, default) if self.has(key) else default
+
+    def each(self, key: str, parse: Callable[[Any, str], T]) -> tuple[T, ...]:
+        """The items of a list, each read by `parse(item, path)`; those with faults are left out."""
+        items = self._take(key, [], "a list", lambda value: isinstance(value, (list, tuple)))
+        read = (self._parse(item, f"{self.at(key)}[{index}]", parse, None) for index, item in enumerate(items))
+        return tuple(item for item in read if item is not None)
+
+    def values(self, key: str, parse: Callable[[Any, str], T]) -> dict[str, T]:
+        """The values of a mapping, each read by `parse(value, path)`; those with faults are left out."""
+        read = {
+            str(name): self._parse(value, f"{self.at(key)}.{name}", parse, None)
+            for name, value in self.mapping(key).items()
+        }
+        return {name: value for name, value in read.items() if value is not None}
+
+    def _parse(self, data: Any, path: str, parse: Callable[[Any, str], T], default: Any) -> Any:
+        try:
+            return parse(data, path)
+        except FleetError as error:
+            self.faults.extend(error.faults)
+            return default
+
+
+def _text(data: object, path: str) -> str:
+    if isinstance(data, str) and data:
+        return str(data)
+    raise FleetError(f"{path}: expected text, got {show(data)}")

@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_containers
+short_description: Keep a host's model containers as its inventory asks for
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - Takes the whole list of a host's models in one call, compares it with what Docker reports, and acts on the
+    differences only. A container that is as it should be is not touched, so its model stays loaded.
+  - Every replica of a model is one container, C(vllm-NAME-REPLICA), in the Docker network C(llm-network), without a
+    port on the host.
+  - Drift is found by comparing image ID, entrypoint, command, environment, mounts, networks, devices, labels, restart
+    policy, shared memory and IPC mode with what was asked for on top of the image's own defaults. Networks and the
+    restart policy are corrected in place; any other difference makes the container anew.
+  - Pulls, removals and starts run side by side. Each running model is waited for until its C(/health) answers; one that
+    dies or does not get ready in time fails with the end of its log, and the others still get their turn.
+  - A container without the label C(managed-by=inference.fleet) is never touched; if it has the name of a model's
+    container, the task fails before it changes anything.
+requirements:
+  - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
+  - Docker Engine 20.10 or later
+extends_documentation_fragment:
+  - inference.fleet.fleet
+options:
+  names:
+    description:
+      - Act on these models only; the others of O(models) are left as they are. A name that O(models) lacks is an error.
+    type: list
+    elements: str
+  prune:
+    description:
+      - Also remove model containers of this collection whose model O(models) does not have.
+      - Containers of a listed model that it no longer needs (fewer replicas, V(absent)) are removed in any case.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: The same plan is made and returned; nothing is pulled, made, stopped or waited for.
+  diff_mode:
+    support: full
+    description: Shows what changes of each container, without the values of secrets.
+seealso:
+  - module: community.docker.docker_container
+"""
+
+EXAMPLES = r"""
+- name: Serve two models, and nothing that is no longer listed
+  inference.fleet.model_containers:
+    models:
+      - name: qwen3-8b
+        type: chat
+        source: Qwen/Qwen3-8B
+        devices: {gpus: [0, 1]}
+        args: {max-model-len: 8192}
+      - name: bge-m3
+        type: embedding
+        source: BAAI/bge-m3
+        devices: {gpus: [2]}
+        replicas: 1
+    prune: true
+
+- name: Bring up one model of the inventory and leave the others alone
+  inference.fleet.model_containers:
+    models: "{{ fleet_models }}"
+    images: "{{ fleet_images | default({}) }}"
+    names: [qwen3-8b]
+
+- name: See what is there and what answers, without changing anything
+  inference.fleet.model_containers:
+    models: "{{ fleet_models }}"
+  check_mode: true
+  register: containers
+"""
+
+RETURN = r"""
+actions:
+  description: The steps that were carried out, in their order; in check mode those that would be.
+  returned: always
+  type: list
+  elements: str
+  sample: ["pull vllm/vllm-openai:v0.22.0", "create vllm-qwen3-8b-1 (missing)", "start vllm-qwen3-8b-1"]
+containers:
+  description: The containers that the inventory asks for, as they are after the run.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The container's name.
+      type: str
+      sample: vllm-qwen3-8b-1
+    model:
+      description: The model it serves.
+      type: str
+      sample: qwen3-8b
+    id:
+      description: Docker's ID of it; empty when it is missing.
+      type: str
+    status:
+      description: Docker's word for its state, or V(missing).
+      type: str
+      sample: running
+    ready:
+      description: Whether its C(/health) answered.
+      type: bool
+    wanted:
+      description: Whether it should be running.
+      type: bool
+    started_at:
+      description: When it was last started, RFC 3339 in UTC.
+      type: str
+      sample: "2026-11-24T02:40:11.81Z"
+    devices:
+      description: The device IDs it holds.
+      type: list
+      elements: str
+    image:
+      description: The reference of its image.
+      type: str
+      sample: vllm/vllm-openai:v0.22.0
+faults:
+  description: What went wrong, by container or image.
+  returned: failure
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    Observed,
+    Plan,
+    desired_containers,
+    plan_containers,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge, probe
+from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, select
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import is_secret_name
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+SPEC = dict(
+    models=dict(type="list", elements="dict", required=True),
+    images=dict(type="dict", default={}),
+    recipes=dict(type="dict", default={}),
+    cache=dict(type="dict", default={}),
+    hf_token=dict(type="str", no_log=True),
+    names=dict(type="list", elements="str"),
+    prune=dict(type="bool", default=False),
+)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module.no_log_values.update(_secret_values(module.params["models"]))
+    try:
+        fleet = Fleet.parse({f"fleet_{key}": module.params[key] for key in FLEET_VARIABLES})
+        models = [select(fleet, name).name for name in module.params["names"] or ()]
+        docker = Docker()
+        observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
+        held = {container.spec.name: container.spec.devices for container in observed.containers}
+        desired = desired_containers(fleet, place(fleet, held), models or None)
+        speaks_for = models or [model.name for model in fleet.models]
+        plan = plan_containers(desired, observed, module.params["prune"], speaks_for)
+        outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
+        after = docker.observe(()) if outcome.done else observed
+    except FleetError as error:
+        module.fail_json(msg=str(error))
+    result = dict(
+        changed=bool(plan.actions) if module.check_mode else bool(outcome.done),
+        actions=[str(action) for action in (plan.actions if module.check_mode else outcome.done)],
+        diff=plan.diff(),
+    )
+    if outcome.faults:
+        module.fail_json(msg="\n".join(outcome.faults.values()), faults=outcome.faults, **result)
+    module.exit_json(containers=_as_they_are(plan, after, outcome, desired), **result)
+
+
+FLEET_VARIABLES = ("models", "images", "recipes", "cache", "hf_token")
+
+
+def _as_they_are(plan: Plan, observed: Observed, outcome: Outcome, desired: tuple) -> list:
+    present = {container.spec.name: container for container in observed.containers}
+    rows = []
+    for one in desired:
+        container = present.get(one.spec.name)
+        rows.append(
+            dict(
+                name=one.spec.name,
+                model=one.model,
+                id=container.id if container else "",
+                status=container.status if container else "missing",
+                ready=one.spec.name in outcome.ready,
+                wanted=one.running,
+                started_at=container.started_at if container else "",
+                devices=list(container.spec.devices if container else one.spec.devices),
+                image=one.spec.image,
+            )
+        )
+    return rows
+
+
+def _secret_values(models: list) -> set:
+    """What Ansible must not show of the models' environments."""
+    environments = (model.get("env") for model in models)
+    return {
+        str(value)
+        for env in environments
+        if isinstance(env, dict)
+        for key, value in env.items()
+        if is_secret_name(str(key)) and value
+    }
+
+
+if __name__ == "__main__":
+    main()
