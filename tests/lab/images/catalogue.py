@@ -1,0 +1,160 @@
+"""What images there are, and which of them have to be built.
+
+Pure: nothing here reads the clock, the environment or Docker. `build.py` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+REPOSITORY = "inference-fleet"
+LABEL = f"{REPOSITORY}.inputs"
+"""Image label that holds the content hash of everything the image was made from."""
+RELEASE = "RELEASE"
+"""Stands in a version for the code name of the machine's own release."""
+
+_NEVER_INPUTS = ("__pycache__", "node_modules")
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """One folder beside this file and the tag that is built from it."""
+
+    name: str
+    version: str
+    parent: str | None = "base"
+
+    def tag(self, release: str) -> str:
+        return f"{REPOSITORY}/{self.name}:{release if self.version == RELEASE else self.version}"
+
+
+CATALOGUE = (
+    Image("base", RELEASE, parent=None),
+    Image("vllm-cpu", "0.32.0"),
+    Image("litellm", "1.106.2"),
+    Image("lab-host", RELEASE),
+    Image("postgres", "15"),
+    Image("caddy", "2.11.7"),
+    Image("engine-stand-in", "1"),
+)
+"""The one place where the tags are pinned; a parent before its children, slow builds first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What is to be done about one image."""
+
+    image: Image
+    tag: str
+    inputs: str
+    reason: str
+    """Why it has to be built; empty if it is up to date."""
+
+
+class UnknownImage(ValueError):
+    """A name that is not in the catalogue."""
+
+
+def folder_hash(folder: Path) -> str:
+    """Hash of every file's relative path, executable bit and content, whatever the walk's order."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir() or any(part in _NEVER_INPUTS for part in path.relative_to(folder).parts):
+            continue
+        executable = bool(path.stat().st_mode & 0o100)
+        head = f"{path.relative_to(folder).as_posix()}\0{executable}\0{path.stat().st_size}\0"
+        digest.update(head.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def inputs_hash(tag: str, folder: str, parent: str) -> str:
+    """Hash of what an image is made from: its pinned tag, its folder's and its parent's hash."""
+    return hashlib.sha256("\0".join((tag, folder, parent)).encode()).hexdigest()[:24]
+
+
+def select(names: Iterable[str]) -> tuple[Image, ...]:
+    """The named images and their parents, in the catalogue's order; no name means all.
+
+    Raises UnknownImage.
+    """
+    by_name = {image.name: image for image in CATALOGUE}
+    wanted = set(names) or set(by_name)
+    for name in sorted(wanted):
+        if name not in by_name:
+            raise UnknownImage(f"{name!r} is not an image; there are {', '.join(by_name)}")
+    for image in reversed(CATALOGUE):
+        if image.name in wanted and image.parent:
+            wanted.add(image.parent)
+    return tuple(image for image in CATALOGUE if image.name in wanted)
+
+
+def plan(
+    images: Iterable[Image],
+    folders: Mapping[str, str],
+    existing: Mapping[str, str],
+    release: str,
+) -> tuple[Step, ...]:
+    """One step per image, parents first.
+
+    `folders`: image name -> hash of its folder (for base, of what debootstrap is told as well).
+    `existing`: tag -> content of LABEL ("" if it has none) for the images that Docker has.
+    """
+    steps: dict[str, Step] = {}
+    for image in images:
+        tag = image.tag(release)
+        parent = steps[image.parent].inputs if image.parent else ""
+        inputs = inputs_hash(tag, folders[image.name], parent)
+        reason = ""
+        if tag not in existing:
+            reason = "missing"
+        elif existing[tag] != inputs:
+            reason = "its inputs changed"
+        steps[image.name] = Step(image, tag, inputs, reason)
+    return tuple(steps.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class AptSource:
+    """One of the machine's own package sources."""
+
+    site: str
+    suite: str
+    components: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"deb {self.site} {self.suite} {' '.join(self.components)}"
+
+
+def apt_sources(index_targets: str, release: str) -> tuple[AptSource, ...]:
+    """The sources of the release itself, its updates and its security fixes, the release first.
+
+    `index_targets`: lines `SITE|SUITE|COMPONENT` as `apt-get indextargets` prints them. Of the
+    components only `main` and Ubuntu's `universe` are taken. Raises ValueError where the
+    release's own `main` is not among them.
+    """
+    suites = [release, f"{release}-updates", f"{release}-security"]
+    found: dict[tuple[str, str], list[str]] = {}
+    for line in index_targets.splitlines():
+        site, suite, component = line.split("|")
+        if suite in suites and component in ("main", "universe"):
+            components = found.setdefault((suite, site), [])
+            if component not in components:
+                components.append(component)
+    ordered = sorted(found, key=lambda key: suites.index(key[0]))
+    if not ordered or ordered[0][0] != release or "main" not in found[ordered[0]]:
+        raise ValueError(f"apt has no source for {release} main; run apt-get update first")
+    return tuple(
+        AptSource(site, suite, tuple(sorted(found[suite, site]))) for suite, site in ordered
+    )
+
+
+def release_of(os_release: str) -> str:
+    """The code name in the text of /etc/os-release. Raises ValueError if there is none."""
+    match = re.search(r"^VERSION_CODENAME=\"?([a-z]+)\"?$", os_release, re.MULTILINE)
+    if not match:
+        raise ValueError("no VERSION_CODENAME in /etc/os-release: Debian 12 or Ubuntu 24.04 is needed")
+    return match.group(1)
