@@ -31,7 +31,9 @@ options:
         C(fleet-hf-cache).
     type: dict
     default: {}
-  hf_token:
-    description: A Hugging Face token, given to the containers of models that come from the hub.
-    type: str
+  absent:
+    description: Models that are taken as V(absent) in this call, whatever O(models) says of them.
+    type: list
+    elements: str
+    default: []
 """

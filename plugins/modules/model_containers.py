@@ -27,6 +27,9 @@ requirements:
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
+  hf_token:
+    description: A Hugging Face token, given to the containers of models that come from the hub.
+    type: str
   names:
     description:
       - Act on these models only; the others of O(models) are left as they are. A name that O(models) lacks is an error.
@@ -140,15 +143,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge, probe
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, select
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import is_secret_name
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import select
+from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
+from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 SPEC = dict(
-    models=dict(type="list", elements="dict", required=True),
-    images=dict(type="dict", default={}),
-    recipes=dict(type="dict", default={}),
-    cache=dict(type="dict", default={}),
+    FLEET_SPEC,
     hf_token=dict(type="str", no_log=True),
     names=dict(type="list", elements="str"),
     prune=dict(type="bool", default=False),
@@ -157,15 +158,16 @@ SPEC = dict(
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    module.no_log_values.update(_secret_values(module.params["models"]))
+    module.no_log_values.update(secret_values(module.params["models"]))
     try:
-        fleet = Fleet.parse({f"fleet_{key}": module.params[key] for key in FLEET_VARIABLES})
-        models = [select(fleet, name).name for name in module.params["names"] or ()]
+        fleet = fleet_from(module.params)
+        absent = module.params["absent"]
+        models = [select(fleet, name).name for name in module.params["names"] or () if name not in absent]
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
         held = {container.spec.name: container.spec.devices for container in observed.containers}
-        desired = desired_containers(fleet, place(fleet, held), models or None)
-        speaks_for = models or [model.name for model in fleet.models]
+        desired = desired_containers(fleet, place(fleet, held), models if module.params["names"] is not None else None)
+        speaks_for = (models or [model.name for model in fleet.models]) + absent
         plan = plan_containers(desired, observed, module.params["prune"], speaks_for)
         outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
         after = docker.observe(()) if outcome.done else observed
@@ -179,9 +181,6 @@ def main() -> None:
     if outcome.faults:
         module.fail_json(msg="\n".join(outcome.faults.values()), faults=outcome.faults, **result)
     module.exit_json(containers=_as_they_are(plan, after, outcome, desired), **result)
-
-
-FLEET_VARIABLES = ("models", "images", "recipes", "cache", "hf_token")
 
 
 def _as_they_are(plan: Plan, observed: Observed, outcome: Outcome, desired: tuple) -> list:
@@ -203,18 +202,6 @@ def _as_they_are(plan: Plan, observed: Observed, outcome: Outcome, desired: tupl
             )
         )
     return rows
-
-
-def _secret_values(models: list) -> set:
-    """What Ansible must not show of the models' environments."""
-    environments = (model.get("env") for model in models)
-    return {
-        str(value)
-        for env in environments
-        if isinstance(env, dict)
-        for key, value in env.items()
-        if is_secret_name(str(key)) and value
-    }
 
 
 if __name__ == "__main__":

@@ -26,12 +26,13 @@ try:
     from docker.errors import APIError, DockerException, ImageNotFound, NotFound
     from docker.types import DeviceRequest
     from docker.types import Mount as DockerMount
-    from docker.utils import parse_repository_tag
+    from docker.utils import kwargs_from_env, parse_repository_tag
 except ImportError as error:
     SDK_ERROR: Optional[ImportError] = error
 else:
     SDK_ERROR = None
 
+API_VERSION = "1.41"  # of Docker Engine 20.10; later engines still speak it
 CALL_SECONDS = 60  # an answer of the engine's API; pulls answer in a stream
 STOP_SECONDS = 30  # from SIGTERM to SIGKILL: vLLM finishes what it can
 HEALTH_SECONDS = 5  # one request to /health
@@ -45,7 +46,7 @@ class Docker:
         if SDK_ERROR:
             raise FleetError(f"the Docker SDK for Python is not on this host (python3-docker): {SDK_ERROR}")
         with _told("Docker does not answer; is it running (systemctl status docker)?"):
-            self._api = APIClient.from_env(version="1.41", timeout=CALL_SECONDS, num_pools=64)
+            self._api = APIClient(version=API_VERSION, timeout=CALL_SECONDS, num_pools=64, **kwargs_from_env())
             self._api.ping()
 
     def observe(self, images: Iterable[str]) -> Observed:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe, engine_image
@@ -16,7 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
 
 PREFIX = "fleet_"
 # Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
-RUN_VARIABLES = ("fleet_break_lock",)
+RUN_VARIABLES = ("fleet_break_lock", "fleet_absent_models")
 
 _HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+"
 
@@ -125,15 +125,20 @@ class Fleet:
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
         """From the variables of a host; those that do not begin with `fleet_` are not looked at.
 
+        Models that `fleet_absent_models` names are taken as absent, whatever their state.
         Raises FleetError with every fault of all of them.
         """
+        absent = variables.get("fleet_absent_models") or ()
         given = {
             name: value for name, value in variables.items() if name.startswith(PREFIX) and name not in RUN_VARIABLES
         }
         with Fields(migrate(given), "") as read:
             fleet = cls(
                 schema=read.integer("fleet_schema"),
-                models=read.each("fleet_models", Model.parse),
+                models=tuple(
+                    replace(model, state="absent") if model.name in absent else model
+                    for model in read.each("fleet_models", Model.parse)
+                ),
                 images=read.nested("fleet_images", Images.parse, Images()),
                 recipes=read.values("fleet_recipes", Recipe.parse),
                 https=read.nested("fleet_https", Https.parse, Https()),
@@ -152,9 +157,13 @@ class Fleet:
     def image_of(self, model: Model) -> str:
         return engine_image(model.type, model.image, model.recipe, self.recipes, self.images)
 
+    def desired_state(self) -> dict[str, Any]:
+        """All of it as plain data, secrets included: what config.json holds."""
+        return asdict(self)
+
     def public(self) -> dict[str, Any]:
         """Plain data for templates and for eyes: everything but the secrets and the models' environments."""
-        data = asdict(self)
+        data = self.desired_state()
         for secret in ("direct_keys", "secrets", "hf_token"):
             del data[secret]
         data["cache"]["source"] = self.cache.source

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: desired_state
+short_description: All that a host should be, secrets included
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - Gives what M(inference.fleet.validate) gives, with secrets and the models' environments, as one dictionary.
+  - It is what C(/etc/inference-fleet/config.json) holds. Being a lookup, it passes through no task's result; the task
+    that uses it needs C(no_log).
+seealso:
+  - module: inference.fleet.validate
+"""
+
+EXAMPLES = r"""
+- name: Keep the host's own copy of what it should be
+  ansible.builtin.copy:
+    content: "{{ lookup('inference.fleet.desired_state') | to_nice_json }}"
+    dest: /etc/inference-fleet/config.json
+    mode: "0600"
+  no_log: true
+"""
+
+RETURN = r"""
+_raw:
+  description: The state, as one dictionary.
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX, Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+
+class LookupModule(LookupBase):
+    def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
+        self.set_options(var_options=variables, direct=kwargs)
+        given = {
+            name: self._templar.template(value) for name, value in (variables or {}).items() if name.startswith(PREFIX)
+        }
+        try:
+            return [Fleet.parse(given).desired_state()]
+        except FleetError as error:
+            raise AnsibleLookupError(str(error)) from error

@@ -1,0 +1,116 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_lock
+short_description: Let only one run at a time change a host
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - Takes the host's lock for the C(ansible-playbook) process that runs the task, or gives it back. A run that finds the
+    lock taken is told by whom, from where and since when, and fails.
+  - A lock whose process is gone is taken over with a warning. That is found out where the process ran, so it works for
+    runs from the same machine; a lock left by another machine is taken over with O(take_over=true).
+  - The lock is a file under C(/run), so a reboot clears it.
+options:
+  state:
+    description: V(present) takes the lock, V(absent) gives it back; a lock that another run holds is left alone.
+    type: str
+    choices: [present, absent]
+    default: present
+  take_over:
+    description: Take the lock whoever holds it.
+    type: bool
+    default: false
+  path:
+    description: The lock's file.
+    type: path
+    default: /run/inference-fleet/lock
+  owner:
+    description: Who takes the lock. Filled in by the action plugin of the same name.
+    type: dict
+  replaces:
+    description: The holder, gone by now, whose lock may be taken over. Filled in by the action plugin.
+    type: dict
+attributes:
+  action:
+    support: full
+    description: Who holds the lock is found out on the controller.
+  check_mode:
+    support: full
+    description: The lock is looked at and not taken.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+"""
+
+EXAMPLES = r"""
+- name: Let no other run change this host meanwhile
+  inference.fleet.host_lock:
+
+- name: Give the lock back
+  inference.fleet.host_lock:
+    state: absent
+"""
+
+RETURN = r"""
+holder:
+  description: Who has the lock after the task; null when nobody has.
+  returned: always
+  type: dict
+  sample: {user: root, host: admin-laptop, pid: 4711, since: "2026-11-24 02:40:11 UTC", command: "ansible-playbook install.yml"}
+"""
+
+import fcntl
+import json
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+SPEC = dict(
+    state=dict(type="str", choices=["present", "absent"], default="present"),
+    take_over=dict(type="bool", default=False),
+    path=dict(type="path", default="/run/inference-fleet/lock"),
+    owner=dict(type="dict"),
+    replaces=dict(type="dict"),
+)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    owner, path = module.params["owner"], module.params["path"]
+    if owner is None:
+        module.fail_json(msg="owner: missing; the action plugin inference.fleet.host_lock fills it in")
+    if module.check_mode and not os.path.exists(path):
+        module.exit_json(holder=None)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    with open(path, "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # of this file for an instant; the lock itself is what stands in it
+        file.seek(0)
+        holder = _parse(file.read())
+        mine = holder is not None and all(holder.get(key) == owner[key] for key in ("host", "pid", "started"))
+        if module.params["state"] == "absent":
+            wanted = None if mine else holder
+        elif holder is None or mine or module.params["take_over"] or holder == module.params["replaces"]:
+            wanted = owner
+        else:
+            wanted = holder
+        if wanted != holder and not module.check_mode:
+            file.truncate(0)
+            file.write(json.dumps(wanted))
+    module.exit_json(holder=wanted)
+
+
+def _parse(text: str):
+    """The holder; a file that was cut off while it was written holds nobody."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+if __name__ == "__main__":
+    main()
