@@ -73,7 +73,7 @@ def folder_hash(folder: Path) -> str:
 
 def inputs_hash(tag: str, folder: str, parent: str) -> str:
     """Hash of what an image is made from: its pinned tag, its folder's and its parent's hash."""
-    return hashlib.sha256("\0".join((tag, folder, parent)).encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{tag}\0{folder}\0{parent}".encode()).hexdigest()[:24]
 
 
 def select(names: Iterable[str]) -> tuple[Image, ...]:
@@ -156,5 +156,7 @@ def release_of(os_release: str) -> str:
     """The code name in the text of /etc/os-release. Raises ValueError if there is none."""
     match = re.search(r"^VERSION_CODENAME=\"?([a-z]+)\"?$", os_release, re.MULTILINE)
     if not match:
-        raise ValueError("no VERSION_CODENAME in /etc/os-release: Debian 12 or Ubuntu 24.04 is needed")
+        raise ValueError(
+            "no VERSION_CODENAME in /etc/os-release: Debian 12 or Ubuntu 24.04 is needed"
+        )
     return match.group(1)

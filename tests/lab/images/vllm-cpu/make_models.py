@@ -11,7 +11,14 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 SEED = 20260
 VOCABULARY = 512
@@ -51,29 +58,33 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def make_config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
-    return LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=CONTEXT,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        dtype="bfloat16",
-    )
+def make_models(tokenizer: PreTrainedTokenizerFast) -> dict[str, PreTrainedModel]:
+    shape = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": CONTEXT,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "dtype": "bfloat16",
+    }
+    return {
+        "tiny-chat": LlamaForCausalLM(LlamaConfig(**shape)),
+        "tiny-embedding": BertModel(BertConfig(**shape)),
+    }
 
 
 def main(folder: Path) -> None:
+    torch.manual_seed(SEED)
     tokenizer = make_tokenizer()
-    for name, architecture in (("tiny-chat", LlamaForCausalLM), ("tiny-embedding", LlamaModel)):
-        torch.manual_seed(SEED)
-        model = architecture(make_config(tokenizer)).to(torch.bfloat16)
-        model.save_pretrained(folder / name)
+    for name, model in make_models(tokenizer).items():
+        model.to(torch.bfloat16).save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
+        for file in (folder / name).iterdir():
+            file.chmod(0o644)
 
 
 if __name__ == "__main__":
