@@ -85,7 +85,11 @@ class Desired:
 
 @dataclass(frozen=True)
 class Container:
-    """A container as Docker reports it. status: Docker's own word (running, exited, created, ...)."""
+    """A container as Docker reports it.
+
+    status and health: Docker's own words (running, exited, created, ...; healthy, starting,
+    unhealthy, or empty where the container has no health check).
+    """
 
     id: str
     spec: Spec
@@ -94,6 +98,7 @@ class Container:
     started_at: str = ""
     restarts: int = 0
     exit_code: int = 0
+    health: str = ""
 
     @property
     def model(self) -> str:

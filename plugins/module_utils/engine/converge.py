@@ -27,10 +27,16 @@ LOG_LINES = 20
 POLL_SECONDS = 0.5
 
 
-class Engine(Protocol):
-    """What is needed of Docker."""
+class Waitable(Protocol):
+    """What waiting needs of Docker."""
 
     def inspect(self, name: str) -> Optional[Container]: ...
+    def last_lines(self, name: str, count: int) -> list[str]: ...
+
+
+class Engine(Waitable, Protocol):
+    """What converging needs of Docker."""
+
     def pull(self, reference: str) -> None: ...
     def remove(self, container_id: str, name: str) -> None: ...
     def stop(self, name: str) -> None: ...
@@ -41,7 +47,6 @@ class Engine(Protocol):
     def set_restart(self, name: str, policy: str) -> None: ...
     def create(self, spec: Spec) -> None: ...
     def is_healthy(self, container: Container) -> bool: ...
-    def last_lines(self, name: str, count: int) -> list[str]: ...
 
 
 @dataclass
@@ -62,7 +67,9 @@ def converge(plan: Plan, engine: Engine) -> Outcome:
             ends = pool.map(lambda name: _run_chain(chains[name], engine, outcome), chains)
             outcome.faults.update({name: fault for name, fault in zip(chains, ends) if fault})
         waits = [one for one in plan.waits if _may_get_ready(one, outcome)]
-        ends = pool.map(lambda one: wait_until_ready(one, engine), waits)
+        ends = pool.map(
+            lambda one: wait_until_ready(one.spec.name, engine, engine.is_healthy, one.ready_timeout), waits
+        )
         for one, fault in zip(waits, ends):
             if fault:
                 outcome.faults[one.spec.name] = fault
@@ -83,23 +90,28 @@ def probe(plan: Plan, engine: Engine) -> set[str]:
 
 
 def wait_until_ready(
-    desired: Desired, engine: Engine, now: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep
+    name: str,
+    engine: Waitable,
+    is_ready: Callable[[Container], bool],
+    timeout: float,
+    now: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Optional[str]:
-    """None once /health answers; the fault, with the last lines of its log, when the
-    container dies or its time is over."""
-    name, deadline = desired.spec.name, now() + desired.ready_timeout
+    """None once the container is ready; the fault, with the last lines of its log, when it
+    dies or `timeout` seconds are over."""
+    deadline = now() + timeout
     try:
         first = container = engine.inspect(name)
         while first and container and container.restarts == first.restarts and container.status == "running":
-            if engine.is_healthy(container):
+            if is_ready(container):
                 return None
             if now() >= deadline:
-                return _told(engine, name, f"not ready after {desired.ready_timeout} s (/health does not answer 200)")
+                return _told(engine, name, f"runs, but is not ready after {timeout} s")
             pause(POLL_SECONDS)
             container = engine.inspect(name)
         if container is None:
-            return f"{name}: the container is gone; somebody else removed it while it was waited for"
-        return _told(engine, name, f"died: exit code {container.exit_code}, {container.status} now")
+            return f"{name}: there is no such container; was it removed while it was waited for?"
+        return _told(engine, name, f"died with exit code {container.exit_code}, is {container.status} now")
     except FleetError as error:
         return f"{name}: {error}"
 
@@ -135,7 +147,7 @@ def _carry_out(action: Action, engine: Engine) -> None:
         getattr(engine, verb)(name)
 
 
-def _told(engine: Engine, name: str, what: str) -> str:
+def _told(engine: Waitable, name: str, what: str) -> str:
     lines = engine.last_lines(name, LOG_LINES)
     log = "\n    ".join(lines) if lines else "(nothing)"
     return f"{name}: {what}; the end of its log (docker logs {name}):\n    {log}"

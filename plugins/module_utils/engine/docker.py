@@ -221,6 +221,7 @@ def _container(data: Mapping[str, Any]) -> Container:
         started_at=state["StartedAt"],
         restarts=data["RestartCount"],
         exit_code=state["ExitCode"],
+        health=(state.get("Health") or {}).get("Status", ""),
         spec=Spec(
             name=data["Name"].lstrip("/"),
             image=data["Image"],

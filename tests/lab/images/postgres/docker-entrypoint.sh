@@ -35,6 +35,12 @@ initialise() {
 [[ ${1:-} == postgres ]] || exec "$@"
 
 if [[ $(id -u) == 0 ]]; then
+    # As the official image does: the file may be root's alone, so it is read before root is left.
+    if [[ ! -s $PGDATA/PG_VERSION ]]; then
+        read_password
+        export POSTGRES_PASSWORD
+        unset POSTGRES_PASSWORD_FILE
+    fi
     mkdir -p "$PGDATA"
     chmod 700 "$PGDATA"
     find "$PGDATA" /var/run/postgresql ! -user postgres -exec chown postgres {} +
