@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Lab hosts: containers with systemd, an SSH server and a Docker Engine of their own.
+
+  hosts.py start HOST PUBLIC-KEY IMAGE...   start it with these images in its engine; print its address
+  hosts.py remove HOST                      remove it and all that its engine kept
+
+Loading the images into every host anew would take minutes and the disk each time. So they
+are loaded once, by the engine of a lab host, into a folder of their own (the store), and
+every host gets a copy of that folder in which the layers are hard links: an engine only
+ever reads a layer's files or unlinks them. Everything else in the folder is small, written
+in place, and copied.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+from docker.errors import NotFound
+
+PREFIX = "inference-fleet-lab"
+"""Of the names of all that is made here: the network, the volume and the hosts' containers."""
+STORE_HOST = "store"
+LAYERS = "overlay2"
+CHUNK = 4 << 20
+BOOT_SECONDS = 90
+POLL_SECONDS = 0.2
+# What systemd and an engine need inside a container. `systempaths` is an option of the
+# command line alone, which is why the SDK does not start these.
+RUN = (
+    *("docker", "run", "--detach", "--cap-add=ALL", "--cap-drop=SYS_RESOURCE"),
+    *("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined", "--security-opt=systempaths=unconfined"),
+    *("--device-cgroup-rule=a *:* rwm", "--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw"),
+    *("--tmpfs=/run", "--tmpfs=/run/lock", "--env=container=docker", f"--network={PREFIX}"),
+)
+
+
+class Lab:
+    def __init__(self, client: docker.DockerClient) -> None:
+        self._client = client
+        # A volume, so that the folders are on the file system of Docker itself.
+        self._root = Path(client.volumes.create(PREFIX).attrs["Mountpoint"])
+
+    def start(self, host: str, key: Path, tags: Iterable[str]) -> str:
+        """Its address, once its engine answers."""
+        self.remove(host)
+        with self._locked():
+            self._fill_store(tags)
+            self._clone_store(host)
+        self._run(host, "--volume", f"{key.resolve()}:/root/.ssh/authorized_keys:ro")
+        return str(self._client.containers.get(_container(host)).attrs["NetworkSettings"]["Networks"][PREFIX]["IPAddress"])
+
+    def remove(self, host: str) -> None:
+        try:
+            self._client.containers.get(_container(host)).remove(force=True)
+        except NotFound:
+            pass
+        if self._folder(host).exists():
+            shutil.rmtree(self._folder(host))
+
+    def _folder(self, host: str) -> Path:
+        return self._root / host
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._root / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _fill_store(self, tags: Iterable[str]) -> None:
+        """Load the images that the store lacks or has in an older build."""
+        record = self._root / "store.images"
+        wanted = {tag: str(self._client.images.get(tag).id) for tag in tags}
+        present = dict(line.split() for line in record.read_text().splitlines()) if record.exists() else {}
+        missing = [tag for tag, image in wanted.items() if present.get(tag) != image]
+        if not missing:
+            return
+        self._run(STORE_HOST)
+        try:
+            for tag in missing:
+                print(f"loading {tag} into the lab's image store", file=sys.stderr, flush=True)
+                self._load(tag)
+            _in_host(STORE_HOST, "docker", "image", "prune", "--force")
+            self._client.containers.get(_container(STORE_HOST)).stop(timeout=60)
+        finally:
+            self._client.containers.get(_container(STORE_HOST)).remove(force=True)
+        present.update(wanted)
+        record.write_text("".join(f"{tag} {image}\n" for tag, image in present.items()))
+
+    def _clone_store(self, host: str) -> None:
+        self._folder(host).mkdir()
+        for entry in self._folder(STORE_HOST).iterdir():
+            flags = "-al" if entry.name == LAYERS else "-a"
+            subprocess.run(["cp", flags, str(entry), str(self._folder(host))], check=True)
+
+    def _run(self, host: str, *options: str) -> None:
+        if not self._client.networks.list(names=[f"^{PREFIX}$"]):
+            self._client.networks.create(PREFIX)
+        self._folder(host).mkdir(exist_ok=True)
+        own = ["--name", _container(host), "--hostname", host, "--volume", f"{self._folder(host)}:/var/lib/docker"]
+        image = next(tag for one in self._client.images.list(name="inference-fleet/lab-host") for tag in one.tags)
+        subprocess.run([*RUN, *own, *options, image], check=True, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + BOOT_SECONDS
+        while _in_host(host, "docker", "version", check=False):
+            if time.monotonic() > deadline:
+                sys.exit(f"hosts.py: no engine answers in {host} after {BOOT_SECONDS} s; docker logs {_container(host)}")
+            time.sleep(POLL_SECONDS)
+
+    def _load(self, tag: str) -> None:
+        command = ["docker", "exec", "--interactive", _container(STORE_HOST), "docker", "load", "--quiet"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as load:
+            assert load.stdin
+            for chunk in self._client.images.get(tag).save(chunk_size=CHUNK, named=tag):
+                load.stdin.write(chunk)
+            load.stdin.close()
+        if load.returncode:
+            sys.exit(f"hosts.py: docker load of {tag} ended with {load.returncode}")
+
+
+def _container(host: str) -> str:
+    return f"{PREFIX}-{host}"
+
+
+def _in_host(host: str, *command: str, check: bool = True) -> int:
+    ended = subprocess.run(["docker", "exec", _container(host), *command], capture_output=True, text=True)
+    if check and ended.returncode:
+        sys.exit(f"hosts.py: {' '.join(command)} in {host} ended with {ended.returncode}: {ended.stderr}")
+    return ended.returncode
+
+
+def main(arguments: Sequence[str]) -> None:
+    lab = Lab(docker.from_env(timeout=600))
+    match arguments:
+        case ["start", host, key, *tags] if tags:
+            print(lab.start(host, Path(key), tags))
+        case ["remove", host]:
+            lab.remove(host)
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
