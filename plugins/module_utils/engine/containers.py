@@ -134,6 +134,9 @@ class Action:
         return f"{self.verb} {self.name}{reason}"
 
 
+# The parts of a Spec that are compared as they are; mounts need a closer look.
+_COMPARED = ("image", "entrypoint", "command", "env", "labels", "networks", "devices", "restart", "shm_size", "ipc")
+
 STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))
 
 
@@ -280,7 +283,7 @@ def _differences(desired: Spec, observed: Spec, image: Optional[ImageDefaults]) 
         return {"image": (observed.image, desired.image)}
     right = desired.resolved(image)
     changes = {}
-    for part in ("image", "entrypoint", "command", "env", "labels", "networks", "devices", "restart", "shm_size", "ipc"):
+    for part in _COMPARED:
         old, new = getattr(observed, part), getattr(right, part)
         if part in ("networks", "devices"):
             old, new = sorted(old), sorted(new)

@@ -64,7 +64,7 @@ def converge(plan: Plan, engine: Engine) -> Outcome:
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for verbs in STAGES:
             chains = plan.stage(verbs)
-            ends = pool.map(lambda name: _run_chain(chains[name], engine, outcome), chains)
+            ends = pool.map(lambda actions: _run_chain(actions, engine, outcome), chains.values())
             outcome.faults.update({name: fault for name, fault in zip(chains, ends) if fault})
         waits = [one for one in plan.waits if _may_get_ready(one, outcome)]
         ends = pool.map(
@@ -111,6 +111,8 @@ def wait_until_ready(
             container = engine.inspect(name)
         if container is None:
             return f"{name}: there is no such container; was it removed while it was waited for?"
+        if container.status == "running":  # its exit code went with the restart
+            return _told(engine, name, f"died and was started again by Docker, {container.restarts} times by now")
         return _told(engine, name, f"died with exit code {container.exit_code}, is {container.status} now")
     except FleetError as error:
         return f"{name}: {error}"
@@ -148,6 +150,9 @@ def _carry_out(action: Action, engine: Engine) -> None:
 
 
 def _told(engine: Waitable, name: str, what: str) -> str:
-    lines = engine.last_lines(name, LOG_LINES)
+    try:
+        lines = engine.last_lines(name, LOG_LINES)
+    except FleetError as error:  # what happened to the container is the news, not this
+        return f"{name}: {what}; its log cannot be read: {error}"
     log = "\n    ".join(lines) if lines else "(nothing)"
     return f"{name}: {what}; the end of its log (docker logs {name}):\n    {log}"

@@ -18,7 +18,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Observed,
     Spec,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, clean_path
 
 try:
     import requests
@@ -27,6 +27,7 @@ try:
     from docker.types import DeviceRequest
     from docker.types import Mount as DockerMount
     from docker.utils import kwargs_from_env, parse_repository_tag
+    from urllib3.exceptions import HTTPError
 except ImportError as error:
     SDK_ERROR: Optional[ImportError] = error
 else:
@@ -177,7 +178,7 @@ class Docker:
             id=found["Id"],
             env=_env(config),
             labels=config.get("Labels") or {},
-            volumes=tuple(config.get("Volumes") or ()),
+            volumes=tuple(map(clean_path, config.get("Volumes") or ())),  # `VOLUME /data/` is mounted at /data
         )
 
 
@@ -188,7 +189,7 @@ def _told(doing: str) -> Iterator[None]:
         yield
     except APIError as error:
         raise FleetError(f"{doing}: {error.explanation or error}") from error
-    except (DockerException, requests.RequestException) as error:
+    except (DockerException, requests.RequestException, HTTPError) as error:  # the last from a stream that breaks off
         raise FleetError(f"{doing}: {error}") from error
 
 

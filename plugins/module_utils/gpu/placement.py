@@ -21,13 +21,15 @@ def place(fleet: Fleet, held: Mapping[str, Iterable[str]]) -> dict[str, tuple[st
     slices = [f"{model.name} ({model.devices})" for model in fleet.models if model.containers and model.devices.mig]
     if slices:
         raise FleetError(
-            "devices.mig: this inference.fleet does not place models on MIG slices yet; asked for by " + ", ".join(slices)
+            "devices.mig: this inference.fleet does not place models on MIG slices yet; "
+            f"asked for by {', '.join(slices)}"
         )
     placed = {name: tuple(map(str, ask.pinned)) for name, ask in asks.items() if not ask.count}
     taken = {device for devices in placed.values() for device in devices}
     for name, ask in asks.items():
         devices = tuple(held.get(name, ()))
-        if ask.count and len(devices) == ask.count and not taken & set(devices):
+        whole = all(device.isdigit() for device in devices)  # not a MIG slice of former times, nor `all`
+        if ask.count and len(devices) == ask.count and whole and not taken & set(devices):
             placed[name] = devices
             taken |= set(devices)
     free = (str(index) for index in count() if str(index) not in taken)

@@ -50,7 +50,7 @@ def host_faults(fleet: Fleet, host: Host) -> list[str]:
     oldest = SUPPORTED.get(host.os_id)
     if oldest is None or _number(host.os_version) < oldest:
         faults.append(f"host: found {host.os_id} {host.os_version}; Debian 12, Ubuntu 24.04 or later is needed")
-    if host.docker_installed and not host.docker_version and not host.systemd:
+    if not host.docker_version and not host.systemd:
         faults.append("docker: no engine answers on its socket, and no systemd runs here that could start it")
     for index, model in enumerate(fleet.models):
         if model.containers and model.local_path in host.missing_paths:

@@ -23,6 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import
 
 SOCKET = "/var/run/docker.sock"
 DOCKER_ROOT = "/var/lib/docker"
+_CADDY = {"managed-by": "inference.fleet", "service": "caddy"}
 _LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
 
 
@@ -78,7 +79,7 @@ def _holder(port: int, containers: Iterable[dict[str, Any]]) -> Optional[str]:
     """Who listens on a TCP port of the host, or None: nobody, or the fleet's own Caddy."""
     for one in containers:
         if any(published.get("PublicPort") == port for published in one.get("Ports") or ()):
-            ours = (one.get("Labels") or {}).get("service") == "caddy"
+            ours = _CADDY.items() <= (one.get("Labels") or {}).items()
             return None if ours else f"container {one['Names'][0].lstrip('/')}"
     inodes = set(_listening_inodes(port))
     if not inodes:

@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe, engine_image
 from ansible_collections.inference.fleet.plugins.module_utils.model.migrations import migrate
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import Devices, Model
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import Fields, FleetError, nearest, show
 
 PREFIX = "fleet_"
 # Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
-RUN_VARIABLES = ("fleet_break_lock", "fleet_absent_models")
+RUN_VARIABLES = ("fleet_break_lock",)
 
 _HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+"
 
@@ -34,9 +34,7 @@ class Cache:
     @classmethod
     def parse(cls, data: object, path: str) -> Cache:
         with Fields(data, path) as read:
-            return cls(
-                path=read.absolute_path("path", None), min_free_gb=read.integer("min_free_gb", cls.min_free_gb)
-            )
+            return cls(path=read.absolute_path("path", None), min_free_gb=read.integer("min_free_gb", cls.min_free_gb))
 
     @property
     def source(self) -> str:
@@ -82,7 +80,7 @@ class DirectKey:
 
     @classmethod
     def parse(cls, data: object, path: str) -> DirectKey:
-        with Fields(data, path) as read:
+        with Fields(data, path, secret=True) as read:
             key = _secret(read, "key")
             return cls(name=read.text("name"), key=key or "")
 
@@ -97,7 +95,7 @@ class Secrets:
 
     @classmethod
     def parse(cls, data: object, path: str) -> Secrets:
-        with Fields(data, path) as read:
+        with Fields(data, path, secret=True) as read:
             secrets = {key: _secret(read, key) for key in ("master_key", "salt_key", "postgres_password")}
             if secrets["master_key"] and not secrets["master_key"].startswith("sk-"):
                 read.fault("master_key", "LiteLLM takes only keys that begin with sk-")
@@ -128,30 +126,30 @@ class Fleet:
         Models that `fleet_absent_models` names are taken as absent, whatever their state.
         Raises FleetError with every fault of all of them.
         """
-        absent = variables.get("fleet_absent_models") or ()
         given = {
             name: value for name, value in variables.items() if name.startswith(PREFIX) and name not in RUN_VARIABLES
         }
         with Fields(migrate(given), "") as read:
+            absent = read.texts("fleet_absent_models")
+            models = {
+                index: replace(model, state="absent") if model.name in absent else model
+                for index, model in read.numbered("fleet_models", Model.parse).items()
+            }
             fleet = cls(
                 schema=read.integer("fleet_schema"),
-                models=tuple(
-                    replace(model, state="absent") if model.name in absent else model
-                    for model in read.each("fleet_models", Model.parse)
-                ),
+                models=tuple(models.values()),
                 images=read.nested("fleet_images", Images.parse, Images()),
                 recipes=read.values("fleet_recipes", Recipe.parse),
                 https=read.nested("fleet_https", Https.parse, Https()),
                 cache=read.nested("fleet_cache", Cache.parse, Cache()),
                 litellm=read.nested("fleet_litellm", Gateway.parse, Gateway()),
-                direct_keys=read.each("fleet_direct_keys", DirectKey.parse),
+                direct_keys=read.each("fleet_direct_keys", DirectKey.parse, secret=True),
                 secrets=read.nested("fleet_secrets", Secrets.parse, Secrets()),
                 hf_token=_secret(read, "fleet_hf_token"),
                 mig=read.nested("fleet_mig", _parse_mig, {}),
                 monitoring=read.flag("fleet_monitoring"),
             )
-            if not read.faults:  # the indices of the models are those of the list only if none was left out
-                read.faults.extend(_faults_between(fleet))
+            read.faults.extend(_faults_between(models, read.names("fleet_recipes")))
             return fleet
 
     def image_of(self, model: Model) -> str:
@@ -173,20 +171,19 @@ class Fleet:
         return data
 
 
-def _faults_between(fleet: Fleet) -> list[str]:
-    """Faults that no single entry has."""
+def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> list[str]:
+    """Faults that no single entry has. models: by their index in the inventory. recipes: the
+    names of all, those with faults included."""
     faults = []
     first: dict[str, int] = {}
     holder: dict[int, str] = {}
-    for index, model in enumerate(fleet.models):
+    for index, model in models.items():
         path = f"fleet_models[{index}]"
         if model.name in first:
             faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
         first.setdefault(model.name, index)
-        if model.recipe and model.recipe not in fleet.recipes:
-            faults.append(
-                f"{path}.recipe: {model.recipe!r} is not in fleet_recipes{nearest(model.recipe, fleet.recipes)}"
-            )
+        if model.recipe and model.recipe not in recipes:
+            faults.append(f"{path}.recipe: {model.recipe!r} is not in fleet_recipes{nearest(model.recipe, recipes)}")
         for gpu in model.devices.pinned if model.state != "absent" else ():
             if gpu in holder:
                 faults.append(f"{path}.devices.gpus: GPU {gpu} is already taken by {holder[gpu]}")
@@ -202,6 +199,16 @@ def select(fleet: Fleet, name: str) -> Model:
     known = [model.name for model in fleet.models]
     there_are = "fleet_models has " + ", ".join(known) if known else "fleet_models is empty"
     raise FleetError(f"model: {name!r} is not in this host's inventory{nearest(name, known)} ({there_are})")
+
+
+def scope(fleet: Fleet, names: Optional[Iterable[str]], absent: Collection[str]) -> tuple[str, ...]:
+    """The models that one run speaks for: those of `names`, else all of the fleet and of `absent`.
+
+    A name that is neither in the fleet nor absent raises FleetError, as `select` does.
+    """
+    if names is None:
+        return tuple(dict.fromkeys([*(model.name for model in fleet.models), *absent]))
+    return tuple(name if name in absent else select(fleet, name).name for name in names)
 
 
 def _secret(read: Fields, key: str) -> Optional[str]:
@@ -233,8 +240,13 @@ def _parse_mig(data: object, path: str) -> Any:
     for gpu, profiles in data.items():
         if profiles in ("off", False):  # YAML 1.1 reads a bare `off` as false
             layout[str(gpu)] = "off"
-        elif isinstance(profiles, (list, tuple)) and all(isinstance(profile, str) for profile in profiles):
+        elif isinstance(profiles, (list, tuple)):
             layout[str(gpu)] = list(profiles)
+            faults += [
+                f"{path}.{gpu}[{index}]: expected a profile such as 3g.40gb, got {show(profile)}"
+                for index, profile in enumerate(profiles)
+                if not isinstance(profile, str)
+            ]
         else:
             faults.append(f"{path}.{gpu}: expected a list of profiles or off, got {show(profiles)}")
     if faults:

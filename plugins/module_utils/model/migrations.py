@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, is_whole, show
 
 Variables = Mapping[str, Any]
 
@@ -19,9 +19,12 @@ FIRST_SCHEMA = 1
 def migrate(variables: Variables, migrations: Mapping[int, Callable[[Variables], Variables]] = MIGRATIONS) -> Variables:
     """The variables in the newest schema; an inventory without `fleet_schema` is of the first."""
     newest = FIRST_SCHEMA + len(migrations)
-    found = variables.get("fleet_schema", FIRST_SCHEMA)
-    if not isinstance(found, int) or isinstance(found, bool) or found < FIRST_SCHEMA:
-        raise FleetError(f"fleet_schema: expected a whole number from {FIRST_SCHEMA} to {newest}, got {show(found)}")
+    found = variables.get("fleet_schema")
+    if found is None:
+        found = FIRST_SCHEMA
+    if not is_whole(found, at_least=FIRST_SCHEMA):
+        right = f"a whole number from {FIRST_SCHEMA} to {newest}" if newest > FIRST_SCHEMA else str(newest)
+        raise FleetError(f"fleet_schema: expected {right}, got {show(found)}")
     if found > newest:
         raise FleetError(
             f"fleet_schema: schema {found} is newer than {newest}, the newest that this inference.fleet knows; "

@@ -8,10 +8,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Optional, Union
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import IMAGE_REFERENCE, OMNI_TYPES
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import Fields, FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import (
+    Fields,
+    FleetError,
+    clean_path,
+    is_whole,
+    show,
+)
 
 TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
 GATEWAY_TYPES = ("chat", "vision", "embedding")
@@ -29,9 +36,14 @@ RESERVED_ARGS = {
 
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LONGEST_DNS_LABEL = 63  # RFC 1035, section 2.3.4
-_SIZE = r"[1-9][0-9]*[kmg]"
+_SIZE = r"[1-9][0-9]{0,5}[kmg]"
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|PRIVATE", re.IGNORECASE)
+# Not TOKENIZERS_PARALLELISM or MAX_TOKENS: Ansible would blot out `false` or `1` wherever it stands.
+_SECRET_NAME = re.compile(
+    r"TOKEN(?!S|IZ)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|PRIVATE"
+    r"|(^|_|API|ACCESS)KEY(_|$)|(^|_)(PASS|DSN|DATABASE_URL)(_|$)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,11 @@ class Devices:
     @classmethod
     def parse(cls, data: object, path: str) -> Devices:
         with Fields(data, path) as read:
-            if isinstance(data, Mapping) and len([key for key in ("gpus", "mig", "cpu") if data.get(key)]) != 1:
+            given = [key for key in ("gpus", "mig", "cpu") if read.has(key) and read.raw(key) is not False]
+            if isinstance(data, Mapping) and len(given) != 1:
                 read.faults.append(
-                    f"{path}: expected exactly one of {{gpus: N}}, {{gpus: [i, ...]}}, {{mig: PROFILE}}, {{cpu: true}}, "
-                    f"got {show(dict(data))}"
+                    f"{path}: expected exactly one of {{gpus: N}}, {{gpus: [i, ...]}}, {{mig: PROFILE}}, {{cpu: true}}"
+                    f", got {' and '.join(given) or 'none of them'}"
                 )
             gpus = read.nested("gpus", _parse_gpus, cls())
             mig = read.text("mig", None, r"[\w.+-]+", "a profile such as 3g.40gb")
@@ -101,12 +114,12 @@ class Model:
             model = cls(
                 name=read.text("name", pattern=_DNS_LABEL, expected="a DNS label (a-z, 0-9 and - inside)"),
                 type=read.one_of("type", TYPES),
-                source=read.text("source", pattern=r"/[^\0\r\n:]*|[\w.-]+(/[\w.-]+)?", expected=_SOURCE),
+                source=_source(read),
                 devices=read.nested("devices", Devices.parse, Devices(count=1)),
                 replicas=read.integer("replicas", 1, at_least=1),
                 state=read.one_of("state", STATES, "running"),
-                args=tuple(sorted((str(key), value) for key, value in read.mapping("args").items())),
-                env=tuple(sorted(read.values("env", _parse_env_value).items())),
+                args=_args(read),
+                env=tuple(sorted(read.values("env", _parse_env_value, secret=True).items())),
                 image=read.text("image", None, *IMAGE_REFERENCE),
                 recipe=read.text("recipe", None),
                 open=read.flag("open"),
@@ -172,20 +185,36 @@ def is_secret_name(name: str) -> bool:
 _SOURCE = "a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a colon"
 
 
-def _parse_gpus(data: object, path: str) -> Devices:
-    if isinstance(data, int) and not isinstance(data, bool) and data >= 1:
+def _source(read: Fields) -> Any:
+    source = read.text("source", pattern=r"/[^\0\r\n:]*|[\w.-]+(/[\w.-]+)?", expected=_SOURCE)
+    return clean_path(source) if source and source.startswith("/") else source
+
+
+def _args(read: Fields) -> tuple[tuple[str, Any], ...]:
+    given = read.mapping("args", secret=True)
+    return tuple(sorted(((str(key), value) for key, value in given.items()), key=itemgetter(0)))
+
+
+def _parse_gpus(data: Any, path: str) -> Devices:
+    if is_whole(data, at_least=1):
         return Devices(count=data)
-    if isinstance(data, (list, tuple)) and data:
-        if all(isinstance(index, int) and not isinstance(index, bool) and index >= 0 for index in data):
-            if len(set(data)) == len(data):
-                return Devices(pinned=tuple(data))
-            raise FleetError(f"{path}: GPU indices clash: {show(list(data))} names one twice")
-    raise FleetError(f"{path}: expected a number of GPUs of at least 1 or a list of GPU indices, got {show(data)}")
+    if not isinstance(data, (list, tuple)) or not data:
+        raise FleetError(f"{path}: expected a number of GPUs of at least 1 or a list of GPU indices, got {show(data)}")
+    faults = [
+        f"{path}[{place}]: expected a GPU index, a whole number of at least 0, got {show(index)}"
+        for place, index in enumerate(data)
+        if not is_whole(index)
+    ]
+    if not faults:
+        faults = [f"{path}: GPU {index} is named twice" for index in sorted(set(data)) if data.count(index) > 1]
+    if faults:
+        raise FleetError(*faults)
+    return Devices(pinned=tuple(data))
 
 
 def _parse_env_value(data: object, path: str) -> str:
     if isinstance(data, bool) or not isinstance(data, (str, int, float)):
-        raise FleetError(f"{path}: expected text or a number (quote true and false), got {show(data)}")
+        raise FleetError(f"{path}: expected text or a number (quote true and false), got {show(data, secret=True)}")
     return str(data)
 
 
@@ -209,11 +238,18 @@ def _check_arg(read: Fields, key: str, value: object) -> None:
         read.fault(f"args.{key}", "expected an option of `vllm serve` without its dashes, such as max-model-len")
     elif key in RESERVED_ARGS:
         read.fault(f"args.{key}", f"set by the collection; {RESERVED_ARGS[key]}")
-    elif isinstance(value, (list, tuple)) and not all(isinstance(item, (str, int, float)) for item in value):
-        read.fault(f"args.{key}", f"expected a list of texts and numbers, got {show(value)}")
+    elif isinstance(value, (list, tuple)):
+        for place, item in enumerate(value):
+            if not isinstance(item, (str, int, float)):
+                read.fault(f"args.{key}[{place}]", f"expected text or a number, got {show(item)}")
+    elif isinstance(value, Mapping):
+        try:
+            _flag(key, value)
+        except (TypeError, ValueError) as error:
+            read.fault(f"args.{key}", f"expected a mapping that can be written as JSON: {error}")
 
 
-def _flag(key: str, value: Union[None, bool, int, float, str, list[Any], Mapping[str, Any]]) -> list[str]:
+def _flag(key: str, value: Union[bool, int, float, str, list[Any], Mapping[str, Any], None]) -> list[str]:
     """An option as `vllm serve` takes it: switches as --x and --no-x, mappings as JSON."""
     if value is None or value is True:
         return [f"--{key}"]

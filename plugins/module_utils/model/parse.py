@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -23,15 +24,34 @@ class FleetError(Exception):
         self.faults = faults
 
 
-def show(value: object) -> str:
-    """A value as it stands in a message: short, and without line breaks."""
+def show(value: object, secret: bool = False) -> str:
+    """A value as it stands in a message: short, and without line breaks.
+
+    What may hold a secret is called by its kind: anything where one is expected (`secret`),
+    and lists and mappings of more than numbers anywhere.
+    """
+    if isinstance(value, Mapping):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, (list, tuple)) and not all(isinstance(item, (int, float)) for item in value):
+        return "a list"
+    if secret and isinstance(value, (str, bytes)):
+        return "text that is not shown"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def is_whole(value: object, at_least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+
+
+def clean_path(path: str) -> str:
+    """An absolute path as Docker reports it back: without `.`, `..`, doubled and trailing slashes."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the known word nearest to this one, or nothing."""
-    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.65)
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
@@ -40,18 +60,21 @@ class Fields:
 
     Used as a context manager: leaving it raises one FleetError with every fault that was
     found, unknown keys included. A reader that meets a fault notes it and returns a
-    stand-in of the right type, so that the reading goes on.
+    stand-in of the right type, so that the reading goes on. secret: whether the values are
+    to be left out of faults.
     """
 
-    def __init__(self, data: object, path: str) -> None:
+    def __init__(self, data: object, path: str, secret: bool = False) -> None:
         self.path = path
+        self.secret = secret
         self.faults: list[str] = []
         self._known: set[str] = set()
+        self._is_mapping = isinstance(data, Mapping)
         self._data: Mapping[str, Any] = {}
         if isinstance(data, Mapping):
             self._data = data
         else:
-            self.faults.append(f"{path}: expected a mapping, got {show(data)}")
+            self.faults.append(f"{path}: expected a mapping, got {show(data, secret)}")
 
     def __enter__(self) -> Fields:
         return self
@@ -68,7 +91,7 @@ class Fields:
             if key not in self._known:
                 self.faults.append(f"{self.at(key)}: unknown key{nearest(key, sorted(self._known))}")
         if self.faults:
-            raise FleetError(*self.faults)
+            raise FleetError(*(self.faults if self._is_mapping else self.faults[:1]))
 
     def at(self, key: object) -> str:
         return f"{self.path}.{key}" if self.path else str(key)
@@ -85,7 +108,9 @@ class Fields:
         self._known.add(key)
         return self._data.get(key)
 
-    def _take(self, key: str, default: T, expected: str, right: Callable[[Any], bool]) -> T:
+    def _take(
+        self, key: str, default: T, expected: str, right: Callable[[Any], bool], secret: bool = False, hint: str = ""
+    ) -> T:
         self._known.add(key)
         value = self._data.get(key)
         if value is None:
@@ -95,7 +120,7 @@ class Fields:
         elif right(value):
             return value  # type: ignore[no-any-return]  # what `right` has just shown
         else:
-            self.fault(key, f"expected {expected}, got {show(value)}")
+            self.fault(key, f"expected {expected}, got {show(value, secret or self.secret)}{hint}")
         return None if default is _REQUIRED else default  # type: ignore[return-value]  # raised on leaving
 
     def text(
@@ -108,28 +133,27 @@ class Fields:
 
     def integer(self, key: str, default: Any = _REQUIRED, at_least: int = 0) -> Any:
         expected = f"a whole number of at least {at_least}"
-        return self._take(
-            key,
-            default,
-            expected,
-            lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= at_least,
-        )
+        return self._take(key, default, expected, lambda value: is_whole(value, at_least))
 
     def flag(self, key: str, default: bool = False) -> bool:
         return self._take(key, default, "true or false", lambda value: isinstance(value, bool))
 
     def one_of(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> Any:
-        expected = "one of " + ", ".join(choices)
-        value = self._data.get(key)
-        if isinstance(value, str) and value not in choices:
-            expected = f"{expected}{nearest(value, choices)}"
-        return self._take(key, default, expected, lambda value: isinstance(value, str) and value in choices)
+        found = self._data.get(key)
+        return self._take(
+            key,
+            default,
+            "one of " + ", ".join(choices) if len(choices) > 1 else choices[0],
+            lambda value: isinstance(value, str) and value in choices,
+            hint=nearest(found, choices) if isinstance(found, str) and found not in choices else "",
+        )
 
     def absolute_path(self, key: str, default: Any = _REQUIRED) -> Any:
-        return self.text(key, default, pattern=r"/[^\0\r\n:]*", expected="an absolute path without a colon")
+        path = self.text(key, default, pattern=r"/[^\0\r\n:]*", expected="an absolute path without a colon")
+        return clean_path(path) if path else path
 
-    def mapping(self, key: str) -> Mapping[str, Any]:
-        return self._take(key, {}, "a mapping", lambda value: isinstance(value, Mapping))
+    def mapping(self, key: str, secret: bool = False) -> Mapping[str, Any]:
+        return self._take(key, {}, "a mapping", lambda value: isinstance(value, Mapping), secret)
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts; not given is the empty list."""
@@ -140,19 +164,28 @@ class Fields:
         self._known.add(key)
         return self._parse(self._data[key], self.at(key), parse, default) if self.has(key) else default
 
-    def each(self, key: str, parse: Callable[[Any, str], T]) -> tuple[T, ...]:
+    def each(self, key: str, parse: Callable[[Any, str], T], secret: bool = False) -> tuple[T, ...]:
         """The items of a list, each read by `parse(item, path)`; those with faults are left out."""
-        items = self._take(key, [], "a list", lambda value: isinstance(value, (list, tuple)))
-        read = (self._parse(item, f"{self.at(key)}[{index}]", parse, None) for index, item in enumerate(items))
-        return tuple(item for item in read if item is not None)
+        return tuple(self.numbered(key, parse, secret).values())
 
-    def values(self, key: str, parse: Callable[[Any, str], T]) -> dict[str, T]:
+    def numbered(self, key: str, parse: Callable[[Any, str], T], secret: bool = False) -> dict[int, T]:
+        """As `each`, but index -> item, for what is to be said of items later."""
+        items = self._take(key, [], "a list", lambda value: isinstance(value, (list, tuple)), secret)
+        read = {index: self._parse(item, f"{self.at(key)}[{index}]", parse, None) for index, item in enumerate(items)}
+        return {index: item for index, item in read.items() if item is not None}
+
+    def values(self, key: str, parse: Callable[[Any, str], T], secret: bool = False) -> dict[str, T]:
         """The values of a mapping, each read by `parse(value, path)`; those with faults are left out."""
         read = {
             str(name): self._parse(value, f"{self.at(key)}.{name}", parse, None)
-            for name, value in self.mapping(key).items()
+            for name, value in self.mapping(key, secret).items()
         }
         return {name: value for name, value in read.items() if value is not None}
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """The keys of a mapping, whatever their values are worth."""
+        value = self.raw(key)
+        return tuple(map(str, value)) if isinstance(value, Mapping) else ()
 
     def _parse(self, data: Any, path: str, parse: Callable[[Any, str], T], default: Any) -> Any:
         try:

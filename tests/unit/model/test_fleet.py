@@ -1,0 +1,432 @@
+"""All fleet_* variables of one host."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import (
+    Cache,
+    DirectKey,
+    Fleet,
+    Gateway,
+    Https,
+    Secrets,
+    scope,
+    select,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, entry, faults, fleet
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SECRET = "sk-0123456789abcdef"
+OTHER_SECRET = "hf_fedcba9876543210"
+
+
+def fleet_faults(*entries: Any, **variables: Any) -> list[str]:
+    return faults(lambda: fleet(*entries, **variables))
+
+
+# Defaults
+
+
+def test_an_empty_inventory_is_a_fleet_without_models() -> None:
+    assert Fleet.parse({}) == Fleet(
+        schema=1,
+        models=(),
+        images=Images(),
+        recipes={},
+        https=Https(mode="internal", names=()),
+        cache=Cache(path=None, min_free_gb=20),
+        litellm=Gateway(workers=1, restart_wait=5),
+        direct_keys=(),
+        secrets=Secrets(None, None, None),
+        hf_token=None,
+        mig={},
+        monitoring=False,
+    )
+
+
+def test_variables_of_others_are_not_looked_at() -> None:
+    assert Fleet.parse({"ansible_host": 7, "fleet": "x", "caddy_fleet_": 1}) == Fleet.parse({})
+
+
+def test_a_switch_of_a_single_run_is_no_part_of_the_inventory() -> None:
+    assert Fleet.parse({"fleet_break_lock": True}) == Fleet.parse({})
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("variables", "messages"),
+    [
+        ({"modles": []}, ["fleet_modles: unknown key; did you mean 'fleet_models'?"]),
+        ({"models": {"qwen": {"env": {"HF_TOKEN": SECRET}}}}, ["fleet_models: expected a list, got a mapping"]),
+        ({"models": "qwen"}, ["fleet_models: expected a list, got 'qwen'"]),
+        ({"images": ["vllm"]}, ["fleet_images: expected a mapping, got a list"]),
+        ({"images": {"vlm": "a:1"}}, ["fleet_images.vlm: unknown key; did you mean 'vllm'?"]),
+        ({"recipes": {"whisper": None}}, ["fleet_recipes.whisper: expected a mapping, got None"]),
+        (
+            {"recipes": {"whisper": {"base": "vlm", "atp": []}}},
+            [
+                "fleet_recipes.whisper.base: expected one of vllm, vllm_omni, got 'vlm'; did you mean 'vllm'?",
+                "fleet_recipes.whisper.atp: unknown key; did you mean 'apt'?",
+            ],
+        ),
+        ({"https": {"mode": "none"}}, ["fleet_https.mode: expected internal, got 'none'"]),
+        ({"https": {"name": []}}, ["fleet_https.name: unknown key; did you mean 'names'?"]),
+        ({"https": {"names": ["a b"]}}, ["fleet_https.names[0]: expected a host name or an address, got 'a b'"]),
+        ({"https": {"names": [7]}}, ["fleet_https.names[0]: expected a host name or an address, got 7"]),
+        ({"cache": {"path": "cache"}}, ["fleet_cache.path: expected an absolute path without a colon, got 'cache'"]),
+        (
+            {"cache": {"min_free_gb": -5}},
+            ["fleet_cache.min_free_gb: expected a whole number of at least 0, got -5"],
+        ),
+        ({"cache": {"pth": "/x"}}, ["fleet_cache.pth: unknown key; did you mean 'path'?"]),
+        ({"litellm": {"workers": 0}}, ["fleet_litellm.workers: expected a whole number of at least 1, got 0"]),
+        (
+            {"litellm": {"restart_wait": -1}},
+            ["fleet_litellm.restart_wait: expected a whole number of at least 0, got -1"],
+        ),
+        ({"litellm": {"worker": 1}}, ["fleet_litellm.worker: unknown key; did you mean 'workers'?"]),
+        ({"monitoring": "on"}, ["fleet_monitoring: expected true or false, got 'on'"]),
+        (
+            {"mig": "all"},
+            ["fleet_mig: expected auto, or a mapping of GPU to a list of profiles or off, got 'all'"],
+        ),
+        ({"mig": {0: "on"}}, ["fleet_mig.0: expected a list of profiles or off, got 'on'"]),
+        ({"mig": {0: ["1g.10gb", 7]}}, ["fleet_mig.0[1]: expected a profile such as 3g.40gb, got 7"]),
+        ({"absent_models": "qwen3-8b"}, ["fleet_absent_models: expected a list, got 'qwen3-8b'"]),
+        ({"absent_models": 5}, ["fleet_absent_models: expected a list, got 5"]),
+    ],
+)
+def test_refuses_and_says_what_would_be_right(variables: dict[str, Any], messages: list[str]) -> None:
+    assert fleet_faults(**{"models": [], **variables}) == messages
+
+
+def test_every_fault_of_an_inventory_is_in_one_message() -> None:
+    """Those within entries, those between entries and those beside them, in the order of reading."""
+    assert fleet_faults(
+        entry(name="a", devices={"gpus": [0]}),
+        entry(name="b", replicas=0),
+        entry(name="a", devices={"gpus": [0, 1]}, recipe="whipser"),
+        "c",
+        recipes={"whisper": {"base": "vllm", "pip": [1]}},
+        secrets={"master_key": "short"},
+        monitring=True,
+    ) == [
+        "fleet_models[1].replicas: expected a whole number of at least 1, got 0",
+        "fleet_models[3]: expected a mapping, got 'c'",
+        "fleet_recipes.whisper.pip[0]: expected text, got 1",
+        "fleet_secrets.master_key: expected at least 8 printable ASCII characters without blanks; "
+        "what was found is not shown",
+        "fleet_models[2].name: 'a' is also the name of fleet_models[0]",
+        "fleet_models[2].recipe: 'whipser' is not in fleet_recipes; did you mean 'whisper'?",
+        "fleet_models[2].devices.gpus: GPU 0 is already taken by a (fleet_models[0])",
+        "fleet_monitring: unknown key; did you mean 'fleet_monitoring'?",
+    ]
+
+
+# Between entries
+
+
+def test_a_name_can_be_given_once() -> None:
+    assert fleet_faults(entry(), entry(name="other"), entry(), entry()) == [
+        "fleet_models[2].name: 'qwen3-8b' is also the name of fleet_models[0]",
+        "fleet_models[3].name: 'qwen3-8b' is also the name of fleet_models[0]",
+    ]
+
+
+def test_a_name_can_be_given_once_even_if_one_of_the_two_is_absent() -> None:
+    assert len(fleet_faults(entry(), entry(state="absent"))) == 1
+
+
+def test_two_models_cannot_have_the_same_gpu() -> None:
+    assert fleet_faults(
+        entry(name="a", devices={"gpus": [0, 1]}), entry(name="b"), entry(name="c", devices={"gpus": [1, 2]})
+    ) == ["fleet_models[2].devices.gpus: GPU 1 is already taken by a (fleet_models[0])"]
+
+
+def test_a_stopped_model_keeps_its_gpu() -> None:
+    assert (
+        len(
+            fleet_faults(
+                entry(name="a", devices={"gpus": [0]}, state="stopped"), entry(name="b", devices={"gpus": [0]})
+            )
+        )
+        == 1
+    )
+
+
+def test_an_absent_model_has_no_gpu() -> None:
+    taken = fleet(entry(name="a", devices={"gpus": [0]}, state="absent"), entry(name="b", devices={"gpus": [0]}))
+    assert len(taken.models) == 2
+
+
+def test_a_recipe_must_be_there() -> None:
+    assert fleet_faults(entry(recipe="whisper")) == ["fleet_models[0].recipe: 'whisper' is not in fleet_recipes"]
+    assert fleet(entry(recipe="whisper"), recipes={"whisper": {"base": "vllm"}}).models[0].recipe == "whisper"
+
+
+def test_a_recipe_with_a_fault_is_not_called_missing_too() -> None:
+    assert fleet_faults(entry(recipe="whisper"), recipes={"whisper": {"base": 1}}) == [
+        "fleet_recipes.whisper.base: expected one of vllm, vllm_omni, got 1"
+    ]
+
+
+# Models that are taken away in this run
+
+
+def test_a_model_taken_away_is_absent_whatever_its_state() -> None:
+    taken = fleet(entry(name="a"), entry(name="b", state="stopped"), entry(name="c"), absent_models=["a", "b"])
+    assert [model.state for model in taken.models] == ["absent", "absent", "running"]
+
+
+def test_taking_a_model_away_leaves_one_alone_whose_name_is_part_of_its() -> None:
+    taken = fleet(entry(name="qwen3"), entry(name="qwen3-8b"), absent_models=["qwen3-8b"])
+    assert [model.state for model in taken.models] == ["running", "absent"]
+
+
+def test_a_model_that_is_gone_from_the_inventory_can_still_be_taken_away() -> None:
+    assert fleet(entry(name="a"), absent_models=["gone"]).models[0].state == "running"
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    "value", ["short", "has blanks in it", "ümläutümläut", 12345678, ["sk-01234567"], "", "a\nb" * 9]
+)
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        (lambda value: {"hf_token": value}, "fleet_hf_token"),
+        (lambda value: {"secrets": {"salt_key": value}}, "fleet_secrets.salt_key"),
+        (lambda value: {"secrets": {"postgres_password": value}}, "fleet_secrets.postgres_password"),
+        (lambda value: {"direct_keys": [{"name": "app", "key": value}]}, "fleet_direct_keys[0].key"),
+    ],
+)
+def test_refuses_a_secret_without_showing_it(where: Any, path: str, value: Any) -> None:
+    assert fleet_faults(**where(value)) == [
+        f"{path}: expected at least 8 printable ASCII characters without blanks; what was found is not shown"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"secrets": SECRET}, "fleet_secrets: expected a mapping, got text that is not shown"),
+        ({"secrets": [SECRET]}, "fleet_secrets: expected a mapping, got a list"),
+        ({"direct_keys": SECRET}, "fleet_direct_keys: expected a list, got text that is not shown"),
+        ({"direct_keys": {"app": SECRET}}, "fleet_direct_keys: expected a list, got a mapping"),
+        ({"direct_keys": [SECRET]}, "fleet_direct_keys[0]: expected a mapping, got text that is not shown"),
+        (
+            {"direct_keys": [{"name": [SECRET], "key": SECRET}]},
+            "fleet_direct_keys[0].name: expected a line of text, got a list",
+        ),
+        (
+            {"direct_keys": [{"name": "app", "kye": SECRET, "key": SECRET}]},
+            "fleet_direct_keys[0].kye: unknown key; did you mean 'key'?",
+        ),
+        ({"hf_tokn": SECRET}, "fleet_hf_tokn: unknown key; did you mean 'fleet_hf_token'?"),
+        ({"models": [entry(env=[f"HF_TOKEN={SECRET}"])]}, "fleet_models[0].env: expected a mapping, got a list"),
+        ({"models": {"a": {"env": {"A": SECRET}}}}, "fleet_models: expected a list, got a mapping"),
+    ],
+)
+def test_a_secret_in_the_wrong_shape_is_not_shown(variables: dict[str, Any], message: str) -> None:
+    found = fleet_faults(**{"models": [], **variables})
+    assert found[0] == message
+    assert SECRET not in "\n".join(found)
+
+
+def test_litellm_takes_only_master_keys_that_begin_with_sk() -> None:
+    assert fleet_faults(secrets={"master_key": "0123456789"}) == [
+        "fleet_secrets.master_key: LiteLLM takes only keys that begin with sk-"
+    ]
+    assert fleet(secrets={"master_key": SECRET}).secrets.master_key == SECRET
+
+
+def secretive() -> Fleet:
+    return fleet(
+        entry(env={"HF_TOKEN": OTHER_SECRET}),
+        secrets={"master_key": SECRET, "salt_key": SECRET, "postgres_password": SECRET},
+        direct_keys=[{"name": "app", "key": SECRET}],
+        hf_token=OTHER_SECRET,
+    )
+
+
+def test_what_templates_and_eyes_get_has_no_secret() -> None:
+    shown = json.dumps(secretive().public())
+    assert SECRET not in shown
+    assert OTHER_SECRET not in shown
+
+
+def test_what_the_host_keeps_for_itself_has_them_all() -> None:
+    kept = json.loads(json.dumps(secretive().desired_state()))
+    assert kept["secrets"] == {"master_key": SECRET, "salt_key": SECRET, "postgres_password": SECRET}
+    assert kept["direct_keys"] == [{"name": "app", "key": SECRET}]
+    assert kept["hf_token"] == OTHER_SECRET
+    assert kept["models"][0]["env"] == [["HF_TOKEN", OTHER_SECRET]]
+
+
+# Plain data for templates
+
+
+def test_templates_get_what_they_need_of_each_model() -> None:
+    public = fleet(entry(replicas=2), entry(name="voice", type="tts"), cache={"path": "/srv/hf/"}).public()
+    chat, voice = public["models"]
+    assert (chat["containers"], chat["in_gateway"]) == (["vllm-qwen3-8b-1", "vllm-qwen3-8b-2"], True)
+    assert (chat["image"], voice["image"]) == (Images().vllm, Images().vllm_omni)
+    assert voice["in_gateway"] is False
+    assert public["cache"]["source"] == "/srv/hf"
+
+
+def test_without_a_folder_the_cache_is_a_volume() -> None:
+    assert fleet().public()["cache"]["source"] == "fleet-hf-cache"
+
+
+# MIG layouts
+
+
+@pytest.mark.parametrize(
+    ("given_layout", "layout"),
+    [
+        ("auto", "auto"),
+        ({0: ["3g.40gb", "3g.40gb"], 1: "off"}, {"0": ["3g.40gb", "3g.40gb"], "1": "off"}),
+        ({0: False}, {"0": "off"}),
+        ({"GPU-b1028956": []}, {"GPU-b1028956": []}),
+    ],
+)
+def test_reads_mig_layouts(given_layout: Any, layout: Any) -> None:
+    assert fleet(mig=given_layout).mig == layout
+
+
+@pytest.mark.parametrize("name", ["gpu1.example.com", "192.168.1.7", "fd00::17", "localhost", "a"])
+def test_certificates_are_for_names_and_addresses(name: str) -> None:
+    assert fleet(https={"names": [name]}).https.names == (name,)
+
+
+def test_reads_direct_keys() -> None:
+    assert fleet(direct_keys=[{"name": "app", "key": SECRET}]).direct_keys == (DirectKey("app", SECRET),)
+
+
+# One model of many
+
+
+def test_selects_a_model_by_its_name() -> None:
+    assert select(fleet(entry(name="a"), entry(name="b")), "b").name == "b"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["qwen3-8b", "bge-m3"],
+            "model: 'qwen-8b' is not in this host's inventory; did you mean 'qwen3-8b'? "
+            "(fleet_models has qwen3-8b, bge-m3)",
+        ),
+        (["bge-m3"], "model: 'qwen-8b' is not in this host's inventory (fleet_models has bge-m3)"),
+        ([], "model: 'qwen-8b' is not in this host's inventory (fleet_models is empty)"),
+    ],
+)
+def test_names_the_models_there_are(names: list[str], message: str) -> None:
+    assert faults(select, fleet(*(entry(name=name) for name in names)), "qwen-8b") == [message]
+
+
+@pytest.mark.parametrize(
+    ("names", "absent", "models"),
+    [
+        (None, [], ("a", "b")),
+        (None, ["gone"], ("a", "b", "gone")),
+        (None, ["a"], ("a", "b")),
+        (["a"], [], ("a",)),
+        (["a"], ["a"], ("a",)),
+        (["gone"], ["gone"], ("gone",)),
+        ([], [], ()),
+        ([], ["a"], ()),
+    ],
+)
+def test_a_run_speaks_for_the_models_it_names_and_for_all_if_it_names_none(
+    names: list[str] | None, absent: list[str], models: tuple[str, ...]
+) -> None:
+    """An empty list of names is no list of all: else taking one model away would take all away."""
+    assert scope(fleet(entry(name="a"), entry(name="b")), names, absent) == models
+
+
+def test_a_run_cannot_name_a_model_that_is_not_there() -> None:
+    assert faults(scope, fleet(entry(name="a")), ["b"], []) == [
+        "model: 'b' is not in this host's inventory (fleet_models has a)"
+    ]
+
+
+# The options of a module
+
+
+def test_a_module_gets_the_fleet_of_its_options() -> None:
+    params = {
+        "models": [entry(name="a"), entry(name="b")],
+        "absent": ["b"],
+        "images": {"vllm": "own/vllm:1"},
+        "recipes": {"whisper": {"base": "vllm"}},
+        "cache": {"path": "/srv/hf"},
+        "hf_token": OTHER_SECRET,
+        "prune": True,
+    }
+    assert fleet_from(params) == fleet(
+        entry(name="a"),
+        entry(name="b", state="absent"),
+        images={"vllm": "own/vllm:1"},
+        recipes={"whisper": {"base": "vllm"}},
+        cache={"path": "/srv/hf"},
+        hf_token=OTHER_SECRET,
+    )
+
+
+def test_a_module_tells_faults_with_the_paths_of_the_inventory() -> None:
+    params = {"models": [entry(type="llm")], "absent": [], "images": {}, "recipes": {}, "cache": {}}
+    assert faults(fleet_from, params)[0].startswith("fleet_models[0].type: ")
+
+
+@pytest.mark.parametrize(
+    ("entries", "secrets"),
+    [
+        ([entry(env={"HF_TOKEN": "hf_1", "A": "b"}), entry(env={"DB_PASSWORD": 123456})], {"hf_1", "123456"}),
+        ([entry(env={"HF_TOKEN": ""})], set()),
+        ([entry(env=["HF_TOKEN=hf_1"]), entry(env=None), entry()], set()),
+        ([entry(env={"TOKENIZERS_PARALLELISM": "false"})], set()),
+    ],
+)
+def test_a_module_hides_the_secrets_of_environments(entries: list[Any], secrets: set[str]) -> None:
+    assert secret_values(entries) == secrets
+
+
+# Anything at all
+
+
+VARIABLES = ["models", "images", "recipes", "https", "cache", "litellm", "direct_keys", "secrets", "hf_token", "mig"]
+OTHERS = ["monitoring", "absent_models", "schema", "break_lock", "unknown"]
+
+
+@given(st.dictionaries(st.sampled_from(VARIABLES + OTHERS), ANYTHING, max_size=4))
+@settings(max_examples=300)
+def test_an_inventory_of_anything_is_a_valid_fleet_or_a_fleet_error(variables: dict[str, Any]) -> None:
+    try:
+        parsed = Fleet.parse({f"fleet_{name}": value for name, value in variables.items()})
+    except FleetError as error:
+        assert error.faults
+        assert all(fault.startswith("fleet_") for fault in error.faults)
+    else:
+        assert parsed.public()["schema"] == 1
+
+
+@given(st.lists(ANYTHING, max_size=3))
+def test_the_entries_of_anything_are_valid_models_or_a_fleet_error(entries: list[Any]) -> None:
+    try:
+        assert len(fleet(*entries).models) == len(entries)
+    except FleetError as error:
+        assert all(fault.startswith("fleet_models[") for fault in error.faults)
