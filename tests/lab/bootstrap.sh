@@ -67,7 +67,7 @@ docker_answers() {
 # venv REQUIREMENTS: the virtual environment with those pins, and this checkout in it as the
 # collection inference.fleet. It is filled again when the pins have changed.
 venv() {
-    local pins collections
+    local pins
     pins=$(cat requirements*.txt "$1" | sha256sum)
     if [[ $(cat "$VENV/$1.done" 2> /dev/null) != "$pins" ]]; then
         [[ -x $VENV/bin/pip ]] || /usr/bin/python3 -m venv --clear "$VENV"
@@ -76,7 +76,8 @@ venv() {
             || fail "pip could not install $1 (its words are above)"
         echo "$pins" > "$VENV/$1.done"
     fi
-    collections=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections
-    mkdir -p "$collections/inference"
-    ln -sfn "$PWD" "$collections/inference/fleet"
+    # In a folder of its own and named by a .pth file: mypy does not take what lies in site-packages for ours.
+    mkdir -p "$VENV/src/ansible_collections/inference"
+    ln -sfn "$PWD" "$VENV/src/ansible_collections/inference/fleet"
+    echo "$VENV/src" > "$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/inference-fleet.pth"
 }

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
-    MANAGED_BY,
     Container,
     ImageDefaults,
     Mount,
     Observed,
     Spec,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, clean_path
 
 try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import SERVICES, name_taken
 
 # Distribution -> the oldest release that is tested.
 SUPPORTED = {"debian": 12.0, "ubuntu": 24.04}
@@ -21,8 +22,8 @@ class Host:
 
     missing_paths: of the models' local folders, those that are not there. ports: TCP port ->
     who listens on it, as text; the fleet's own Caddy is left out. cache_free: bytes free
-    where weights are kept. containers: names of all containers. docker_version: None where
-    no engine answers.
+    where weights are kept. containers: names of all containers. foreign: those of them that
+    this collection does not manage. docker_version: None where no engine answers.
     """
 
     os_id: str
@@ -32,6 +33,7 @@ class Host:
     docker_installed: bool
     docker_version: Optional[str]
     containers: frozenset[str]
+    foreign: frozenset[str]
     missing_paths: frozenset[str]
     ports: Mapping[int, str]
     cache_path: str
@@ -58,6 +60,8 @@ def host_faults(fleet: Fleet, host: Host) -> list[str]:
                 f"fleet_models[{index}].source: {model.local_path} is not a folder on this host; copy the weights "
                 f"there, or name a hub repository"
             )
+    ours = {*SERVICES, *(name for model in fleet.models for name in model.containers)}
+    faults += [name_taken(name) for name in sorted(host.foreign & ours)]
     for port, holder in sorted(host.ports.items()):
         faults.append(f"port {port}: taken by {holder}; Caddy needs it: stop that, or move it to another port")
     from_hub = [model for model in fleet.models if model.state == "running" and not model.local_path]

@@ -20,6 +20,7 @@ from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.host.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
 
 SOCKET = "/var/run/docker.sock"
 DOCKER_ROOT = "/var/lib/docker"
@@ -40,7 +41,8 @@ def observe(fleet: Fleet, ports: Iterable[int]) -> Host:
         python_sdk=importlib.util.find_spec("docker") is not None,
         docker_installed=bool(version) or shutil.which("dockerd") is not None,
         docker_version=version["Version"] if version else None,
-        containers=frozenset(name.lstrip("/") for one in containers for name in one["Names"]),
+        containers=frozenset(_names(containers)),
+        foreign=frozenset(_names(one for one in containers if not _is_ours(one))),
         missing_paths=frozenset(
             model.local_path for model in fleet.models if model.local_path and not os.path.isdir(model.local_path)
         ),
@@ -53,6 +55,14 @@ def observe(fleet: Fleet, ports: Iterable[int]) -> Host:
 def _os_release() -> dict[str, str]:
     lines = (line.partition("=") for line in Path("/etc/os-release").read_text().splitlines())
     return {key: value.strip('"') for key, _equals, value in lines}
+
+
+def _names(containers: Iterable[dict[str, Any]]) -> Iterator[str]:
+    return (name.lstrip("/") for one in containers for name in one["Names"])
+
+
+def _is_ours(container: dict[str, Any]) -> bool:
+    return (container.get("Labels") or {}).get("managed-by") == MANAGED_BY
 
 
 class _SocketConnection(http.client.HTTPConnection):

@@ -1,0 +1,87 @@
+"""What an admin does with a host that serves, and what is left alone meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lab.fixtures import Admin, Door, inspect
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://light"]
+NEW = {"name": "new", "type": "chat", "source": "example/new", "devices": {"cpu": True}}
+
+
+def identities(host: Host) -> dict[str, tuple[str, str]]:
+    """What tells whether a container was touched: its ID and when it started."""
+    return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspect(host).items()}
+
+
+def on_light(door: Door, *models: dict[str, Any]) -> dict[str, Any]:
+    """Extra variables that give the host these models besides its own."""
+    return {"fleet_models": [*door.models, *models]}
+
+
+def test_check_mode_on_a_converged_host_reports_no_change(admin: Admin) -> None:
+    run = admin.play("install", "--check", "--diff")
+    assert run.status == 0, run.output
+    assert run.changed() == {"light": 0, "real": 0}
+
+
+def test_status_shows_every_model(admin: Admin) -> None:
+    run = admin.play("status", "--limit", "light")
+    lines = [line.split() for line in eval_lines(run.messages)]
+    rows = {line[0]: line for line in lines if line}
+    assert rows["pair"][1:3] == ["chat", "2/2"]
+    assert rows["vectors"][1:3] == ["embedding", "1/1"]
+    assert rows["resting"][1:4] == ["chat", "0/0", "stopped"]
+    assert run.changed() == {"light": 0}
+
+
+def eval_lines(messages: str) -> list[str]:
+    return [part for part in messages.replace("[", "").replace("]", "").split("'") if part.strip(", ")]
+
+
+def test_add_model_touches_that_model_and_the_gateways_configuration(admin: Admin, host: Host, door: Door) -> None:
+    before = identities(host)
+    run = admin.play("add_model", "--limit", "light", "-e", "model=new", variables=on_light(door, NEW))
+    assert run.status == 0, run.output
+    after = identities(host)
+    assert set(after) - set(before) == {"vllm-new-1"}
+    assert {name for name in before if before[name] != after[name]} == {"litellm"}
+    assert door.chat("new").status_code == 200
+    again = admin.play("add_model", "--limit", "light", "-e", "model=new", variables=on_light(door, NEW))
+    assert again.changed() == {"light": 0}, again.output
+
+
+def test_remove_model_touches_that_model_and_the_gateways_configuration(admin: Admin, host: Host, door: Door) -> None:
+    before = identities(host)
+    run = admin.play("remove_model", "--limit", "light", "-e", "model=new", variables=on_light(door, NEW))
+    assert run.status == 0, run.output
+    after = identities(host)
+    assert set(before) - set(after) == {"vllm-new-1"}
+    assert {name for name in after if before[name] != after[name]} == {"litellm"}
+    assert door.chat("new").status_code in (400, 404)
+
+
+def test_drift_is_put_right_and_nothing_else_is_touched(admin: Admin, host: Host) -> None:
+    before = identities(host)
+    host.check_output("docker stop vllm-vectors-1")
+    host.check_output("docker network disconnect llm-network vllm-pair-1")
+    run = admin.play("install", "--limit", "light")
+    assert run.status == 0, run.output
+    after = identities(host)
+    assert {name for name in after if before[name] != after[name]} == {"vllm-vectors-1"}
+    assert after["vllm-vectors-1"][0] == before["vllm-vectors-1"][0], "it was started, not made anew"
+    assert admin.play("install", "--limit", "light").changed() == {"light": 0}
+
+
+@pytest.mark.parametrize("name", ["foreign", "vllm-foreign-1"])
+def test_prune_leaves_containers_without_the_label(admin: Admin, host: Host, name: str) -> None:
+    host.check_output(f"docker create --name {name} inference-fleet/engine-stand-in:1")
+    try:
+        run = admin.play("install", "--limit", "light")
+        assert run.status == 0, run.output
+        assert name in inspect(host)
+    finally:
+        host.check_output(f"docker rm {name}")

@@ -1,0 +1,160 @@
+"""Bad input and trouble on a host that serves: a clear error, nothing lost, and the next run puts it right."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from lab.fixtures import Admin, Door, Run, inspect
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://light"]
+PATIENCE_S = 90
+
+
+def model(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "type": "chat", "source": f"example/{name}", "devices": {"cpu": True}, **more}
+
+
+@pytest.fixture
+def install(admin: Admin, door: Door) -> Iterator[Callable[..., Run]]:
+    """Runs install with more models than the inventory has; afterwards one without has to converge."""
+
+    def run(*models: dict[str, Any], **variables: Any) -> Run:
+        return admin.play("install", "--limit", "light", variables={"fleet_models": [*door.models, *models], **variables})
+
+    yield run
+    after = admin.play("install", "--limit", "light")
+    assert after.status == 0, after.output
+    assert door.chat("pair").status_code == 200
+    assert admin.play("install", "--limit", "light").changed() == {"light": 0}
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"gave up waiting until {what}"
+        time.sleep(0.2)
+
+
+@contextmanager
+def under_way(admin: Admin, door: Door) -> Iterator[subprocess.Popen[bytes]]:
+    """An install that has got as far as waiting for a model that takes its time."""
+    slow = model("slow", env={"STANDIN_STARTUP_SECONDS": 60})
+    command = admin.command("install", "--limit", "light", variables={"fleet_models": [*door.models, slow]})
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_model_that_exits_at_once_is_told_with_its_log_and_the_others_serve(
+    install: Callable[..., Run], door: Door
+) -> None:
+    run = install(model("broken", env={"STANDIN_EXIT_CODE": 3}), model("fine"))
+    assert run.status != 0
+    assert "vllm-broken-1: died with exit code 3" in run.messages
+    assert "ValueError: STANDIN_EXIT_CODE asks for a failure" in run.messages
+    assert door.chat("fine").status_code == 200
+    assert door.chat("pair").status_code == 200
+
+
+def test_a_model_that_never_gets_ready_is_told_after_its_deadline(install: Callable[..., Run], door: Door) -> None:
+    run = install(model("never", env={"STANDIN_NEVER_READY": 1}, ready_timeout=5), model("fine"))
+    assert run.status != 0
+    assert "vllm-never-1: runs, but is not ready after 5 s" in run.messages
+    assert door.chat("fine").status_code == 200
+
+
+def test_an_image_that_cannot_be_pulled_is_named_and_the_others_serve(install: Callable[..., Run], door: Door) -> None:
+    run = install(model("lost", image="127.0.0.1:1/no/such:1"), model("fine"))
+    assert run.status != 0
+    assert "image 127.0.0.1:1/no/such:1: cannot be pulled and is not on this host" in run.messages
+    assert door.chat("fine").status_code == 200
+
+
+def test_no_space_for_weights_is_told_before_anything_is_touched(install: Callable[..., Run], host: Host) -> None:
+    before = inspect(host)
+    run = install(model("large"), fleet_cache={"path": "/srv/cache", "min_free_gb": 10**6})
+    assert run.status != 0
+    assert "GB free at /srv/cache for the weights of vllm-large-1" in run.messages
+    assert inspect(host).keys() == before.keys()
+
+
+def test_weights_that_are_not_on_the_host_are_told_before_anything_is_touched(install: Callable[..., Run]) -> None:
+    run = install(model("absent-weights", source="/srv/nothing-here"))
+    assert run.status != 0
+    assert "fleet_models[3].source: /srv/nothing-here is not a folder on this host" in run.messages
+
+
+def test_a_port_that_is_taken_is_told_with_who_has_it(install: Callable[..., Run], host: Host) -> None:
+    host.check_output("docker rm -f caddy")
+    host.check_output("systemd-run --unit=squatter python3 -m http.server 443")
+    wait_until(lambda: host.socket("tcp://0.0.0.0:443").is_listening, "port 443 is taken")
+    try:
+        run = install()
+        assert run.status != 0
+        assert "port 443: taken by python3 (PID " in run.messages
+    finally:
+        host.check_output("systemctl stop squatter")
+
+
+def test_one_hosts_faults_keep_every_host_untouched(admin: Admin, host: Host) -> None:
+    before = inspect(host)
+    wrong = "{{ {'mode': 'intern'} if inventory_hostname == 'real' else {} }}"
+    run = admin.play("install", variables={"fleet_https": wrong, "fleet_models": []})
+    assert run.status != 0
+    assert "fleet_https.mode: expected one of internal; did you mean 'internal'?, got 'intern'" in run.messages
+    assert run.changed() == {"light": 0, "real": 0}
+    assert inspect(host).keys() == before.keys()
+
+
+def test_docker_that_is_down_is_told_and_the_next_install_starts_it(install: Callable[..., Run], admin: Admin, host: Host) -> None:
+    host.check_output("systemctl stop docker.service docker.socket")
+    run = admin.play("status", "--limit", "light")
+    assert run.status != 0
+    assert "Docker does not answer; is it running (systemctl status docker)?" in run.messages
+    assert install().status == 0
+
+
+def test_a_run_that_was_killed_half_way_converges_when_started_again(
+    install: Callable[..., Run], admin: Admin, door: Door, host: Host
+) -> None:
+    with under_way(admin, door):
+        wait_until(lambda: "vllm-slow-1" in inspect(host), "the run has made a container")
+    again = install()
+    assert again.status == 0, again.output
+    assert "which has ended without giving it back" in again.output
+    assert "vllm-slow-1" not in inspect(host)
+
+
+def test_a_second_admin_is_told_who_holds_the_host_and_since_when(
+    install: Callable[..., Run], admin: Admin, door: Door, host: Host
+) -> None:
+    with under_way(admin, door) as first:
+        wait_until(lambda: "vllm-slow-1" in inspect(host), "the first run has made a container")
+        second = install()
+        assert second.status != 0
+        assert f"(PID {first.pid}, ansible-playbook inference.fleet.install) since 20" in second.messages
+        assert second.changed() == {"light": 0}
+
+
+def test_a_service_name_taken_by_a_foreign_container_is_refused(install: Callable[..., Run], host: Host) -> None:
+    host.check_output("docker rename caddy set-aside")
+    host.check_output("docker create --name caddy inference-fleet/engine-stand-in:1")
+    try:
+        run = install()
+        assert run.status != 0
+        assert "container caddy: the name is taken by a container without the label managed-by=inference.fleet" in run.messages
+    finally:
+        host.check_output("docker rm caddy")
+        host.check_output("docker rename set-aside caddy")

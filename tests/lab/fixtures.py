@@ -1,0 +1,115 @@
+"""What the verify tests of every molecule scenario share: a client at the front door, and an admin."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from testinfra.host import Host
+
+SECRETS = "/etc/inference-fleet/secrets"
+ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt"
+REQUEST_SECONDS = 120
+INVENTORY = Path(os.environ["MOLECULE_INVENTORY_FILE"])
+
+
+class Door:
+    """A client of one host: HTTPS to its address, its certificate checked, a key in hand."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
+        self.name = host.backend.host
+        variables = yaml.safe_load(INVENTORY.read_text())["all"]["hosts"][self.name]
+        self.url = f"https://{variables['ansible_host']}"
+        self.models = variables["fleet_models"]
+        certificate = folder / f"{self.name}.crt"
+        certificate.write_text(host.check_output(f"docker exec caddy cat {ROOT_CERTIFICATE}"))
+        self.key = host.check_output(f"cat {SECRETS}/master_key")
+        self._session = requests.Session()
+        self._session.verify = str(certificate)
+
+    def request(self, method: str, path: str, key: str | None = None, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.key if key is None else key}"}
+        return self._session.request(
+            method, self.url + path, headers=headers, timeout=REQUEST_SECONDS, allow_redirects=False, **options
+        )
+
+    def chat(self, model: str, **options: Any) -> requests.Response:
+        body = {"model": model, "max_tokens": 12, "messages": [{"role": "user", "content": "Say something."}]}
+        return self.request("POST", "/v1/chat/completions", json={**body, **options})
+
+    def stream(self, model: str) -> Iterator[tuple[float, str]]:
+        """Each event's data, with the time it came (seconds, of time.monotonic)."""
+        body = {"model": model, "stream": True, "max_tokens": 12, "messages": [{"role": "user", "content": "Hi"}]}
+        with self.request("POST", "/v1/chat/completions", json=body, stream=True) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines(chunk_size=1):
+                if line.startswith(b"data: "):
+                    yield time.monotonic(), line.removeprefix(b"data: ").decode()
+
+
+@dataclass(frozen=True)
+class Run:
+    """An ended ansible-playbook. stats: host -> ok, changed, failures, unreachable, …"""
+
+    status: int
+    stats: Mapping[str, Mapping[str, int]]
+    messages: str
+    output: str
+
+    def changed(self) -> dict[str, int]:
+        return {host: counts["changed"] for host, counts in self.stats.items()}
+
+
+class Admin:
+    """Runs playbooks against the scenario's hosts, as from a terminal."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def command(self, playbook: str, *arguments: str, variables: Mapping[str, Any] | None = None) -> list[str]:
+        command = ["ansible-playbook", "--inventory", str(INVENTORY), f"inference.fleet.{playbook}", *arguments]
+        if variables:
+            file = self._folder / f"{playbook}.json"
+            file.write_text(json.dumps(variables))
+            command += ["--extra-vars", f"@{file}"]
+        return command
+
+    def play(self, playbook: str, *arguments: str, variables: Mapping[str, Any] | None = None) -> Run:
+        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACKS_ENABLED": ""}
+        ended = subprocess.run(
+            self.command(playbook, *arguments, variables=variables), env=environment, capture_output=True, text=True
+        )
+        output = ended.stdout + ended.stderr
+        assert "{" in ended.stdout, output
+        told = json.loads(ended.stdout[ended.stdout.index("{") :])
+        results = [
+            result for play in told["plays"] for task in play["tasks"] for result in task["hosts"].values()
+        ]
+        return Run(
+            ended.returncode, told["stats"], "\n".join(str(one["msg"]) for one in results if one.get("msg")), output
+        )
+
+
+@pytest.fixture(scope="session")
+def admin(tmp_path_factory: pytest.TempPathFactory) -> Admin:
+    return Admin(tmp_path_factory.mktemp("admin"))
+
+
+@pytest.fixture(scope="module")
+def door(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Door:
+    return Door(host, tmp_path_factory.mktemp("door"))
+
+
+def inspect(host: Host, *containers: str) -> dict[str, Any]:
+    """Name -> what `docker inspect` says of it; without names, of all containers."""
+    names = containers or host.check_output("docker ps --all --format '{{.Names}}'").split()
+    return {one["Name"].lstrip("/"): one for one in json.loads(host.check_output(f"docker inspect {' '.join(names)}"))}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Builds the collection, installs the tarball where nothing else of this checkout is seen, and
+# checks it there: ansible-test sanity, the documentation, a playbook's syntax.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$PWD/.cache/sanity
+rm -rf "$work"
+mkdir -p "$work/collections"
+
+# The tarball: what a user gets.
+ansible-galaxy collection build --force --output-path "$work" > /dev/null
+tarball=$(echo "$work"/inference-fleet-*.tar.gz)
+if tar -tf "$tarball" | grep -E '^(tests|molecule|\.ci|\.venv|run-tests|quickstart|requirements-dev)'; then
+    echo "tests/sanity.sh: the tarball has the files above, which are not for users" >&2
+    exit 1
+fi
+export ANSIBLE_COLLECTIONS_PATH=$work/collections
+ansible-galaxy collection install --offline --no-deps --force "$tarball" --collections-path "$work/collections" > /dev/null
+collection=$work/collections/ansible_collections/inference/fleet
+(cd "$work" && ansible-playbook --syntax-check --inventory "$collection/inventories/example" inference.fleet.install)
+antsibull-docs lint-collection-docs --plugin-docs "$collection"
+
+# ansible-test wants a git checkout or takes every file; the tarball's files are just those.
+# It installs pip into the environments it makes with a script that it would download; the
+# interpreter's own ensurepip does the same.
+bootstrap=$HOME/.ansible/test/cache/get_pip_24_2.py
+if [[ ! -e $bootstrap ]]; then
+    mkdir -p "$(dirname "$bootstrap")"
+    cat > "$bootstrap" <<'PYTHON'
+import ensurepip, os, subprocess, sys
+ensurepip.bootstrap(upgrade=True)
+bundle = "/etc/ssl/certs/ca-certificates.crt"
+environment = {**os.environ, "PIP_CERT": bundle} if os.path.exists(bundle) else dict(os.environ)
+packages = [word for word in sys.argv[1:] if not word.startswith("-")]
+if packages:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *packages], check=True, env=environment)
+PYTHON
+fi
+version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+(cd "$collection" && ansible-test sanity --python "$version" --requirements --color no)
+antsibull-changelog lint
