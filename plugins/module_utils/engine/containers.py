@@ -142,10 +142,14 @@ STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "cr
 
 @dataclass(frozen=True)
 class Plan:
-    """Actions in the order of STAGES; those of one stage may run side by side, container by container."""
+    """Actions in the order of STAGES; those of one stage may run side by side, container by container.
+
+    untouched: by name, the containers that no action is for, as they were observed.
+    """
 
     actions: tuple[Action, ...]
     waits: tuple[Desired, ...]
+    untouched: Mapping[str, Container] = field(default_factory=dict)
 
     def stage(self, verbs: Iterable[str]) -> dict[str, list[Action]]:
         """The actions of one stage, by what they act on."""
@@ -244,7 +248,12 @@ def plan_containers(
         actions += _steps(one, present.get(name), observed.images.get(one.spec.image))
     order = [verb for stage in STAGES for verb in stage]
     actions.sort(key=lambda action: order.index(action.verb))
-    return Plan(tuple(actions), tuple(one for one in wanted.values() if one.running))
+    touched = {action.name for action in actions}
+    return Plan(
+        actions=tuple(actions),
+        waits=tuple(one for one in wanted.values() if one.running),
+        untouched={name: container for name, container in present.items() if name not in touched},
+    )
 
 
 def _steps(desired: Desired, container: Optional[Container], image: Optional[ImageDefaults]) -> list[Action]:

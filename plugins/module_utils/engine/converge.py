@@ -68,7 +68,10 @@ def converge(plan: Plan, engine: Engine) -> Outcome:
             outcome.faults.update({name: fault for name, fault in zip(chains, ends) if fault})
         waits = [one for one in plan.waits if _may_get_ready(one, outcome)]
         ends = pool.map(
-            lambda one: wait_until_ready(one.spec.name, engine, engine.is_healthy, one.ready_timeout), waits
+            lambda one: wait_until_ready(
+                one.spec.name, engine, engine.is_healthy, one.ready_timeout, seen=plan.untouched.get(one.spec.name)
+            ),
+            waits,
         )
         for one, fault in zip(waits, ends):
             if fault:
@@ -82,7 +85,7 @@ def probe(plan: Plan, engine: Engine) -> set[str]:
     """The names of the containers that answer now; nothing is waited for."""
 
     def answers(one: Desired) -> bool:
-        container = engine.inspect(one.spec.name)
+        container = plan.untouched.get(one.spec.name) or engine.inspect(one.spec.name)
         return bool(container and container.status == "running" and engine.is_healthy(container))
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -96,12 +99,14 @@ def wait_until_ready(
     timeout: float,
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
+    seen: Optional[Container] = None,
 ) -> Optional[str]:
     """None once the container is ready; the fault, with the last lines of its log, when it
-    dies or `timeout` seconds are over."""
+    dies or `timeout` seconds are over. seen: the container as it was a moment ago, where that
+    is known: one that is ready then costs Docker no question."""
     deadline = now() + timeout
     try:
-        first = container = engine.inspect(name)
+        first = container = seen or engine.inspect(name)
         while first and container and container.restarts == first.restarts and container.status == "running":
             if is_ready(container):
                 return None

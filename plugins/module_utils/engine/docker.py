@@ -48,6 +48,8 @@ class Docker:
             raise FleetError(f"the Docker SDK for Python is not on this host (python3-docker): {SDK_ERROR}")
         with _told("Docker does not answer; is it running (systemctl status docker)?"):
             self._api = APIClient(version=API_VERSION, timeout=CALL_SECONDS, num_pools=64, **kwargs_from_env())
+            # No proxy stands before a socket; requests would look for one with every call.
+            self._api.trust_env = not self._api.base_url.startswith("http+docker:")
             self._api.ping()
 
     def observe(self, images: Iterable[str]) -> Observed:
