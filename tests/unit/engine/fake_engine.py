@@ -1,0 +1,145 @@
+"""A FAKE of engine.docker.Docker: containers in memory, reported as Docker reports them, failures on demand.
+
+What it takes for true of Docker is what the fixtures in data/ (captured from Docker Engine 20.10) show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from itertools import count
+
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    Container,
+    ImageDefaults,
+    Mount,
+    Observed,
+    Spec,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+
+class FakeEngine:
+    """registry: reference -> image, of what could be pulled. fails: (verb, container or image) -> the
+    engine's words. dies: containers that end as soon as they run, with their exit code. unready:
+    containers that run and never answer. journal: what was called, as `verb name`."""
+
+    def __init__(self, registry: Mapping[str, ImageDefaults], foreign: Iterable[str] = ()) -> None:
+        self.registry = registry
+        self.foreign = frozenset(foreign)
+        self.images: dict[str, ImageDefaults] = {}
+        self.containers: dict[str, Container] = {}
+        self.fails: dict[tuple[str, str], str] = {}
+        self.dies: dict[str, int] = {}
+        self.unready: set[str] = set()
+        self.logs: dict[str, list[str]] = {}
+        self.journal: list[str] = []
+        self._ids = count(1)
+
+    # What Docker is asked
+
+    def observe(self, images: Iterable[str]) -> Observed:
+        return Observed(
+            containers=tuple(self.containers.values()),
+            foreign=self.foreign,
+            images={reference: self.images[reference] for reference in images if reference in self.images},
+        )
+
+    def inspect(self, name: str) -> Container | None:
+        self._fail("inspect", name)
+        return self.containers.get(name)
+
+    def is_healthy(self, container: Container) -> bool:
+        return container.status == "running" and container.spec.name not in self.unready
+
+    def last_lines(self, name: str, count: int) -> list[str]:
+        self._fail("logs", name)
+        return self.logs.get(name, [])[-count:]
+
+    # What Docker is told
+
+    def pull(self, reference: str) -> None:
+        self._told("pull", reference)
+        if reference not in self.registry:
+            raise FleetError(f"image {reference}: cannot be pulled and is not on this host: not found")
+        self.images[reference] = self.registry[reference]
+
+    def create(self, spec: Spec) -> None:
+        self._told("create", spec.name)
+        if spec.name in self.containers:
+            raise FleetError(f"creating container {spec.name}: the name is in use")
+        image = self.images[spec.image]
+        covered = {mount.target for mount in spec.mounts}
+        anonymous = [Mount(f"{next(self._ids):064x}", folder) for folder in image.volumes if folder not in covered]
+        self.containers[spec.name] = Container(
+            id=f"id-{next(self._ids)}",
+            spec=replace(spec.resolved(image), mounts=(*spec.mounts, *anonymous)),
+            status="created",
+        )
+
+    def remove(self, container_id: str, name: str) -> None:
+        self._told("remove", name)
+        assert self.containers[name].id == container_id
+        del self.containers[name]
+
+    def start(self, name: str) -> None:
+        self._told("start", name)
+        if name in self.dies:
+            self.change(name, status="exited", exit_code=self.dies[name])
+        else:
+            self.change(name, status="running", address="172.18.0.2", started_at="2026-11-24T02:40:11.81Z")
+
+    def stop(self, name: str) -> None:
+        self._told("stop", name)
+        self.change(name, status="exited")
+
+    def unpause(self, name: str) -> None:
+        self._told("unpause", name)
+        assert self.containers[name].status == "paused"
+        self.change(name, status="running")
+
+    def connect(self, name: str, network: str) -> None:
+        self._told("connect", name)
+        self.change_spec(name, networks=(*self.containers[name].spec.networks, network))
+
+    def disconnect(self, name: str, network: str) -> None:
+        self._told("disconnect", name)
+        kept = (one for one in self.containers[name].spec.networks if one != network)
+        self.change_spec(name, networks=tuple(kept))
+
+    def set_restart(self, name: str, policy: str) -> None:
+        self._told("update", name)
+        self.change_spec(name, restart=policy)
+
+    def _told(self, verb: str, name: str) -> None:
+        assert name not in self.foreign, f"{verb} of {name}, which is not ours"
+        self.journal.append(f"{verb} {name}")
+        self._fail(verb, name)
+
+    def _fail(self, verb: str, name: str) -> None:
+        if (verb, name) in self.fails:
+            raise FleetError(self.fails[verb, name])
+
+    # What somebody else does to it
+
+    def change(self, name: str, **changes: object) -> None:
+        self.containers[name] = replace(self.containers[name], **changes)
+
+    def change_spec(self, name: str, **changes: object) -> None:
+        self.change(name, spec=replace(self.containers[name].spec, **changes))
+
+
+class FakeClock:
+    """Time that passes only in pauses. at: seconds -> what happens then."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.at: dict[float, Callable[[], object]] = {}
+
+    def now(self) -> float:
+        return self.seconds
+
+    def pause(self, seconds: float) -> None:
+        self.seconds += seconds
+        for moment in [moment for moment in self.at if moment <= self.seconds]:
+            self.at.pop(moment)()

@@ -1,0 +1,601 @@
+"""What a container should be, and the steps from what Docker has to there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    STAGES,
+    Action,
+    ImageDefaults,
+    Mount,
+    Plan,
+    desired_containers,
+    plan_containers,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
+from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
+from ansible_collections.inference.fleet.tests.unit.samples import entry, faults, fleet
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+STANDARD = Images().vllm
+
+
+def spec(world: World, name: str = "vllm-a-1") -> Any:
+    return {one.spec.name: one.spec for one in world.desired()}[name]
+
+
+# What a container should be
+
+
+def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
+    world = World(entry(name="a", devices={"gpus": [2, 3]}, args={"dtype": "auto"}, env={"A": "1"}, shm_size="1g"))
+    assert spec(world).__dict__ == {
+        "name": "vllm-a-1",
+        "image": STANDARD,
+        "entrypoint": ("vllm", "serve"),
+        "command": world.fleet.models[0].command,
+        "env": {"A": "1"},
+        "mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface"),),
+        "networks": ("llm-network",),
+        "devices": ("2", "3"),
+        "labels": {"managed-by": "inference.fleet", "model-name": "a", "model-type": "chat"},
+        "restart": "on-failure",
+        "shm_size": 1 << 30,
+        "ipc": "private",
+    }
+
+
+def test_weights_of_the_host_are_mounted_read_only_where_they_are() -> None:
+    mounts = spec(World(cpu("a", source="/srv/qwen/"), cache={"path": "/srv/hf/"})).mounts
+    assert [str(mount) for mount in mounts] == ["/srv/hf:/root/.cache/huggingface", "/srv/qwen:/srv/qwen:ro"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "env"),
+    [
+        ({}, {"HF_TOKEN": "hf_0123456789"}),
+        ({"env": {"HF_TOKEN": "own"}}, {"HF_TOKEN": "own"}),
+        ({"source": "/srv/qwen"}, {}),
+    ],
+)
+def test_only_models_from_the_hub_get_the_hubs_token_and_their_own_comes_first(
+    changes: dict[str, Any], env: dict[str, str]
+) -> None:
+    assert spec(World(cpu("a", **changes), hf_token="hf_0123456789")).env == env
+
+
+def test_every_replica_is_a_container_and_an_absent_model_has_none() -> None:
+    world = World(cpu("a", replicas=2), cpu("b", state="absent"), cpu("c", state="stopped", ready_timeout=7))
+    assert [(one.spec.name, one.model, one.running, one.ready_timeout) for one in world.desired()] == [
+        ("vllm-a-1", "a", True, 1800),
+        ("vllm-a-2", "a", True, 1800),
+        ("vllm-c-1", "c", False, 7),
+    ]
+
+
+def test_a_run_for_some_models_asks_for_their_containers_only() -> None:
+    two = fleet(cpu("a"), cpu("b"))
+    assert [one.model for one in desired_containers(two, place(two, {}), ["b"])] == ["b"]
+    assert desired_containers(two, place(two, {}), []) == ()
+
+
+# From nothing
+
+
+def test_pulls_creates_and_starts_what_is_missing() -> None:
+    assert World(cpu("a", replicas=2), cpu("b", image=OWN_IMAGE)).steps() == [
+        f"pull {OWN_IMAGE}",
+        f"pull {STANDARD}",
+        "create vllm-a-1 (missing)",
+        "create vllm-a-2 (missing)",
+        "create vllm-b-1 (missing)",
+        "start vllm-a-1",
+        "start vllm-a-2",
+        "start vllm-b-1",
+    ]
+
+
+def test_creates_a_stopped_models_container_and_does_not_start_it() -> None:
+    assert World(cpu("a", state="stopped")).steps() == [f"pull {STANDARD}", "create vllm-a-1 (missing)"]
+
+
+def test_pulls_nothing_that_is_there() -> None:
+    world = converged(cpu("a"))
+    world.inventory(cpu("a"), cpu("b"))
+    assert world.steps() == ["create vllm-b-1 (missing)", "start vllm-b-1"]
+
+
+def test_pulls_nothing_for_an_absent_model() -> None:
+    assert World(cpu("a", state="absent", image=OWN_IMAGE)).steps() == []
+
+
+def test_an_empty_inventory_on_an_empty_host_is_no_work() -> None:
+    assert World().plan() == Plan((), ())
+
+
+# Nothing to change
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"image": OWN_IMAGE},
+        {"state": "stopped"},
+        {"replicas": 3},
+        {"source": "/srv/models/qwen/"},
+        {"devices": {"gpus": 2}},
+        {"devices": {"gpus": [3, 1]}},
+        {"env": {"VLLM_USAGE_SOURCE": "own", "EMPTY": "", "LINES": "a\nb"}},
+        {"args": {"limit-mm-per-prompt": {"image": 1}, "enforce-eager": None}},
+    ],
+)
+def test_a_container_that_is_as_it_should_be_is_not_touched(changes: dict[str, Any]) -> None:
+    assert converged(entry(**changes)).steps() == []
+
+
+def test_the_order_of_models_in_the_inventory_means_nothing() -> None:
+    world = converged(entry(name="a"), entry(name="b", devices={"gpus": 2}), entry(name="c"))
+    world.inventory(entry(name="c"), entry(name="a"), entry(name="b", devices={"gpus": 2}))
+    assert world.steps() == []
+
+
+def test_what_the_image_brings_along_is_no_difference() -> None:
+    world = converged(cpu("a", image=OWN_IMAGE))
+    assert {mount.target for mount in world.engine.containers["vllm-a-1"].spec.mounts} == {
+        "/data",
+        "/root/.cache/huggingface",
+    }
+    assert world.steps() == []
+
+
+def test_a_container_that_docker_is_restarting_is_left_to_it() -> None:
+    world = converged(cpu("a"))
+    world.engine.change("vllm-a-1", status="restarting")
+    assert world.steps() == []
+
+
+# Differences that make a container anew
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"image": OWN_IMAGE}, "image"),
+        ({"args": {"max-model-len": 4096}}, "command"),
+        ({"source": "Qwen/Qwen3-4B"}, "command"),
+        ({"env": {"A": "1"}}, "env"),
+        ({"env": {"PATH": "/own/bin"}}, "env"),
+        ({"type": "vision"}, "labels"),
+        ({"devices": {"gpus": [5]}}, "devices"),
+        ({"shm_size": "1g"}, "shm_size"),
+        ({"source": "/srv/qwen"}, "mounts"),
+    ],
+)
+def test_a_difference_in_the_inventory_makes_the_container_anew(changes: dict[str, Any], part: str) -> None:
+    world = converged(entry(name="a", devices={"gpus": [0]}))
+    world.inventory(entry(**{"name": "a", "devices": {"gpus": [0]}, **changes}))
+    steps = [step for step in world.steps() if not step.startswith("pull")]
+    assert [step.split(" ")[0] for step in steps] == ["remove", "create", "start"]
+    assert part in steps[0].partition("(changed: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("drift", "part"),
+    [
+        ({"image": "sha256:older"}, "image"),
+        ({"entrypoint": ("sh",)}, "entrypoint"),
+        ({"command": ("other",)}, "command"),
+        ({"env": {"PATH": "/usr/bin", "VLLM_USAGE_SOURCE": "production", "ADDED": "1"}}, "env"),
+        ({"env": {}}, "env"),
+        ({"labels": {"managed-by": "inference.fleet", "model-name": "a"}}, "labels"),
+        ({"devices": ("1",)}, "devices"),
+        ({"devices": ("all",)}, "devices"),
+        ({"shm_size": 64 << 20}, "shm_size"),
+        ({"ipc": "host"}, "ipc"),
+        ({"mounts": ()}, "mounts"),
+        ({"mounts": (Mount("elsewhere", "/root/.cache/huggingface"),)}, "mounts"),
+        ({"mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface", read_only=True),)}, "mounts"),
+        ({"mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface"), Mount("/etc", "/host"))}, "mounts"),
+    ],
+)
+def test_a_container_that_somebody_changed_is_made_anew(drift: dict[str, Any], part: str) -> None:
+    world = converged(cpu("a"))
+    world.engine.change_spec("vllm-a-1", **drift)
+    assert world.steps() == [
+        f"remove vllm-a-1 (changed: {part})",
+        f"create vllm-a-1 (changed: {part})",
+        "start vllm-a-1",
+    ]
+
+
+def test_a_container_is_made_anew_when_its_image_is_another_under_the_same_name() -> None:
+    world = converged(cpu("a"))
+    world.engine.images[STANDARD] = replace(world.engine.images[STANDARD], id="sha256:newer")
+    assert world.steps()[0] == "remove vllm-a-1 (changed: image)"
+
+
+def test_a_container_whose_image_is_gone_is_made_anew_from_a_pull() -> None:
+    world = converged(cpu("a"))
+    world.engine.images.clear()
+    assert world.steps() == [
+        f"pull {STANDARD}",
+        "remove vllm-a-1 (changed: image)",
+        "create vllm-a-1 (changed: image)",
+        "start vllm-a-1",
+    ]
+
+
+def test_a_volume_of_the_image_does_not_excuse_a_missing_cache() -> None:
+    """The image declares the cache's own folder: an anonymous volume there is not what was asked for."""
+    world = converged(cpu("a", image=OWN_IMAGE))
+    world.engine.change_spec("vllm-a-1", mounts=(Mount("0" * 64, "/root/.cache/huggingface"), Mount("1" * 64, "/data")))
+    assert world.steps()[0] == "remove vllm-a-1 (changed: mounts)"
+
+
+def test_other_containers_keep_running_while_one_is_made_anew() -> None:
+    world = converged(cpu("a"), cpu("b"))
+    before = world.ids()
+    world.inventory(cpu("a", args={"dtype": "auto"}), cpu("b"))
+    world.converge()
+    assert world.ids()["vllm-b-1"] == before["vllm-b-1"]
+    assert world.ids()["vllm-a-1"] != before["vllm-a-1"]
+
+
+# Differences that are corrected in place
+
+
+@pytest.mark.parametrize(
+    ("networks", "steps"),
+    [
+        ((), ["connect vllm-a-1 (llm-network)"]),
+        (("llm-network", "bridge"), ["disconnect vllm-a-1 (bridge)"]),
+        (("bridge",), ["disconnect vllm-a-1 (bridge)", "connect vllm-a-1 (llm-network)"]),
+    ],
+)
+def test_networks_are_corrected_in_place(networks: tuple[str, ...], steps: list[str]) -> None:
+    world = converged(cpu("a"))
+    world.engine.change_spec("vllm-a-1", networks=networks)
+    assert world.steps() == steps
+    world.converge()
+    assert world.engine.containers["vllm-a-1"].spec.networks == ("llm-network",)
+
+
+def test_the_restart_policy_is_corrected_in_place() -> None:
+    world = converged(cpu("a"))
+    world.engine.change_spec("vllm-a-1", restart="always")
+    assert world.steps() == ["update vllm-a-1 (restart policy)"]
+    world.converge()
+    assert world.engine.containers["vllm-a-1"].spec.restart == "on-failure"
+
+
+def test_networks_need_no_correction_of_their_own_where_the_container_is_made_anew() -> None:
+    world = converged(cpu("a"))
+    world.engine.change_spec("vllm-a-1", networks=(), restart="no", ipc="host")
+    assert [step.split(" ")[0] for step in world.steps()] == ["remove", "create", "start"]
+
+
+# States
+
+
+@pytest.mark.parametrize(
+    ("status", "steps"),
+    [
+        ("running", []),
+        ("restarting", []),
+        ("paused", ["unpause vllm-a-1 (was paused)"]),
+        ("exited", ["start vllm-a-1 (was exited)"]),
+        ("created", ["start vllm-a-1 (was created)"]),
+    ],
+)
+def test_brings_a_container_that_should_run_back(status: str, steps: list[str]) -> None:
+    world = converged(cpu("a"))
+    world.engine.change("vllm-a-1", status=status)
+    assert world.steps() == steps
+
+
+@pytest.mark.parametrize(
+    ("status", "steps"),
+    [
+        ("running", ["stop vllm-a-1 (state: stopped)"]),
+        ("restarting", ["stop vllm-a-1 (state: stopped)"]),
+        ("paused", ["stop vllm-a-1 (state: stopped)"]),
+        ("exited", []),
+        ("created", []),
+    ],
+)
+def test_stops_a_container_that_should_not_run_and_keeps_it(status: str, steps: list[str]) -> None:
+    world = converged(cpu("a"))
+    world.inventory(cpu("a", state="stopped"))
+    world.engine.change("vllm-a-1", status=status)
+    assert world.steps() == steps
+
+
+def test_waits_for_all_that_should_run_and_for_nothing_else() -> None:
+    world = converged(cpu("a", replicas=2), cpu("b", state="stopped"))
+    assert [one.spec.name for one in world.plan().waits] == ["vllm-a-1", "vllm-a-2"]
+
+
+# Taking away
+
+
+def test_fewer_replicas_remove_the_last_ones() -> None:
+    world = converged(cpu("a", replicas=3))
+    world.inventory(cpu("a", replicas=1))
+    assert world.steps(prune=False) == [
+        "remove vllm-a-2 (not in the inventory)",
+        "remove vllm-a-3 (not in the inventory)",
+    ]
+
+
+def test_an_absent_model_loses_its_containers() -> None:
+    world = converged(cpu("a"), cpu("b"))
+    world.inventory(cpu("a", state="absent"), cpu("b"))
+    assert world.steps(prune=False) == ["remove vllm-a-1 (not in the inventory)"]
+
+
+@pytest.mark.parametrize(("prune", "steps"), [(False, []), (True, ["remove vllm-a-1 (not in the inventory)"])])
+def test_only_pruning_removes_models_that_the_inventory_does_not_have(prune: bool, steps: list[str]) -> None:
+    world = converged(cpu("a"), cpu("b"))
+    world.inventory(cpu("b"))
+    assert world.steps(prune=prune) == steps
+
+
+def test_a_run_for_one_model_leaves_the_others_alone_whatever_they_lack() -> None:
+    world = converged(cpu("a"), cpu("b", replicas=2), cpu("gone"))
+    world.engine.change("vllm-b-1", status="exited")
+    world.inventory(cpu("a", args={"dtype": "auto"}), cpu("b"))
+    assert [step.split(" ")[1] for step in world.steps(prune=False, names=["a"])] == ["vllm-a-1"] * 3
+
+
+def test_a_run_for_no_model_does_nothing() -> None:
+    world = converged(cpu("a"), cpu("b"))
+    assert world.steps(prune=False, names=[]) == []
+
+
+def test_a_run_for_a_model_that_is_absent_removes_that_one_only() -> None:
+    world = converged(cpu("a"), cpu("b"))
+    world.inventory(cpu("a", state="absent"), cpu("b", args={"dtype": "auto"}))
+    assert world.steps(prune=False, names=["a"]) == ["remove vllm-a-1 (not in the inventory)"]
+
+
+# Containers of others
+
+
+def test_a_name_that_others_have_stops_everything_before_it_begins() -> None:
+    world = World(cpu("a", replicas=2), cpu("b"), foreign=["vllm-a-2", "vllm-b-1", "somebody"])
+    assert faults(world.plan) == [
+        f"container {name}: the name is taken by a container without the label managed-by=inference.fleet; "
+        f"remove or rename it (docker rename {name} NEW), it was left untouched"
+        for name in ("vllm-a-2", "vllm-b-1")
+    ]
+
+
+def test_pruning_leaves_containers_of_others_alone() -> None:
+    world = World(foreign=["vllm-old-1", "postgres"])
+    assert world.steps() == []
+
+
+# The order of steps
+
+
+def test_devices_are_given_back_before_they_are_taken() -> None:
+    world = converged(entry(name="a", devices={"gpus": [0]}))
+    world.inventory(entry(name="b", devices={"gpus": [0]}))
+    assert [step.split(" (")[0] for step in world.steps()] == ["remove vllm-a-1", "create vllm-b-1", "start vllm-b-1"]
+
+
+def test_a_stage_gives_each_container_its_steps_in_order() -> None:
+    world = converged(cpu("a"), cpu("b"))
+    world.engine.change_spec("vllm-a-1", networks=("bridge",), restart="no")
+    world.engine.change("vllm-b-1", status="exited")
+    chains = world.plan().stage(STAGES[2])
+    assert {name: [one.verb for one in actions] for name, actions in chains.items()} == {
+        "vllm-a-1": ["disconnect", "connect", "update"],
+        "vllm-b-1": ["start"],
+    }
+    assert world.plan().stage(STAGES[0]) == {}
+
+
+# Diff mode
+
+
+def test_the_diff_shows_what_comes_and_goes() -> None:
+    world = converged(cpu("a"), cpu("b"), cpu("c"))
+    world.engine.change("vllm-c-1", status="paused")
+    world.inventory(cpu("b", state="stopped"), cpu("c"), cpu("d", image=OWN_IMAGE))
+    assert world.plan().diff() == {
+        "before": "vllm-a-1: present\nvllm-b-1: running\n",
+        "after": f"image {OWN_IMAGE}: pulled\nvllm-d-1: created from {OWN_IMAGE}\n"
+        "vllm-d-1: running\nvllm-c-1: running\n",
+    }
+
+
+def test_the_diff_shows_each_difference_of_a_container_before_and_after() -> None:
+    world = converged(entry(name="a", devices={"gpus": [0]}, env={"A": "1"}, source="/srv/a", shm_size="1g"))
+    world.inventory(entry(name="a", devices={"gpus": [1]}, env={"A": "2", "B": "3"}, source="/srv/a", shm_size="2g"))
+    diff = world.plan().diff()
+    inherited = "vllm-a-1.env.PATH: /usr/bin\nvllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
+    assert diff["before"] == (f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: 0\nvllm-a-1.shm_size: {1 << 30}\n")
+    assert diff["after"] == (
+        f"vllm-a-1.env.A: 2\nvllm-a-1.env.B: 3\n{inherited}vllm-a-1.devices: 1\nvllm-a-1.shm_size: {2 << 30}\n"
+        f"vllm-a-1: created from {STANDARD}\nvllm-a-1: running\n"
+    )
+
+
+def test_the_diff_shows_corrections_in_place_once() -> None:
+    world = converged(cpu("a"))
+    world.engine.change_spec("vllm-a-1", networks=("bridge", "host"), restart="no")
+    assert world.plan().diff() == {
+        "before": "vllm-a-1.networks: bridge host\nvllm-a-1.restart: no\n",
+        "after": "vllm-a-1.networks: llm-network\nvllm-a-1.restart: on-failure\n",
+    }
+
+
+def test_the_diff_shows_mounts_as_docker_writes_them() -> None:
+    world = converged(cpu("a"))
+    world.inventory(cpu("a"), cache={"path": "/srv/hf"})
+    diff = world.plan().diff()
+    assert "vllm-a-1.mounts: fleet-hf-cache:/root/.cache/huggingface\n" in diff["before"]
+    assert "vllm-a-1.mounts: /srv/hf:/root/.cache/huggingface\n" in diff["after"]
+
+
+def test_the_diff_shows_no_secret_neither_the_old_nor_the_new() -> None:
+    old, new, token = "hf_old0123456789", "hf_new0123456789", "hf_hub0123456789"
+    world = converged(cpu("a", env={"API_TOKEN": old}))
+    world.inventory(cpu("a", env={"API_TOKEN": new}), hf_token=token)
+    diff = world.plan().diff()
+    assert "vllm-a-1.env.API_TOKEN: (secret)\n" in diff["before"]
+    assert "vllm-a-1.env.API_TOKEN: (secret)\nvllm-a-1.env.HF_TOKEN: (secret)\n" in diff["after"]
+    everything = str(diff) + "".join(map(str, world.plan().actions))
+    assert not [secret for secret in (old, new, token) if secret in everything]
+
+
+def test_the_diff_of_no_work_is_empty() -> None:
+    assert converged(cpu("a")).plan().diff() == {"before": "", "after": ""}
+
+
+def test_a_step_says_what_and_why() -> None:
+    assert str(Action("start", "vllm-a-1")) == "start vllm-a-1"
+    assert str(Action("start", "vllm-a-1", detail="was exited")) == "start vllm-a-1 (was exited)"
+
+
+def test_a_container_without_a_models_label_is_of_no_model() -> None:
+    one = converged(cpu("a")).engine.containers["vllm-a-1"]
+    assert one.model == "a"
+    assert replace(one, spec=replace(one.spec, labels={})).model == ""
+
+
+# From any state to any other
+
+
+DEVICES = st.sampled_from([{"cpu": True}, {"gpus": 1}, {"gpus": 2}])
+ENTRIES = st.builds(
+    lambda name, **changes: entry(name=name, **changes),
+    st.sampled_from(["a", "b", "a-1", "c"]),
+    replicas=st.integers(1, 3),
+    state=st.sampled_from(["running", "running", "stopped", "absent"]),
+    devices=DEVICES,
+    image=st.sampled_from([None, OWN_IMAGE]),
+    source=st.sampled_from(["Qwen/Qwen3-8B", "/srv/qwen/"]),
+    env=st.dictionaries(st.sampled_from(["A", "PATH"]), st.sampled_from(["1", "2"]), max_size=1),
+)
+INVENTORIES = st.lists(ENTRIES, max_size=4, unique_by=lambda one: one["name"])
+# What people and reboots do to a container.
+DRIFT = st.one_of(
+    st.fixed_dictionaries({"status": st.sampled_from(["exited", "paused", "created", "restarting"])}),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "networks": st.sampled_from([(), ("bridge",), ("llm-network", "bridge")]),
+            "restart": st.sampled_from(["no", "always"]),
+            "ipc": st.just("host"),
+            "devices": st.sampled_from([("0",), ("0", "1"), ("all",), ("MIG-c6d4f1ef",)]),
+            "mounts": st.just((Mount("/etc", "/etc"),)),
+            "env": st.just({"A": "1"}),
+        },
+    ),
+    st.just({"removed": True}),
+)
+
+
+@st.composite
+def worlds(draw: Any) -> World:
+    """A host that was as another inventory asked, until things happened to it."""
+    world = converged(*draw(INVENTORIES), foreign=["postgres", "caddy"])
+    for name in list(world.engine.containers):
+        drift = draw(st.none() | DRIFT) or {}
+        if "removed" in drift:
+            del world.engine.containers[name]
+        elif "status" in drift:
+            world.engine.change(name, **drift)
+        else:
+            world.engine.change_spec(name, **drift)
+    if draw(st.booleans()):
+        world.engine.images.clear()
+    world.inventory(*draw(INVENTORIES))
+    return world
+
+
+@given(worlds())
+@settings(max_examples=150)
+def test_a_plan_reaches_the_inventory_from_any_state_and_the_next_is_empty(world: World) -> None:
+    outcome = world.converge()
+    assert not {fault for fault in outcome.faults.values() if "restarting" not in fault}
+    containers = world.engine.containers
+    assert set(containers) == {name for model in world.fleet.models for name in model.containers}
+    for one in world.desired():
+        assert (containers[one.spec.name].status in ("running", "restarting")) is one.running
+    assert world.steps() == []
+
+
+@given(worlds())
+@settings(max_examples=100)
+def test_a_run_carries_out_exactly_what_check_mode_shows(world: World) -> None:
+    shown = world.plan()
+    assert world.plan() == shown
+    assert not world.engine.journal
+    outcome = world.converge()
+    assert sorted(map(str, outcome.done)) == sorted(map(str, shown.actions))
+    assert sorted(world.engine.journal) == sorted(f"{one.verb} {one.name}" for one in shown.actions)
+
+
+@given(worlds(), st.sampled_from(["a", "b", "a-1", "c"]))
+@settings(max_examples=100)
+def test_a_run_for_one_model_never_touches_another(world: World, name: str) -> None:
+    if name not in [model.name for model in world.fleet.models]:
+        with pytest.raises(FleetError):
+            world.plan(prune=False, names=[name])
+        return
+    own = {one for one, container in world.engine.containers.items() if container.model == name}
+    others = {one: container for one, container in world.engine.containers.items() if one not in own}
+    world.converge(prune=False, names=[name])
+    assert {one: world.engine.containers[one] for one in others} == others
+
+
+@given(worlds())
+@settings(max_examples=100)
+def test_a_container_is_made_anew_only_where_it_differs(world: World) -> None:
+    before = dict(world.engine.containers)
+    plan = world.plan()
+    removed = {action.name for action in plan.actions if action.verb == "remove"}
+    world.converge()
+    for name, container in before.items():
+        kept = world.engine.containers.get(name)
+        assert (kept is not None and kept.id == container.id) is (name not in removed)
+
+
+@given(worlds(), st.integers(0, 20))
+@settings(max_examples=100)
+def test_an_interrupted_run_is_finished_by_the_next(world: World, steps: int) -> None:
+    """Cut off after any number of steps: what was done stays, the rest is planned again."""
+    actions = world.plan().actions
+    world.engine.fails = {(action.verb, action.name): "cut off" for action in actions[steps:]}
+    assert bool(world.converge().done) is bool(actions[:steps])
+    world.engine.fails = {}
+    world.converge()
+    assert world.steps() == []
+
+
+def test_planning_is_pure() -> None:
+    world = converged(cpu("a"))
+    world.inventory(cpu("a", ready_timeout=5), cpu("b"))
+    observed = world.engine.observe([STANDARD])
+    before = repr(observed)
+    assert plan_containers(world.desired(), observed) == plan_containers(world.desired(), observed)
+    assert repr(observed) == before
+
+
+def test_a_resolved_spec_is_what_was_asked_for_on_top_of_the_image() -> None:
+    asked = spec(World(cpu("a", env={"PATH": "/own"})))
+    image = ImageDefaults("sha256:9", {"PATH": "/usr/bin", "B": "2"}, {"vendor": "x", "model-name": "y"})
+    resolved = asked.resolved(image)
+    assert (resolved.image, resolved.env) == ("sha256:9", {"PATH": "/own", "B": "2"})
+    assert resolved.labels == {**asked.labels, "vendor": "x"}
+    assert replace(resolved, image=asked.image, env=asked.env, labels=asked.labels) == asked

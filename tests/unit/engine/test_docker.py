@@ -1,0 +1,490 @@
+"""Docker's own words turned into ours.
+
+The files in data/ were captured with `docker inspect` from Docker Engine 20.10.24 (parts nobody
+reads are left out), of containers that Docker.create had made and of two made by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import pytest
+import requests
+import urllib3.exceptions
+from ansible_collections.inference.fleet.plugins.module_utils.engine import docker as engine
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    ImageDefaults,
+    Mount,
+    Observed,
+    Spec,
+    desired_containers,
+    plan_containers,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
+
+DATA = Path(__file__).parent / "data"
+IMAGE = "unit-probe:1"
+
+
+def captured(name: str) -> dict[str, Any]:
+    """As a container was inspected."""
+    data: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text())
+    return data
+
+
+class FakeApi:
+    """A FAKE of docker.APIClient: it answers from the captured files. says: method -> what it does instead."""
+
+    base_url = "http+docker://localhost"
+
+    def __init__(self, *containers: str) -> None:
+        self.listed = [
+            {"Id": one["Id"], "Names": [one["Name"]], "Labels": one["Config"]["Labels"]}
+            for one in map(captured, containers)
+        ]
+        self.inspected = {one["Id"]: one for one in map(captured, containers)}
+        self.inspected.update({one["Name"].lstrip("/"): one for one in map(captured, containers)})
+        self.calls: list[str] = []
+        self.says: dict[str, Callable[..., Any]] = {}
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.calls.append(" ".join([method, *map(str, arguments)]))
+            return self.says.get(method, lambda *_a, **_o: None)(*arguments, **options)
+
+        return call
+
+    def containers(self, all: bool) -> list[dict[str, Any]]:
+        assert all
+        return self.listed
+
+    def inspect_container(self, name: str) -> dict[str, Any]:
+        if name not in self.inspected:
+            raise docker.errors.NotFound("no such container")
+        return self.inspected[name]
+
+    def inspect_image(self, reference: str) -> dict[str, Any]:
+        if reference != IMAGE:
+            raise docker.errors.ImageNotFound("no such image")
+        return captured("image")
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    fake = FakeApi("running", "gpus_not_started", "local_weights", "restarting", "all_gpus", "health_check")
+    monkeypatch.setattr(engine, "APIClient", lambda **_options: fake)
+    return fake
+
+
+@pytest.fixture
+def host(api: FakeApi) -> engine.Docker:
+    return engine.Docker()
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def call(*_arguments: Any, **_options: Any) -> Any:
+        raise error
+
+    return call
+
+
+# A container
+
+
+def test_reads_a_running_container() -> None:
+    container = engine._container(captured("running"))
+    anonymous = [Mount(mount["Name"], mount["Destination"]) for mount in captured("running")["Mounts"][1:]]
+    assert (container.status, container.address, container.restarts) == ("running", "172.19.0.4", 0)
+    assert container.started_at == "2026-11-24T06:14:49.234319353Z"
+    assert (container.model, container.health) == ("probe-hub", "")
+    assert container.spec == Spec(
+        name="vllm-probe-hub-1",
+        image=captured("image")["Id"],
+        entrypoint=("vllm", "serve"),
+        command=("Qwen/Qwen3-8B", "--served-model-name", "probe-hub", "--port", "8000", "--max-model-len", "8192"),
+        env={
+            "EMPTY": "",
+            "HF_TOKEN": "hf_1234567890",
+            "MULTI": "a\nb=c",
+            "VLLM_LOGGING_LEVEL": "DEBUG",
+            "VLLM_USAGE_SOURCE": "unit",
+        },
+        mounts=(Mount("/tmp/probe/cache", "/root/.cache/huggingface"), *anonymous),
+        networks=("llm-network",),
+        devices=(),
+        labels={
+            "managed-by": "inference.fleet",
+            "model-name": "probe-hub",
+            "model-type": "chat",
+            "org.opencontainers.image.title": "stand-in",
+        },
+        restart="on-failure",
+        shm_size=8 << 30,
+        ipc="private",
+    )
+
+
+def test_reads_the_gpus_of_a_container_that_was_never_started() -> None:
+    container = engine._container(captured("gpus_not_started"))
+    assert (container.status, container.spec.devices, container.address) == ("created", ("0", "1"), None)
+    assert container.spec.networks == ("llm-network",)
+
+
+def test_reads_a_request_for_all_gpus() -> None:
+    assert engine._container(captured("all_gpus")).spec.devices == ("all",)
+
+
+def test_reads_a_folder_that_is_mounted_read_only() -> None:
+    mounts = engine._container(captured("local_weights")).spec.mounts
+    assert set(map(str, mounts)) == {
+        "/tmp/probe/cache:/root/.cache/huggingface",
+        "/tmp/probe/weights/x:/tmp/probe/weights/x:ro",
+    }
+
+
+def test_reads_how_a_container_ended() -> None:
+    container = engine._container(captured("restarting"))
+    assert (container.status, container.exit_code, container.restarts) == ("restarting", 3, 9)
+
+
+def test_reads_health_and_named_volumes() -> None:
+    container = engine._container(captured("health_check"))
+    assert container.health == "starting"
+    assert Mount("probe-vol", "/data") in container.spec.mounts
+
+
+@pytest.mark.parametrize(("part", "field"), [("Entrypoint", "entrypoint"), ("Cmd", "command"), ("Env", "env")])
+def test_reads_a_container_that_lacks_a_part(part: str, field: str) -> None:
+    data = captured("running")
+    data["Config"][part] = None
+    assert not getattr(engine._container(data).spec, field)
+
+
+def test_reads_a_container_without_networks() -> None:
+    data = captured("running")
+    data["NetworkSettings"]["Networks"] = None
+    container = engine._container(data)
+    assert (container.spec.networks, container.address) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("file", "one"),
+    [
+        (
+            "running",
+            {
+                "name": "probe-hub",
+                "devices": {"cpu": True},
+                "args": {"max-model-len": 8192},
+                "env": {"VLLM_LOGGING_LEVEL": "DEBUG", "HF_TOKEN": "hf_1234567890", "EMPTY": "", "MULTI": "a\nb=c"},
+            },
+        ),
+        ("gpus_not_started", {"name": "probe-gpu", "devices": {"gpus": [0, 1]}, "state": "stopped"}),
+    ],
+)
+def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked_for(
+    file: str, one: dict[str, Any], host: engine.Docker
+) -> None:
+    """The loop closed over real data: what Docker.create was given, against what Docker says of it."""
+    asked = fleet(entry(**{"image": IMAGE, **one}), cache={"path": "/tmp/probe/cache/"})
+    container = engine._container(captured(file))
+    observed = Observed((container,), frozenset(), host.observe([IMAGE]).images)
+    held = {container.spec.name: container.spec.devices}
+    assert plan_containers(desired_containers(asked, place(asked, held)), observed, prune=True).actions == ()
+
+
+# The whole host
+
+
+def test_observes_model_containers_and_only_names_the_others(host: engine.Docker) -> None:
+    observed = host.observe([IMAGE, "own/none:1"])
+    assert [one.spec.name for one in observed.containers] == [
+        "vllm-probe-hub-1",
+        "vllm-probe-gpu-1",
+        "vllm-probe-slash-1",
+        "vllm-probe-dies-1",
+    ]
+    assert observed.foreign == {"probe-all-gpus", "probe-health"}
+    assert set(observed.images) == {IMAGE}
+
+
+def test_reads_an_image_with_its_volumes_as_they_are_mounted(host: engine.Docker) -> None:
+    """The image says `VOLUME /data/`; a container has it at /data."""
+    assert host.observe([IMAGE]).images[IMAGE] == ImageDefaults(
+        id=captured("image")["Id"],
+        env={"VLLM_USAGE_SOURCE": "unit"},
+        labels={"org.opencontainers.image.title": "stand-in"},
+        volumes=("/data", "/logs"),
+    )
+
+
+def test_a_container_that_vanishes_while_it_is_looked_at_is_not_there(api: FakeApi, host: engine.Docker) -> None:
+    del api.inspected[api.listed[0]["Id"]]
+    assert "vllm-probe-hub-1" not in [one.spec.name for one in host.observe([]).containers]
+
+
+def test_a_container_has_the_name_that_no_link_gave_it(api: FakeApi, host: engine.Docker) -> None:
+    api.listed[-1]["Names"] = ["/other/alias", "/probe-health"]
+    assert "probe-health" in host.observe([]).foreign
+
+
+def test_a_container_without_labels_or_name_is_somebody_elses(api: FakeApi, host: engine.Docker) -> None:
+    api.listed[:] = [{"Id": "1", "Names": ["/bare"], "Labels": None}, {"Id": "2", "Names": None, "Labels": {}}]
+    assert host.observe([]) == Observed((), frozenset({"bare"}), {})
+
+
+@pytest.mark.parametrize(
+    ("labels", "ours"),
+    [
+        ({"managed-by": "inference.fleet", "model-name": "a"}, True),
+        ({"managed-by": "inference.fleet", "service": "caddy"}, False),
+        ({"managed-by": "somebody", "model-name": "a"}, False),
+        ({"model-name": "a"}, False),
+        ({}, False),
+    ],
+)
+def test_only_both_labels_make_a_container_ours(labels: dict[str, str], ours: bool) -> None:
+    assert engine._is_model(labels) is ours
+
+
+def test_inspects_what_is_not_there_as_nothing(host: engine.Docker) -> None:
+    assert host.inspect("vllm-none-1") is None
+    found = host.inspect("vllm-probe-hub-1")
+    assert found is not None
+    assert found.spec.name == "vllm-probe-hub-1"
+
+
+# What Docker is told
+
+
+def test_removes_after_a_stop_and_with_anonymous_volumes(api: FakeApi, host: engine.Docker) -> None:
+    options: dict[str, Any] = {}
+    api.says["remove_container"] = lambda _id, **given: options.update(given)
+    host.remove("0123", "vllm-a-1")
+    assert api.calls[-2:] == ["stop 0123", "remove_container 0123"]
+    assert options == {"v": True, "force": True}  # v: the anonymous volumes only, as `docker rm -v` does
+
+
+def test_a_container_that_is_gone_already_is_removed(api: FakeApi, host: engine.Docker) -> None:
+    api.says["stop"] = raising(docker.errors.NotFound("no such container"))
+    host.remove("0123", "vllm-a-1")
+
+
+@pytest.mark.parametrize(
+    ("reference", "repository", "tag"),
+    [
+        ("own/vllm:1", "own/vllm", "1"),
+        ("registry:5000/own/vllm:1", "registry:5000/own/vllm", "1"),
+        ("own/vllm@sha256:" + "0" * 64, "own/vllm", "sha256:" + "0" * 64),
+    ],
+)
+def test_pulls_the_one_image_that_was_asked_for(
+    reference: str, repository: str, tag: str, api: FakeApi, host: engine.Docker
+) -> None:
+    pulled = {}
+    api.says["pull"] = lambda name, **options: pulled.update(name=name, tag=options["tag"]) or []  # type: ignore[func-returns-value]
+    host.pull(reference)
+    assert pulled == {"name": repository, "tag": tag}
+
+
+def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, host: engine.Docker) -> None:
+    made: dict[str, Any] = {}
+    api.says["create_host_config"] = lambda **options: options
+    api.says["create_container"] = lambda image, **options: made.update(options, image=image)
+    asked = fleet(entry(name="a", source="/srv/qwen", devices={"gpus": [1]}, env={"A": "1"}))
+    (desired,) = desired_containers(asked, place(asked, {}))
+    host.create(desired.spec)
+    config = made.pop("host_config")
+    assert [(one["Type"], one["Source"], one["ReadOnly"]) for one in config["mounts"]] == [
+        ("volume", "fleet-hf-cache", False),
+        ("bind", "/srv/qwen", True),
+    ]
+    (request,) = config["device_requests"]
+    assert (request["DeviceIDs"], request["Capabilities"]) == (["1"], [["gpu"]])
+    assert config["restart_policy"] == {"Name": "on-failure"}
+    assert "port_bindings" not in config
+    assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1"})
+
+
+def test_creates_without_a_request_for_devices_where_none_are_needed(api: FakeApi, host: engine.Docker) -> None:
+    config: dict[str, Any] = {}
+    api.says["create_host_config"] = lambda **options: config.update(options)
+    asked = fleet(entry(devices={"cpu": True}))
+    host.create(desired_containers(asked, place(asked, {}))[0].spec)
+    assert "device_requests" not in config
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda host: host.start("a"), "start a"),
+        (lambda host: host.stop("a"), "stop a"),
+        (lambda host: host.unpause("a"), "unpause a"),
+        (lambda host: host.connect("a", "net"), "connect_container_to_network a net"),
+        (lambda host: host.disconnect("a", "net"), "disconnect_container_from_network a net"),
+        (lambda host: host.set_restart("a", "no"), "update_container a"),
+    ],
+)
+def test_tells_docker_what_it_is_told(call: Any, told: str, api: FakeApi, host: engine.Docker) -> None:
+    call(host)
+    assert api.calls[-1] == told
+
+
+def test_gives_the_end_of_a_log_without_colours(api: FakeApi, host: engine.Docker) -> None:
+    api.says["logs"] = lambda _name, **options: b"\x1b[31mERROR\x1b[0m \xff\nlast\n" if options["tail"] == 20 else b""
+    assert host.last_lines("a", 20) == ["ERROR \ufffd", "last"]
+
+
+# What goes wrong
+
+
+def server_error(words: str) -> docker.errors.APIError:
+    return docker.errors.APIError("500 Server Error", explanation=words)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (server_error("no space left on device"), "no space left on device"),
+        (docker.errors.APIError("409 Conflict"), "409 Conflict"),
+        (docker.errors.DockerException("odd"), "odd"),
+        (requests.ConnectionError("connection refused"), "connection refused"),
+        (requests.ReadTimeout("read timed out"), "read timed out"),
+    ],
+)
+def test_an_error_of_docker_is_a_fault_that_says_what_was_being_done(
+    error: Exception, words: str, api: FakeApi, host: engine.Docker
+) -> None:
+    api.says["start"] = raising(error)
+    with pytest.raises(FleetError) as caught:
+        host.start("vllm-a-1")
+    assert str(caught.value) == f"starting container vllm-a-1: {words}"
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "doing"),
+    [
+        (lambda host: host.pull("own/vllm:1"), "pull", "image own/vllm:1: cannot be pulled and is not on this host"),
+        (lambda host: host.remove("0", "a"), "stop", "removing container a"),
+        (lambda host: host.stop("a"), "stop", "stopping container a"),
+        (lambda host: host.unpause("a"), "unpause", "unpausing container a"),
+        (lambda host: host.connect("a", "net"), "connect_container_to_network", "connecting container a to net"),
+        (
+            lambda host: host.disconnect("a", "net"),
+            "disconnect_container_from_network",
+            "disconnecting container a from net",
+        ),
+        (lambda host: host.set_restart("a", "no"), "update_container", "setting the restart policy of container a"),
+        (lambda host: host.last_lines("a", 1), "logs", "reading the log of container a"),
+    ],
+)
+def test_every_call_says_what_it_was_doing(
+    call: Any, method: str, doing: str, api: FakeApi, host: engine.Docker
+) -> None:
+    api.says[method] = raising(server_error("no"))
+    with pytest.raises(FleetError) as caught:
+        call(host)
+    assert str(caught.value) == f"{doing}: no"
+
+
+def test_the_registrys_own_words_are_told(api: FakeApi, host: engine.Docker) -> None:
+    api.says["pull"] = lambda *_a, **_o: [{"status": "Pulling"}, {"error": "manifest for own/vllm:1 not found"}]
+    with pytest.raises(FleetError) as caught:
+        host.pull("own/vllm:1")
+    assert str(caught.value) == (
+        "image own/vllm:1: cannot be pulled and is not on this host: manifest for own/vllm:1 not found"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        urllib3.exceptions.ReadTimeoutError(None, "/images/create", "read timed out"),  # type: ignore[arg-type]
+        urllib3.exceptions.ProtocolError("connection broken"),
+    ],
+)
+def test_a_pull_that_breaks_off_is_a_fault_of_its_image(error: Exception, api: FakeApi, host: engine.Docker) -> None:
+    """The SDK reads the stream from urllib3 itself, whose errors requests does not wrap there."""
+
+    def stream(*_arguments: Any, **_options: Any) -> Iterator[dict[str, str]]:
+        yield {"status": "Downloading"}
+        raise error
+
+    api.says["pull"] = stream
+    with pytest.raises(FleetError, match=r"^image own/vllm:1: cannot be pulled and is not on this host: "):
+        host.pull("own/vllm:1")
+
+
+def test_a_docker_that_does_not_answer_is_told_with_what_to_look_at(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.says["ping"] = raising(requests.ConnectionError("No such file or directory"))
+    with pytest.raises(FleetError) as caught:
+        engine.Docker()
+    assert str(caught.value) == (
+        "Docker does not answer; is it running (systemctl status docker)?: No such file or directory"
+    )
+
+
+def test_a_host_without_the_sdk_is_told_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "SDK_ERROR", ImportError("No module named 'docker'"))
+    with pytest.raises(FleetError) as caught:
+        engine.Docker()
+    assert str(caught.value) == (
+        "the Docker SDK for Python is not on this host (python3-docker): No module named 'docker'"
+    )
+
+
+# Whether a model answers
+
+
+class FakeConnection:
+    """A FAKE of http.client.HTTPConnection. answer: a status, or the error that comes instead."""
+
+    answer: int | Exception = 200
+    asked: list[tuple[Any, ...]] = []  # noqa: RUF012
+
+    def __init__(self, address: str, port: int, timeout: float) -> None:
+        self.asked.append((address, port))
+
+    def request(self, method: str, path: str) -> None:
+        self.asked.append((method, path))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+
+    def getresponse(self) -> Any:
+        return type("Response", (), {"status": self.answer})
+
+    def close(self) -> None:
+        self.asked.append(("close",))
+
+
+@pytest.mark.parametrize(
+    ("answer", "healthy"),
+    [
+        (200, True),
+        (503, False),
+        (404, False),
+        (ConnectionRefusedError(), False),
+        (TimeoutError(), False),
+        (engine.http.client.RemoteDisconnected(), False),
+    ],
+)
+def test_a_model_is_healthy_when_its_health_answers_200(
+    answer: int | Exception, healthy: bool, host: engine.Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.http.client, "HTTPConnection", FakeConnection)
+    monkeypatch.setattr(FakeConnection, "answer", answer)
+    monkeypatch.setattr(FakeConnection, "asked", [])
+    assert host.is_healthy(engine._container(captured("running"))) is healthy
+    assert FakeConnection.asked == [("172.19.0.4", 8000), ("GET", "/health"), ("close",)]
+
+
+def test_a_container_without_an_address_is_not_healthy(host: engine.Docker) -> None:
+    assert host.is_healthy(engine._container(captured("gpus_not_started"))) is False

@@ -1,0 +1,68 @@
+"""One host with the fake engine: an inventory is planned and carried out as the module does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    Desired,
+    ImageDefaults,
+    Plan,
+    desired_containers,
+    plan_containers,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, scope
+from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
+from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
+
+OWN_IMAGE = "own/vllm:1"
+REGISTRY = {
+    Images().vllm: ImageDefaults(
+        "sha256:1", {"PATH": "/usr/bin", "VLLM_USAGE_SOURCE": "production"}, {"vendor": "vllm"}
+    ),
+    OWN_IMAGE: ImageDefaults("sha256:2", {}, {}, ("/data", "/root/.cache/huggingface")),
+}
+
+
+class World:
+    def __init__(self, *entries: dict[str, Any], foreign: Iterable[str] = (), **variables: Any) -> None:
+        self.engine = FakeEngine(REGISTRY, foreign)
+        self.inventory(*entries, **variables)
+
+    def inventory(self, *entries: dict[str, Any], **variables: Any) -> None:
+        """From now on the inventory is this one."""
+        self.fleet: Fleet = fleet(*entries, **variables)
+
+    def desired(self, names: list[str] | None = None) -> tuple[Desired, ...]:
+        held = {name: container.spec.devices for name, container in self.engine.containers.items()}
+        return desired_containers(self.fleet, place(self.fleet, held), scope(self.fleet, names, ()))
+
+    def plan(self, prune: bool = True, names: list[str] | None = None) -> Plan:
+        observed = self.engine.observe({self.fleet.image_of(model) for model in self.fleet.models if model.containers})
+        return plan_containers(self.desired(names), observed, prune, scope(self.fleet, names, ()))
+
+    def steps(self, prune: bool = True, names: list[str] | None = None) -> list[str]:
+        return [str(action) for action in self.plan(prune, names).actions]
+
+    def converge(self, prune: bool = True, names: list[str] | None = None) -> Outcome:
+        return converge(self.plan(prune, names), self.engine)
+
+    def ids(self) -> dict[str, str]:
+        return {name: container.id for name, container in self.engine.containers.items()}
+
+
+def converged(*entries: dict[str, Any], **variables: Any) -> World:
+    """A host that is as its inventory asks, with an empty journal."""
+    world = World(*entries, **variables)
+    assert not world.converge().faults
+    world.engine.journal.clear()
+    return world
+
+
+def cpu(name: str, **changes: Any) -> dict[str, Any]:
+    """A model that needs no GPU."""
+    return entry(name=name, devices={"cpu": True}, **changes)
