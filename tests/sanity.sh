@@ -3,9 +3,9 @@
 # checks it there: ansible-test sanity, the documentation, a playbook's syntax.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-work=$PWD/.cache/sanity
-rm -rf "$work"
-mkdir -p "$work/collections"
+# Outside of this checkout: ansible-test takes what git tracks for the collection's files.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 # The tarball: what a user gets.
 ansible-galaxy collection build --force --output-path "$work" > /dev/null
@@ -20,8 +20,7 @@ collection=$work/collections/ansible_collections/inference/fleet
 (cd "$work" && ansible-playbook --syntax-check --inventory "$collection/inventories/example" inference.fleet.install)
 antsibull-docs lint-collection-docs --plugin-docs "$collection"
 
-# ansible-test wants a git checkout or takes every file; the tarball's files are just those.
-# It installs pip into the environments it makes with a script that it would download; the
+# ansible-test installs pip into the environments it makes with a script that it would download; the
 # interpreter's own ensurepip does the same.
 bootstrap=$HOME/.ansible/test/cache/get_pip_24_2.py
 if [[ ! -e $bootstrap ]]; then
