@@ -19,11 +19,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.images impor
 from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
+STANDARD = Images().vllm
 OWN_IMAGE = "own/vllm:1"
 REGISTRY = {
-    Images().vllm: ImageDefaults(
-        "sha256:1", {"PATH": "/usr/bin", "VLLM_USAGE_SOURCE": "production"}, {"vendor": "vllm"}
-    ),
+    STANDARD: ImageDefaults("sha256:1", {"PATH": "/usr/bin", "VLLM_USAGE_SOURCE": "production"}, {"vendor": "vllm"}),
     OWN_IMAGE: ImageDefaults("sha256:2", {}, {}, ("/data", "/root/.cache/huggingface")),
 }
 

@@ -1,0 +1,150 @@
+"""inference.fleet.model_containers: the whole module, on a fake engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.modules import model_containers
+from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
+from ansible_collections.inference.fleet.tests.unit.engine.world import REGISTRY, STANDARD, cpu
+from ansible_collections.inference.fleet.tests.unit.running import Module
+from ansible_collections.inference.fleet.tests.unit.samples import entry
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine(REGISTRY, foreign=["postgres"])
+
+
+@pytest.fixture
+def run(engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The task with these models and options."""
+    monkeypatch.setattr(model_containers, "Docker", lambda: engine)
+    module = Module(model_containers.main, capsys)
+    return lambda *models, **options: module(models=list(models), **options)
+
+
+def statuses(answer: dict[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["status"] for one in answer["containers"]}
+
+
+def test_makes_what_is_missing_and_then_has_nothing_to_do(run: Run) -> None:
+    first = run(cpu("a", replicas=2), cpu("b", state="stopped"))
+    assert (first["changed"], statuses(first)) == (
+        True,
+        {"vllm-a-1": "running", "vllm-a-2": "running", "vllm-b-1": "created"},
+    )
+    second = run(cpu("a", replicas=2), cpu("b", state="stopped"))
+    assert (second["changed"], second["actions"], second["diff"]) == (False, [], {"before": "", "after": ""})
+    assert second["containers"] == first["containers"]
+
+
+def test_returns_each_container_as_it_is(run: Run, engine: FakeEngine) -> None:
+    (row,) = run(entry(name="a", devices={"gpus": [2]}))["containers"]
+    assert row == {
+        "name": "vllm-a-1",
+        "model": "a",
+        "id": engine.containers["vllm-a-1"].id,
+        "status": "running",
+        "ready": True,
+        "wanted": True,
+        "started_at": "2026-11-24T02:40:11.81Z",
+        "devices": ["2"],
+        "image": STANDARD,
+    }
+
+
+def test_check_mode_shows_what_the_run_then_does_and_does_nothing(run: Run, engine: FakeEngine) -> None:
+    shown = run(cpu("a"), check=True)
+    assert engine.journal == []
+    assert (shown["changed"], statuses(shown)) == (True, {"vllm-a-1": "missing"})
+    done = run(cpu("a"))
+    assert (done["actions"], done["diff"]) == (shown["actions"], shown["diff"])
+
+
+def test_check_mode_on_a_converged_host_reports_no_change_and_what_answers(run: Run, engine: FakeEngine) -> None:
+    run(cpu("a"), cpu("b"))
+    engine.unready.add("vllm-b-1")
+    answer = run(cpu("a"), cpu("b"), check=True)
+    assert answer["changed"] is False
+    assert {one["name"]: one["ready"] for one in answer["containers"]} == {"vllm-a-1": True, "vllm-b-1": False}
+
+
+def test_fails_with_every_fault_and_still_makes_the_others(run: Run, engine: FakeEngine) -> None:
+    engine.dies["vllm-b-1"] = 1
+    answer = run(cpu("a"), cpu("b"), cpu("c", image="own/none:1"))
+    assert answer["failed"] is True
+    assert set(answer["faults"]) == {"vllm-b-1", "own/none:1"}
+    assert all(fault in answer["msg"] for fault in answer["faults"].values())
+    assert answer["changed"] is True
+    assert engine.containers["vllm-a-1"].status == "running"
+
+
+def test_a_faulty_list_fails_before_docker_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_containers, "Docker", lambda: pytest.fail("asked Docker"))
+    assert run(entry(replicas=0))["msg"] == "fleet_models[0].replicas: expected a whole number of at least 1, got 0"
+
+
+def test_a_docker_that_does_not_answer_fails_with_its_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_docker() -> None:
+        raise FleetError("Docker does not answer")
+
+    monkeypatch.setattr(model_containers, "Docker", no_docker)
+    answer = run(cpu("a"))
+    assert (answer["failed"], answer["msg"]) == (True, "Docker does not answer")
+
+
+def test_shows_no_secret_of_an_environment(run: Run) -> None:
+    secret = "hf_0123456789abcdef"
+    run(cpu("a"))
+    assert secret not in str(run(cpu("a", env={"HF_TOKEN": secret}), hf_token=secret))
+
+
+# Which models a run speaks for
+
+
+def test_without_names_the_whole_list_is_meant_and_unlisted_models_stay(run: Run, engine: FakeEngine) -> None:
+    run(cpu("a"), cpu("b"))
+    assert run(cpu("a"))["changed"] is False
+    assert set(engine.containers) == {"vllm-a-1", "vllm-b-1"}
+
+
+def test_pruning_removes_models_that_are_not_listed(run: Run, engine: FakeEngine) -> None:
+    run(cpu("a"), cpu("b"))
+    assert run(cpu("a"), prune=True)["actions"] == ["remove vllm-b-1 (not in the inventory)"]
+    assert set(engine.containers) == {"vllm-a-1"}
+
+
+def test_adding_one_model_by_name_leaves_the_others_alone(run: Run, engine: FakeEngine) -> None:
+    run(cpu("a"), cpu("gone"))
+    before = dict(engine.containers)
+    answer = run(cpu("a", args={"dtype": "auto"}), cpu("b"), names=["b"])
+    assert statuses(answer) == {"vllm-b-1": "running"}
+    assert {name: engine.containers[name] for name in before} == before
+
+
+@pytest.mark.xfail(strict=True, reason="main() takes an empty list of names for all: use model.fleet.scope")
+@pytest.mark.parametrize("listed", [True, False])
+def test_taking_one_model_away_by_name_leaves_the_others_alone(run: Run, engine: FakeEngine, listed: bool) -> None:
+    """As playbooks/remove_model.yml calls it."""
+    run(cpu("a"), cpu("b"), cpu("c"))
+    models = [cpu("a"), cpu("b"), cpu("c")] if listed else [cpu("b"), cpu("c")]
+    answer = run(*models, names=["a"], absent=["a"])
+    assert answer["actions"] == ["remove vllm-a-1 (not in the inventory)"]
+    assert set(engine.containers) == {"vllm-b-1", "vllm-c-1"}
+
+
+@pytest.mark.xfail(strict=True, reason="main() takes an empty list of names for all: use model.fleet.scope")
+def test_an_empty_list_of_names_is_no_model(run: Run, engine: FakeEngine) -> None:
+    run(cpu("a"))
+    assert run(cpu("a"), names=[])["actions"] == []
+    assert set(engine.containers) == {"vllm-a-1"}
+
+
+def test_a_name_that_is_not_listed_is_an_error(run: Run) -> None:
+    assert run(cpu("a"), names=["b"])["msg"] == "model: 'b' is not in this host's inventory (fleet_models has a)"

@@ -1,0 +1,165 @@
+"""inference.fleet.validate and the desired_state lookup: the inventory at the door, nothing touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import yaml
+from ansible.errors import AnsibleLookupError
+from ansible_collections.inference.fleet.plugins.action.validate import ActionModule
+from ansible_collections.inference.fleet.plugins.lookup.desired_state import LookupModule
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.tests.unit.samples import entry
+
+TOKEN = "hf_0123456789abcdef"
+Variables = dict[str, Any]
+
+
+def as_they_are(value: Any) -> Any:
+    """Instead of templating."""
+    return value
+
+
+def validate(variables: Variables, others: dict[str, Variables] | None = None, **arguments: Any) -> dict[str, Any]:
+    """The action's answer for host gpu1. others: the variables of the play's other hosts."""
+    hosts = {"gpu1": variables, **(others or {})}
+    task_vars = {"inventory_hostname": "gpu1", "ansible_play_hosts": list(hosts), "hostvars": hosts, **variables}
+    plugin = ActionModule(Mock(args=arguments), Mock(), Mock(), Mock(), Mock(template=as_they_are), Mock())
+    answer: dict[str, Any] = plugin.run(task_vars=task_vars)
+    return answer
+
+
+def test_gives_the_fleet_as_a_fact_and_changes_nothing() -> None:
+    answer = validate({"fleet_models": [entry()], "other": 1})
+    assert answer["changed"] is False
+    assert answer["ansible_facts"]["fleet"]["models"][0]["containers"] == ["vllm-qwen3-8b-1"]
+
+
+def test_the_fact_holds_no_secret() -> None:
+    answer = validate({"fleet_models": [entry(env={"HF_TOKEN": TOKEN})], "fleet_hf_token": TOKEN})
+    assert TOKEN not in json.dumps(answer)
+
+
+def test_tells_every_fault_and_that_nothing_was_touched() -> None:
+    assert validate({"fleet_models": [entry(replicas=0), entry(name="x", type="llm")], "fleet_modles": 1}) == {
+        "failed": True,
+        "msg": "nothing was touched; the inventory of this host has faults:\n"
+        "fleet_models[0].replicas: expected a whole number of at least 1, got 0\n"
+        "fleet_models[1].type: expected one of chat, vision, embedding, stt, tts, image, got 'llm'\n"
+        "fleet_modles: unknown key; did you mean 'fleet_models'?",
+    }
+
+
+@pytest.mark.parametrize(
+    ("variables", "names"),
+    [
+        ({}, ["gpu1", "localhost"]),
+        ({"ansible_host": "192.168.1.7"}, ["192.168.1.7", "gpu1", "localhost"]),
+        ({"ansible_host": "gpu1"}, ["gpu1", "localhost"]),
+        ({"fleet_https": {"names": ["llm.example.com"]}}, ["llm.example.com"]),
+    ],
+)
+def test_certificates_are_for_the_names_given_or_those_by_which_the_host_is_reached(
+    variables: Variables, names: list[str]
+) -> None:
+    assert validate(variables)["ansible_facts"]["fleet"]["https"]["names"] == names
+
+
+def test_a_model_that_another_host_of_the_play_has_is_no_fault_of_this_one() -> None:
+    others = {"gpu2": {"fleet_models": [entry(name="bge-m3")]}, "gpu3": {}}
+    assert "failed" not in validate({"fleet_models": [entry()]}, others, model="bge-m3")
+
+
+def test_a_model_that_no_host_of_the_play_has_is_a_fault() -> None:
+    answer = validate({"fleet_models": [entry()]}, {"gpu2": {"fleet_models": []}}, model="qwen-8b")
+    assert answer["msg"].endswith(
+        "model: 'qwen-8b' is not in this host's inventory; did you mean 'qwen3-8b'? (fleet_models has qwen3-8b)"
+    )
+
+
+# The host's own copy
+
+
+def lookup(variables: Variables) -> Any:
+    plugin = LookupModule(templar=Mock(template=as_they_are))
+    plugin.set_options = lambda **_options: None
+    (state,) = plugin.run([], variables)
+    return state
+
+
+def test_the_desired_state_is_all_of_the_fleet_secrets_included() -> None:
+    variables = {"fleet_models": [entry(env={"HF_TOKEN": TOKEN})], "fleet_hf_token": TOKEN}
+    assert lookup({**variables, "other": 1}) == Fleet.parse(variables).desired_state()
+
+
+def test_the_desired_state_of_a_faulty_inventory_is_refused_with_its_faults() -> None:
+    with pytest.raises(AnsibleLookupError, match=r"fleet_models: expected a list, got 'x'"):
+        lookup({"fleet_models": "x"})
+
+
+# As a person meets it: one real run of ansible-playbook for all of it, since each takes seconds
+
+INVENTORY = {
+    "all": {
+        "hosts": {
+            "good": {
+                "fleet_models": [
+                    {"name": "{{ chosen }}", "type": "chat", "source": "Qwen/Qwen3-8B", "env": {"HF_TOKEN": TOKEN}}
+                ],
+                "chosen": "qwen3-8b",
+            },
+            "bad": {
+                "fleet_models": [{"name": "a", "type": "chat", "source": "x/y", "replicas": "two"}],
+                "fleet_mgi": {},
+            },
+        },
+        "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+    }
+}
+PLAY = [
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "any_errors_fatal": True,
+        "tasks": [
+            {"inference.fleet.validate": None},
+            {"ansible.builtin.copy": {"content": "", "dest": "{{ playbook_dir }}/touched"}},
+        ],
+    }
+]
+
+
+def test_one_faulty_host_stops_the_play_before_any_host_is_touched(tmp_path: Path) -> None:
+    for name, content in (("hosts.yml", INVENTORY), ("play.yml", PLAY)):
+        (tmp_path / name).write_text(yaml.safe_dump(content))
+    run = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-vv", "-i", "hosts.yml", "play.yml"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ANSIBLE_STDOUT_CALLBACK": "json",
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path),
+            "HOME": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode != 0
+    results = json.loads(run.stdout[run.stdout.index("{") :])["plays"][0]["tasks"][0]["hosts"]
+    assert results["good"]["ansible_facts"]["fleet"]["models"][0]["name"] == "qwen3-8b"
+    assert results["bad"]["msg"] == (
+        "nothing was touched; the inventory of this host has faults:\n"
+        "fleet_models[0].replicas: expected a whole number of at least 1, got 'two'\n"
+        "fleet_mgi: unknown key; did you mean 'fleet_mig'?"
+    )
+    assert not (tmp_path / "touched").exists()
+    assert TOKEN not in run.stdout + run.stderr
