@@ -1,0 +1,112 @@
+"""`install` again on a host that is already as it should be."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import traces
+from containers import model
+from docker import DockerClient
+from playbook import BenchError, Playbooks, Run
+from report import Findings, against, seconds, spread
+
+MODELS = 8
+ROUNDS = 3
+SLOWEST = 5
+AIM_SECONDS = 8
+STATE = Path("/etc/inference-fleet")
+KEYS = "fleet-postgres"
+IMAGES = {
+    "vllm": traces.ENGINE,
+    "litellm": "inference-fleet/litellm:1.106.2",
+    "postgres": "inference-fleet/postgres:15",
+    "caddy": "inference-fleet/caddy:2.11.7",
+}
+
+
+def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findings]:
+    _refuse_a_host_in_use(docker)
+    traces.need_images(docker, *IMAGES.values())
+    variables = {
+        "fleet_schema": 1,
+        "fleet_models": [model(index) for index in range(1, MODELS + 1)],
+        "fleet_images": IMAGES,
+        "fleet_https": {"mode": "internal", "names": ["localhost"]},
+        "fleet_cache": {"min_free_gb": 1},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        playbooks = Playbooks(Path(folder), variables)
+        try:
+            say(f"install, the first time, with {MODELS} models")
+            first = playbooks.run("inference.fleet.install")
+            reruns, pings = [], []
+            for number in range(ROUNDS):
+                say(f"round {number + 1} of {ROUNDS}: install again")
+                reruns.append(playbooks.rerun("inference.fleet.install"))
+                pings.append(playbooks.rerun("ping"))
+            yield _whole(first, reruns, pings)
+            yield _slowest(reruns)
+        finally:
+            say("taking all of it away")
+            _take_away(docker, playbooks)
+
+
+def _refuse_a_host_in_use(docker: DockerClient) -> None:
+    traces.refuse(traces.managed(docker), "the bench installs on this machine and found it in use")
+    left = [str(STATE)] if STATE.exists() else []
+    left += [f"volume {name}" for name in (KEYS, traces.CACHE) if traces.has_volume(docker, name)]
+    if left:
+        raise BenchError(f"the bench installs on this machine and found {', '.join(left)}: it would remove that")
+
+
+def _take_away(docker: DockerClient, playbooks: Playbooks) -> None:
+    """All that this run made: uninstall leaves the keys, which nobody wants of a bench."""
+    services = {"caddy", "litellm", "postgres"}
+    traces.refuse(sorted(set(traces.foreign(docker)) - services), "meanwhile somebody else began to use this machine")
+    playbooks.run("inference.fleet.uninstall")
+    if traces.has_volume(docker, KEYS):
+        docker.volumes.get(KEYS).remove()
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
+def _whole(first: Run, reruns: list[Run], pings: list[Run]) -> Findings:
+    times = [run.seconds for run in reruns]
+    again, ping = median(times), median(run.seconds for run in pings)
+    return Findings(
+        title=f"`install` on one converged host with {MODELS} models",
+        columns=("one `ansible-playbook` run", "time", "tasks", ""),
+        rows=(
+            ("again, nothing to change", spread(times), _tasks(reruns[0]), against(again, AIM_SECONDS, " s")),
+            ("a ping, for comparison", spread([run.seconds for run in pings]), "1", f"{again / ping:.1f} x less"),
+            ("the first time", seconds(first.seconds), _tasks(first), "with LiteLLM's migrations"),
+        ),
+        notes=(
+            "This machine over a local connection, tests/bench/ansible.cfg (pipelining on); stand-in engines, "
+            "real Caddy, LiteLLM and PostgreSQL.",
+            "There is no other tool that does the same to compare with.",
+        ),
+    )
+
+
+def _slowest(reruns: list[Run]) -> Findings:
+    """By the median over the re-runs; the same tasks run in each."""
+    tasks = [
+        (same[0][0], median(duration for _name, duration in same))
+        for same in zip(*(run.tasks for run in reruns), strict=True)
+    ]
+    longest = sorted(tasks, key=lambda task: task[1], reverse=True)[:SLOWEST]
+    whole = median(run.seconds for run in reruns)
+    return Findings(
+        title="Its five longest tasks",
+        columns=("task", "median", "of the whole run"),
+        rows=tuple((name, seconds(duration), f"{duration / whole:.0%}") for name, duration in longest),
+        notes=(f"All tasks together: {seconds(sum(duration for _name, duration in tasks))}.",),
+    )
+
+
+def _tasks(run: Run) -> str:
+    return f"{len(run.tasks)} run, {run.skipped} skipped"

@@ -1,0 +1,113 @@
+"""Runs of ansible-playbook against this machine, timed from the outside, result parsed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PLAYBOOKS = HERE / "playbooks"
+CONFIG = HERE / "ansible.cfg"
+HOST = "this-machine"
+LIMIT_SECONDS = 1800
+
+
+class BenchError(Exception):
+    """The bench cannot go on, and why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """seconds: of the whole process. tasks: name -> seconds, of those that were not skipped."""
+
+    seconds: float
+    tasks: tuple[tuple[str, float], ...]
+    skipped: int
+    changed: int
+
+
+class Playbooks:
+    """ansible-playbook with one inventory: this machine, over a local connection."""
+
+    def __init__(self, folder: Path, variables: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self.use(variables)
+
+    def use(self, variables: Mapping[str, Any]) -> None:
+        """Another inventory from here on."""
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        inventory = {"fleet": {"hosts": {HOST: local}, "vars": dict(variables)}}
+        (self._folder / "inventory.json").write_text(json.dumps(inventory))
+
+    def run(self, playbook: str) -> Run:
+        """A file of playbooks/ or the full name of a collection's playbook."""
+        own = PLAYBOOKS / f"{playbook}.yml"
+        program = Path(sys.executable).with_name("ansible-playbook")
+        command = [
+            str(program),
+            "--inventory",
+            str(self._folder / "inventory.json"),
+            str(own if own.exists() else playbook),
+        ]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        environment["ANSIBLE_CONFIG"] = str(CONFIG)
+        begun = time.perf_counter()
+        done = subprocess.run(
+            command, env=environment, cwd=self._folder, capture_output=True, text=True, timeout=LIMIT_SECONDS
+        )
+        took = time.perf_counter() - begun
+        if done.returncode:
+            raise BenchError(
+                f"{playbook} ended with {done.returncode}: {_why(done.stdout) or done.stderr or done.stdout}"
+            )
+        return _parse(done.stdout, took)
+
+    def rerun(self, playbook: str) -> Run:
+        """A run that has nothing to change; BenchError if it did."""
+        run = self.run(playbook)
+        if run.changed:
+            raise BenchError(f"{playbook} was to find nothing to do, and reported changed={run.changed}")
+        return run
+
+
+def _parse(output: str, took: float) -> Run:
+    """output: what the callback ansible.posix.json prints."""
+    data = json.loads(output)
+    results = [
+        (one["task"], one["hosts"][HOST]) for play in data["plays"] for one in play["tasks"] if HOST in one["hosts"]
+    ]
+    return Run(
+        seconds=took,
+        tasks=tuple((task["name"], _duration(task)) for task, result in results if not result.get("skipped")),
+        skipped=sum(bool(result.get("skipped")) for _task, result in results),
+        changed=data["stats"][HOST]["changed"],
+    )
+
+
+def _duration(task: Mapping[str, Any]) -> float:
+    start, end = (datetime.fromisoformat(task["duration"][part].rstrip("Z")) for part in ("start", "end"))
+    return (end - start).total_seconds()
+
+
+def _why(output: str) -> str:
+    """The messages of the tasks that failed."""
+    try:
+        plays = json.loads(output)["plays"]
+    except ValueError:
+        return ""
+    failed = [
+        f"{one['task']['name']}: {result.get('msg', result)}"
+        for play in plays
+        for one in play["tasks"]
+        for result in one["hosts"].values()
+        if result.get("failed") or result.get("unreachable")
+    ]
+    return "\n".join(failed)

@@ -1,0 +1,71 @@
+"""What of the fleet is on this machine: the bench neither disturbs it nor leaves any of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from docker import DockerClient
+from docker.errors import NotFound
+from playbook import BenchError
+
+NETWORK = "llm-network"
+CACHE = "fleet-hf-cache"
+ENGINE = "inference-fleet/engine-stand-in:1"
+_OWN = re.compile(r"vllm-bench-\d{3}-\d+")
+
+
+def model_name(index: int) -> str:
+    return f"bench-{index:03}"
+
+
+def managed(docker: DockerClient) -> list[str]:
+    """The names of the containers that the collection manages."""
+    found = docker.containers.list(all=True, filters={"label": "managed-by=inference.fleet"}, ignore_removed=True)
+    return sorted(str(container.name) for container in found)
+
+
+def foreign(docker: DockerClient) -> list[str]:
+    """Of the managed containers those that no run of the bench has made."""
+    return [name for name in managed(docker) if not _OWN.fullmatch(name)]
+
+
+def remove_own(docker: DockerClient) -> None:
+    """The bench's model containers, one by one: Docker 20.10 at times loses count of a network's
+    endpoints when many containers go at once, and then keeps the network."""
+    for name in set(managed(docker)) - set(foreign(docker)):
+        docker.containers.get(name).remove(force=True, v=True)
+
+
+def refuse(found: list[str], why: str) -> None:
+    if found:
+        raise BenchError(f"{why}: {', '.join(found)}; take it away first (ansible-playbook inference.fleet.uninstall)")
+
+
+def need_images(docker: DockerClient, *references: str) -> None:
+    for reference in references:
+        if not docker.images.list(name=reference):
+            name = reference.partition("/")[2].partition(":")[0]
+            raise BenchError(f"image {reference} is missing; build it: python tests/lab/images/build.py {name}")
+
+
+@contextmanager
+def network_and_volume(docker: DockerClient) -> Iterator[None]:
+    """What model containers need; what was not there before is removed afterwards."""
+    made = [] if docker.networks.list(names=[f"^{NETWORK}$"]) else [docker.networks.create(NETWORK)]
+    had_cache = has_volume(docker, CACHE)
+    try:
+        yield
+    finally:
+        for network in made:
+            network.remove()
+        if not had_cache and has_volume(docker, CACHE):
+            docker.volumes.get(CACHE).remove()
+
+
+def has_volume(docker: DockerClient, name: str) -> bool:
+    try:
+        return bool(docker.volumes.get(name))
+    except NotFound:
+        return False

@@ -1,0 +1,117 @@
+"""From `fleet_*` variables to a plan and the rendered configurations, for very many models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    Container,
+    Desired,
+    ImageDefaults,
+    Observed,
+    desired_containers,
+    plan_containers,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from docker import DockerClient
+from playbook import BenchError
+from report import Findings, against
+
+SIZES = (1_000, 3_000, 10_000)
+ROUNDS = 5
+AIM_SECONDS = 1
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+TEMPLATES = {
+    "render LiteLLM's configuration": ROLES / "litellm/templates/config.yaml.j2",
+    "render the Caddyfile": ROLES / "caddy/templates/Caddyfile.j2",
+}
+WHOLE = "all of it"
+IMAGE = ImageDefaults(id="sha256:0", env={"PATH": "/usr/bin"}, labels={"maintainer": "somebody"})
+
+
+def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findings]:
+    timings: dict[int, dict[str, float]] = {}
+    for size in SIZES:
+        say(f"{size} models")
+        rounds = [_time(size) for _number in range(ROUNDS)]
+        timings[size] = {stage: median(one[stage] for one in rounds) for stage in rounds[0]}
+    first, last = SIZES[0], SIZES[-1]
+    rows = [
+        (stage, *(f"{timings[size][stage] * 1000:.0f} ms" for size in SIZES), f"{timings[last][stage] / took:.1f} x")
+        for stage, took in timings[first].items()
+    ]
+    whole = {size: timings[size][WHOLE] for size in SIZES}
+    yield Findings(
+        title=f"Validating and rendering {first:,} models",
+        columns=("", *(f"{size:,} models" for size in SIZES), f"{first:,} to {last:,}"),
+        rows=tuple(rows),
+        notes=(
+            f"{first:,} models: {against(whole[first], AIM_SECONDS, ' s')}.",
+            f"{first:,} to {last:,}: {whole[last] / whole[first]:.1f} x; exactly linear is {last / first:g} x.",
+            f"Medians of {ROUNDS}; one process; templates rendered by Ansible's own templating, without the network or "
+            "Docker. There is no other tool that does the same to compare with.",
+        ),
+    )
+
+
+def _time(size: int) -> dict[str, float]:
+    """Stage -> seconds, once through."""
+    timings: dict[str, float] = {}
+
+    def timed(stage: str, work: Callable[[], Any]) -> Any:
+        begun = time.perf_counter()
+        result = work()
+        timings[stage] = time.perf_counter() - begun
+        return result
+
+    variables = {"fleet_schema": 1, "fleet_models": [_model(index) for index in range(size)]}
+    observed = _observed(variables)
+    fleet = timed("parse and validate", lambda: Fleet.parse(variables))
+    placed = timed(
+        "place on GPUs", lambda: place(fleet, {one.spec.name: one.spec.devices for one in observed.containers})
+    )
+    desired = timed("desired containers", lambda: desired_containers(fleet, placed))
+    plan = timed("plan, everything present", lambda: plan_containers(desired, observed, prune=True))
+    public = timed("plain data for templates", fleet.public)
+    public["https"]["names"] = ["localhost"]
+    templar = Templar(loader=DataLoader(), variables={"fleet": public, "ansible_managed": "Ansible"})
+    for stage, template in TEMPLATES.items():
+        text = timed(stage, lambda source=template: templar.template(trust_as_template(source.read_text())))
+        if stage.startswith("render LiteLLM") and text.count("model_name:") != size:
+            raise BenchError(f"{template.name} has {text.count('model_name:')} models instead of {size}")
+    if plan.actions:
+        raise BenchError(f"with everything present there was to be nothing to do, but: {plan.actions[0]}")
+    timings[WHOLE] = sum(timings.values())
+    return timings
+
+
+def _observed(variables: dict[str, Any]) -> Observed:
+    """Docker with every container of the fleet as it should be."""
+    fleet = Fleet.parse(variables)
+    desired = desired_containers(fleet, place(fleet, {}))
+    containers = tuple(_container(one) for one in desired)
+    return Observed(containers, frozenset(), {fleet.images.vllm: IMAGE})
+
+
+def _container(desired: Desired) -> Container:
+    spec = desired.spec.resolved(IMAGE)
+    return Container(id=spec.name, spec=replace(spec, env=dict(spec.env)), status="running", address="10.0.0.1")
+
+
+def _model(index: int) -> dict[str, Any]:
+    return {
+        "name": f"model-{index}",
+        "type": ("chat", "embedding")[index % 2],
+        "source": f"organisation/model-{index}",
+        "devices": {"gpus": 1},
+        "args": {"max-model-len": 8192, "gpu-memory-utilization": 0.9, "enable-prefix-caching": True},
+        "env": {"VLLM_LOGGING_LEVEL": "INFO"},
+    }
