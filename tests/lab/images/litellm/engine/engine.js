@@ -9,64 +9,70 @@ import { createRequire } from "node:module";
 const require = createRequire(import.meta.url);
 const NO_TRACING = "{}";
 
-export async function startEngine(datamodel, adapter) {
+/** `database`: see database.js. */
+export async function startEngine(datamodel, database) {
   const glue = require("@prisma/client/runtime/query_engine_bg.postgresql.js");
   const bytes = readFileSync(require.resolve("@prisma/client/runtime/query_engine_bg.postgresql.wasm"));
   const { instance } = await WebAssembly.instantiate(bytes, { "./query_engine_bg.js": glue });
   glue.__wbg_set_wasm(instance.exports);
   instance.exports.__wbindgen_start?.();
-  const engine = new glue.QueryEngine({ datamodel, logLevel: "error", logQueries: false }, () => {}, adapter);
+  const engine = new glue.QueryEngine({ datamodel, logLevel: "error", logQueries: false }, () => {}, database.adapter);
   await engine.connect(NO_TRACING);
-  return new Engine(engine);
+  return new Engine(engine, database);
 }
 
 /** Every method takes and gives plain objects; what the engine refuses comes as `{errors}`. */
 class Engine {
-  constructor(engine) {
+  constructor(engine, database) {
     this.engine = engine;
+    this.database = database;
   }
 
   query(request, transactionId) {
-    return answered(this.engine.query(JSON.stringify(request), NO_TRACING, transactionId));
+    return this.answered(this.engine.query(JSON.stringify(request), NO_TRACING, transactionId));
   }
 
   startTransaction(options) {
-    return answered(this.engine.startTransaction(JSON.stringify(options), NO_TRACING));
+    return this.answered(this.engine.startTransaction(JSON.stringify(options), NO_TRACING));
   }
 
   commit(id) {
-    return answered(this.engine.commitTransaction(id, NO_TRACING));
+    return this.answered(this.engine.commitTransaction(id, NO_TRACING));
   }
 
   rollback(id) {
-    return answered(this.engine.rollbackTransaction(id, NO_TRACING));
+    return this.answered(this.engine.rollbackTransaction(id, NO_TRACING));
+  }
+
+  async answered(promise) {
+    let text;
+    try {
+      text = await promise;
+    } catch (error) {
+      // A panic leaves the module's memory in an unknown state.
+      if (error instanceof WebAssembly.RuntimeError) throw error;
+      return { errors: [this.refusal(userFacing(error))] };
+    }
+    const response = text ? JSON.parse(text) : {};
+    if (response.error_code) return { errors: [this.refusal(response)] };
+    if (!response.errors) return response;
+    return { errors: response.errors.map((error) => this.refusal(error.user_facing_error)) };
+  }
+
+  refusal(error) {
+    const known = this.database.explained(error);
+    return { error: known.message, user_facing_error: known };
   }
 }
 
-async function answered(promise) {
-  let text;
-  try {
-    text = await promise;
-  } catch (error) {
-    // A panic leaves the module's memory in an unknown state.
-    if (error instanceof WebAssembly.RuntimeError) throw error;
-    return { errors: [refusal(error)] };
-  }
-  const response = text ? JSON.parse(text) : {};
-  return response.error_code ? { errors: [refusal(response)] } : response;
-}
-
-function refusal(error) {
-  const known = error.error_code ? error : parsed(error.message ?? String(error));
-  return { error: known.message, user_facing_error: known };
-}
-
-function parsed(text) {
+/** The structured error that the engine threw, or one around whatever else was thrown. */
+function userFacing(error) {
+  const text = error.message ?? String(error);
   try {
     const value = JSON.parse(text);
-    if (value && typeof value.message === "string") return value;
+    if (typeof value?.message === "string") return value;
   } catch {
-    // Not one of the engine's structured errors.
+    // Not one of the engine's own.
   }
-  return { is_panic: false, message: text, backtrace: null };
+  return { is_panic: false, message: text };
 }

@@ -5,6 +5,7 @@
 const BLANK = /[\s,]*/y;
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
 const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y;
+const WHOLE = /^-?\d+$/;
 const WORDS = { true: true, false: false, null: null };
 const BACKSLASH = 92;
 
@@ -145,5 +146,5 @@ class Parser {
 
 function exact(text) {
   const number = Number(text);
-  return Number.isInteger(number) && !Number.isSafeInteger(number) ? new BigNumber(text) : number;
+  return WHOLE.test(text) && !Number.isSafeInteger(number) ? new BigNumber(text) : number;
 }

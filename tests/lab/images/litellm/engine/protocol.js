@@ -27,10 +27,17 @@ export class Protocol {
     const [field, ...more] = parse(text);
     const operation = field && this.schema.operation(field.name);
     if (!operation || more.length) throw new GraphqlError(`unknown operation ${field?.name}`);
-    const values = operation.modelName
-      ? this.arguments(field.arguments, operation.modelName)
-      : field.arguments;
-    return { ...operation, query: { arguments: plain(values), selection: selection(field.selection) } };
+    return { ...operation, query: this.selected(field, operation.modelName) };
+  }
+
+  /** `model` is undefined below what is no model: raw queries and aggregates. */
+  selected({ arguments: values, selection }, model) {
+    const fields = this.schema.fields(model);
+    const chosen = {};
+    for (const field of selection ?? []) {
+      chosen[field.name] = field.selection ? this.selected(field, fields?.get(field.name)) : true;
+    }
+    return { arguments: plain(model ? this.arguments(values, model) : values), selection: chosen };
   }
 
   arguments(values, model) {
@@ -88,26 +95,32 @@ export class Protocol {
   }
 }
 
-/** The engine's answer as GraphQL clients get it: plain values under the field's alias. */
+/** The engine's answer as GraphQL clients get it: plain values, named `result`. */
 export function answer(response) {
   if (response.batchResult) return { ...response, batchResult: response.batchResult.map(answer) };
   if (!response.data) return response;
-  const [value] = Object.values(response.data);
-  return { data: { result: untagged(value) } };
+  const [[operation, value]] = Object.entries(response.data);
+  return { data: { result: operation === "queryRaw" ? rawRows(value) : untagged(value) } };
+}
+
+/** Rows as engines up to 5.4, for which the Python client is made, write those of raw queries. */
+function rawRows({ columns, types, rows }) {
+  return rows.map((row) =>
+    Object.fromEntries(row.map((value, at) => [columns[at], rawValue(value, types[at])])),
+  );
+}
+
+function rawValue(value, type) {
+  if (value === null) return { prisma__type: "null", prisma__value: null };
+  const [itemType, array] = type.split("-");
+  if (!array) return { prisma__type: type, prisma__value: value };
+  return { prisma__type: "array", prisma__value: value.map((item) => rawValue(item, itemType)) };
 }
 
 function untagged(value) {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map(untagged);
   return "$type" in value ? value.value : mapped(value, untagged);
-}
-
-function selection(fields) {
-  const chosen = {};
-  for (const { name, arguments: values, selection: inner } of fields ?? []) {
-    chosen[name] = inner ? { arguments: plain(values), selection: selection(inner) } : true;
-  }
-  return chosen;
 }
 
 /** Tags a JSON text, or each of a list of them (`Json[]`). */

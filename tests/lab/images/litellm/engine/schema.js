@@ -4,6 +4,7 @@
 const MODEL = /^model\s+(\w+)\s*\{([^]*?)^\}/gm;
 const FIELD = /^\s+(\w+)\s+(\w+)/gm;
 const GENERATOR = /^generator\s+\w+\s*\{[^]*?^\}/gm;
+const URL_VARIABLE = /^datasource\s+\w+\s*\{[^}]*?\burl\s*=\s*env\("(\w+)"\)/m;
 const WASM_GENERATOR = `generator engine {
   provider        = "prisma-client-js"
   previewFeatures = ["driverAdapters"]
@@ -39,6 +40,7 @@ export class Schema {
     const bodies = new Map([...text.matchAll(MODEL)].map(([, name, body]) => [name, body]));
     this.models = new Map([...bodies].map(([name, body]) => [name, fields(body, bodies)]));
     this.operations = operations(this.models.keys());
+    this.urlVariable = URL_VARIABLE.exec(text)[1];
   }
 
   /** Field name -> JSON_FIELD or the name of the related model; plain fields are not in it. */
