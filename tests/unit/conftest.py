@@ -1,10 +1,16 @@
-"""How Hypothesis runs here: the same examples every time, nothing written to disk, no deadline on a busy machine."""
+"""How Hypothesis runs here: the same examples every time, nothing written to disk, no deadline on a busy machine.
+
+`HYPOTHESIS_PROFILE=search ./run-tests unit` looks for new ones, for minutes.
+"""
 
 from __future__ import annotations
+
+import os
 
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "house", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("house")
+settings.register_profile("search", settings.get_profile("house"), derandomize=False, max_examples=3000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))

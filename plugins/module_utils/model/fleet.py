@@ -12,7 +12,13 @@ from typing import Any, Optional
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe, engine_image
 from ansible_collections.inference.fleet.plugins.module_utils.model.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import Fields, FleetError, nearest, show
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import (
+    Fields,
+    FleetError,
+    below,
+    nearest,
+    show,
+)
 
 PREFIX = "fleet_"
 # Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
@@ -243,12 +249,12 @@ def _parse_mig(data: object, path: str) -> Any:
         elif isinstance(profiles, (list, tuple)):
             layout[str(gpu)] = list(profiles)
             faults += [
-                f"{path}.{gpu}[{index}]: expected a profile such as 3g.40gb, got {show(profile)}"
+                f"{below(path, gpu)}[{index}]: expected a profile such as 3g.40gb, got {show(profile)}"
                 for index, profile in enumerate(profiles)
                 if not isinstance(profile, str)
             ]
         else:
-            faults.append(f"{path}.{gpu}: expected a list of profiles or off, got {show(profiles)}")
+            faults.append(f"{below(path, gpu)}: expected a list of profiles or off, got {show(profiles)}")
     if faults:
         raise FleetError(*faults)
     return layout

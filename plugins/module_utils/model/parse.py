@@ -49,6 +49,13 @@ def clean_path(path: str) -> str:
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
+def below(path: str, key: object) -> str:
+    """The path of a mapping's value. A key that would not be seen as such is quoted."""
+    text = str(key)
+    shown = text if text.isprintable() and 0 < len(text) <= 80 else show(text)
+    return f"{path}.{shown}" if path else shown
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the known word nearest to this one, or nothing."""
     matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.65)
@@ -94,7 +101,7 @@ class Fields:
             raise FleetError(*(self.faults if self._is_mapping else self.faults[:1]))
 
     def at(self, key: object) -> str:
-        return f"{self.path}.{key}" if self.path else str(key)
+        return below(self.path, key)
 
     def fault(self, key: object, text: str) -> None:
         self.faults.append(f"{self.at(key)}: {text}")
@@ -177,7 +184,7 @@ class Fields:
     def values(self, key: str, parse: Callable[[Any, str], T], secret: bool = False) -> dict[str, T]:
         """The values of a mapping, each read by `parse(value, path)`; those with faults are left out."""
         read = {
-            str(name): self._parse(value, f"{self.at(key)}.{name}", parse, None)
+            str(name): self._parse(value, below(self.at(key), name), parse, None)
             for name, value in self.mapping(key, secret).items()
         }
         return {name: value for name, value in read.items() if value is not None}

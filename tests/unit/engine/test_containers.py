@@ -20,7 +20,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.images impor
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
 from ansible_collections.inference.fleet.tests.unit.samples import entry, faults, fleet
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 STANDARD = Images().vllm
@@ -524,7 +524,6 @@ def worlds(draw: Any) -> World:
 
 
 @given(worlds())
-@settings(max_examples=150)
 def test_a_plan_reaches_the_inventory_from_any_state_and_the_next_is_empty(world: World) -> None:
     outcome = world.converge()
     assert not {fault for fault in outcome.faults.values() if "restarting" not in fault}
@@ -536,7 +535,6 @@ def test_a_plan_reaches_the_inventory_from_any_state_and_the_next_is_empty(world
 
 
 @given(worlds())
-@settings(max_examples=100)
 def test_a_run_carries_out_exactly_what_check_mode_shows(world: World) -> None:
     shown = world.plan()
     assert world.plan() == shown
@@ -547,7 +545,6 @@ def test_a_run_carries_out_exactly_what_check_mode_shows(world: World) -> None:
 
 
 @given(worlds(), st.sampled_from(["a", "b", "a-1", "c"]))
-@settings(max_examples=100)
 def test_a_run_for_one_model_never_touches_another(world: World, name: str) -> None:
     if name not in [model.name for model in world.fleet.models]:
         with pytest.raises(FleetError):
@@ -560,7 +557,6 @@ def test_a_run_for_one_model_never_touches_another(world: World, name: str) -> N
 
 
 @given(worlds())
-@settings(max_examples=100)
 def test_a_container_is_made_anew_only_where_it_differs(world: World) -> None:
     before = dict(world.engine.containers)
     plan = world.plan()
@@ -572,7 +568,6 @@ def test_a_container_is_made_anew_only_where_it_differs(world: World) -> None:
 
 
 @given(worlds(), st.integers(0, 20))
-@settings(max_examples=100)
 def test_an_interrupted_run_is_finished_by_the_next(world: World, steps: int) -> None:
     """Cut off after any number of steps: what was done stays, the rest is planned again."""
     actions = world.plan().actions

@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import (
     Fields,
     FleetError,
+    below,
     clean_path,
     is_whole,
     nearest,
@@ -66,6 +67,23 @@ def test_shows_anything_in_one_short_line(value: Any) -> None:
     shown = show(value)
     assert len(shown) <= 80
     assert "\n" not in shown
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "shown"),
+    [
+        ("fleet_cache", "path", "fleet_cache.path"),
+        ("", "fleet_cache", "fleet_cache"),
+        ("fleet_mig", 0, "fleet_mig.0"),
+        ("here", "a b", "here.a b"),
+        ("here", "", "here.''"),
+        ("here", "a\nb", r"here.'a\nb'"),
+        ("here", "\x1b[31m", r"here.'\x1b[31m'"),
+        ("here", "x" * 1000, f"here.'{'x' * 76}..."),
+    ],
+)
+def test_writes_the_path_of_a_value_in_one_line_whatever_its_key(path: str, key: Any, shown: str) -> None:
+    assert below(path, key) == shown
 
 
 # Suggestions
