@@ -341,6 +341,17 @@ def test_gives_the_end_of_a_log_without_colours(api: FakeApi, host: engine.Docke
     assert host.last_lines("a", 20) == ["ERROR \ufffd", "last"]
 
 
+@pytest.mark.parametrize(
+    ("base_url", "proxies"), [("http+docker://localhost", False), ("https://gpu1.example.com:2376", True)]
+)
+def test_only_an_engine_that_is_elsewhere_may_be_behind_a_proxy(
+    base_url: str, proxies: bool, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeApi, "base_url", base_url)
+    engine.Docker()
+    assert api.__dict__["trust_env"] is proxies
+
+
 # What goes wrong
 
 

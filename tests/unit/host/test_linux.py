@@ -40,6 +40,7 @@ class FakeDocker:
                 pass
 
         self.server = socketserver.UnixStreamServer(str(path), Handler)
+        self.server.handle_error = lambda *_arguments: None  # a client that hangs up early
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
 

@@ -137,6 +137,8 @@ def test_writes_paths_as_docker_reports_them(written: str, clean: str) -> None:
         ("text", 7, "here.key: expected a line of text, got 7"),
         ("text", "", "here.key: expected a line of text, got ''"),
         ("text", "two\nlines", r"here.key: expected a line of text, got 'two\nlines'"),
+        ("text", "a\0b", r"here.key: expected a line of text, got 'a\x00b'"),
+        ("absolute_path", "/srv/a\0b", r"here.key: expected an absolute path without a colon, got '/srv/a\x00b'"),
         ("integer", "two", "here.key: expected a whole number of at least 0, got 'two'"),
         ("integer", -1, "here.key: expected a whole number of at least 0, got -1"),
         ("integer", 1.5, "here.key: expected a whole number of at least 0, got 1.5"),
