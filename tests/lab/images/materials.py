@@ -59,9 +59,7 @@ def run(command: Sequence[str], say: Say, cwd: Path | None = None) -> None:
     """Run a command, show its lines as they come. Raises MaterialsError with the last of them."""
     log: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
     try:
-        process = subprocess.Popen(
-            command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     except FileNotFoundError:
         raise MaterialsError(f"{command[0]} is needed and not installed") from None
     assert process.stdout
@@ -166,9 +164,7 @@ def _npm(say: Say) -> list[str]:
 
 
 @contextmanager
-def root_filesystem(
-    sources: Sequence[AptSource], folder: Path, say: Say
-) -> Iterator[subprocess.Popen[bytes]]:
+def root_filesystem(sources: Sequence[AptSource], folder: Path, say: Say) -> Iterator[subprocess.Popen[bytes]]:
     """A minimal system of the machine's own release, as a tar stream on the process's stdout.
 
     `folder` has the settings of dpkg and apt that keep later layers small.

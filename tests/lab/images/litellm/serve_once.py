@@ -65,7 +65,7 @@ def call(path: str, key: str, body: dict[str, Any] | None = None) -> str:
 
 def connected() -> bool:
     try:
-        return json.loads(call("/health/readiness", ""))["db"] == "connected"
+        return bool(json.loads(call("/health/readiness", ""))["db"] == "connected")
     except (OSError, KeyError):
         return False
 

@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -85,7 +86,7 @@ def pending(database: psycopg.Connection) -> Iterator[Path]:
 def apply(database: psycopg.Connection, file: Path) -> None:
     """Run one migration and record it: together, unless it makes an index concurrently."""
     content = file.read_bytes()
-    (started,) = database.execute("SELECT clock_timestamp()").fetchone() or ()
+    started = datetime.now(UTC)
     record = (str(uuid.uuid4()), hashlib.sha256(content).hexdigest(), file.parent.name, started)
     if _NO_TRANSACTION.search(content.decode()):
         database.execute(content)

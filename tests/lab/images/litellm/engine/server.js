@@ -61,10 +61,21 @@ class Routes {
 /** Whatever `routes` throws ends the process: LiteLLM sees that and starts a new one. */
 function listener(routes) {
   return async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const result = await routes.respond(request, Buffer.concat(chunks).toString());
+    const body = await received(request);
+    if (body === undefined) return;
+    const result = await routes.respond(request, body);
     response.writeHead(result ? 200 : 404, { "content-type": "application/json" });
     response.end(JSON.stringify(result ?? {}));
   };
+}
+
+/** The request's body, or undefined where the client gave up while it sent it. */
+async function received(request) {
+  const chunks = [];
+  try {
+    for await (const chunk of request) chunks.push(chunk);
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(chunks).toString();
 }
