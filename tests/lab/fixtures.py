@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import requests
-import yaml
 from testinfra.host import Host
 
 SECRETS = "/etc/inference-fleet/secrets"
@@ -27,7 +26,7 @@ class Door:
 
     def __init__(self, host: Host, folder: Path) -> None:
         self.name = host.backend.host
-        variables = yaml.safe_load(INVENTORY.read_text())["all"]["hosts"][self.name]
+        variables = host.ansible.get_variables()
         self.url = f"https://{variables['ansible_host']}"
         self.models = variables["fleet_models"]
         certificate = folder / f"{self.name}.crt"
@@ -84,7 +83,7 @@ class Admin:
         return command
 
     def play(self, playbook: str, *arguments: str, variables: Mapping[str, Any] | None = None) -> Run:
-        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACKS_ENABLED": ""}
+        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
         ended = subprocess.run(
             self.command(playbook, *arguments, variables=variables), env=environment, capture_output=True, text=True
         )

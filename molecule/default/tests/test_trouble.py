@@ -62,7 +62,7 @@ def test_a_model_that_exits_at_once_is_told_with_its_log_and_the_others_serve(
 ) -> None:
     run = install(model("broken", env={"STANDIN_EXIT_CODE": 3}), model("fine"))
     assert run.status != 0
-    assert "vllm-broken-1: died with exit code 3" in run.messages
+    assert "vllm-broken-1: died" in run.messages
     assert "ValueError: STANDIN_EXIT_CODE asks for a failure" in run.messages
     assert door.chat("fine").status_code == 200
     assert door.chat("pair").status_code == 200

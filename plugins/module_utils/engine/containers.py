@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model, is_secret_name
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY, Model, is_secret_name, name_taken
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
-MANAGED_BY = "inference.fleet"
 NETWORK = "llm-network"
 CACHE_MOUNT = "/root/.cache/huggingface"
 
@@ -228,13 +227,7 @@ def plan_containers(
     wanted = {one.spec.name: one for one in desired}
     clashes = sorted(observed.foreign & set(wanted))
     if clashes:
-        raise FleetError(
-            *(
-                f"container {name}: the name is taken by a container without the label managed-by={MANAGED_BY}; "
-                f"remove or rename it (docker rename {name} NEW), it was left untouched"
-                for name in clashes
-            )
-        )
+        raise FleetError(*map(name_taken, clashes))
     present = {container.spec.name: container for container in observed.containers}
     speaks_for = set(models) | {one.model for one in wanted.values()}
     actions = [

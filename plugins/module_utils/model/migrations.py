@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, is_whole, show
@@ -12,7 +13,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
 Variables = Mapping[str, Any]
 
 # MIGRATIONS[n] turns the variables of schema n into those of schema n + 1.
-MIGRATIONS: Mapping[int, Callable[[Variables], Variables]] = {}
+MIGRATIONS: Mapping[int, Callable[[Variables], Variables]] = MappingProxyType({})
 FIRST_SCHEMA = 1
 
 

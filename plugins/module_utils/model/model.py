@@ -23,6 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
 TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
 GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
+MANAGED_BY = "inference.fleet"  # the label by which the collection knows its own containers
 SERVICES = ("caddy", "litellm", "postgres", "prometheus", "grafana", "dcgm-exporter")
 
 # What the collection itself passes to `vllm serve`, and why a model may not.
@@ -175,6 +176,14 @@ class Model:
         for key, value in self.args:
             command += _flag(key, value)
         return tuple(command)
+
+
+def name_taken(container: str) -> str:
+    """The fault where a container of that name is not the collection's own."""
+    return (
+        f"container {container}: the name is taken by a container without the label managed-by={MANAGED_BY}; "
+        f"remove or rename it (docker rename {container} NEW), it was left untouched"
+    )
 
 
 def is_secret_name(name: str) -> bool:
