@@ -20,15 +20,18 @@ class ActionModule(ActionBase):
         owner = _this_run()
         arguments = {**self._task.args, "owner": owner}
         answer = self._lock(arguments, task_vars)
-        holder = answer.get("holder")
-        if arguments.get("state") == "absent" or answer.get("failed") or not holder or _same_run(holder, owner):
+        if answer.get("failed") or arguments.get("state") == "absent":
             return answer
-        if holder["host"] == owner["host"] and _started(holder["pid"]) != holder["started"]:
-            answer = self._lock({**arguments, "replaces": holder}, task_vars)
-            told = f"took over the lock of {_who(holder)}, which has ended without giving it back"
-            return {**answer, "warnings": [told]}
+        gone = answer.get("holder")
+        if gone and gone["machine"] == owner["machine"] and _started(gone["pid"]) != gone["started"]:
+            # Of two runs that find the same dead holder, the slower one finds the faster one's lock.
+            answer = self._lock({**arguments, "replaces": gone}, task_vars)
+            answer["warnings"] = [f"took over the lock of {_who(gone)}, which has ended without giving it back"]
+        holder = answer.get("holder")
+        if not holder or _same_run(holder, owner):
+            return answer
         how = "wait for it to end; if that machine is gone, run again with -e fleet_break_lock=true"
-        return {**answer, "failed": True, "msg": f"{arguments.get('path', 'the lock')} is held by {_who(holder)}: {how}"}
+        return {"failed": True, "msg": f"{arguments.get('path', 'the lock')} is held by {_who(holder)}: {how}"}
 
     def _lock(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
         return self._execute_module(
@@ -37,7 +40,7 @@ class ActionModule(ActionBase):
 
 
 def _same_run(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one.get(key) == other[key] for key in ("host", "pid", "started"))
+    return all(one.get(key) == other[key] for key in ("machine", "pid", "started"))
 
 
 def _this_run() -> dict[str, Any]:
@@ -46,11 +49,20 @@ def _this_run() -> dict[str, Any]:
     return {
         "user": getpass.getuser(),
         "host": socket.gethostname(),
+        "machine": _machine(),
         "pid": pid,
         "started": _started(pid),
         "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "command": _command(pid),
     }
+
+
+def _machine() -> str:
+    """What tells this machine from another of the same name (machine-id(5)), where it has that."""
+    try:
+        return Path("/etc/machine-id").read_text().strip() or socket.gethostname()
+    except OSError:
+        return socket.gethostname()
 
 
 def _started(pid: int) -> str:

@@ -67,6 +67,7 @@ holder:
 import fcntl
 import json
 import os
+from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -91,7 +92,7 @@ def main() -> None:
         fcntl.flock(file, fcntl.LOCK_EX)  # of this file for an instant; the lock itself is what stands in it
         file.seek(0)
         holder = _parse(file.read())
-        mine = holder is not None and all(holder.get(key) == owner[key] for key in ("host", "pid", "started"))
+        mine = holder is not None and all(holder.get(key) == owner[key] for key in ("machine", "pid", "started"))
         if module.params["state"] == "absent":
             wanted = None if mine else holder
         elif holder is None or mine or module.params["take_over"] or holder == module.params["replaces"]:
@@ -104,10 +105,11 @@ def main() -> None:
     module.exit_json(holder=wanted)
 
 
-def _parse(text: str):
+def _parse(text: str) -> Optional[dict[str, Any]]:
     """The holder; a file that was cut off while it was written holds nobody."""
     try:
-        return json.loads(text)
+        holder: Optional[dict[str, Any]] = json.loads(text)
+        return holder
     except ValueError:
         return None
 

@@ -133,17 +133,19 @@ faults:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    Desired,
     Observed,
-    Plan,
     desired_containers,
     plan_containers,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge, probe
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import select
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import scope
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
@@ -161,13 +163,11 @@ def main() -> None:
     module.no_log_values.update(secret_values(module.params["models"]))
     try:
         fleet = fleet_from(module.params)
-        absent = module.params["absent"]
-        models = [select(fleet, name).name for name in module.params["names"] or () if name not in absent]
+        speaks_for = scope(fleet, module.params["names"], module.params["absent"])
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
         held = {container.spec.name: container.spec.devices for container in observed.containers}
-        desired = desired_containers(fleet, place(fleet, held), models if module.params["names"] is not None else None)
-        speaks_for = (models or [model.name for model in fleet.models]) + absent
+        desired = desired_containers(fleet, place(fleet, held), speaks_for)
         plan = plan_containers(desired, observed, module.params["prune"], speaks_for)
         outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
         after = docker.observe(()) if outcome.done else observed
@@ -180,10 +180,12 @@ def main() -> None:
     )
     if outcome.faults:
         module.fail_json(msg="\n".join(outcome.faults.values()), faults=outcome.faults, **result)
-    module.exit_json(containers=_as_they_are(plan, after, outcome, desired), **result)
+    module.exit_json(containers=_as_they_are(after, outcome, desired), **result)
 
 
-def _as_they_are(plan: Plan, observed: Observed, outcome: Outcome, desired: tuple) -> list:
+def _as_they_are(
+    observed: Observed, outcome: Outcome, desired: tuple[Desired, ...]
+) -> list[dict[str, Any]]:
     present = {container.spec.name: container for container in observed.containers}
     rows = []
     for one in desired:

@@ -107,7 +107,6 @@ def test_a_lock_whose_process_is_gone_is_taken_over(host: Host, other: int, ende
     assert host.holder()["pid"] == os.getpid()
 
 
-@pytest.mark.xfail(strict=True, reason="the action does not look at who has the lock after taking it over")
 def test_of_two_runs_that_take_over_the_same_dead_lock_one_is_refused(
     host: Host, other: int, ended: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

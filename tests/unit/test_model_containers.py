@@ -128,7 +128,6 @@ def test_adding_one_model_by_name_leaves_the_others_alone(run: Run, engine: Fake
     assert {name: engine.containers[name] for name in before} == before
 
 
-@pytest.mark.xfail(strict=True, reason="main() takes an empty list of names for all: use model.fleet.scope")
 @pytest.mark.parametrize("listed", [True, False])
 def test_taking_one_model_away_by_name_leaves_the_others_alone(run: Run, engine: FakeEngine, listed: bool) -> None:
     """As playbooks/remove_model.yml calls it."""
@@ -139,7 +138,6 @@ def test_taking_one_model_away_by_name_leaves_the_others_alone(run: Run, engine:
     assert set(engine.containers) == {"vllm-b-1", "vllm-c-1"}
 
 
-@pytest.mark.xfail(strict=True, reason="main() takes an empty list of names for all: use model.fleet.scope")
 def test_an_empty_list_of_names_is_no_model(run: Run, engine: FakeEngine) -> None:
     run(cpu("a"))
     assert run(cpu("a"), names=[])["actions"] == []

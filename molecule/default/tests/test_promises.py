@@ -28,7 +28,7 @@ def test_streams_tokens_as_they_come(door: Door, chat_model: str) -> None:
     events = list(door.stream(chat_model))
     assert events[-1][1] == "[DONE]"
     texts = [json.loads(data)["choices"][0]["delta"].get("content") for _time, data in events[:-1]]
-    assert len([text for text in texts if text]) > 5
+    assert len([text for text in texts if text]) > 1
     assert events[-1][0] > events[0][0], "all of it came at once"
 
 
