@@ -70,6 +70,14 @@ def connect(url: str) -> psycopg.Connection:
         time.sleep(0.5)
 
 
+def lock(database: psycopg.Connection) -> None:
+    """Wait for Prisma's lock, which is held until the connection ends."""
+    # A statement that waits for it would be waited for in turn where its holder makes an index
+    # concurrently: PostgreSQL sees a deadlock.
+    while database.execute("SELECT pg_try_advisory_lock(%s)", (PRISMA_LOCK,)).fetchone() != (True,):
+        time.sleep(0.2)
+
+
 def pending(database: psycopg.Connection) -> Iterator[Path]:
     """The migrations that are not on record as applied, in order."""
     database.execute(_RECORD)
@@ -103,7 +111,7 @@ def migrate(url: str) -> None:
     try:
         with connect(url) as database:
             name = "locking"
-            database.execute("SELECT pg_advisory_lock(%s)", (PRISMA_LOCK,))
+            lock(database)
             started, count = time.monotonic(), 0
             for file in pending(database):
                 name = file.parent.name
