@@ -49,8 +49,8 @@ docker_version:
   returned: success
   type: str
   sample: 28.2.2
-systemd:
-  description: Whether systemd runs the host's services.
+docker_to_start:
+  description: Whether systemd has to be told to run Docker, now or at every boot.
   returned: success
   type: bool
 """
@@ -76,7 +76,9 @@ def main() -> None:
     faults = host_faults(fleet, host)
     if faults:
         module.fail_json(msg="\n".join(faults))
-    module.exit_json(packages=host.missing_packages, docker_version=host.docker_version, systemd=host.systemd)
+    module.exit_json(
+        packages=host.missing_packages, docker_version=host.docker_version, docker_to_start=host.docker_to_start
+    )
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Host:
     who listens on it, as text; the fleet's own Caddy is left out. cache_free: bytes free
     where weights are kept. containers: names of all containers. foreign: those of them that
     this collection does not manage. docker_version: None where no engine answers.
+    docker_enabled: whether systemd starts it at boot.
     """
 
     os_id: str
@@ -32,12 +33,18 @@ class Host:
     python_sdk: bool
     docker_installed: bool
     docker_version: Optional[str]
+    docker_enabled: bool
     containers: frozenset[str]
     foreign: frozenset[str]
     missing_paths: frozenset[str]
     ports: Mapping[int, str]
     cache_path: str
     cache_free: int
+
+    @property
+    def docker_to_start(self) -> bool:
+        """Whether systemd has to be told to run Docker, now or at every boot."""
+        return self.systemd and not (self.docker_version and self.docker_enabled)
 
     @property
     def missing_packages(self) -> list[str]:

@@ -23,6 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
 
 SOCKET = "/var/run/docker.sock"
+DOCKER_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/docker.service"  # what `systemctl enable` makes
 DOCKER_ROOT = "/var/lib/docker"
 _CADDY = {"managed-by": "inference.fleet", "service": "caddy"}
 _LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
@@ -41,6 +42,7 @@ def observe(fleet: Fleet, ports: Iterable[int]) -> Host:
         python_sdk=importlib.util.find_spec("docker") is not None,
         docker_installed=bool(version) or shutil.which("dockerd") is not None,
         docker_version=version["Version"] if version else None,
+        docker_enabled=os.path.exists(DOCKER_AT_BOOT),
         containers=frozenset(_names(containers)),
         foreign=frozenset(_names(one for one in containers if not _is_ours(one))),
         missing_paths=frozenset(

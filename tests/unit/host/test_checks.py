@@ -16,6 +16,7 @@ GOOD = Host(
     python_sdk=True,
     docker_installed=True,
     docker_version="28.2.2",
+    docker_enabled=True,
     containers=frozenset(),
     foreign=frozenset(),
     missing_paths=frozenset(),
@@ -176,3 +177,14 @@ def test_all_faults_of_a_host_are_told_at_once() -> None:
         "port 443",
         "disk",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "enabled", "systemd", "to_start"),
+    [("28.2.2", True, True, False), ("28.2.2", False, True, True), (None, True, True, True), ("28.2.2", False, False, False)],
+)
+def test_docker_is_left_alone_where_it_runs_and_will_run_after_a_boot(
+    version: str | None, enabled: bool, systemd: bool, to_start: bool
+) -> None:
+    host = replace(GOOD, docker_version=version, docker_enabled=enabled, systemd=systemd)
+    assert host.docker_to_start is to_start
