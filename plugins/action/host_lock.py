@@ -34,9 +34,10 @@ class ActionModule(ActionBase):
         return {"failed": True, "msg": f"{arguments.get('path', 'the lock')} is held by {_who(holder)}: {how}"}
 
     def _lock(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
-        return self._execute_module(
+        answer: dict[str, Any] = self._execute_module(
             module_name="inference.fleet.host_lock", module_args=arguments, task_vars=task_vars
         )
+        return answer
 
 
 def _same_run(one: dict[str, Any], other: dict[str, Any]) -> bool:

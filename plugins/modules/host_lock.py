@@ -61,7 +61,12 @@ holder:
   description: Who has the lock after the task; null when nobody has.
   returned: always
   type: dict
-  sample: {user: root, host: admin-laptop, pid: 4711, since: "2026-11-24 02:40:11 UTC", command: "ansible-playbook install.yml"}
+  sample:
+    user: ann
+    host: admin-laptop
+    pid: 4711
+    since: 2026-11-24 02:40:11 UTC
+    command: ansible-playbook inference.fleet.install
 """
 
 import fcntl

@@ -183,9 +183,7 @@ def main() -> None:
     module.exit_json(containers=_as_they_are(after, outcome, desired), **result)
 
 
-def _as_they_are(
-    observed: Observed, outcome: Outcome, desired: tuple[Desired, ...]
-) -> list[dict[str, Any]]:
+def _as_they_are(observed: Observed, outcome: Outcome, desired: tuple[Desired, ...]) -> list[dict[str, Any]]:
     present = {container.spec.name: container for container in observed.containers}
     rows = []
     for one in desired:

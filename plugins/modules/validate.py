@@ -9,8 +9,8 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Reads every variable of the host that begins with C(fleet_), brings it up to the newest schema, checks all of it, and
-    fills in the defaults. Runs on the controller; the host is not contacted.
+  - Reads every variable of the host that begins with C(fleet_), brings it up to the newest schema, checks all of it,
+    and fills in the defaults. Runs on the controller; the host is not contacted.
   - Fails with every fault in one message, each with its path, what was found and what would be right.
   - Sets the fact C(fleet), from which the roles of this collection work. It holds no secret.
 options:

@@ -91,9 +91,7 @@ class Admin:
         output = ended.stdout + ended.stderr
         assert "{" in ended.stdout, output
         told, _end = json.JSONDecoder().raw_decode(ended.stdout, ended.stdout.index("{"))
-        results = [
-            result for play in told["plays"] for task in play["tasks"] for result in task["hosts"].values()
-        ]
+        results = [result for play in told["plays"] for task in play["tasks"] for result in task["hosts"].values()]
         return Run(
             ended.returncode, told["stats"], "\n".join(str(one["msg"]) for one in results if one.get("msg")), output
         )

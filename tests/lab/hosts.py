@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
@@ -36,7 +36,11 @@ POLL_SECONDS = 0.2
 # command line alone, which is why the SDK does not start these.
 RUN = (
     *("docker", "run", "--detach", "--cap-add=ALL", "--cap-drop=SYS_RESOURCE"),
-    *("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined", "--security-opt=systempaths=unconfined"),
+    *(
+        "--security-opt=seccomp=unconfined",
+        "--security-opt=apparmor=unconfined",
+        "--security-opt=systempaths=unconfined",
+    ),
     *("--device-cgroup-rule=a *:* rwm", "--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw"),
     *("--tmpfs=/run", "--tmpfs=/run/lock", "--env=container=docker", f"--network={PREFIX}"),
 )
@@ -55,13 +59,13 @@ class Lab:
             self._fill_store(tags)
             self._clone_store(host)
         self._run(host, "--volume", f"{key.resolve()}:/root/.ssh/authorized_keys:ro")
-        return str(self._client.containers.get(_container(host)).attrs["NetworkSettings"]["Networks"][PREFIX]["IPAddress"])
+        return str(
+            self._client.containers.get(_container(host)).attrs["NetworkSettings"]["Networks"][PREFIX]["IPAddress"]
+        )
 
     def remove(self, host: str) -> None:
-        try:
+        with suppress(NotFound):
             self._client.containers.get(_container(host)).remove(force=True)
-        except NotFound:
-            pass
         if self._folder(host).exists():
             shutil.rmtree(self._folder(host))
 
@@ -110,7 +114,7 @@ class Lab:
         deadline = time.monotonic() + BOOT_SECONDS
         while _in_host(host, "docker", "version", check=False):
             if time.monotonic() > deadline:
-                sys.exit(f"hosts.py: no engine answers in {host} after {BOOT_SECONDS} s; docker logs {_container(host)}")
+                sys.exit(f"hosts.py: no engine in {host} after {BOOT_SECONDS} s; docker logs {_container(host)}")
             time.sleep(POLL_SECONDS)
 
     def _load(self, tag: str) -> None:

@@ -109,11 +109,12 @@ def test_a_stopped_model_keeps_its_container(host: Host, door: Door) -> None:
 
 
 def test_requests_go_to_every_replica(host: Host, door: Door) -> None:
-    replicated = [model for model in door.models if model.get("replicas", 1) > 1]
-    for model in replicated:
+    for model in door.models:
+        if model.get("replicas", 1) == 1:
+            continue
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _number: door.chat(model["name"]).status_code, range(24)))
-        assert set(answers) == {200}
+            answers = list(pool.map(door.chat, [model["name"]] * 24))
+        assert {answer.status_code for answer in answers} == {200}
         for replica in range(1, model["replicas"] + 1):
             log = host.check_output(f"docker logs vllm-{model['name']}-{replica}")
             assert log.count("POST /v1/chat/completions") >= 3

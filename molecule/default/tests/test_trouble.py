@@ -27,7 +27,9 @@ def install(admin: Admin, door: Door) -> Iterator[Callable[..., Run]]:
     """Runs install with more models than the inventory has; afterwards one without has to converge."""
 
     def run(*models: dict[str, Any], **variables: Any) -> Run:
-        return admin.play("install", "--limit", "light", variables={"fleet_models": [*door.models, *models], **variables})
+        return admin.play(
+            "install", "--limit", "light", variables={"fleet_models": [*door.models, *models], **variables}
+        )
 
     yield run
     after = admin.play("install", "--limit", "light")
@@ -118,7 +120,9 @@ def test_one_hosts_faults_keep_every_host_untouched(admin: Admin, host: Host) ->
     assert inspect(host).keys() == before.keys()
 
 
-def test_docker_that_is_down_is_told_and_the_next_install_starts_it(install: Callable[..., Run], admin: Admin, host: Host) -> None:
+def test_docker_that_is_down_is_told_and_the_next_install_starts_it(
+    install: Callable[..., Run], admin: Admin, host: Host
+) -> None:
     host.check_output("systemctl stop docker.service docker.socket")
     run = admin.play("status", "--limit", "light")
     assert run.status != 0
@@ -154,7 +158,10 @@ def test_a_service_name_taken_by_a_foreign_container_is_refused(install: Callabl
     try:
         run = install()
         assert run.status != 0
-        assert "container caddy: the name is taken by a container without the label managed-by=inference.fleet" in run.messages
+        assert (
+            "container caddy: the name is taken by a container without the label managed-by=inference.fleet"
+            in run.messages
+        )
     finally:
         host.check_output("docker rm caddy")
         host.check_output("docker rename set-aside caddy")

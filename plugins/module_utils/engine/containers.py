@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY, Model, is_secret_name, name_taken
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import (
+    MANAGED_BY,
+    Model,
+    is_secret_name,
+    name_taken,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 NETWORK = "llm-network"
@@ -263,7 +268,7 @@ def _steps(desired: Desired, container: Optional[Container], image: Optional[Ima
             Action("create", name, desired, detail=why),
             *start,
         ]
-    steps = []
+    steps: list[Action] = []
     for verb, one, other in (("disconnect", container.spec, desired.spec), ("connect", desired.spec, container.spec)):
         for network in sorted(set(one.networks) - set(other.networks)):
             change = {"networks": changes["networks"]} if not steps else {}

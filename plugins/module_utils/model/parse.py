@@ -177,7 +177,7 @@ class Fields:
 
     def numbered(self, key: str, parse: Callable[[Any, str], T], secret: bool = False) -> dict[int, T]:
         """As `each`, but index -> item, for what is to be said of items later."""
-        items = self._take(key, [], "a list", lambda value: isinstance(value, (list, tuple)), secret)
+        items: Sequence[Any] = self._take(key, [], "a list", lambda value: isinstance(value, (list, tuple)), secret)
         read = {index: self._parse(item, f"{self.at(key)}[{index}]", parse, None) for index, item in enumerate(items)}
         return {index: item for index, item in read.items() if item is not None}
 

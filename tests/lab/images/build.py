@@ -77,9 +77,7 @@ class Screen:
             yield
             return
         for step in steps:
-            self._tasks[step.tag] = self._progress.add_task(
-                "waiting", start=False, total=1, tag=step.tag
-            )
+            self._tasks[step.tag] = self._progress.add_task("waiting", start=False, total=1, tag=step.tag)
         with self._progress:
             yield
 
@@ -193,9 +191,7 @@ def context_stream(parts: Mapping[str, Path]) -> Iterator[BinaryIO]:
 class Builder:
     """Carries out the plan."""
 
-    def __init__(
-        self, engine: Engine, screen: Screen, release: str, sources: Sequence[AptSource]
-    ) -> None:
+    def __init__(self, engine: Engine, screen: Screen, release: str, sources: Sequence[AptSource]) -> None:
         self._engine = engine
         self._screen = screen
         self._release = release
@@ -231,9 +227,7 @@ class Builder:
     def _build_root(self, step: Step) -> None:
         folder = HERE / step.image.name
         self._screen.stage(step, f"debootstrap {self._release}")
-        with materials.root_filesystem(
-            self._sources, folder, lambda text: self._screen.detail(step, text)
-        ) as tar:
+        with materials.root_filesystem(self._sources, folder, lambda text: self._screen.detail(step, text)) as tar:
             self._screen.stage(step, "import")
             assert tar.stdout
             self._engine.import_root(tar.stdout, step)  # type: ignore[arg-type]
@@ -265,11 +259,7 @@ class Builder:
             raise BuildFailed(step, message, log) from error
 
     def _parent_tag(self, step: Step) -> str:
-        return next(
-            image.tag(self._release)
-            for image in catalogue.CATALOGUE
-            if image.name == step.image.parent
-        )
+        return next(image.tag(self._release) for image in catalogue.CATALOGUE if image.name == step.image.parent)
 
 
 def build_log(step: Step) -> Path:
@@ -292,9 +282,7 @@ def only_one_at_a_time() -> Iterator[None]:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all images")
-    parser.add_argument(
-        "--list", action="store_true", help="print name and tag of each, build none"
-    )
+    parser.add_argument("--list", action="store_true", help="print name and tag of each, build none")
     return parser.parse_args(argv)
 
 

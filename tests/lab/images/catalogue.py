@@ -147,16 +147,12 @@ def apt_sources(index_targets: str, release: str) -> tuple[AptSource, ...]:
     ordered = sorted(found, key=lambda key: suites.index(key[0]))
     if not ordered or ordered[0][0] != release or "main" not in found[ordered[0]]:
         raise ValueError(f"apt has no source for {release} main; run apt-get update first")
-    return tuple(
-        AptSource(site, suite, tuple(sorted(found[suite, site]))) for suite, site in ordered
-    )
+    return tuple(AptSource(site, suite, tuple(sorted(found[suite, site]))) for suite, site in ordered)
 
 
 def release_of(os_release: str) -> str:
     """The code name in the text of /etc/os-release. Raises ValueError if there is none."""
     match = re.search(r"^VERSION_CODENAME=\"?([a-z]+)\"?$", os_release, re.MULTILINE)
     if not match:
-        raise ValueError(
-            "no VERSION_CODENAME in /etc/os-release: Debian 12 or Ubuntu 24.04 is needed"
-        )
+        raise ValueError("no VERSION_CODENAME in /etc/os-release: Debian 12 or Ubuntu 24.04 is needed")
     return match.group(1)

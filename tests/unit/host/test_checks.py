@@ -181,7 +181,12 @@ def test_all_faults_of_a_host_are_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("version", "enabled", "systemd", "to_start"),
-    [("28.2.2", True, True, False), ("28.2.2", False, True, True), (None, True, True, True), ("28.2.2", False, False, False)],
+    [
+        ("28.2.2", True, True, False),
+        ("28.2.2", False, True, True),
+        (None, True, True, True),
+        ("28.2.2", False, False, False),
+    ],
 )
 def test_docker_is_left_alone_where_it_runs_and_will_run_after_a_boot(
     version: str | None, enabled: bool, systemd: bool, to_start: bool

@@ -32,9 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def planned(
-    existing: dict[str, str], folders: dict[str, str] | None = None
-) -> dict[str, catalogue.Step]:
+def planned(existing: dict[str, str], folders: dict[str, str] | None = None) -> dict[str, catalogue.Step]:
     steps = catalogue.plan(catalogue.CATALOGUE, folders or HASHES, existing, "bookworm")
     return {step.image.name: step for step in steps}
 
