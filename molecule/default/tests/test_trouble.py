@@ -22,20 +22,27 @@ def model(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "type": "chat", "source": f"example/{name}", "devices": {"cpu": True}, **more}
 
 
+Install = Callable[..., Run]
+
+
 @pytest.fixture
-def install(admin: Admin, door: Door) -> Iterator[Callable[..., Run]]:
-    """Runs install with more models than the inventory has; afterwards one without has to converge."""
+def install(admin: Admin, door: Door) -> Install:
+    """Runs install with more models than the inventory has."""
 
     def run(*models: dict[str, Any], **variables: Any) -> Run:
-        return admin.play(
-            "install", "--limit", "light", variables={"fleet_models": [*door.models, *models], **variables}
-        )
+        variables["fleet_models"] = [*door.models, *models]
+        return admin.play("install", "--limit", "light", variables=variables)
 
-    yield run
+    return run
+
+
+@pytest.fixture
+def mended(admin: Admin, door: Door) -> Iterator[None]:
+    """Afterwards one install as the inventory has it puts all of it right."""
+    yield
     after = admin.play("install", "--limit", "light")
     assert after.status == 0, after.output
     assert door.chat("pair").status_code == 200
-    assert admin.play("install", "--limit", "light").changed() == {"light": 0}
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -59,32 +66,25 @@ def under_way(admin: Admin, door: Door) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def test_a_model_that_exits_at_once_is_told_with_its_log_and_the_others_serve(
-    install: Callable[..., Run], door: Door
+def test_models_that_fail_are_told_each_with_its_reason_and_the_others_serve(
+    install: Install, mended: None, door: Door
 ) -> None:
-    run = install(model("broken", env={"STANDIN_EXIT_CODE": 3}), model("fine"))
+    run = install(
+        model("broken", env={"STANDIN_EXIT_CODE": 3}),
+        model("never", env={"STANDIN_NEVER_READY": 1}, ready_timeout=5),
+        model("lost", image="127.0.0.1:1/no/such:1"),
+        model("fine"),
+    )
     assert run.status != 0
     assert "vllm-broken-1: died" in run.messages
     assert "ValueError: STANDIN_EXIT_CODE asks for a failure" in run.messages
+    assert "vllm-never-1: runs, but is not ready after 5 s; the end of its log" in run.messages
+    assert "image 127.0.0.1:1/no/such:1: cannot be pulled and is not on this host" in run.messages
     assert door.chat("fine").status_code == 200
     assert door.chat("pair").status_code == 200
 
 
-def test_a_model_that_never_gets_ready_is_told_after_its_deadline(install: Callable[..., Run], door: Door) -> None:
-    run = install(model("never", env={"STANDIN_NEVER_READY": 1}, ready_timeout=5), model("fine"))
-    assert run.status != 0
-    assert "vllm-never-1: runs, but is not ready after 5 s" in run.messages
-    assert door.chat("fine").status_code == 200
-
-
-def test_an_image_that_cannot_be_pulled_is_named_and_the_others_serve(install: Callable[..., Run], door: Door) -> None:
-    run = install(model("lost", image="127.0.0.1:1/no/such:1"), model("fine"))
-    assert run.status != 0
-    assert "image 127.0.0.1:1/no/such:1: cannot be pulled and is not on this host" in run.messages
-    assert door.chat("fine").status_code == 200
-
-
-def test_no_space_for_weights_is_told_before_anything_is_touched(install: Callable[..., Run], host: Host) -> None:
+def test_no_space_for_weights_is_told_before_anything_is_touched(install: Install, host: Host) -> None:
     before = inspect(host)
     run = install(model("large"), fleet_cache={"path": "/srv/cache", "min_free_gb": 10**6})
     assert run.status != 0
@@ -92,13 +92,13 @@ def test_no_space_for_weights_is_told_before_anything_is_touched(install: Callab
     assert inspect(host).keys() == before.keys()
 
 
-def test_weights_that_are_not_on_the_host_are_told_before_anything_is_touched(install: Callable[..., Run]) -> None:
+def test_weights_that_are_not_on_the_host_are_told_before_anything_is_touched(install: Install) -> None:
     run = install(model("absent-weights", source="/srv/nothing-here"))
     assert run.status != 0
     assert "fleet_models[3].source: /srv/nothing-here is not a folder on this host" in run.messages
 
 
-def test_a_port_that_is_taken_is_told_with_who_has_it(install: Callable[..., Run], host: Host) -> None:
+def test_a_port_that_is_taken_is_told_with_who_has_it(install: Install, mended: None, host: Host) -> None:
     host.check_output("docker rm -f caddy")
     host.check_output("systemd-run --unit=squatter python3 -m http.server 443")
     wait_until(lambda: host.socket("tcp://0.0.0.0:443").is_listening, "port 443 is taken")
@@ -120,9 +120,7 @@ def test_one_hosts_faults_keep_every_host_untouched(admin: Admin, host: Host) ->
     assert inspect(host).keys() == before.keys()
 
 
-def test_docker_that_is_down_is_told_and_the_next_install_starts_it(
-    install: Callable[..., Run], admin: Admin, host: Host
-) -> None:
+def test_docker_that_is_down_is_told_and_the_next_install_starts_it(install: Install, admin: Admin, host: Host) -> None:
     host.check_output("systemctl stop docker.service docker.socket")
     run = admin.play("status", "--limit", "light")
     assert run.status != 0
@@ -131,7 +129,7 @@ def test_docker_that_is_down_is_told_and_the_next_install_starts_it(
 
 
 def test_a_run_that_was_killed_half_way_converges_when_started_again(
-    install: Callable[..., Run], admin: Admin, door: Door, host: Host
+    install: Install, mended: None, admin: Admin, door: Door, host: Host
 ) -> None:
     with under_way(admin, door):
         wait_until(lambda: "vllm-slow-1" in inspect(host), "the run has made a container")
@@ -142,7 +140,7 @@ def test_a_run_that_was_killed_half_way_converges_when_started_again(
 
 
 def test_a_second_admin_is_told_who_holds_the_host_and_since_when(
-    install: Callable[..., Run], admin: Admin, door: Door, host: Host
+    install: Install, mended: None, admin: Admin, door: Door, host: Host
 ) -> None:
     with under_way(admin, door) as first:
         wait_until(lambda: "vllm-slow-1" in inspect(host), "the first run has made a container")
@@ -152,7 +150,7 @@ def test_a_second_admin_is_told_who_holds_the_host_and_since_when(
         assert second.changed() == {"light": 0}
 
 
-def test_a_service_name_taken_by_a_foreign_container_is_refused(install: Callable[..., Run], host: Host) -> None:
+def test_a_service_name_taken_by_a_foreign_container_is_refused(install: Install, host: Host) -> None:
     host.check_output("docker rename caddy set-aside")
     host.check_output("docker create --name caddy inference-fleet/engine-stand-in:1")
     try:
@@ -165,3 +163,7 @@ def test_a_service_name_taken_by_a_foreign_container_is_refused(install: Callabl
     finally:
         host.check_output("docker rm caddy")
         host.check_output("docker rename set-aside caddy")
+
+
+def test_after_all_that_nothing_is_left_to_do(admin: Admin) -> None:
+    assert admin.play("install", "--limit", "light").changed() == {"light": 0}
