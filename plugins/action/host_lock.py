@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shlex
 import socket
 import time
@@ -81,8 +82,18 @@ def _command(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
         return "ansible-playbook"
-    playbooks = [word for word in words[1:] if word.endswith((".yml", ".yaml"))]
-    return shlex.join(["ansible-playbook", *playbooks[-1:]])
+    return shlex.join(["ansible-playbook", *_playbooks(words[1:])])
+
+
+def _playbooks(words: list[str]) -> list[str]:
+    """Of a command line's words those that are most likely a playbook: files and full names
+    (`inference.fleet.install`), unless an option stands before them whose value they may be."""
+    found = [
+        (word, before)
+        for before, word in zip(["", *words], words)
+        if word.endswith((".yml", ".yaml")) or re.fullmatch(r"\w+\.\w+\.\w+", word)
+    ]
+    return [word for word, before in found if not before.startswith("-")] or [word for word, _before in found[-1:]]
 
 
 def _who(holder: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -34,7 +35,7 @@ class ActionModule(ActionBase):
 def _is_anywhere(model: str, task_vars: dict[str, Any]) -> bool:
     """Whether any host of the play has a model of that name."""
     return any(
-        one.get("name") == model
+        isinstance(one, Mapping) and one.get("name") == model
         for host in task_vars["ansible_play_hosts"]
         for one in task_vars["hostvars"][host].get("fleet_models") or ()
     )

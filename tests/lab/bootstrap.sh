@@ -50,11 +50,13 @@ apt_get() {
 # docker_engine: a Docker Engine that answers, installed and started where there is none.
 docker_engine() {
     docker_answers && return
-    command -v dockerd > /dev/null || packages docker.io iptables
+    command -v dockerd > /dev/null || packages docker.io iptables procps
     if [[ -d /run/systemd/system ]]; then
         systemctl enable --quiet --now docker.service || fail "Docker does not start: journalctl -u docker.service"
     elif ! docker_answers; then
         echo "starting dockerd in the background, since no systemd runs here; its log is /var/log/dockerd.log"
+        # What a dockerd leaves that was killed; its process ID may be another's by now.
+        pgrep -x dockerd > /dev/null || rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
         setsid nohup dockerd > /var/log/dockerd.log 2>&1 < /dev/null &
     fi
     wait_for 60 "Docker Engine does not answer on /var/run/docker.sock" docker_answers

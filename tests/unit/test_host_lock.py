@@ -221,3 +221,16 @@ def test_the_module_alone_cannot_know_who_takes_the_lock(host: Host) -> None:
     answer = host.main(path=str(host.lock))
     assert answer["failed"] is True
     assert answer["msg"] == "owner: missing; the action plugin inference.fleet.host_lock fills it in"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("-i inventory inference.fleet.install", ["inference.fleet.install"]),
+        ("--inventory hosts.yml site.yml --limit gpu1.example.com", ["site.yml"]),
+        ("-i hosts.yml --check inference.fleet.install", ["inference.fleet.install"]),
+        ("-e model=x", []),
+    ],
+)
+def test_a_lock_tells_the_playbook_and_no_options(command: str, told: list[str]) -> None:
+    assert action._playbooks(command.split()) == told

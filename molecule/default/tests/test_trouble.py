@@ -115,7 +115,7 @@ def test_one_hosts_faults_keep_every_host_untouched(admin: Admin, host: Host) ->
     wrong = "{{ {'mode': 'intern'} if inventory_hostname == 'real' else {} }}"
     run = admin.play("install", variables={"fleet_https": wrong, "fleet_models": []})
     assert run.status != 0
-    assert "fleet_https.mode: expected one of internal; did you mean 'internal'?, got 'intern'" in run.messages
+    assert "fleet_https.mode: expected internal, got 'intern'; did you mean 'internal'?" in run.messages
     assert run.changed() == {"light": 0, "real": 0}
     assert inspect(host).keys() == before.keys()
 
