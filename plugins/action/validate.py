@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.inference.fleet.plugins.module_utils.model import unbuilt
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX, Fleet, select
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
@@ -24,12 +25,14 @@ class ActionModule(ActionBase):
             fleet = Fleet.parse(variables)
             if asked_for and not _is_anywhere(asked_for, task_vars):
                 select(fleet, asked_for)
+            if faults := unbuilt.refused(fleet):
+                raise FleetError(*faults)
         except FleetError as error:
             return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{error}"}
         public = fleet.public()
         reached_by = [task_vars.get("ansible_host"), task_vars["inventory_hostname"], "localhost"]
         public["https"]["names"] = list(fleet.https.names) or list(dict.fromkeys(filter(None, reached_by)))
-        return {"changed": False, "ansible_facts": {"fleet": public}}
+        return {"changed": False, "ansible_facts": {"fleet": public}, "warnings": unbuilt.ignored(fleet)}
 
 
 def _is_anywhere(model: str, task_vars: dict[str, Any]) -> bool:

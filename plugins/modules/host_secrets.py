@@ -27,6 +27,13 @@ options:
     description: Name of a secret to what a generated value of it begins with.
     type: dict
     default: {}
+  permanent:
+    description:
+      - Secrets that something was encrypted or set up with already. A value that differs from the one that the host has
+        kept is told in RV(faults), and nothing is written.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -55,6 +62,12 @@ values:
   description: Name to value, of every secret in O(given).
   returned: success
   type: dict
+faults:
+  description: What is wrong with secrets that are O(permanent); for a task of its own to fail with, since C(no_log) hides
+    the message of this one.
+  returned: success
+  type: list
+  elements: str
 """
 
 import os
@@ -69,8 +82,13 @@ SPEC = dict(
     path=dict(type="path", required=True),
     given=dict(type="dict", required=True, no_log=False),  # names; the values are hidden in main()
     prefixes=dict(type="dict", default={}),
+    permanent=dict(type="list", elements="str", default=[], no_log=False),  # names
 )
 RANDOM_BYTES = 32
+PERMANENT = (
+    "{name}: the inventory gives another one than {path} on this host, which the data here was set up with; "
+    "take it out of the inventory, or give the one that the host has"
+)
 
 
 def main() -> None:
@@ -78,6 +96,13 @@ def main() -> None:
     module.no_log_values.update(str(value) for value in module.params["given"].values() if value)
     folder = Path(module.params["path"])
     kept = {name: _read(folder / name) for name in module.params["given"]}
+    faults = [
+        PERMANENT.format(name=name, path=folder / name)
+        for name in module.params["permanent"]
+        if kept[name] and (module.params["given"][name] or kept[name]) != kept[name]
+    ]
+    if faults:
+        module.exit_json(changed=False, values=kept, faults=faults)
     values = {
         name: given or kept[name] or module.params["prefixes"].get(name, "") + secrets.token_urlsafe(RANDOM_BYTES)
         for name, given in module.params["given"].items()
@@ -89,7 +114,7 @@ def main() -> None:
         folder.chmod(0o700)
         for name in stale:
             _write(folder / name, values[name])
-    module.exit_json(changed=bool(stale) or loose, values=values)
+    module.exit_json(changed=bool(stale) or loose, values=values, faults=[])
 
 
 def _read(path: Path) -> str:

@@ -121,3 +121,16 @@ def test_check_mode_on_a_converged_host_reports_no_change(run: Run) -> None:
     values = run({"master_key": None})["values"]
     answer = run({"master_key": None}, check=True)
     assert (answer["changed"], answer["values"]) == (False, values)
+
+
+def test_a_permanent_secret_is_not_replaced_by_another(run: Run, folder: Path) -> None:
+    run({"salt_key": "sk-0123456789"}, permanent=["salt_key"])
+    assert run({"salt_key": None}, permanent=["salt_key"])["faults"] == []
+    again = run({"salt_key": "sk-9876543210", "master_key": None}, permanent=["salt_key"])
+    assert again["faults"] == [
+        f"salt_key: the inventory gives another one than {folder}/salt_key on this host, which the data here was set "
+        "up with; take it out of the inventory, or give the one that the host has"
+    ]
+    assert again["changed"] is False
+    assert [path.name for path in folder.iterdir()] == ["salt_key"]
+    assert (folder / "salt_key").read_text() == "sk-0123456789\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.fixtures import Admin, Door, inspect
+from lab.fixtures import SECRETS, Admin, Door, inspect
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://light"]
@@ -27,6 +27,15 @@ def test_check_mode_on_a_converged_host_reports_no_change(admin: Admin) -> None:
     assert run.changed() == {"light": 0, "real": 0}
 
 
+def test_check_mode_shows_a_new_model_and_does_nothing(admin: Admin, host: Host, door: Door) -> None:
+    before = identities(host)
+    run = admin.play("install", "--limit", "light", "--check", "--diff", variables=on_light(door, NEW))
+    assert run.status == 0, run.output
+    assert "vllm-new-1: created from inference-fleet/engine-stand-in:1" in run.output
+    assert "model_name: new" in run.output
+    assert identities(host) == before
+
+
 def test_status_shows_every_model(admin: Admin) -> None:
     run = admin.play("status", "--limit", "light")
     lines = [line.split() for line in eval_lines(run.messages)]
@@ -43,8 +52,12 @@ def eval_lines(messages: str) -> list[str]:
 
 def test_add_model_touches_that_model_and_the_gateways_configuration(admin: Admin, host: Host, door: Door) -> None:
     before = identities(host)
-    run = admin.play("add_model", "--limit", "light", "-e", "model=new", variables=on_light(door, NEW))
+    run = admin.play(
+        "add_model", "--limit", "light", "-e", "model=new", "-vvv", "--diff", variables=on_light(door, NEW)
+    )
     assert run.status == 0, run.output
+    for name in ("master_key", "salt_key", "postgres_password"):
+        assert host.check_output(f"cat {SECRETS}/{name}") not in run.output, f"{name} was shown"
     after = identities(host)
     assert set(after) - set(before) == {"vllm-new-1"}
     assert {name for name in before if before[name] != after[name]} == {"litellm"}

@@ -98,6 +98,18 @@ def test_weights_that_are_not_on_the_host_are_told_before_anything_is_touched(in
     assert "fleet_models[3].source: /srv/nothing-here is not a folder on this host" in run.messages
 
 
+def test_a_salt_that_would_lock_the_virtual_keys_away_is_refused(install: Install, mended: None) -> None:
+    run = install(fleet_secrets={"salt_key": "sk-another-salt-key"})
+    assert run.status != 0
+    assert "salt_key: the inventory gives another one than /etc/inference-fleet/secrets/salt_key" in run.messages
+
+
+def test_gpus_on_a_host_without_a_driver_are_told_before_anything_is_touched(install: Install) -> None:
+    run = install(model("big", devices={"gpus": 2}))
+    assert run.status != 0
+    assert "fleet_models[3].devices: big asks for 2 gpu, and there is no nvidia-smi on this host" in run.messages
+
+
 def test_a_port_that_is_taken_is_told_with_who_has_it(install: Install, mended: None, host: Host) -> None:
     host.check_output("docker rm -f caddy")
     host.check_output("systemd-run --unit=squatter python3 -m http.server 443")

@@ -24,7 +24,8 @@ class Host:
     who listens on it, as text; the fleet's own Caddy is left out. cache_free: bytes free
     where weights are kept. containers: names of all containers. foreign: those of them that
     this collection does not manage. docker_version: None where no engine answers.
-    docker_enabled: whether systemd starts it at boot.
+    docker_enabled: whether systemd starts it at boot. nvidia_smi: whether the NVIDIA
+    driver's tool is there.
     """
 
     os_id: str
@@ -34,6 +35,7 @@ class Host:
     docker_installed: bool
     docker_version: Optional[str]
     docker_enabled: bool
+    nvidia_smi: bool
     containers: frozenset[str]
     foreign: frozenset[str]
     missing_paths: frozenset[str]
@@ -66,6 +68,11 @@ def host_faults(fleet: Fleet, host: Host) -> list[str]:
             faults.append(
                 f"fleet_models[{index}].source: {model.local_path} is not a folder on this host; copy the weights "
                 f"there, or name a hub repository"
+            )
+        if model.containers and not model.devices.cpu and not host.nvidia_smi:
+            faults.append(
+                f"fleet_models[{index}].devices: {model.name} asks for {model.devices}, and there is no nvidia-smi "
+                f"on this host; install the NVIDIA driver and the NVIDIA Container Toolkit, or give {{cpu: true}}"
             )
     ours = {*SERVICES, *(name for model in fleet.models for name in model.containers)}
     faults += [name_taken(name) for name in sorted(host.foreign & ours)]

@@ -43,6 +43,7 @@ def observe(fleet: Fleet, ports: Iterable[int]) -> Host:
         docker_installed=bool(version) or shutil.which("dockerd") is not None,
         docker_version=version["Version"] if version else None,
         docker_enabled=os.path.exists(DOCKER_AT_BOOT),
+        nvidia_smi=shutil.which("nvidia-smi") is not None,
         containers=frozenset(_names(containers)),
         foreign=frozenset(_names(one for one in containers if not _is_ours(one))),
         missing_paths=frozenset(

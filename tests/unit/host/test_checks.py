@@ -17,6 +17,7 @@ GOOD = Host(
     docker_installed=True,
     docker_version="28.2.2",
     docker_enabled=True,
+    nvidia_smi=True,
     containers=frozenset(),
     foreign=frozenset(),
     missing_paths=frozenset(),
@@ -193,3 +194,12 @@ def test_docker_is_left_alone_where_it_runs_and_will_run_after_a_boot(
 ) -> None:
     host = replace(GOOD, docker_version=version, docker_enabled=enabled, systemd=systemd)
     assert host.docker_to_start is to_start
+
+
+def test_gpus_are_asked_for_in_vain_where_no_driver_is() -> None:
+    assert found(entry(name="big", devices={"gpus": 2}), nvidia_smi=False) == [
+        "fleet_models[0].devices: big asks for 2 gpu, and there is no nvidia-smi on this host; "
+        "install the NVIDIA driver and the NVIDIA Container Toolkit, or give {cpu: true}"
+    ]
+    assert found(entry(devices={"cpu": True}), nvidia_smi=False) == []
+    assert found(entry(devices={"gpus": 2}, state="absent"), nvidia_smi=False) == []

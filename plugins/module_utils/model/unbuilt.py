@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an inventory may already say and this version does not do yet. Pure.
+
+A line goes when its part is built.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import GATEWAY_TYPES
+
+
+def refused(fleet: Fleet) -> list[str]:
+    """Faults: what would keep a model from running at all."""
+    faults = []
+    for index, model in enumerate(fleet.models):
+        if model.containers and model.devices.mig:
+            faults.append(
+                f"fleet_models[{index}].devices.mig: this version does not place models on MIG slices yet; "
+                f"give {{gpus: N}} or {{gpus: [i, ...]}}"
+            )
+        if model.containers and model.recipe and not model.image:
+            faults.append(
+                f"fleet_models[{index}].recipe: this version does not build recipes yet; "
+                f"build the image yourself and name it as the model's image"
+            )
+    return faults
+
+
+def ignored(fleet: Fleet) -> list[str]:
+    """Warnings: what is taken and has no effect."""
+    paths = {"fleet_mig": fleet.mig, "fleet_monitoring": fleet.monitoring, "fleet_direct_keys": fleet.direct_keys}
+    told = [f"{path}: has no effect yet in this version" for path, given in paths.items() if given]
+    for index, model in enumerate(fleet.models):
+        if model.open:
+            told.append(f"fleet_models[{index}].open: has no effect yet in this version")
+        if model.state == "running" and model.type not in GATEWAY_TYPES:
+            told.append(
+                f"fleet_models[{index}].type: {model.type} runs, and no client can reach it yet in this version"
+            )
+    return told

@@ -1,0 +1,50 @@
+"""What is not built yet is said, not passed over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.model import unbuilt
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.tests.unit.samples import entry
+
+
+def parsed(*entries: dict[str, Any], **variables: Any) -> Fleet:
+    return Fleet.parse({"fleet_models": list(entries), **variables})
+
+
+def test_what_is_built_is_neither_refused_nor_warned_of() -> None:
+    fleet = parsed(entry(name="a"), entry(name="b", type="embedding", devices={"cpu": True}))
+    assert unbuilt.refused(fleet) == unbuilt.ignored(fleet) == []
+
+
+def test_a_model_on_a_slice_or_of_a_recipe_is_refused_before_anything_is_touched() -> None:
+    fleet = parsed(
+        entry(name="a", devices={"mig": "3g.40gb"}),
+        entry(name="b", recipe="whisper"),
+        entry(name="c", recipe="whisper", image="site/whisper:1"),
+        entry(name="d", devices={"mig": "3g.40gb"}, state="absent"),
+        fleet_recipes={"whisper": {"base": "vllm"}},
+    )
+    assert [fault.partition(":")[0] for fault in unbuilt.refused(fleet)] == [
+        "fleet_models[0].devices.mig",
+        "fleet_models[1].recipe",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "path"),
+    [
+        ({"fleet_monitoring": True}, "fleet_monitoring"),
+        ({"fleet_mig": "auto"}, "fleet_mig"),
+        ({"fleet_direct_keys": [{"name": "app", "key": "sk-12345678"}]}, "fleet_direct_keys"),
+    ],
+)
+def test_what_has_no_effect_is_warned_of(variables: dict[str, Any], path: str) -> None:
+    assert unbuilt.ignored(parsed(**variables)) == [f"{path}: has no effect yet in this version"]
+
+
+def test_a_model_that_no_client_can_reach_is_warned_of() -> None:
+    told = unbuilt.ignored(parsed(entry(name="a", open=True), entry(name="b", type="stt")))
+    assert [text.partition(":")[0] for text in told] == ["fleet_models[0].open", "fleet_models[1].type"]
