@@ -63,8 +63,8 @@ values:
   returned: success
   type: dict
 faults:
-  description: What is wrong with secrets that are O(permanent); for a task of its own to fail with, since C(no_log) hides
-    the message of this one.
+  description: What is wrong with secrets that are O(permanent); for a task of its own to fail with, since C(no_log)
+    hides the message of this one.
   returned: success
   type: list
   elements: str
