@@ -21,14 +21,19 @@ class ActionModule(ActionBase):
             name: self._templar.template(value) for name, value in (task_vars or {}).items() if name.startswith(PREFIX)
         }
         asked_for = self._task.args.get("model")
+        # Role argument specs take no null for a list or a mapping, and say so without a path.
+        empty = [
+            f"{name}: expected a value, got nothing; take the line out" for name in variables if variables[name] is None
+        ]
         try:
             fleet = Fleet.parse(variables)
             if asked_for and not _is_anywhere(asked_for, task_vars):
                 select(fleet, asked_for)
-            if faults := unbuilt.refused(fleet):
+            if faults := [*empty, *unbuilt.refused(fleet)]:
                 raise FleetError(*faults)
         except FleetError as error:
-            return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{error}"}
+            told = "\n".join(dict.fromkeys([*empty, *error.faults]))
+            return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{told}"}
         public = fleet.public()
         reached_by = [task_vars.get("ansible_host"), task_vars["inventory_hostname"], "localhost"]
         public["https"]["names"] = list(fleet.https.names) or list(dict.fromkeys(filter(None, reached_by)))
