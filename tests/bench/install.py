@@ -70,7 +70,7 @@ def _take_away(docker: DockerClient, playbooks: Playbooks) -> None:
     playbooks.run("inference.fleet.uninstall")
     if traces.has_volume(docker, KEYS):
         docker.volumes.get(KEYS).remove()
-    shutil.rmtree(STATE, ignore_errors=True)
+    shutil.rmtree(STATE, ignore_errors=True)  # not there where the run broke before it was made
 
 
 def _whole(first: Run, reruns: list[Run], pings: list[Run]) -> Findings:

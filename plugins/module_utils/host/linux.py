@@ -25,7 +25,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.model import
 SOCKET = "/var/run/docker.sock"
 DOCKER_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/docker.service"  # what `systemctl enable` makes
 DOCKER_ROOT = "/var/lib/docker"
-_CADDY = {"managed-by": "inference.fleet", "service": "caddy"}
+_CADDY = {"managed-by": MANAGED_BY, "service": "caddy"}
 _LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
 
 
