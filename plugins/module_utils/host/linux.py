@@ -14,10 +14,14 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import OpenDevice
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.host.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
@@ -112,15 +116,45 @@ def _listening_inodes(port: int) -> Iterator[str]:
 
 def _process_with_socket(inodes: set[str]) -> Optional[str]:
     links = {f"socket:[{inode}]" for inode in inodes}
+    return next((f"{name} (PID {pid})" for pid, name, _open in _processes_with(links)), None)
+
+
+def open_devices(gpus: Iterable[Gpu]) -> list[OpenDevice]:
+    """Processes that compute on a GPU, by nvidia-smi's word, or have its device node open."""
+    held: dict[int, set[str]] = defaultdict(set)
+    names: dict[int, str] = {}
+    for gpu in gpus:
+        for process in gpu.processes:
+            names[process.pid] = process.name
+            held[process.pid].add(gpu.device_of(process) or gpu.uuid)
+    nodes = {f"/dev/nvidia{gpu.minor}": gpu.uuid for gpu in gpus if gpu.minor is not None}
+    for pid, name, links in _processes_with(nodes):
+        names.setdefault(pid, name)
+        held[pid] |= {nodes[link] for link in links}
+    return [OpenDevice(pid, names[pid], _cgroup(pid), frozenset(devices)) for pid, devices in held.items()]
+
+
+def _processes_with(links: Container[str]) -> Iterator[tuple[int, str, set[str]]]:
+    """PID, name and which of these its file descriptors link to, of every process that has one."""
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
             continue
-        try:
-            if any(os.readlink(str(handle)) in links for handle in (process / "fd").iterdir()):
-                return f"{(process / 'comm').read_text().strip()} (PID {process.name})"
-        except OSError:  # ended meanwhile, or not ours to read
-            continue
-    return None
+        with suppress(OSError):  # ended meanwhile, or not ours to read
+            found = {link for handle in (process / "fd").iterdir() for link in _target(handle) if link in links}
+            if found:
+                yield int(process.name), (process / "comm").read_text().strip(), found
+
+
+def _target(handle: Path) -> Iterator[str]:
+    with suppress(OSError):  # closed meanwhile
+        yield os.readlink(str(handle))
+
+
+def _cgroup(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:  # ended meanwhile
+        return ""
 
 
 def _existing_part(path: str) -> str:

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who holds which device of a host: containers, services and other processes. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, resolve
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
+
+# Holds every GPU open, and may be stopped around a reset at any time: nothing depends on it.
+PERSISTENCE = "nvidia-persistenced.service"
+# Watch GPUs and hold them while they do (mig-parted's and the gpu-operator's lists of clients).
+WATCHERS = (
+    "dcgm.service",
+    "dcgm-exporter.service",
+    "nvidia-dcgm.service",
+    "nvidia-dcgm-exporter.service",
+    "nvsm.service",
+)
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+_UNIT = re.compile(r"[\w@.:\\-]+\.service")
+
+
+@dataclass(frozen=True)
+class RunningContainer:
+    """devices: as its device requests and NVIDIA_VISIBLE_DEVICES name them."""
+
+    id: str
+    name: str
+    image: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+
+    @property
+    def is_model(self) -> bool:
+        return self.labels.get("managed-by") == MANAGED_BY and "model-name" in self.labels
+
+
+@dataclass(frozen=True)
+class OpenDevice:
+    """A process that has device nodes of GPUs open, or computes on them. cgroup: the text of /proc/PID/cgroup."""
+
+    pid: int
+    name: str
+    cgroup: str
+    devices: frozenset[str]  # UUIDs of GPUs and MIG devices
+
+
+@dataclass(frozen=True)
+class Client:
+    """name: for a person. devices: UUIDs. container, unit: what is stopped where it may be.
+
+    model: a model's container. watcher: DCGM and its like. persistence: NVIDIA's persistence daemon.
+    leaving: a model's container that gives its device up in this run anyway.
+    """
+
+    name: str
+    devices: frozenset[str]
+    container: Optional[str] = None
+    unit: Optional[str] = None
+    model: bool = False
+    watcher: bool = False
+    leaving: bool = False
+
+    @property
+    def persistence(self) -> bool:
+        return self.unit == PERSISTENCE
+
+    def may_stop(self, force: bool) -> bool:
+        return self.leaving or self.persistence or (force and (self.model or self.watcher))
+
+
+def clients_of(
+    gpus: Collection[Gpu],
+    containers: Iterable[RunningContainer],
+    processes: Iterable[OpenDevice],
+    leaving: Collection[str] = (),
+) -> tuple[Client, ...]:
+    """Every container, service and lone process that holds a device, each once."""
+    by_id = {one.id: one for one in containers}
+    found: dict[str, Client] = {}
+    for one in by_id.values():
+        devices = frozenset().union(*(resolve(gpus, device) for device in one.devices))
+        if devices:
+            _add(found, _container_client(one, devices, one.name in leaving))
+    for process in processes:
+        ids = _CONTAINER_ID.findall(process.cgroup)
+        inside = next((by_id[known] for known in reversed(ids) if known in by_id), None)
+        if inside:
+            _add(found, _container_client(inside, process.devices, inside.name in leaving))
+            continue
+        units = _UNIT.findall(process.cgroup)
+        unit = units[-1] if units else None
+        known_unit = unit if unit in (*WATCHERS, PERSISTENCE) else None
+        name = f"{known_unit or process.name} (PID {process.pid})"
+        _add(found, Client(name, process.devices, unit=known_unit, watcher=known_unit in WATCHERS))
+    return tuple(found.values())
+
+
+def _container_client(one: RunningContainer, devices: frozenset[str], leaving: bool) -> Client:
+    watcher = one.labels.get("service") == "dcgm-exporter" or "dcgm-exporter" in one.image
+    return Client(
+        f"container {one.name}",
+        devices,
+        one.name,
+        model=one.is_model,
+        watcher=watcher,
+        leaving=leaving and one.is_model,
+    )
+
+
+def _add(found: dict[str, Client], client: Client) -> None:
+    before = found.get(client.name)
+    found[client.name] = replace(client, devices=client.devices | before.devices) if before else client

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A host's GPUs as nvidia-smi tells of them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Optional
+
+# "Ampere needs a GPU reset to change MIG mode, Hopper and later do not" (MIG User Guide,
+# "Enable MIG Mode"). Drivers too old to name the architecture knew no other with MIG.
+_RESET_ARCHITECTURES = (None, "Ampere")
+_COMPUTE_SLICES = re.compile(r"(?:(\d+)c\.)?(\d+)g\.")
+
+
+def compute_slices(name: str) -> int:
+    """Of a GPU instance or a compute instance, by its name: 3 for 3g.20gb, 1 for 1c.3g.20gb."""
+    match = _COMPUTE_SLICES.match(name)
+    return int(match[1] or match[2]) if match else 0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A kind of GPU instance that a GPU offers.
+
+    id: what `-cgi` takes. size: memory slices. starts: where one may begin, in memory slices.
+    total: how many there may be at once. engines: its media engines (DEC, ENC, JPEG, OFA), counted.
+    """
+
+    name: str
+    id: int
+    size: int
+    starts: tuple[int, ...]
+    total: int
+    memory_gib: float
+    engines: int
+
+    @property
+    def slices(self) -> int:
+        return compute_slices(self.name)
+
+
+@dataclass(frozen=True)
+class ComputeInstance:
+    """start: the first of its compute slices within the GPU instance; None where the driver does not tell."""
+
+    id: int
+    slices: int
+    start: Optional[int]
+    uuid: Optional[str]
+
+
+@dataclass(frozen=True)
+class GpuInstance:
+    """id: None for one that a plan would make. start and size: in memory slices; start is None
+    where a plan cannot know it yet."""
+
+    id: Optional[int]
+    profile: str
+    start: Optional[int]
+    size: int
+    compute: tuple[ComputeInstance, ...] = ()
+
+    def device_name(self, compute: ComputeInstance) -> str:
+        """What nvidia-smi calls the MIG device: 3g.20gb, or 1c.3g.20gb for a part of one."""
+        whole = compute.slices == compute_slices(self.profile)
+        return self.profile if whole else f"{compute.slices}c.{self.profile}"
+
+    def __str__(self) -> str:
+        return self.profile if self.start is None else f"{self.profile} at {self.start}"
+
+
+@dataclass(frozen=True)
+class Process:
+    """gpu_instance, compute_instance: IDs, on a GPU in MIG mode."""
+
+    pid: int
+    name: str
+    gpu_instance: Optional[int]
+    compute_instance: Optional[int]
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """memory: MiB. power_limit: W. mig, mig_pending: whether MIG mode is on, and will be after a
+    reset; None on a GPU that has none. profiles: empty while MIG is off, since nvidia-smi lists
+    them only then. links: NVLinks to other GPUs, by their index."""
+
+    index: int
+    uuid: str
+    name: str
+    bus_id: str
+    minor: Optional[int]
+    memory: int
+    driver: str
+    architecture: Optional[str] = None
+    power_limit: Optional[float] = None
+    persistence: Optional[bool] = None
+    mig: Optional[bool] = None
+    mig_pending: Optional[bool] = None
+    links: Mapping[int, int] = field(default_factory=dict)
+    processes: tuple[Process, ...] = ()
+    profiles: tuple[Profile, ...] = ()
+    instances: tuple[GpuInstance, ...] = ()
+
+    @property
+    def mode_needs_reset(self) -> bool:
+        return self.architecture in _RESET_ARCHITECTURES
+
+    @property
+    def devices(self) -> dict[str, str]:
+        """UUID -> name of its MIG devices, in the order of their placement."""
+        return {
+            compute.uuid: instance.device_name(compute)
+            for instance in self.instances
+            for compute in instance.compute
+            if compute.uuid
+        }
+
+    def device_of(self, process: Process) -> Optional[str]:
+        """The MIG device that a process computes on, or None: the GPU as a whole."""
+        place = (process.gpu_instance, process.compute_instance)
+        parts = ((one.id, part) for one in self.instances for part in one.compute)
+        return next((part.uuid for instance, part in parts if (instance, part.id) == place), None)
+
+    def instance_of(self, uuid: str) -> Optional[GpuInstance]:
+        """The GPU instance that a MIG device is in."""
+        return next((one for one in self.instances if any(part.uuid == uuid for part in one.compute)), None)
+
+    def __str__(self) -> str:
+        return f"GPU {self.index} ({self.name})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data: what gpu_info returns of a GPU."""
+        data = asdict(self)
+        for profile, plain in zip(self.profiles, data["profiles"]):
+            plain.update(slices=profile.slices, starts=list(profile.starts))
+        for instance, plain in zip(self.instances, data["instances"]):
+            for compute, part in zip(instance.compute, plain["compute"]):
+                part["name"] = instance.device_name(compute)
+        data["links"] = {str(index): count for index, count in self.links.items()}
+        return data
+
+
+def find_gpu(gpus: Iterable[Gpu], key: str) -> Optional[Gpu]:
+    """By index or UUID."""
+    return next((gpu for gpu in gpus if key in (str(gpu.index), gpu.uuid)), None)
+
+
+def with_known_profiles(gpus: Sequence[Gpu]) -> dict[str, tuple[Profile, ...]]:
+    """UUID -> the profiles of each GPU: its own, else those of another of the same product on
+    this host, else none, since a GPU tells them only while its MIG mode is on."""
+    known = {(gpu.name, gpu.memory): gpu.profiles for gpu in gpus if gpu.profiles}
+    return {gpu.uuid: gpu.profiles or known.get((gpu.name, gpu.memory), ()) for gpu in gpus}
+
+
+def resolve(gpus: Iterable[Gpu], device: str) -> frozenset[str]:
+    """The UUIDs that a device request means: GPU index or UUID, MIG UUID, GPU:MIG index, or `all`.
+
+    A whole GPU in MIG mode means its MIG devices as well. Empty for a device that is not there.
+    """
+    found: set[str] = set()
+    for gpu in gpus:
+        mig = list(gpu.devices)
+        if device in ("all", str(gpu.index), gpu.uuid):
+            found |= {gpu.uuid, *mig}
+        elif device in mig:
+            found.add(device)
+        else:
+            parent, _colon, index = device.partition(":")
+            if parent in (str(gpu.index), gpu.uuid) and index.isdigit() and int(index) < len(mig):
+                found.add(mig[int(index)])
+    return frozenset(found)

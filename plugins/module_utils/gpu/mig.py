@@ -1,0 +1,365 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One GPU's instances: which stay, which go, and where the new ones are placed. Pure.
+
+Destroys are the fewest possible, found by trying every choice of instances to keep, most
+first; a GPU has at most a handful. Creates have explicit placements, so that no order of
+creation and no choice of the driver's can make a valid set fail.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import GpuInstance, Profile, compute_slices
+from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Instance
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+# By GPU instance ID and compute instance ID: who holds it, in words for a person.
+Holders = Mapping[tuple[int, int], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of a GPU.
+
+    verb: enable, disable or reset (MIG mode), destroy, divide or create (GPU instances).
+    destroys: IDs of compute instances that go. computes: slices of those that are made,
+    largest first; in a create, empty means the one that fills it. start: None in a create
+    whose placement cannot be known before MIG is on.
+    """
+
+    verb: str
+    gpu: int
+    instance: Optional[int] = None
+    profile: str = ""
+    profile_id: Optional[int] = None
+    start: Optional[int] = None
+    destroys: tuple[int, ...] = ()
+    computes: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.profile:
+            return f"GPU {self.gpu}: {self.verb}" + ("" if self.verb == "reset" else " MIG")
+        place = f" at {self.start}" if self.start is not None else ""
+        parts = f" as {', '.join(f'{one}c' for one in self.computes)}" if self.computes else ""
+        return f"GPU {self.gpu}: {self.verb} {self.profile}{place}{parts}"
+
+
+class Shape:
+    """What one kind of GPU has room for, from the profiles that it offers."""
+
+    def __init__(self, profiles: Sequence[Profile]) -> None:
+        self.profiles = {profile.name: profile for profile in profiles}
+        self.memory_slices = max(max(profile.starts) + profile.size for profile in profiles)
+        self.compute_slices = max(profile.slices for profile in profiles)
+        self._masks = {
+            profile.name: {start: ((1 << profile.size) - 1) << start for start in profile.starts}
+            for profile in profiles
+        }
+        self._all_masks = [mask for masks in self._masks.values() for mask in masks.values()]
+
+    def size(self, name: str) -> tuple[int, int]:
+        return self.profiles[name].size, self.profiles[name].slices
+
+    def mask(self, name: str, start: Optional[int]) -> int:
+        """The memory slices of an instance as bits."""
+        return self._masks[name].get(start or 0) or ((1 << self.profiles[name].size) - 1) << (start or 0)
+
+    def harm(self, mask: int) -> int:
+        """How many placements of any profile the mask takes a part of."""
+        return sum(1 for other in self._all_masks if other & mask)
+
+    def faults(self, wanted: Mapping[str, int]) -> list[str]:
+        """Why this multiset of profiles fits nowhere, whatever the placements; empty if it may fit."""
+        faults = []
+        has = ", ".join(sorted(self.profiles, key=lambda name: (*self.size(name), name)))
+        unknown = [name for name in wanted if name not in self.profiles]
+        if unknown:
+            return [f'"{name}" is not a profile of this GPU; it has {has}' for name in unknown]
+        for what, capacity, of in (("compute", self.compute_slices, 1), ("memory", self.memory_slices, 0)):
+            asked = sum(self.size(name)[of] * count for name, count in wanted.items())
+            if asked > capacity:
+                faults.append(f"asks for {asked} {what} slices; the GPU has {capacity}")
+        extended = {name: count for name, count in wanted.items() if "+me" in name and count}
+        if sum(extended.values()) > 1:
+            faults.append(f"asks for the media extensions {sum(extended.values())} times (+me); the GPU has them once")
+        for name, count in wanted.items():
+            if count > self.profiles[name].total and name not in extended:
+                faults.append(f"asks for {count} of {name}; the GPU has at most {self.profiles[name].total}")
+        others = [
+            name for name, count in wanted.items() if name not in extended and self.profiles[name].engines and count
+        ]
+        if any(name.endswith("+me.all") for name in extended) and others:
+            faults.append(f"{next(iter(extended))} takes all media engines, and {', '.join(others)} need some too")
+        return faults
+
+    def place(self, taken: int, names: Sequence[str]) -> Optional[list[tuple[str, int]]]:
+        """A start for each name around the taken memory slices, or None if there is no way.
+
+        Where there is a choice, new instances go where they leave the most room for others.
+        """
+        ordered = sorted(names, key=lambda name: (*self.size(name), name), reverse=True)
+        choices = {
+            name: sorted(self._masks[name].items(), key=lambda place: (self.harm(place[1]), place[0]))
+            for name in set(names)
+        }
+        dead_ends: set[tuple[int, int, int]] = set()
+
+        def search(position: int, taken: int, first: int) -> Optional[list[tuple[str, int]]]:
+            if position == len(ordered):
+                return []
+            if (position, taken, first) in dead_ends:
+                return None
+            name = ordered[position]
+            for choice in range(first, len(choices[name])):
+                start, mask = choices[name][choice]
+                if not mask & taken:
+                    # Equal ones are interchangeable: the next begins behind this one's choice.
+                    equal = position + 1 < len(ordered) and ordered[position + 1] == name
+                    rest = search(position + 1, taken | mask, choice + 1 if equal else 0)
+                    if rest is not None:
+                        return [(name, start), *rest]
+            dead_ends.add((position, taken, first))
+            return None
+
+        return search(0, taken, 0)
+
+    def fits(self, wanted: Mapping[str, int]) -> bool:
+        """Whether an empty GPU has room for all of them at once."""
+        return not self.faults(wanted) and self.place(0, list(Counter(wanted).elements())) is not None
+
+    def sets(self) -> Iterator[Counter[str]]:
+        """Every multiset of profiles that fits, the empty one included."""
+        names = sorted(self.profiles)
+
+        def more(chosen: Counter[str], first: int) -> Iterator[Counter[str]]:
+            yield chosen
+            for index in range(first, len(names)):
+                larger = chosen + Counter([names[index]])
+                if self.fits(larger):
+                    yield from more(larger, index)
+
+        yield from more(Counter(), 0)
+
+    def nearest(self, wanted: Mapping[str, int]) -> Counter[str]:
+        """The multiset that fits and differs least: most of what was asked for, then as many
+        instances, then as large ones."""
+        asked = Counter({name: count for name, count in wanted.items() if name in self.profiles})
+        slices = sum(self.size(name)[0] * count for name, count in asked.items())
+
+        def distance(one: Counter[str]) -> tuple[int, int, int]:
+            kept = sum((one & asked).values())
+            size = sum(self.size(name)[0] * count for name, count in one.items())
+            return -kept, abs(sum(one.values()) - sum(wanted.values())), abs(size - slices)
+
+        return min(self.sets(), key=distance)
+
+
+def plan_instances(
+    gpu: int,
+    profiles: Sequence[Profile],
+    present: Sequence[GpuInstance],
+    asked: Sequence[Instance],
+    holders: Holders,
+    liked: frozenset[int] = frozenset(),
+) -> tuple[Step, ...]:
+    """The destroys and creates, in order, that turn what is present into what is asked for.
+
+    holders: of what must not be destroyed. liked: IDs of GPU instances to keep rather than others.
+    Raises FleetError when the GPU cannot hold what is asked for, and when that would take an
+    instance from a holder; it names the instances and who holds them.
+    """
+    shape = Shape(profiles)
+    wanted = Counter(instance.profile for instance in asked)
+    faults = shape.faults(wanted) or ([] if shape.fits(wanted) else ["there is no placement for all of them"])
+    if faults:
+        nearest = _listed(shape.nearest(wanted)) or "nothing"
+        raise FleetError(f"GPU {gpu}: {_listed(wanted)}: {'; '.join(faults)}. The nearest that fits: {nearest}")
+    held = {instance.id for instance in present if any((instance.id, part.id) in holders for part in instance.compute)}
+    found = _arrange(shape, present, asked, holders, held, liked)
+    if found is None:
+        raise FleetError(_in_the_way(gpu, shape, present, asked, holders, liked))
+    return tuple(_steps(gpu, shape, present, holders, *found))
+
+
+Pairs = dict[int, Instance]  # by GPU instance ID: what it is to be
+Places = list[tuple[str, int]]
+
+
+def _arrange(
+    shape: Shape,
+    present: Sequence[GpuInstance],
+    asked: Sequence[Instance],
+    holders: Holders,
+    fixed: set[Optional[int]],
+    liked: frozenset[int],
+) -> Optional[tuple[Pairs, Places, list[Instance]]]:
+    """The instances that stay and what each is to be, the places of new ones, and what those are to be.
+
+    None if not all that is fixed can stay. Tries every choice of what stays, most first.
+    """
+    wanted = Counter(instance.profile for instance in asked)
+    staying = [one for one in present if one.id in fixed]
+    if Counter(one.profile for one in staying) - wanted:
+        return None
+    free = [one for one in present if one.id not in fixed and wanted[one.profile] and one.profile in shape.profiles]
+    free.sort(key=lambda one: (one.id not in liked, shape.harm(shape.mask(one.profile, one.start)), one.start))
+    for count in range(min(len(free), len(asked) - len(staying)), -1, -1):
+        best = None
+        for chosen in combinations(free, count):
+            score = sum(1 for one in chosen if one.id in liked)
+            if best and score <= best[0]:
+                continue
+            kept = [*staying, *chosen]
+            rest = wanted.copy()
+            rest.subtract(one.profile for one in kept)
+            if min(rest.values(), default=0) < 0:
+                continue
+            pairs = _pair(kept, asked, holders)
+            taken = sum(shape.mask(one.profile, one.start) for one in kept)
+            places = shape.place(taken, list(rest.elements())) if pairs is not None else None
+            if pairs is not None and places is not None:
+                best = (score, pairs, places)
+            if best and best[0] == min(count, len(liked)):
+                break
+        if best:
+            _score, pairs, places = best
+            left = Counter(asked)
+            left.subtract(pairs.values())
+            return pairs, places, sorted(left.elements(), key=lambda one: one.computes)
+    return None
+
+
+def _pair(kept: Sequence[GpuInstance], asked: Sequence[Instance], holders: Holders) -> Optional[Pairs]:
+    """Which of the asked instances each kept one becomes: one with the same compute instances
+    where that can be, and never one that lacks a compute instance which is in use."""
+    left = Counter(asked)
+    # Those with most in use have the least choice.
+    ordered = sorted(kept, key=lambda one: -len(_held(one, holders)))
+
+    def pair(position: int) -> Optional[Pairs]:
+        if position == len(ordered):
+            return {}
+        one = ordered[position]
+        in_use = Counter(part.slices for part in one.compute if part.id in _held(one, holders))
+        choices = [
+            ask
+            for ask, count in left.items()
+            if count > 0 and ask.profile == one.profile and not in_use - Counter(_asked_computes(ask))
+        ]
+        for ask in sorted(choices, key=lambda ask: (_asked_computes(ask) != _computes(one), ask.computes)):
+            left[ask] -= 1
+            rest = pair(position + 1)
+            if rest is not None:
+                return {one.id or 0: ask, **rest}
+            left[ask] += 1
+        return None
+
+    return pair(0)
+
+
+def _steps(
+    gpu: int,
+    shape: Shape,
+    present: Sequence[GpuInstance],
+    holders: Holders,
+    pairs: Pairs,
+    places: Places,
+    left: list[Instance],
+) -> Iterator[Step]:
+    for one in present:
+        if one.id not in pairs:
+            gone = tuple(part.id for part in one.compute)
+            yield Step("destroy", gpu, one.id, one.profile, start=one.start, destroys=gone)
+    for one in present:
+        if one.id in pairs:
+            wanted = _asked_computes(pairs[one.id or 0])
+            gone, made = _divide(one, wanted, _held(one, holders))
+            if gone or made:
+                yield Step("divide", gpu, one.id, one.profile, start=one.start, destroys=gone, computes=made)
+    for name, start in places:
+        ask = next(ask for ask in left if ask.profile == name)
+        left.remove(ask)
+        yield Step("create", gpu, None, name, profile_id=shape.profiles[name].id, start=start, computes=ask.computes)
+
+
+def _divide(one: GpuInstance, wanted: Sequence[int], held: set[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """IDs of the compute instances that go, and the slices of those that are made, largest first.
+
+    What is asked for stays, unless what stays leaves no gap for what is missing.
+    """
+    missing = Counter(wanted)
+    staying = []
+    for part in sorted(one.compute, key=lambda part: part.id not in held):
+        if missing[part.slices] > 0:
+            missing[part.slices] -= 1
+            staying.append(part)
+    made = sorted(missing.elements(), reverse=True)
+    if made and not _has_gaps(compute_slices(one.profile), [(part.start, part.slices) for part in staying], made):
+        staying = [part for part in staying if part.id in held]
+        made = sorted((Counter(wanted) - Counter(part.slices for part in staying)).elements(), reverse=True)
+    return tuple(part.id for part in one.compute if part not in staying), tuple(made)
+
+
+def _has_gaps(slices: int, staying: Sequence[tuple[Optional[int], int]], made: Sequence[int]) -> bool:
+    """Whether the free slices hold the new ones, each in one piece; largest first."""
+    if any(start is None for start, _size in staying):
+        return False
+    taken = {slot for start, size in staying for slot in range(start or 0, (start or 0) + size)}
+    for size in made:
+        start = next((at for at in range(slices - size + 1) if not taken & set(range(at, at + size))), None)
+        if start is None:
+            return False
+        taken |= set(range(start, start + size))
+    return True
+
+
+def _in_the_way(
+    gpu: int,
+    shape: Shape,
+    present: Sequence[GpuInstance],
+    asked: Sequence[Instance],
+    holders: Holders,
+    liked: frozenset[int],
+) -> str:
+    """The fault that names the fewest held instances without which the goal could be reached."""
+    held = [one for one in present if _held(one, holders)]
+    for count in range(1, len(held) + 1):
+        for gone in combinations(held, count):
+            fixed = {one.id for one in held if one not in gone}
+            still = {key: who for key, who in holders.items() if key[0] in fixed}
+            if _arrange(shape, present, asked, still, fixed, liked) is not None:
+                told = [f"{one} ({', '.join(_who(one, holders))})" for one in gone]
+                return (
+                    f"GPU {gpu}: {_listed(Counter(one.profile for one in asked)) or 'no instances'}: "
+                    f"in the way and in use: {'; '.join(told)}. "
+                    f"Stop or move what holds them, or ask for a layout that keeps them"
+                )
+    raise AssertionError("a layout that fits an empty GPU cannot be kept from it by nothing")
+
+
+def _who(one: GpuInstance, holders: Holders) -> list[str]:
+    return list(dict.fromkeys(who for part in one.compute for who in holders.get((one.id or 0, part.id), ())))
+
+
+def _held(one: GpuInstance, holders: Holders) -> set[int]:
+    return {part.id for part in one.compute if (one.id, part.id) in holders}
+
+
+def _computes(one: GpuInstance) -> tuple[int, ...]:
+    return tuple(sorted((part.slices for part in one.compute), reverse=True))
+
+
+def _asked_computes(ask: Instance) -> tuple[int, ...]:
+    return ask.computes or (compute_slices(ask.profile),)
+
+
+def _listed(profiles: Mapping[str, int]) -> str:
+    """`3g.20gb, 2 x 1g.5gb`, larger ones first."""
+    names = sorted(profiles, key=lambda name: (-compute_slices(name), name))
+    return ", ".join(name if profiles[name] == 1 else f"{profiles[name]} x {name}" for name in names if profiles[name])

@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""nvidia-smi on this host: the one place of the gpu wing that touches the world."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Step
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import (
+    parse_compute_profiles,
+    parse_computes,
+    parse_created,
+    parse_instances,
+    parse_log,
+    parse_profiles,
+    parse_topology,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, show
+
+QUERY_SECONDS = 60  # without the persistence daemon every call loads the driver anew
+CHANGE_SECONDS = 180  # a GPU reset waits for the GPU
+
+_NO_DRIVER = (
+    "couldn't communicate with the NVIDIA driver",
+    "No devices were found",
+    "No devices found",
+)
+# nvidia-smi's words -> what to do about them.
+_REMEDIES = {
+    "Driver/library version mismatch": "the driver was updated while an older one is loaded: reboot the host",
+    "GPU is lost": "the GPU has fallen off the bus: reboot the host, and look at `dmesg | grep -i xid`",
+    "In use by another client": "stop what holds the GPU (inference.fleet.gpu_info names it) and run again",
+    "Insufficient Permissions": "it has to run as root",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    text: str  # both streams
+
+
+@dataclass(frozen=True)
+class Observation:
+    """note: why there are no GPUs, in words for a person; empty where there are some."""
+
+    gpus: tuple[Gpu, ...]
+    note: str = ""
+
+
+def run_limited(command: Sequence[str], seconds: int) -> Answer:
+    """Raises FleetError when the command has not ended in time; it is killed then."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "LC_ALL": "C"},
+        start_new_session=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        text, _nothing = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired as late:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=5)  # a process that waits inside the driver cannot be killed: leave it
+        raise FleetError(
+            f"{' '.join(['nvidia-smi', *command[1:]])}: no answer after {seconds} s; the driver hangs: "
+            f"look at `dmesg | grep -iE 'xid|nvrm'`; most often only a reboot helps"
+        ) from late
+    return Answer(process.returncode, text)
+
+
+class NvidiaSmi:
+    """path: of the program, or None where the host has none."""
+
+    def __init__(self, path: Optional[str] = None, run: Callable[[Sequence[str], int], Answer] = run_limited) -> None:
+        self._path = path or shutil.which("nvidia-smi")
+        self._run = run
+
+    def observe(self) -> Observation:
+        """All GPUs of the host. A host without GPUs or driver is an observation with a note."""
+        if not self._path:
+            return Observation((), "no nvidia-smi on this host: the NVIDIA driver is not installed")
+        log = self._run([self._path, "-q", "-x"], QUERY_SECONDS)
+        for words in _NO_DRIVER:
+            if words in log.text:
+                return Observation((), f"nvidia-smi: {_one_line(log.text)}")
+        xml = _checked(log, "-q -x")
+        listing = self._ask("-L")
+        mig = "<current_mig>Enabled" in xml
+        profiles = parse_profiles(self._ask("mig", "-lgip"), self._ask("mig", "-lgipp")) if mig else {}
+        if mig and not profiles:
+            raise FleetError("nvidia-smi mig -lgip, -lgipp: MIG is on, and there is no profile with a placement")
+        instances = parse_instances(self._ask_for_any("mig", "-lgi")) if mig else {}
+        computes = parse_computes(self._ask_for_any("mig", "-lci")) if instances else {}
+        links = parse_topology(self._ask("topo", "-m")) if xml.count("<gpu id=") > 1 else {}
+        return Observation(parse_log(xml, listing, profiles, instances, computes, links))
+
+    def carry_out(self, step: Step) -> None:
+        """Raises FleetError with nvidia-smi's own words."""
+        gpu = ("-i", str(step.gpu))
+        if step.verb in ("enable", "disable"):
+            self._change(*gpu, "-mig", "1" if step.verb == "enable" else "0")
+        elif step.verb == "reset":
+            self._reset(step.gpu)
+        elif step.verb == "create":
+            self._create(step)
+        else:
+            for compute in step.destroys:
+                self._change("mig", *gpu, "-gi", str(step.instance), "-ci", str(compute), "-dci")
+            if step.verb == "destroy":
+                self._change("mig", *gpu, "-gi", str(step.instance), "-dgi")
+            if step.verb == "divide" and step.instance is not None:
+                self._divide(step, step.instance)
+
+    def _reset(self, gpu: int) -> None:
+        """For a pending MIG mode; where the mode took effect at once, there is nothing to do."""
+        modes = self._ask("-i", str(gpu), "--query-gpu=mig.mode.current,mig.mode.pending", "--format=csv,noheader")
+        current, _comma, pending = modes.strip().partition(", ")
+        if current == pending:
+            return
+        try:
+            self._change("-i", str(gpu), "--gpu-reset")
+        except FleetError as error:
+            raise FleetError(f"{error}; MIG mode is pending on GPU {gpu}: a reboot puts it in force too") from error
+
+    def _create(self, step: Step) -> None:
+        profile = f"{step.profile_id}:{step.start}"
+        whole = [] if step.computes else ["-C"]
+        told = self._change("mig", "-i", str(step.gpu), "-cgi", profile, *whole)
+        if step.computes:
+            self._divide(step, parse_created(told))
+
+    def _divide(self, step: Step, instance: int) -> None:
+        """Make compute instances in a GPU instance; their profiles are asked of the GPU itself."""
+        where = ("mig", "-i", str(step.gpu), "-gi", str(instance))
+        offered = parse_compute_profiles(self._ask(*where, "-lcip"))
+        for slices in step.computes or (max(offered, default=0),):
+            if slices not in offered:
+                raise FleetError(
+                    f"GPU {step.gpu}: {step.profile} offers no compute instance of {slices} slices; "
+                    f"it has {', '.join(f'{one}c' for one in sorted(offered)) or 'none'}"
+                )
+            self._change(*where, "-cci", str(offered[slices]))
+
+    def _ask(self, *arguments: str) -> str:
+        return _checked(self._run([self._path or "", *arguments], QUERY_SECONDS), " ".join(arguments))
+
+    def _ask_for_any(self, *arguments: str) -> str:
+        """A listing that fails where it would be empty ("No GPU instances found: Not Found")."""
+        answer = self._run([self._path or "", *arguments], QUERY_SECONDS)
+        return "" if "instances found: Not Found" in answer.text else _checked(answer, " ".join(arguments))
+
+    def _change(self, *arguments: str) -> str:
+        return _checked(self._run([self._path or "", *arguments], CHANGE_SECONDS), " ".join(arguments))
+
+
+def _checked(answer: Answer, what: str) -> str:
+    """Its text, or a FleetError with nvidia-smi's own words and what to do."""
+    if answer.status == 0 and "Unable to " not in answer.text:
+        return answer.text
+    remedy = next((f"; {remedy}" for words, remedy in _REMEDIES.items() if words in answer.text), "")
+    words = _one_line(answer.text) or "no output"
+    raise FleetError(f"nvidia-smi {what}: ended with {answer.status}: {words}{remedy}")
+
+
+def _one_line(text: str) -> str:
+    line = " / ".join(line.strip() for line in text.splitlines() if line.strip())
+    return line if len(line) <= 300 else show(line)

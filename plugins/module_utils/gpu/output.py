@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What nvidia-smi prints, read row by row by its shape. Pure.
+
+Column widths, headings and the compute instances' placement column differ between drivers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Optional, TypeVar
+from xml.etree import ElementTree
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import (
+    ComputeInstance,
+    Gpu,
+    GpuInstance,
+    Process,
+    Profile,
+    compute_slices,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, show
+
+N = TypeVar("N", int, float)
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_GPU = re.compile(r"^GPU (\d+): .*\(UUID: (GPU-\S+)\)", re.MULTILINE)
+_DEVICE = re.compile(r"^\s+MIG \S+\s+Device\s+(\d+): \(UUID: (MIG-\S+)\)")
+_PROFILE = re.compile(
+    r"^\|\s+(?P<gpu>\d+)\s+MIG (?P<name>\S+)\s+(?P<id>\d+)\s+\d+/(?P<total>\d+)\s+(?P<memory>[\d.]+)\s+(?:Yes|No)"
+    r"\s+\d+\s+(?P<dec>\d+)\s+(?P<enc>\d+)\s+\|\s*\n\|\s+\d+\s+(?P<jpeg>\d+)\s+(?P<ofa>\d+)\s+\|",
+    re.MULTILINE,
+)
+_PLACEMENT = re.compile(r"^GPU\s+(\d+)\s+Profile ID\s+(\d+)\s+Placements?\s*:\s*\{([\d, ]+)\}:(\d+)", re.MULTILINE)
+_INSTANCE = re.compile(r"^\|\s+(\d+)\s+MIG (\S+)\s+(\d+)\s+(\d+)\s+(\d+):(\d+)\s+\|", re.MULTILINE)
+_COMPUTE = re.compile(r"^\|\s+(\d+)\s+(\d+)\s+MIG (\S+)\s+\d+\s+(\d+)(?:\s+(\d+):\d+)?\s+\|", re.MULTILINE)
+_COMPUTE_PROFILE = re.compile(r"^\|\s+\d+\s+\d+\s+MIG (\S+)\s+(\d+)\*?\s+\d+/\d+\s", re.MULTILINE)
+_CREATED = re.compile(r"created GPU instance ID\s+(\d+)")
+_OLD_UUID = re.compile(r"MIG-(GPU-[0-9a-f-]+)/(\d+)/(\d+)")
+
+Devices = Mapping[tuple[str, int], str]  # (GPU UUID, MIG device index) -> UUID
+Computes = Mapping[tuple[int, int], list[tuple[int, int, Optional[int]]]]  # by GPU index and GPU instance ID
+
+
+def parse_list(text: str) -> tuple[dict[str, int], Devices]:
+    """`-L`: the index of each GPU by its UUID, and its MIG devices."""
+    gpus: dict[str, int] = {}
+    devices: dict[tuple[str, int], str] = {}
+    for line in text.splitlines():
+        gpu, device = _GPU.match(line), _DEVICE.match(line)
+        if gpu:
+            gpus[gpu[2]] = int(gpu[1])
+        elif device and gpus:
+            devices[list(gpus)[-1], int(device[1])] = device[2]
+    return gpus, devices
+
+
+def parse_profiles(lgip: str, lgipp: str) -> dict[int, tuple[Profile, ...]]:
+    """`mig -lgip` and `mig -lgipp`: by GPU index, those that the GPU has a place for."""
+    places = {(int(row[1]), int(row[2])): row for row in _PLACEMENT.finditer(lgipp)}
+    profiles: dict[int, list[Profile]] = defaultdict(list)
+    for row in _PROFILE.finditer(lgip):
+        gpu, profile_id = int(row["gpu"]), int(row["id"])
+        if (gpu, profile_id) in places:
+            place = places[gpu, profile_id]
+            profiles[gpu].append(
+                Profile(
+                    name=row["name"],
+                    id=profile_id,
+                    size=int(place[4]),
+                    starts=tuple(map(int, place[3].split(","))),
+                    total=int(row["total"]),
+                    memory_gib=float(row["memory"]),
+                    engines=sum(int(row[engine]) for engine in ("dec", "enc", "jpeg", "ofa")),
+                )
+            )
+    return {gpu: tuple(offered) for gpu, offered in profiles.items()}
+
+
+def parse_instances(lgi: str) -> dict[int, tuple[GpuInstance, ...]]:
+    """`mig -lgi`: by GPU index, in the order of their placement, without compute instances."""
+    instances: dict[int, list[GpuInstance]] = defaultdict(list)
+    for gpu, name, _profile, instance, start, size in _INSTANCE.findall(lgi):
+        instances[int(gpu)].append(GpuInstance(int(instance), name, int(start), int(size)))
+    return {gpu: tuple(sorted(found, key=lambda one: one.start or 0)) for gpu, found in instances.items()}
+
+
+def parse_computes(lci: str) -> Computes:
+    """`mig -lci`: (ID, compute slices, start) of each, by GPU index and GPU instance ID."""
+    computes: dict[tuple[int, int], list[tuple[int, int, Optional[int]]]] = defaultdict(list)
+    for gpu, instance, name, compute, start in _COMPUTE.findall(lci):
+        computes[int(gpu), int(instance)].append((int(compute), compute_slices(name), int(start) if start else None))
+    return computes
+
+
+def parse_compute_profiles(lcip: str) -> dict[int, int]:
+    """`mig -gi ID -lcip`: compute slices -> what `-cci` takes."""
+    rows = [(compute_slices(name), int(profile)) for name, profile in _COMPUTE_PROFILE.findall(lcip)]
+    return dict(reversed(rows))  # of two with the same slices the first, which has no extras
+
+
+def parse_created(text: str) -> int:
+    """The ID of the GPU instance that `mig -cgi` made."""
+    created = _CREATED.search(text)
+    if not created:
+        raise FleetError(f"nvidia-smi mig -cgi: expected `created GPU instance ID`, got {show(text)}")
+    return int(created[1])
+
+
+def parse_topology(text: str) -> dict[int, dict[int, int]]:
+    """`topo -m`: GPU index -> NVLinks to each other GPU that it is linked with."""
+    lines = [_ANSI.sub("", line).split() for line in text.splitlines()]
+    heads = next((words for words in lines if words[:1] == ["GPU0"] and "X" not in words), [])
+    columns = [word for word in heads if re.fullmatch(r"GPU\d+", word)]
+    links: dict[int, dict[int, int]] = {}
+    for words in lines:
+        if words and words[0] in columns and "X" in words:
+            cells = ((int(head[3:]), re.fullmatch(r"NV(\d+)", cell)) for head, cell in zip(columns, words[1:]))
+            links[int(words[0][3:])] = {other: int(cell[1]) for other, cell in cells if cell}
+    return links
+
+
+def parse_log(
+    xml: str,
+    listing: str,
+    profiles: Mapping[int, tuple[Profile, ...]],
+    instances: Mapping[int, tuple[GpuInstance, ...]],
+    computes: Computes,
+    links: Mapping[int, Mapping[int, int]],
+) -> tuple[Gpu, ...]:
+    """`-q -x` put together with what it does not say. Raises FleetError for what is no such log."""
+    try:
+        log = ElementTree.fromstring(xml)
+    except ElementTree.ParseError as error:
+        raise FleetError(f"nvidia-smi -q -x: expected XML, got {show(xml.strip())} ({error})") from error
+    indices, devices = parse_list(listing)
+    driver = _text(log, "driver_version") or ""
+    gpus = []
+    for place, node in enumerate(log.findall("gpu")):
+        index = indices.get(_need(node, "uuid"), place)
+        uuids = _uuids(node, devices)
+        own = tuple(
+            _with_computes(one, computes.get((index, one.id or 0), []), uuids) for one in instances.get(index, ())
+        )
+        gpus.append(
+            Gpu(
+                index=index,
+                uuid=_need(node, "uuid"),
+                name=_need(node, "product_name"),
+                bus_id=node.get("id") or "",
+                minor=_number(node, "minor_number", int),
+                memory=_number(node, "fb_memory_usage/total", int) or 0,
+                driver=driver,
+                architecture=_text(node, "product_architecture"),
+                power_limit=_power_limit(node),
+                persistence=_on(node, "persistence_mode"),
+                mig=_on(node, "mig_mode/current_mig"),
+                mig_pending=_on(node, "mig_mode/pending_mig"),
+                links=links.get(index, {}),
+                processes=tuple(map(_process, node.findall("processes/process_info"))),
+                profiles=profiles.get(index, ()),
+                instances=tuple(_with_computes(one, computes.get((index, one.id or 0), []), uuids) for one in own),
+            )
+        )
+    return tuple(sorted(gpus, key=lambda gpu: gpu.index))
+
+
+def _uuids(node: ElementTree.Element, devices: Devices) -> dict[tuple[int, int], str]:
+    """(GPU instance ID, compute instance ID) -> UUID of the MIG device."""
+    gpu = _need(node, "uuid")
+    named = {}
+    for (parent, index), uuid in devices.items():
+        old = _OLD_UUID.fullmatch(uuid)
+        if parent == gpu and old:
+            named[int(old[2]), int(old[3])] = uuid
+        elif parent == gpu:
+            for device in node.findall("mig_devices/mig_device"):
+                if _number(device, "index", int) == index:
+                    key = (_number(device, "gpu_instance_id", int), _number(device, "compute_instance_id", int))
+                    named[key[0] or 0, key[1] or 0] = uuid
+    return named
+
+
+def _with_computes(
+    instance: GpuInstance, computes: list[tuple[int, int, Optional[int]]], uuids: Mapping[tuple[int, int], str]
+) -> GpuInstance:
+    parts = sorted(computes, key=lambda part: (part[2] or 0, part[0]))
+    return GpuInstance(
+        instance.id,
+        instance.profile,
+        instance.start,
+        instance.size,
+        tuple(ComputeInstance(*part, uuid=uuids.get((instance.id or 0, part[0]))) for part in parts),
+    )
+
+
+def _process(node: ElementTree.Element) -> Process:
+    return Process(
+        pid=_number(node, "pid", int) or 0,
+        name=_text(node, "process_name") or "",
+        gpu_instance=_number(node, "gpu_instance_id", int),
+        compute_instance=_number(node, "compute_instance_id", int),
+    )
+
+
+def _power_limit(node: ElementTree.Element) -> Optional[float]:
+    """Its place in the log moved with driver 535."""
+    for path in ("gpu_power_readings/current_power_limit", "power_readings/power_limit"):
+        limit = _number(node, path, float)
+        if limit is not None:
+            return limit
+    return None
+
+
+def _text(node: ElementTree.Element, path: str) -> Optional[str]:
+    text = (node.findtext(path) or "").strip()
+    return None if text in ("", "N/A", "[N/A]") else text
+
+
+def _need(node: ElementTree.Element, path: str) -> str:
+    text = _text(node, path)
+    if text is None:
+        raise FleetError(f"nvidia-smi -q -x: GPU {node.get('id')} has no {path}")
+    return text
+
+
+def _number(node: ElementTree.Element, path: str, kind: Callable[[str], N]) -> Optional[N]:
+    """The first word as a number; None for what is none."""
+    try:
+        return kind((_text(node, path) or "").partition(" ")[0])
+    except ValueError:
+        return None
+
+
+def _on(node: ElementTree.Element, path: str) -> Optional[bool]:
+    return {"Enabled": True, "Disabled": False}.get(_text(node, path) or "")
