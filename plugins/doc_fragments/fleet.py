@@ -31,6 +31,12 @@ options:
         C(fleet-hf-cache).
     type: dict
     default: {}
+  mig:
+    description:
+      - What the GPUs are partitioned into, as C(fleet_mig) has it. GPU index, UUID or V(all) to a list of MIG devices
+        or V(off), or V(auto).
+    type: raw
+    default: {}
   absent:
     description: Models that are taken as V(absent) in this call, whatever O(models) says of them.
     type: list

@@ -21,6 +21,11 @@ description:
     dies or does not get ready in time fails with the end of its log, and the others still get their turn.
   - A container without the label C(managed-by=inference.fleet) is never touched; if it has the name of a model's
     container, the task fails before it changes anything.
+  - GPUs and MIG devices are given by UUID. A model that has what it asks for keeps it; GPUs of one container are linked
+    by NVLink where the host has such; no device is given twice; what other containers were given by name counts as
+    taken. Where there is no room, the task fails with a table of who has what.
+  - The GPUs have to be partitioned as O(mig) asks for, which M(inference.fleet.mig_partition) does. Check mode takes a
+    partition that is yet to be made for made.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
   - Docker Engine 20.10 or later
@@ -49,6 +54,7 @@ attributes:
     support: full
     description: Shows what changes of each container, without the values of secrets.
 seealso:
+  - module: inference.fleet.mig_partition
   - module: community.docker.docker_container
 """
 
@@ -120,9 +126,14 @@ containers:
       type: str
       sample: "2026-11-24T02:40:11.81Z"
     devices:
-      description: The device IDs it holds.
+      description: The UUIDs of the GPUs and MIG devices that it holds.
       type: list
       elements: str
+      sample: [GPU-14ac2834-0d81-0508-69eb-e25264c08d21]
+    device:
+      description: The same for a person; a MIG device with its GPU, its name and the start of its placement.
+      type: str
+      sample: gpu 0 3g.20gb@4
     image:
       description: The reference of its image.
       type: str
@@ -144,7 +155,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge, probe
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
+    needs_gpus,
+    plan_devices,
+    refuse_unmade,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, describe
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import scope
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
@@ -166,8 +183,13 @@ def main() -> None:
         speaks_for = scope(fleet, module.params["names"], module.params["absent"])
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
-        held = {container.spec.name: container.spec.devices for container in observed.containers}
-        desired = desired_containers(fleet, place(fleet, held), speaks_for)
+        gpus = NvidiaSmi().observe_some() if needs_gpus(fleet) else ()
+        devices = plan_devices(
+            fleet, gpus, docker.host_containers() if gpus else (), (), speaks_for, module.params["prune"]
+        )
+        if not module.check_mode:
+            refuse_unmade(devices, gpus)
+        desired = desired_containers(fleet, devices.given, speaks_for)
         plan = plan_containers(desired, observed, module.params["prune"], speaks_for)
         outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
         after = docker.observe(()) if outcome.done else observed
@@ -180,14 +202,17 @@ def main() -> None:
     )
     if outcome.faults:
         module.fail_json(msg="\n".join(outcome.faults.values()), faults=outcome.faults, **result)
-    module.exit_json(containers=_as_they_are(after, outcome, desired), **result)
+    module.exit_json(containers=_as_they_are(after, outcome, desired, gpus), **result)
 
 
-def _as_they_are(observed: Observed, outcome: Outcome, desired: tuple[Desired, ...]) -> list[dict[str, Any]]:
+def _as_they_are(
+    observed: Observed, outcome: Outcome, desired: tuple[Desired, ...], gpus: tuple[Gpu, ...]
+) -> list[dict[str, Any]]:
     present = {container.spec.name: container for container in observed.containers}
     rows = []
     for one in desired:
         container = present.get(one.spec.name)
+        devices = container.spec.devices if container else one.spec.devices
         rows.append(
             dict(
                 name=one.spec.name,
@@ -197,7 +222,8 @@ def _as_they_are(observed: Observed, outcome: Outcome, desired: tuple[Desired, .
                 ready=one.spec.name in outcome.ready,
                 wanted=one.running,
                 started_at=container.started_at if container else "",
-                devices=list(container.spec.devices if container else one.spec.devices),
+                devices=list(devices),
+                device=describe(gpus, devices),
                 image=one.spec.image,
             )
         )

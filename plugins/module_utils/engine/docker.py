@@ -7,7 +7,7 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Observed,
     Spec,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, clean_path
 
@@ -63,6 +64,11 @@ class Docker:
             foreign=frozenset(_name(one) for one in listed if one not in ours and one.get("Names")),
             images={ref: found for ref in images for found in [self._image(ref)] if found},
         )
+
+    def host_containers(self) -> list[HostContainer]:
+        """Every container of the host, for what it holds of the GPUs."""
+        with _told("inspecting all containers"):
+            return [HostContainer.parse(found) for one in self._api.containers(all=True) for found in self._found(one)]
 
     def inspect(self, name: str) -> Optional[Container]:
         with _told(f"inspecting container {name}"):
@@ -164,10 +170,12 @@ class Docker:
         return [_ANSI.sub("", line) for line in log.decode(errors="replace").splitlines()]
 
     def _inspect(self, name: str) -> Optional[Container]:
-        try:
-            return _container(self._api.inspect_container(name))
-        except NotFound:
-            return None
+        return next(map(_container, self._found({"Id": name})), None)
+
+    def _found(self, listed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """What the engine says of a container, unless it went meanwhile."""
+        with suppress(NotFound):
+            yield self._api.inspect_container(listed["Id"])
 
     def _image(self, reference: str) -> Optional[ImageDefaults]:
         with _told(f"inspecting image {reference}"):
@@ -216,7 +224,6 @@ def _container(data: Mapping[str, Any]) -> Container:
         Mount(mount["Name"] if mount["Type"] == "volume" else mount["Source"], mount["Destination"], not mount["RW"])
         for mount in data["Mounts"]
     )
-    requests_ = host.get("DeviceRequests") or ()
     return Container(
         id=data["Id"],
         status=state["Status"],
@@ -233,7 +240,7 @@ def _container(data: Mapping[str, Any]) -> Container:
             env=_env(config),
             mounts=mounts,
             networks=tuple(networks),
-            devices=tuple(device for request in requests_ for device in request["DeviceIDs"] or ("all",)),
+            devices=requested_devices(host),
             labels=config["Labels"] or {},
             restart=host["RestartPolicy"]["Name"],
             shm_size=host["ShmSize"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Optional
+from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, resolve
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
@@ -27,18 +27,48 @@ _UNIT = re.compile(r"[\w@.:\\-]+\.service")
 
 
 @dataclass(frozen=True)
-class RunningContainer:
-    """devices: as its device requests and NVIDIA_VISIBLE_DEVICES name them."""
+class HostContainer:
+    """A container of the host's, whosever it is. devices: as its device requests name them."""
 
     id: str
     name: str
     image: str
+    running: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
 
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> HostContainer:
+        """From what Docker's API says of one container."""
+        config = data["Config"]
+        return cls(
+            id=data["Id"],
+            name=data["Name"].lstrip("/"),
+            image=config["Image"],
+            running=bool(data["State"]["Running"]),
+            labels=config.get("Labels") or {},
+            devices=requested_devices(data["HostConfig"], config.get("Env") or ()),
+        )
+
     @property
-    def is_model(self) -> bool:
-        return self.labels.get("managed-by") == MANAGED_BY and "model-name" in self.labels
+    def model(self) -> Optional[str]:
+        """The model that it serves, if it is a container of this collection's."""
+        return self.labels.get("model-name") if self.labels.get("managed-by") == MANAGED_BY else None
+
+    @property
+    def is_watcher(self) -> bool:
+        return self.labels.get("service") == "dcgm-exporter" or "dcgm-exporter" in self.image
+
+
+def requested_devices(host_config: Mapping[str, Any], env: Iterable[str] = ()) -> tuple[str, ...]:
+    """`all`, or the devices that `docker run --gpus` named; else those of NVIDIA_VISIBLE_DEVICES,
+    which counts where NVIDIA's runtime is the container's."""
+    requests = host_config.get("DeviceRequests") or ()
+    asked = tuple(device for request in requests for device in request.get("DeviceIDs") or ("all",))
+    if asked or host_config.get("Runtime") != "nvidia":
+        return asked
+    visible = dict(text.partition("=")[::2] for text in env).get("NVIDIA_VISIBLE_DEVICES", "")
+    return tuple(device for device in visible.split(",") if device not in ("", "none", "void"))
 
 
 @dataclass(frozen=True)
@@ -77,12 +107,12 @@ class Client:
 
 def clients_of(
     gpus: Collection[Gpu],
-    containers: Iterable[RunningContainer],
+    containers: Iterable[HostContainer],
     processes: Iterable[OpenDevice],
     leaving: Collection[str] = (),
 ) -> tuple[Client, ...]:
     """Every container, service and lone process that holds a device, each once."""
-    by_id = {one.id: one for one in containers}
+    by_id = {one.id: one for one in containers if one.running}
     found: dict[str, Client] = {}
     for one in by_id.values():
         devices = frozenset().union(*(resolve(gpus, device) for device in one.devices))
@@ -102,15 +132,10 @@ def clients_of(
     return tuple(found.values())
 
 
-def _container_client(one: RunningContainer, devices: frozenset[str], leaving: bool) -> Client:
-    watcher = one.labels.get("service") == "dcgm-exporter" or "dcgm-exporter" in one.image
+def _container_client(one: HostContainer, devices: frozenset[str], leaving: bool) -> Client:
+    model = one.model is not None
     return Client(
-        f"container {one.name}",
-        devices,
-        one.name,
-        model=one.is_model,
-        watcher=watcher,
-        leaving=leaving and one.is_model,
+        f"container {one.name}", devices, one.name, model=model, watcher=one.is_watcher, leaving=leaving and model
     )
 
 

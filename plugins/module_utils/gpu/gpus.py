@@ -68,6 +68,13 @@ class GpuInstance:
         whole = compute.slices == compute_slices(self.profile)
         return self.profile if whole else f"{compute.slices}c.{self.profile}"
 
+    def division(self) -> str:
+        """What is to be said of its compute instances; nothing where one fills it."""
+        sizes = [part.slices for part in self.compute]
+        if sizes == [compute_slices(self.profile)]:
+            return ""
+        return f" as {', '.join(f'{size}c' for size in sizes)}" if sizes else " without compute instances"
+
     def __str__(self) -> str:
         return self.profile if self.start is None else f"{self.profile} at {self.start}"
 
@@ -129,6 +136,10 @@ class Gpu:
         """The GPU instance that a MIG device is in."""
         return next((one for one in self.instances if any(part.uuid == uuid for part in one.compute)), None)
 
+    def instance_names(self) -> list[str]:
+        """`3g.20gb at 4`, and with parts `3g.20gb at 4 as 1c, 2c`; one that lacks compute instances says so."""
+        return [f"{one}{one.division()}" for one in self.instances]
+
     def __str__(self) -> str:
         return f"GPU {self.index} ({self.name})"
 
@@ -142,6 +153,22 @@ class Gpu:
                 part["name"] = instance.device_name(compute)
         data["links"] = {str(index): count for index, count in self.links.items()}
         return data
+
+
+def describe(gpus: Iterable[Gpu], devices: Iterable[str]) -> str:
+    """What a container runs on, for a person: `cpu`, `gpu 0,1` or `gpu 0 3g.20gb@4`."""
+    whole: list[str] = []
+    parts: list[str] = []
+    known = list(gpus)
+    for device in devices:
+        gpu = find_gpu(known, device)
+        parent = next((gpu for gpu in known if device in gpu.devices), None)
+        if parent:
+            instance = parent.instance_of(device)
+            parts.append(f"gpu {parent.index} {parent.devices[device]}@{instance.start if instance else '?'}")
+        else:
+            whole.append(str(gpu.index) if gpu else device)
+    return " ".join(["gpu " + ",".join(whole)] * bool(whole) + parts) or "cpu"
 
 
 def find_gpu(gpus: Iterable[Gpu], key: str) -> Optional[Gpu]:

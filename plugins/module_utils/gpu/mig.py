@@ -10,8 +10,9 @@ creation and no choice of the driver's can make a valid set fail.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Optional
 
@@ -21,6 +22,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
 
 # By GPU instance ID and compute instance ID: who holds it, in words for a person.
 Holders = Mapping[tuple[int, int], Sequence[str]]
+Places = tuple[tuple[str, int], ...]  # profile and start of new instances
+Pairs = dict[int, Instance]  # by GPU instance ID: what it is to be
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ class Shape:
             for profile in profiles
         }
         self._all_masks = [mask for masks in self._masks.values() for mask in masks.values()]
+        self._choices = {
+            name: sorted(masks.items(), key=lambda place: (self.harm(place[1]), place[0]))
+            for name, masks in self._masks.items()
+        }
+        self._placed: dict[tuple[int, tuple[str, ...]], Optional[Places]] = {}
 
     def size(self, name: str) -> tuple[int, int]:
         return self.profiles[name].size, self.profiles[name].slices
@@ -98,32 +106,33 @@ class Shape:
             faults.append(f"{next(iter(extended))} takes all media engines, and {', '.join(others)} need some too")
         return faults
 
-    def place(self, taken: int, names: Sequence[str]) -> Optional[list[tuple[str, int]]]:
+    def place(self, taken: int, names: Iterable[str]) -> Optional[Places]:
         """A start for each name around the taken memory slices, or None if there is no way.
 
         Where there is a choice, new instances go where they leave the most room for others.
         """
-        ordered = sorted(names, key=lambda name: (*self.size(name), name), reverse=True)
-        choices = {
-            name: sorted(self._masks[name].items(), key=lambda place: (self.harm(place[1]), place[0]))
-            for name in set(names)
-        }
+        ordered = tuple(sorted(names, key=lambda name: (*self.size(name), name), reverse=True))
+        if (taken, ordered) not in self._placed:
+            self._placed[taken, ordered] = self._search(taken, ordered)
+        return self._placed[taken, ordered]
+
+    def _search(self, taken: int, ordered: tuple[str, ...]) -> Optional[Places]:
         dead_ends: set[tuple[int, int, int]] = set()
 
-        def search(position: int, taken: int, first: int) -> Optional[list[tuple[str, int]]]:
+        def search(position: int, taken: int, first: int) -> Optional[Places]:
             if position == len(ordered):
-                return []
+                return ()
             if (position, taken, first) in dead_ends:
                 return None
             name = ordered[position]
-            for choice in range(first, len(choices[name])):
-                start, mask = choices[name][choice]
+            for choice in range(first, len(self._choices[name])):
+                start, mask = self._choices[name][choice]
                 if not mask & taken:
                     # Equal ones are interchangeable: the next begins behind this one's choice.
                     equal = position + 1 < len(ordered) and ordered[position + 1] == name
                     rest = search(position + 1, taken | mask, choice + 1 if equal else 0)
                     if rest is not None:
-                        return [(name, start), *rest]
+                        return ((name, start), *rest)
             dead_ends.add((position, taken, first))
             return None
 
@@ -131,7 +140,7 @@ class Shape:
 
     def fits(self, wanted: Mapping[str, int]) -> bool:
         """Whether an empty GPU has room for all of them at once."""
-        return not self.faults(wanted) and self.place(0, list(Counter(wanted).elements())) is not None
+        return not self.faults(wanted) and self.place(0, Counter(wanted).elements()) is not None
 
     def sets(self) -> Iterator[Counter[str]]:
         """Every multiset of profiles that fits, the empty one included."""
@@ -174,7 +183,7 @@ def plan_instances(
     Raises FleetError when the GPU cannot hold what is asked for, and when that would take an
     instance from a holder; it names the instances and who holds them.
     """
-    shape = Shape(profiles)
+    shape = _shape(tuple(profiles))
     wanted = Counter(instance.profile for instance in asked)
     faults = shape.faults(wanted) or ([] if shape.fits(wanted) else ["there is no placement for all of them"])
     if faults:
@@ -187,8 +196,9 @@ def plan_instances(
     return tuple(_steps(gpu, shape, present, holders, *found))
 
 
-Pairs = dict[int, Instance]  # by GPU instance ID: what it is to be
-Places = list[tuple[str, int]]
+@lru_cache(maxsize=32)
+def _shape(profiles: tuple[Profile, ...]) -> Shape:
+    return Shape(profiles)
 
 
 def _arrange(
@@ -222,7 +232,7 @@ def _arrange(
                 continue
             pairs = _pair(kept, asked, holders)
             taken = sum(shape.mask(one.profile, one.start) for one in kept)
-            places = shape.place(taken, list(rest.elements())) if pairs is not None else None
+            places = shape.place(taken, rest.elements()) if pairs is not None else None
             if pairs is not None and places is not None:
                 best = (score, pairs, places)
             if best and best[0] == min(count, len(liked)):

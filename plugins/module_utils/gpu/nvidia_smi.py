@@ -108,6 +108,13 @@ class NvidiaSmi:
         links = parse_topology(self._ask("topo", "-m")) if xml.count("<gpu id=") > 1 else {}
         return Observation(parse_log(xml, listing, profiles, instances, computes, links))
 
+    def observe_some(self) -> tuple[Gpu, ...]:
+        """As `observe`, for a host that has to have GPUs: raises FleetError with the note where it has none."""
+        observed = self.observe()
+        if not observed.gpus:
+            raise FleetError(f"GPUs are asked for, and there are none: {observed.note}")
+        return observed.gpus
+
     def carry_out(self, step: Step) -> None:
         """Raises FleetError with nvidia-smi's own words."""
         gpu = ("-i", str(step.gpu))

@@ -42,12 +42,18 @@ class Partition:
 
     @property
     def actions(self) -> list[str]:
-        return [f"stop {client.name}" for client in self.stops] + list(map(str, self.steps))
+        """In the order of the run, what is stopped first and started again included."""
+        return [
+            *(f"stop {client.name}" for client in self.stops),
+            *map(str, self.steps),
+            *(f"start {client.name}" for client in starting_again(self.stops, self.after)),
+        ]
 
-    @property
-    def starts_later(self) -> tuple[Client, ...]:
-        """Of what is stopped, what is not about to go anyway."""
-        return tuple(client for client in self.stops if not client.leaving)
+
+def starting_again(stopped: Iterable[Client], gpus: Sequence[Gpu]) -> list[Client]:
+    """All but containers that are about to go, and models whose devices are gone."""
+    there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
+    return [one for one in stopped if not one.leaving and (not one.model or one.devices <= there)]
 
 
 def plan_partition(gpus: Sequence[Gpu], layout: Layout, clients: Collection[Client], force: bool = False) -> Partition:
@@ -82,18 +88,20 @@ def _targets(gpus: Sequence[Gpu], layout: Layout) -> Targets:
     if ALL in layout.devices:
         targets = {gpu.uuid: layout.devices[ALL] for gpu in gpus if gpu.mig is not None}
         if not targets:
-            faults.append("fleet_mig.all: no GPU of this host has MIG")
+            faults.append(f"{layout.path}.all: no GPU of this host has MIG")
     named: set[str] = set()
     for key, devices in layout.devices.items():
         gpu = find_gpu(gpus, key)
         if key == ALL:
             continue
         if gpu is None:
-            faults.append(f"fleet_mig.{key}: no such GPU on this host; it has {', '.join(map(str, gpus)) or 'none'}")
+            faults.append(
+                f"{layout.path}.{key}: no such GPU on this host; it has {', '.join(map(str, gpus)) or 'none'}"
+            )
         elif gpu.uuid in named:
-            faults.append(f"fleet_mig.{key}: {gpu} is named twice, by index and by UUID")
+            faults.append(f"{layout.path}.{key}: {gpu} is named twice, by index and by UUID")
         elif gpu.mig is None and devices is not None:
-            faults.append(f"fleet_mig.{key}: {gpu} has no MIG; leave it out, or give off")
+            faults.append(f"{layout.path}.{key}: {gpu} has no MIG; leave it out, or give off")
         else:
             named.add(gpu.uuid)
             targets[gpu.uuid] = devices

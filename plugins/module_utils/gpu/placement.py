@@ -4,36 +4,226 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import count
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, find_gpu, resolve
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import Devices
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
+Held = Mapping[str, tuple[str, ...]]  # container name -> UUIDs of GPUs and MIG devices
 
-def place(fleet: Fleet, held: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    """Container name -> its device IDs (GPU indices as text), for every container of the fleet.
 
-    held: what the containers that exist hold. Pinned GPUs come first; a container that has
-    as many free GPUs as it asks for keeps them; the others get the lowest free indices.
+@dataclass(frozen=True)
+class Ask:
+    """What one container asks for. path: of its model in the inventory."""
+
+    container: str
+    path: str
+    devices: Devices
+
+
+@dataclass(frozen=True)
+class Tenants:
+    """The containers of a host as one run sees them.
+
+    asks: of all containers of the inventory. keeps: what containers hold that this run leaves
+    alone, or that hold what they ask for. leaving: those that hold what they are to give up.
     """
-    asks = {name: model.devices for model in fleet.models for name in model.containers}
-    slices = [f"{model.name} ({model.devices})" for model in fleet.models if model.containers and model.devices.mig]
-    if slices:
+
+    asks: tuple[Ask, ...]
+    keeps: Held
+    leaving: frozenset[str]
+
+    @property
+    def unplaced(self) -> list[Ask]:
+        return [ask for ask in self.asks if ask.container not in self.keeps]
+
+
+def tenants_of(
+    fleet: Fleet,
+    gpus: Sequence[Gpu],
+    containers: Iterable[HostContainer],
+    names: Collection[str],
+    prune: bool,
+) -> Tenants:
+    """names: the models that the run acts on. prune: whether it removes containers of models that
+    the fleet does not have."""
+    asks = {
+        container: Ask(container, f"fleet_models[{index}].devices", model.devices)
+        for index, model in enumerate(fleet.models)
+        for container in model.containers
+    }
+    resting = {name for model in fleet.models if model.state != "running" for name in model.containers}
+    pinned = {find_gpu(gpus, str(index)) for ask in asks.values() for index in ask.devices.pinned}
+    keeps: dict[str, tuple[str, ...]] = {}
+    ours: set[str] = set()
+    leaving = set()
+    for one in containers:
+        held = _uuids(gpus, one.devices)
+        ask = asks.get(one.name)
+        acted_on = one.model in names
+        if one.model is None:
+            # Another's: what it was given by name is taken; `all` is how monitors look at every GPU.
+            if one.running and "all" not in one.devices and not one.is_watcher:
+                keeps[one.name] = held
+        elif ask and acted_on:
+            moves_away = ask.devices.count and any(find_gpu(gpus, uuid) in pinned for uuid in held)
+            if _satisfies(ask.devices, held, gpus) and not moves_away and not ours & set(held):
+                keeps[one.name] = held
+                ours |= set(held)
+            else:
+                leaving.add(one.name)
+        elif acted_on or (prune and not ask):
+            leaving.add(one.name)
+        else:
+            keeps[one.name] = held
+            ours |= set(held)
+    return Tenants(tuple(asks.values()), keeps, frozenset(leaving | (resting & keeps.keys())))
+
+
+def place(tenants: Tenants, gpus: Sequence[Gpu]) -> dict[str, tuple[str, ...]]:
+    """Container name -> the UUIDs of its devices, for every container of the inventory.
+
+    gpus: as they will be once they are partitioned. A container that has what it asks for keeps
+    it; pinned GPUs go first, then the largest ask. Raises FleetError with a table of who has
+    what where there is no room.
+    """
+    there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
+    given = {name: held for name, held in tenants.keeps.items() if set(held) <= there}
+    waiting = [ask for ask in tenants.asks if ask.container not in given]
+    faults: list[str] = []
+    for ask in sorted(waiting, key=lambda ask: (not ask.devices.pinned, -ask.devices.count)):
+        taken = _with_parts(gpus, given.values())
+        try:
+            given[ask.container] = _give(ask, gpus, taken, given)
+        except FleetError as error:
+            faults += error.faults
+    if faults:
+        raise FleetError(*faults, who_has_what(gpus, given))
+    return {ask.container: given[ask.container] for ask in tenants.asks}
+
+
+def choose_gpus(free: Sequence[Gpu], count: int) -> Optional[tuple[Gpu, ...]]:
+    """The GPUs with most NVLinks among them, of those the ones that leave most links to the
+    others, of those the lowest indices; None if there are not so many."""
+
+    def links(some: Collection[Gpu], others: Collection[Gpu]) -> int:
+        return sum(one.links.get(other.index, 0) for one in some for other in others)
+
+    def worth(chosen: tuple[Gpu, ...]) -> tuple[int, int, list[int]]:
+        rest = [gpu for gpu in free if gpu not in chosen]
+        return -links(chosen, chosen), links(chosen, rest), [gpu.index for gpu in chosen]
+
+    return min(combinations(free, count), key=worth, default=None)
+
+
+def who_has_what(gpus: Iterable[Gpu], given: Held) -> str:
+    """A table: one line for each GPU, or for each MIG device of one."""
+    holder: dict[str, list[str]] = {}
+    for name, devices in given.items():
+        for device in devices:
+            holder.setdefault(device, []).append(name)
+    rows = []
+    for gpu in gpus:
+        if not gpu.mig:
+            rows.append((str(gpu), ", ".join(holder.get(gpu.uuid, ())) or "free"))
+            continue
+        rows.append((f"{gpu}, MIG", ", ".join(holder.get(gpu.uuid, ())) or ("" if gpu.devices else "no instances")))
+        for instance in gpu.instances:
+            for part in instance.compute:
+                place_of = f" at {instance.start}" if instance.start is not None else ""
+                who = ", ".join(holder.get(part.uuid or "", ())) or "free"
+                rows.append((f"  {instance.device_name(part)}{place_of}", who))
+    width = max((len(device) for device, _who in rows), default=0)
+    return "Who has what:\n" + "\n".join(f"  {device.ljust(width)}  {who}".rstrip() for device, who in rows)
+
+
+def _give(ask: Ask, gpus: Sequence[Gpu], taken: Collection[str], given: Held) -> tuple[str, ...]:
+    if ask.devices.cpu:
+        return ()
+    if ask.devices.mig:
+        return (_mig_device(ask, gpus, taken),)
+    if ask.devices.pinned:
+        return tuple(_pinned(ask, index, gpus, given) for index in ask.devices.pinned)
+    free = [gpu for gpu in gpus if not gpu.mig and gpu.uuid not in taken]
+    chosen = choose_gpus(free, ask.devices.count)
+    if chosen is None:
+        partitioned = [gpu for gpu in gpus if gpu.mig]
+        but = f" ({len(partitioned)} more are partitioned by MIG)" if partitioned else ""
         raise FleetError(
-            "devices.mig: this inference.fleet does not place models on MIG slices yet; "
-            f"asked for by {', '.join(slices)}"
+            f"{ask.path}.gpus: {ask.container} asks for {ask.devices.count} GPUs, and {len(free)} of {len(gpus)} "
+            f"are free{but}"
         )
-    placed = {name: tuple(map(str, ask.pinned)) for name, ask in asks.items() if not ask.count}
-    taken = {device for devices in placed.values() for device in devices}
-    for name, ask in asks.items():
-        devices = tuple(held.get(name, ()))
-        whole = all(device.isdigit() for device in devices)  # not a MIG slice of former times, nor `all`
-        if ask.count and len(devices) == ask.count and whole and not taken & set(devices):
-            placed[name] = devices
-            taken |= set(devices)
-    free = (str(index) for index in count() if str(index) not in taken)
-    for name, ask in asks.items():
-        if name not in placed:
-            placed[name] = tuple(next(free) for _gpu in range(ask.count))
-    return placed
+    return tuple(gpu.uuid for gpu in chosen)
+
+
+def _mig_device(ask: Ask, gpus: Sequence[Gpu], taken: Collection[str]) -> str:
+    wanted = ask.devices.mig
+    named = [uuid for gpu in gpus for uuid, name in gpu.devices.items() if name == wanted]
+    free = next((uuid for uuid in named if uuid not in taken), None)
+    if free is not None:
+        return free
+    if named:
+        raise FleetError(
+            f"{ask.path}.mig: {ask.container} asks for a {wanted}, and all {len(named)} of this host are taken; "
+            f"add one in fleet_mig, or give fleet_mig: auto"
+        )
+    profile = (wanted or "").rpartition("c.")[2]
+    mig = [gpu for gpu in gpus if gpu.profiles]
+    if mig and not any(profile == offered.name for gpu in mig for offered in gpu.profiles):
+        has = "; ".join(f"{gpu}: {', '.join(offered.name for offered in gpu.profiles)}" for gpu in mig)
+        raise FleetError(f'{ask.path}.mig: "{wanted}" is not a profile of any GPU of this host; it has {has}')
+    raise FleetError(
+        f"{ask.path}.mig: {ask.container} asks for a {wanted}, and this host has none; "
+        f"add one in fleet_mig, or give fleet_mig: auto"
+    )
+
+
+def _pinned(ask: Ask, index: int, gpus: Sequence[Gpu], given: Held) -> str:
+    gpu = find_gpu(gpus, str(index))
+    if gpu is None:
+        raise FleetError(f"{ask.path}.gpus: no GPU {index} on this host; it has {', '.join(map(str, gpus)) or 'none'}")
+    if gpu.mig:
+        raise FleetError(
+            f"{ask.path}.gpus: {gpu} is partitioned by MIG; give {{mig: PROFILE}}, or fleet_mig: {{{index}: off}}"
+        )
+    holders = [name for name, devices in given.items() if gpu.uuid in devices]
+    if holders:
+        raise FleetError(f"{ask.path}.gpus: {gpu} is held by {', '.join(holders)}, which this run leaves alone")
+    return gpu.uuid
+
+
+def _satisfies(ask: Devices, held: Sequence[str], gpus: Sequence[Gpu]) -> bool:
+    """Whether a container may keep what it holds."""
+    if ask.mig:
+        return len(held) == 1 and any(gpu.devices.get(held[0]) == ask.mig for gpu in gpus)
+    whole = [gpu for uuid in held for gpu in gpus if gpu.uuid == uuid]
+    if len(whole) != len(held) or len(held) != ask.gpus_per_replica:
+        return False
+    return not ask.pinned or sorted(gpu.index for gpu in whole) == sorted(ask.pinned)
+
+
+def _uuids(gpus: Sequence[Gpu], devices: Iterable[str]) -> tuple[str, ...]:
+    """What a container holds, each device by its UUID; an unknown one as it stands."""
+    held = []
+    for device in devices:
+        gpu = find_gpu(gpus, device)
+        means = resolve(gpus, device)
+        held.append(gpu.uuid if gpu else next(iter(means)) if len(means) == 1 else device)
+    return tuple(held)
+
+
+def _with_parts(gpus: Sequence[Gpu], given: Iterable[Sequence[str]]) -> set[str]:
+    """The devices, the MIG devices of whole GPUs, and the GPUs that MIG devices are of."""
+    taken = {device for devices in given for device in devices}
+    for gpu in gpus:
+        if gpu.uuid in taken:
+            taken |= set(gpu.devices)
+        elif taken & set(gpu.devices):
+            taken.add(gpu.uuid)
+    return taken

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe, engine_image
+from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.model.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import (
     Fields,
     FleetError,
-    below,
     nearest,
     show,
 )
@@ -122,7 +122,7 @@ class Fleet:
     direct_keys: tuple[DirectKey, ...]
     secrets: Secrets
     hf_token: Optional[str]
-    mig: Any
+    mig: Layout
     monitoring: bool
 
     @classmethod
@@ -152,7 +152,7 @@ class Fleet:
                 direct_keys=read.each("fleet_direct_keys", DirectKey.parse, secret=True),
                 secrets=read.nested("fleet_secrets", Secrets.parse, Secrets()),
                 hf_token=_secret(read, "fleet_hf_token"),
-                mig=read.nested("fleet_mig", _parse_mig, {}),
+                mig=read.nested("fleet_mig", Layout.parse, Layout()),
                 monitoring=read.flag("fleet_monitoring"),
             )
             read.faults.extend(_faults_between(models, read.names("fleet_recipes")))
@@ -163,7 +163,7 @@ class Fleet:
 
     def desired_state(self) -> dict[str, Any]:
         """All of it as plain data, secrets included: what config.json holds."""
-        return asdict(self)
+        return {**asdict(self), "mig": self.mig.plain()}
 
     def public(self) -> dict[str, Any]:
         """Plain data for templates and for eyes: everything but the secrets and the models' environments."""
@@ -232,29 +232,3 @@ def _parse_host_name(data: object, path: str) -> str:
     if isinstance(data, str) and re.fullmatch(_HOST_NAME, data):
         return str(data)
     raise FleetError(f"{path}: expected a host name or an address, got {show(data)}")
-
-
-def _parse_mig(data: object, path: str) -> Any:
-    """`auto`, or for each GPU (index or UUID) its list of profiles or `off`. Profiles are
-    checked against the GPU itself, where one is at hand."""
-    if data == "auto":
-        return "auto"
-    if not isinstance(data, Mapping):
-        raise FleetError(f"{path}: expected auto, or a mapping of GPU to a list of profiles or off, got {show(data)}")
-    layout: dict[str, Any] = {}
-    faults = []
-    for gpu, profiles in data.items():
-        if profiles in ("off", False):  # YAML 1.1 reads a bare `off` as false
-            layout[str(gpu)] = "off"
-        elif isinstance(profiles, (list, tuple)):
-            layout[str(gpu)] = list(profiles)
-            faults += [
-                f"{below(path, gpu)}[{index}]: expected a profile such as 3g.40gb, got {show(profile)}"
-                for index, profile in enumerate(profiles)
-                if not isinstance(profile, str)
-            ]
-        else:
-            faults.append(f"{below(path, gpu)}: expected a list of profiles or off, got {show(profiles)}")
-    if faults:
-        raise FleetError(*faults)
-    return layout

@@ -61,15 +61,17 @@ class Instance:
 
 @dataclass(frozen=True)
 class Layout:
-    """devices: by GPU index, UUID or `all`; None where MIG is to be off. auto: derived from the models."""
+    """devices: by GPU index, UUID or `all`; None where MIG is to be off. auto: derived from the
+    models. path: where it stands, for messages."""
 
     auto: bool = False
     devices: Mapping[str, Optional[tuple[Device, ...]]] = field(default_factory=dict)
+    path: str = "fleet_mig"
 
     @classmethod
     def parse(cls, data: object, path: str) -> Layout:
         if data == "auto":
-            return cls(auto=True)
+            return cls(auto=True, path=path)
         if not isinstance(data, Mapping):
             raise FleetError(f"{path}: expected auto, or for each GPU a list of profiles or off, got {show(data)}")
         devices: dict[str, Optional[tuple[Device, ...]]] = {}
@@ -86,7 +88,7 @@ class Layout:
                 faults += error.faults
         if faults:
             raise FleetError(*faults)
-        return cls(devices=devices)
+        return cls(devices=devices, path=path)
 
     def __bool__(self) -> bool:
         return self.auto or bool(self.devices)

@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any, Optional, Union
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import IMAGE_REFERENCE, OMNI_TYPES
+from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Device
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import (
     Fields,
     FleetError,
@@ -52,7 +53,7 @@ class Devices:
     """What one replica runs on. Exactly one of the four is set.
 
     count: so many GPUs, chosen by the collection. pinned: GPU indices as nvidia-smi gives
-    them. mig: a GPU-instance profile. cpu: no device at all.
+    them. mig: the name of a MIG device. cpu: no device at all.
     """
 
     count: int = 0
@@ -70,7 +71,7 @@ class Devices:
                     f", got {' and '.join(given) or 'none of them'}"
                 )
             gpus = read.nested("gpus", _parse_gpus, cls())
-            mig = read.text("mig", None, r"[\w.+-]+", "a profile such as 3g.40gb")
+            mig = read.nested("mig", lambda data, path: str(Device.parse(data, path)), None)
             return cls(count=gpus.count, pinned=gpus.pinned, mig=mig, cpu=read.flag("cpu"))
 
     @property

@@ -17,6 +17,7 @@ SPEC: Mapping[str, Any] = dict(
     images=dict(type="dict", default={}),
     recipes=dict(type="dict", default={}),
     cache=dict(type="dict", default={}),
+    mig=dict(type="raw", default={}),
 )
 
 

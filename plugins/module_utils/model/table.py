@@ -26,14 +26,14 @@ def status_table(
         mine = [container for container in containers if container["model"] == model["name"]]
         ready = sum(container["ready"] for container in mine)
         wanted = model["replicas"] if model["state"] == "running" else 0
-        devices = sorted({device for container in mine for device in container["devices"]}, key=_by_index)
+        devices = sorted({container["device"] for container in mine})
         started = [container["started_at"] for container in mine if container["status"] == "running"]
         rows.append(
             (
                 model["name"],
                 model["type"],
                 f"{ready}/{wanted}" + (" stopped" if model["state"] == "stopped" else ""),
-                "gpu " + ",".join(devices) if devices else "cpu",
+                ", ".join(devices) or "-",
                 model["image"],
                 _age(min(started), now) if started else "-",
                 f"{base_url}/v1" if model["in_gateway"] else "-",
@@ -41,11 +41,6 @@ def status_table(
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-
-
-def _by_index(device: str) -> tuple[int, str]:
-    """GPU 2 before GPU 10."""
-    return len(device), device
 
 
 def _age(started_at: str, now: datetime) -> str:

@@ -15,11 +15,6 @@ def refused(fleet: Fleet) -> list[str]:
     """Faults: what would keep a model from running at all."""
     faults = []
     for index, model in enumerate(fleet.models):
-        if model.containers and model.devices.mig:
-            faults.append(
-                f"fleet_models[{index}].devices.mig: this version does not place models on MIG slices yet; "
-                f"give {{gpus: N}} or {{gpus: [i, ...]}}"
-            )
         if model.containers and model.recipe and not model.image:
             faults.append(
                 f"fleet_models[{index}].recipe: this version does not build recipes yet; "
@@ -30,7 +25,7 @@ def refused(fleet: Fleet) -> list[str]:
 
 def ignored(fleet: Fleet) -> list[str]:
     """Warnings: what is taken and has no effect."""
-    paths = {"fleet_mig": fleet.mig, "fleet_monitoring": fleet.monitoring, "fleet_direct_keys": fleet.direct_keys}
+    paths = {"fleet_monitoring": fleet.monitoring, "fleet_direct_keys": fleet.direct_keys}
     told = [f"{path}: has no effect yet in this version" for path, given in paths.items() if given]
     for index, model in enumerate(fleet.models):
         if model.open:

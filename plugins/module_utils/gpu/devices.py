@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A host's devices as its inventory asks for: the layout, what reaching it takes, and who gets what. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import (
+    Client,
+    HostContainer,
+    OpenDevice,
+    clients_of,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, find_gpu, with_known_profiles
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import Partition, plan_partition
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import (
+    Tenants,
+    choose_gpus,
+    place,
+    tenants_of,
+    who_has_what,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Device, Layout
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+_MOST_COMPUTE_SLICES = 7  # of any GPU so far (MIG User Guide, "Supported MIG Profiles")
+
+
+@dataclass(frozen=True)
+class DevicePlan:
+    """layout: for each GPU that is asked for one, `auto` worked out. given: container name ->
+    UUIDs; of a device that is yet to be made, a stand-in. leaving: containers that give up what they hold."""
+
+    layout: Layout = field(default_factory=Layout)
+    partition: Partition = field(default_factory=lambda: Partition((), (), ()))
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()
+
+
+def needs_gpus(fleet: Fleet) -> bool:
+    return bool(fleet.mig) or any(model.containers and not model.devices.cpu for model in fleet.models)
+
+
+def plan_devices(
+    fleet: Fleet,
+    gpus: Sequence[Gpu],
+    containers: Sequence[HostContainer],
+    processes: Sequence[OpenDevice],
+    names: Collection[str],
+    prune: bool,
+) -> DevicePlan:
+    """names: the models that the run acts on. prune: whether it removes containers of models that
+    the fleet does not have.
+
+    Raises FleetError with every fault of the layout, or else of the placement.
+    """
+    tenants = tenants_of(fleet, gpus, containers, names, prune)
+    clients = clients_of(gpus, containers, processes, tenants.leaving)
+    layout = auto_layout(tenants, gpus, clients) if fleet.mig.auto else fleet.mig
+    partition = plan_partition(gpus, layout, clients)
+    return DevicePlan(layout, partition, place(tenants, partition.after), tenants.leaving)
+
+
+def refuse_unmade(plan: DevicePlan, gpus: Sequence[Gpu]) -> None:
+    """Raises FleetError where a container is given a device that is yet to be made."""
+    there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
+    if any(device not in there for devices in plan.given.values() for device in devices):
+        raise FleetError(
+            "the GPUs are not partitioned as fleet_mig asks for; inference.fleet.mig_partition makes them so. Missing: "
+            + "; ".join(plan.partition.actions)
+        )
+
+
+def auto_layout(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Client]) -> Layout:
+    """MIG devices for all who ask for one, on as few further GPUs as that takes.
+
+    What is held stays where it is; a free instance that fits is used before one is made; GPUs
+    for whole-GPU models are set aside first. A GPU that nobody asks for is left as it is.
+    """
+    kept = _kept(tenants, gpus, clients)
+    whole = _whole_gpus(tenants, gpus, kept)
+    asks = [(ask, Device.parse(ask.devices.mig, f"{ask.path}.mig")) for ask in tenants.unplaced if ask.devices.mig]
+    asks.sort(key=lambda pair: (-pair[1].gigabytes, -pair[1].slices, -(pair[1].computes or pair[1].slices)))
+    for reuse in (True, False):  # a free instance may lie where a larger one has to go
+        wanted = {uuid: list(devices) for uuid, devices in kept.items()}
+        homeless = [ask for ask in asks if not _find_home(ask[1], gpus, whole, wanted, clients, reuse)]
+        if not homeless:
+            break
+    if homeless:
+        faults = [
+            f"{ask.path}.mig: fleet_mig: auto finds no room for a {device} for {ask.container}"
+            for ask, device in homeless
+        ]
+        raise FleetError(*faults, who_has_what(gpus, tenants.keeps))
+    layout: dict[str, Optional[tuple[Device, ...]]] = {
+        gpu.uuid: None for gpu in gpus if gpu.uuid in whole and (gpu.mig or gpu.mig_pending)
+    }
+    layout.update((uuid, tuple(devices)) for uuid, devices in wanted.items() if devices)
+    return Layout(devices=layout)
+
+
+def _kept(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Client]) -> dict[str, list[Device]]:
+    """By GPU UUID: the MIG devices that somebody holds who stays."""
+    held = {device for devices in tenants.keeps.values() for device in devices}
+    for client in clients:
+        if not (client.leaving or client.watcher or client.persistence):
+            held |= client.devices
+    return {gpu.uuid: [Device.parse(name, "") for uuid, name in gpu.devices.items() if uuid in held] for gpu in gpus}
+
+
+def _whole_gpus(tenants: Tenants, gpus: Sequence[Gpu], kept: Mapping[str, list[Device]]) -> set[str]:
+    """UUIDs of GPUs that are held as a whole or will be. Those in MIG mode come last, and only idle ones.
+
+    Too few of them is not a fault here: placement tells it, with a table.
+    """
+    whole = {device for devices in tenants.keeps.values() for device in devices if find_gpu(gpus, device)}
+    for ask in tenants.unplaced:
+        named = (find_gpu(gpus, str(index)) for index in ask.devices.pinned)
+        whole |= {gpu.uuid for gpu in named if gpu}
+    for ask in sorted(tenants.unplaced, key=lambda ask: -ask.devices.count):
+        idle = [gpu for gpu in gpus if gpu.uuid not in whole and not kept[gpu.uuid]]
+        off = [gpu for gpu in idle if not gpu.mig]
+        if ask.devices.count:
+            whole |= {
+                gpu.uuid for gpu in choose_gpus(off, ask.devices.count) or choose_gpus(idle, ask.devices.count) or ()
+            }
+    return whole
+
+
+def _find_home(
+    device: Device,
+    gpus: Sequence[Gpu],
+    whole: Collection[str],
+    wanted: dict[str, list[Device]],
+    clients: Collection[Client],
+    reuse: bool,
+) -> bool:
+    """Add it to the first GPU with room: one that has a free instance, one in MIG mode, any other."""
+
+    def has_spare(gpu: Gpu) -> bool:
+        return list(gpu.devices.values()).count(str(device)) > wanted[gpu.uuid].count(device)
+
+    candidates = [gpu for gpu in gpus if gpu.mig is not None and gpu.uuid not in whole]
+    candidates.sort(key=lambda gpu: (not (reuse and has_spare(gpu)), not gpu.mig, not wanted[gpu.uuid], gpu.index))
+    for gpu in candidates:
+        if _has_room(gpu, [*wanted[gpu.uuid], device], gpus, clients):
+            wanted[gpu.uuid].append(device)
+            return True
+    return False
+
+
+def _has_room(gpu: Gpu, devices: Sequence[Device], gpus: Sequence[Gpu], clients: Collection[Client]) -> bool:
+    profiles = with_known_profiles(gpus)[gpu.uuid]
+    if not profiles:
+        # Unknown until MIG is on: by the names alone. What they promise is rounded.
+        memory = gpu.memory / 1024 * 1.02 + 0.5 * len(devices)
+        compute = sum(device.computes or device.slices for device in devices)
+        return sum(device.gigabytes for device in devices) <= memory and compute <= _MOST_COMPUTE_SLICES
+    try:
+        known = replace(gpu, profiles=profiles)
+        plan_partition([known], Layout(devices={gpu.uuid: tuple(devices)}), clients)
+    except FleetError:
+        return False
+    return True

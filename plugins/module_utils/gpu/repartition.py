@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Carrying a partition out: what holds GPUs is stopped, each GPU gets its steps, and what was stopped starts again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Protocol
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import Client
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Step
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Observation
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import (
+    Partition,
+    plan_partition,
+    starting_again,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+
+class Smi(Protocol):
+    """What repartitioning needs of nvidia-smi."""
+
+    def observe(self) -> Observation: ...
+    def carry_out(self, step: Step) -> None: ...
+
+
+class Switch(Protocol):
+    """Stops and starts what holds GPUs."""
+
+    def stop(self, client: Client) -> None: ...
+    def start(self, client: Client) -> None: ...
+
+
+@dataclass
+class Outcome:
+    """done, not_done: actions, as the plan words them. after: the GPUs as they are now."""
+
+    done: list[str] = field(default_factory=list)
+    not_done: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    after: tuple[Gpu, ...] = ()
+
+
+def repartition(partition: Partition, layout: Layout, smi: Smi, switch: Switch) -> Outcome:
+    """A step that fails stops its own GPU's steps only; what was made stays."""
+    outcome = Outcome()
+    stopped: list[Client] = []
+    try:
+        for client in partition.stops:
+            switch.stop(client)
+            stopped.append(client)
+            outcome.done.append(f"stop {client.name}")
+    except FleetError as error:
+        outcome.faults += error.faults
+        outcome.not_done += [action for action in partition.actions if action not in outcome.done]
+    else:
+        for _gpu, steps in groupby(partition.steps, key=lambda step: step.gpu):
+            _run(list(steps), layout, smi, outcome)
+    outcome.after = smi.observe().gpus
+    _start_again(stopped, outcome, switch)
+    return outcome
+
+
+def _run(steps: Sequence[Step], layout: Layout, smi: Smi, outcome: Outcome) -> None:
+    """One GPU's steps. Placements that could not be known before are planned once MIG is on."""
+    for place, step in enumerate(steps):
+        try:
+            if step.verb == "create" and step.start is None:
+                steps = [*steps[:place], *_placed(step.gpu, layout, smi, steps[place:])]
+            smi.carry_out(steps[place])
+        except FleetError as error:
+            outcome.faults += error.faults
+            outcome.not_done += map(str, steps[place:])
+            return
+        outcome.done.append(str(step))
+
+
+def _placed(gpu: int, layout: Layout, smi: Smi, left: Sequence[Step]) -> tuple[Step, ...]:
+    """The same creates, in the same order, with their placements."""
+    observed = [one for one in smi.observe().gpus if one.index == gpu]
+    if not all(one.mig for one in observed):
+        raise FleetError(f"GPU {gpu}: MIG mode was enabled and is not on yet; a reboot puts it in force")
+    named = Layout(devices={key: devices for key, devices in layout.devices.items() if _means(key, observed)})
+    steps = plan_partition(observed, named, ()).steps
+    if [(step.profile, step.computes) for step in steps] != [(step.profile, step.computes) for step in left]:
+        raise FleetError(f"GPU {gpu}: changed while it was being partitioned; run again")
+    return steps
+
+
+def _means(key: str, gpus: Iterable[Gpu]) -> bool:
+    return key == "all" or any(key in (str(gpu.index), gpu.uuid) for gpu in gpus)
+
+
+def _start_again(stopped: Sequence[Client], outcome: Outcome, switch: Switch) -> None:
+    back = starting_again(stopped, outcome.after)
+    for client in stopped:
+        if client not in back and not client.leaving:
+            outcome.not_done.append(f"start {client.name} (its device is gone; model_containers makes it anew)")
+    for client in back:
+        try:
+            switch.start(client)
+            outcome.done.append(f"start {client.name}")
+        except FleetError as error:
+            outcome.faults += error.faults
+            outcome.not_done.append(f"start {client.name}")

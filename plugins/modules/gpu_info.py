@@ -1,0 +1,172 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gpu_info
+short_description: Tell what GPUs a host has, how they are partitioned, and who holds them
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - Reads everything from C(nvidia-smi), profiles and placements included, so that a GPU works that nobody has seen yet.
+    Each call of it has a time limit.
+  - A host without GPUs, or without the NVIDIA driver, is an empty list and a note that says why.
+attributes:
+  check_mode:
+    support: full
+    description: Never changes anything.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+seealso:
+  - module: inference.fleet.mig_partition
+"""
+
+EXAMPLES = r"""
+- name: Look at the GPUs
+  inference.fleet.gpu_info:
+  register: host
+
+- name: Show what each could be partitioned into
+  ansible.builtin.debug:
+    msg: "{{ item.name }}: {{ item.profiles | map(attribute='name') | join(', ') }}"
+  loop: "{{ host.gpus | selectattr('mig') }}"
+"""
+
+RETURN = r"""
+note:
+  description: Why there are no GPUs; empty where there are some.
+  returned: success
+  type: str
+  sample: "no nvidia-smi on this host: the NVIDIA driver is not installed"
+gpus:
+  description: The GPUs in the order of their indices.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    index:
+      description: The index that nvidia-smi gives it; the order of the PCI bus.
+      type: int
+    uuid:
+      description: Its UUID.
+      type: str
+      sample: GPU-14ac2834-0d81-0508-69eb-e25264c08d21
+    name:
+      description: The product.
+      type: str
+      sample: NVIDIA A100-SXM4-40GB
+    bus_id:
+      description: Its address on the PCI bus.
+      type: str
+      sample: "00000000:0F:00.0"
+    minor:
+      description: The number of its device node C(/dev/nvidiaN).
+      type: int
+    memory:
+      description: Its memory in MiB.
+      type: int
+      sample: 40960
+    driver:
+      description: The version of the NVIDIA driver.
+      type: str
+      sample: 550.90.07
+    architecture:
+      description: Such as Ampere; null where the driver does not tell.
+      type: str
+    power_limit:
+      description: The power limit that is in force, in W.
+      type: float
+      sample: 400.0
+    persistence:
+      description: Whether persistence mode is on.
+      type: bool
+    mig:
+      description: Whether MIG mode is on; null on a GPU without MIG.
+      type: bool
+    mig_pending:
+      description: Whether MIG mode will be on after a reset; null on a GPU without MIG.
+      type: bool
+    links:
+      description: The number of NVLinks to each other GPU, by its index.
+      type: dict
+      sample: {"1": 12}
+    processes:
+      description: The processes that compute on it, each with C(pid), C(name), C(gpu_instance) and C(compute_instance).
+      type: list
+      elements: dict
+    profiles:
+      description:
+        - The GPU-instance profiles that it offers. Empty while MIG mode is off, since nvidia-smi lists them only then.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: The profile's name.
+          type: str
+          sample: 3g.20gb
+        id:
+          description: What C(nvidia-smi mig -cgi) takes.
+          type: int
+        slices:
+          description: Compute slices.
+          type: int
+        size:
+          description: Memory slices.
+          type: int
+        starts:
+          description: Where one may begin, in memory slices.
+          type: list
+          elements: int
+        total:
+          description: How many there may be at once.
+          type: int
+        memory_gib:
+          description: Memory in GiB.
+          type: float
+        engines:
+          description: Media engines, counted.
+          type: int
+    instances:
+      description: The GPU instances in the order of their placement.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: GPU instance ID.
+          type: int
+        profile:
+          description: The profile's name.
+          type: str
+        start:
+          description: The first of its memory slices.
+          type: int
+        size:
+          description: Its memory slices.
+          type: int
+        compute:
+          description:
+            - Its compute instances, each with C(id), C(name), C(slices), C(start) within the GPU instance (null where
+              the driver does not tell) and the C(uuid) of the MIG device.
+          type: list
+          elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    try:
+        observed = NvidiaSmi().observe()
+    except FleetError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(gpus=[gpu.as_dict() for gpu in observed.gpus], note=observed.note)
+
+
+if __name__ == "__main__":
+    main()

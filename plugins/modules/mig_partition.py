@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mig_partition
+short_description: Partition GPUs by MIG, changing only what differs
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - Compares the layout with the instances that each GPU has, keeps every instance that fits, destroys the fewest
+    possible, and creates the missing ones at placements worked out beforehand, so that no order of creation can fail.
+  - An instance that a running container or process holds is never destroyed, nor is MIG mode changed on a GPU that
+    somebody holds; the task fails and names them, before anything was changed on any GPU.
+  - MIG mode is switched where the layout needs it. On GPUs that need a reset for that (Ampere) the GPU is reset.
+    NVIDIA's persistence daemon is stopped meanwhile.
+  - A step that fails stops the steps of its own GPU; what was made stays, and the next run goes on from there.
+  - MIG instances do not outlive a reboot.
+requirements:
+  - NVIDIA driver with C(nvidia-smi)
+  - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
+options:
+  layout:
+    description:
+      - GPU index, UUID or V(all) (every GPU with MIG that is not named itself) to a list of MIG devices in any order,
+        or to V(off). GPUs that it does not name are left as they are.
+      - A MIG device is named as C(nvidia-smi -L) names it, V(3g.20gb) or V(1g.5gb+me); V(1c.3g.20gb) is a compute
+        instance of one slice in a GPU instance V(3g.20gb), and such parts share GPU instances.
+    type: dict
+    required: true
+  leaving:
+    description:
+      - Names of model containers that give up their device in this run anyway. Those in the way are stopped, and not
+        started again.
+    type: list
+    elements: str
+    default: []
+  force:
+    description:
+      - Also stop model containers of this collection and DCGM's services and exporters where they are in the way, and
+        start them afterwards. A container whose device is gone then stays stopped.
+      - Other containers and processes are never stopped.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: The same plan is made and returned; nothing is changed.
+  diff_mode:
+    support: full
+    description: Shows the instances of each GPU before and after.
+seealso:
+  - module: inference.fleet.gpu_info
+  - module: inference.fleet.model_containers
+"""
+
+EXAMPLES = r"""
+- name: Two halves of the first GPU, seven small ones of the second, and the third as a whole
+  inference.fleet.mig_partition:
+    layout:
+      0: [3g.40gb, 4g.40gb]
+      1: [1g.10gb, 1g.10gb, 1g.10gb, 1g.10gb, 1g.10gb, 1g.10gb, 1g.10gb]
+      2: "off"
+
+- name: The same on every GPU that has MIG
+  inference.fleet.mig_partition:
+    layout:
+      all: [3g.40gb, 2g.20gb, 1g.10gb+me, 1g.10gb]
+  register: mig
+
+- name: Show the UUIDs of the 3g.40gb
+  ansible.builtin.debug:
+    msg: "{{ mig.devices | selectattr('name', 'eq', '3g.40gb') | map(attribute='uuid') }}"
+"""
+
+RETURN = r"""
+actions:
+  description: The steps that were carried out, in their order; in check mode those that would be.
+  returned: always
+  type: list
+  elements: str
+  sample: ["GPU 0: destroy 1g.5gb at 2", "GPU 0: create 3g.20gb at 0"]
+not_done:
+  description: Steps that were planned and not carried out.
+  returned: when there are some
+  type: list
+  elements: str
+before:
+  description: By GPU index, its instances with their placements, or V(off).
+  returned: success
+  type: dict
+  sample: {"0": ["1g.5gb at 2", "3g.20gb at 4"], "1": "off"}
+after:
+  description: The same after the run; in check mode as it would be.
+  returned: success
+  type: dict
+  sample: {"0": ["3g.20gb at 0", "3g.20gb at 4"], "1": "off"}
+devices:
+  description: The MIG devices of all GPUs after the run.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    gpu:
+      description: The index of the GPU.
+      type: int
+    gpu_uuid:
+      description: The UUID of the GPU.
+      type: str
+    name:
+      description: The device's name.
+      type: str
+      sample: 1c.3g.20gb
+    profile:
+      description: The profile of its GPU instance.
+      type: str
+      sample: 3g.20gb
+    start:
+      description: The placement of its GPU instance; null in check mode where it is not known yet.
+      type: int
+    uuid:
+      description: The device's UUID; null in check mode for one that is yet to be made.
+      type: str
+      sample: MIG-b6cd45f2-9655-5269-9b96-65446729d5dc
+"""
+
+from collections.abc import Iterable
+from typing import Any, Union
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import Client, clients_of
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import plan_partition
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.repartition import repartition
+from ansible_collections.inference.fleet.plugins.module_utils.host.linux import open_devices
+from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+SPEC = dict(
+    layout=dict(type="dict", required=True),
+    leaving=dict(type="list", elements="str", default=[]),
+    force=dict(type="bool", default=False),
+)
+
+
+class Switch:
+    """Stops and starts containers and services of this host."""
+
+    def __init__(self, module: AnsibleModule, docker: Docker) -> None:
+        self._module = module
+        self._docker = docker
+
+    def stop(self, client: Client) -> None:
+        self._docker.stop(client.container) if client.container else self._systemctl("stop", client)
+
+    def start(self, client: Client) -> None:
+        self._docker.start(client.container) if client.container else self._systemctl("start", client)
+
+    def _systemctl(self, verb: str, client: Client) -> None:
+        status, _out, words = self._module.run_command(["systemctl", verb, client.unit])
+        if status:
+            raise FleetError(f"systemctl {verb} {client.unit}: {words.strip()}")
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    smi = NvidiaSmi()
+    try:
+        layout = Layout.parse(module.params["layout"], "layout")
+        before = smi.observe_some()
+        docker = Docker()
+        clients = clients_of(before, docker.host_containers(), open_devices(before), module.params["leaving"])
+        plan = plan_partition(before, layout, clients, module.params["force"])
+        outcome = None
+        if plan.steps and not module.check_mode:
+            outcome = repartition(plan, layout, smi, Switch(module, docker))
+    except FleetError as error:
+        module.fail_json(msg=str(error))
+    after = outcome.after if outcome else plan.after
+    result: dict[str, Any] = dict(
+        changed=bool(outcome.done if outcome else plan.steps),
+        actions=outcome.done if outcome else plan.actions,
+        diff=dict(before=_lines(before), after=_lines(after)),
+    )
+    if outcome and outcome.not_done:
+        result["not_done"] = outcome.not_done
+    if outcome and outcome.faults:
+        told = [*outcome.faults, f"done: {_listed(outcome.done)}", f"not done: {_listed(outcome.not_done)}"]
+        module.fail_json(msg="\n".join(told), **result)
+    module.exit_json(before=_instances(before), after=_instances(after), devices=_devices(after), **result)
+
+
+def _instances(gpus: Iterable[Gpu]) -> dict[str, Union[str, list[str]]]:
+    return {str(gpu.index): gpu.instance_names() if gpu.mig else "off" for gpu in gpus}
+
+
+def _lines(gpus: Iterable[Gpu]) -> str:
+    """For Ansible's diff mode."""
+    lines = [(gpu, line) for gpu in gpus for line in (gpu.instance_names() if gpu.mig else ["MIG off"])]
+    return "".join(f"GPU {gpu.index}: {line}\n" for gpu, line in lines)
+
+
+def _devices(gpus: Iterable[Gpu]) -> list[dict[str, Any]]:
+    return [
+        dict(
+            gpu=gpu.index,
+            gpu_uuid=gpu.uuid,
+            name=instance.device_name(part),
+            profile=instance.profile,
+            start=instance.start,
+            uuid=part.uuid if part.id >= 0 else None,
+        )
+        for gpu in gpus
+        for instance in gpu.instances
+        for part in instance.compute
+    ]
+
+
+def _listed(actions: list[str]) -> str:
+    return "; ".join(actions) or "nothing"
+
+
+if __name__ == "__main__":
+    main()
