@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Optional
 
 # "Ampere needs a GPU reset to change MIG mode, Hopper and later do not" (MIG User Guide,
@@ -15,6 +16,7 @@ _RESET_ARCHITECTURES = (None, "Ampere")
 _COMPUTE_SLICES = re.compile(r"(?:(\d+)c\.)?(\d+)g\.")
 
 
+@lru_cache(maxsize=256)
 def compute_slices(name: str) -> int:
     """Of a GPU instance or a compute instance, by its name: 3 for 3g.20gb, 1 for 1c.3g.20gb."""
     match = _COMPUTE_SLICES.match(name)

@@ -156,15 +156,17 @@ class Shape:
         yield from more(Counter(), 0)
 
     def nearest(self, wanted: Mapping[str, int]) -> Counter[str]:
-        """The multiset that fits and differs least: most of what was asked for, then as many
-        instances, then as large ones."""
+        """The multiset that fits and differs least: it has the most of what was asked for, by
+        number and by size; then as many instances, and as large ones."""
         asked = Counter({name: count for name, count in wanted.items() if name in self.profiles})
-        slices = sum(self.size(name)[0] * count for name, count in asked.items())
 
-        def distance(one: Counter[str]) -> tuple[int, int, int]:
-            kept = sum((one & asked).values())
-            size = sum(self.size(name)[0] * count for name, count in one.items())
-            return -kept, abs(sum(one.values()) - sum(wanted.values())), abs(size - slices)
+        def slices(some: Mapping[str, int]) -> int:
+            return sum(sum(self.size(name)) * count for name, count in some.items())
+
+        def distance(one: Counter[str]) -> tuple[int, ...]:
+            kept = one & asked
+            more = sum(one.values()) - sum(wanted.values())
+            return -sum(kept.values()), -slices(kept), abs(more), abs(slices(one) - slices(asked))
 
         return min(self.sets(), key=distance)
 
@@ -185,7 +187,9 @@ def plan_instances(
     """
     shape = _shape(tuple(profiles))
     wanted = Counter(instance.profile for instance in asked)
-    faults = shape.faults(wanted) or ([] if shape.fits(wanted) else ["there is no placement for all of them"])
+    faults = shape.faults(wanted)
+    if not faults and shape.place(0, wanted.elements()) is None:
+        faults = ["there is no placement for all of them"]
     if faults:
         nearest = _listed(shape.nearest(wanted)) or "nothing"
         raise FleetError(f"GPU {gpu}: {_listed(wanted)}: {'; '.join(faults)}. The nearest that fits: {nearest}")
@@ -230,10 +234,10 @@ def _arrange(
             rest.subtract(one.profile for one in kept)
             if min(rest.values(), default=0) < 0:
                 continue
-            pairs = _pair(kept, asked, holders)
             taken = sum(shape.mask(one.profile, one.start) for one in kept)
-            places = shape.place(taken, rest.elements()) if pairs is not None else None
-            if pairs is not None and places is not None:
+            places = shape.place(taken, rest.elements())
+            pairs = _pair(kept, asked, holders) if places is not None else None
+            if places is not None and pairs is not None:
                 best = (score, pairs, places)
             if best and best[0] == min(count, len(liked)):
                 break
