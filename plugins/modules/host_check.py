@@ -10,8 +10,10 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Looks at the system's release, Docker, the folders that models are read from, the ports that Caddy needs and the
-    space for weights, and fails with every fault that it finds in one message.
+  - Looks at the system's release and kernel, Docker, the folders that models are read from, the ports that Caddy needs,
+    the space for weights and the clock; where the fleet asks for GPUs or MIG, also at the NVIDIA driver, the NVIDIA
+    Container Toolkit, Docker's use of it, persistence mode, and whether containers keep their GPU when systemd reloads.
+  - Fails with every fault that it finds in one message, unless O(report) is set.
   - Needs nothing but Python on the host. Changes nothing.
 extends_documentation_fragment:
   - inference.fleet.fleet
@@ -21,6 +23,19 @@ options:
     type: list
     elements: int
     default: [80, 443]
+  now:
+    description:
+      - The time on the machine that Ansible runs on, in seconds since 1970 in UTC, to compare the host's clock with.
+    type: float
+  thorough:
+    description:
+      - Also look up the names that images and weights would come from. Takes seconds where DNS does not answer.
+    type: bool
+    default: false
+  report:
+    description: Return faults as RV(checks) instead of failing with them.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -35,9 +50,41 @@ EXAMPLES = r"""
   inference.fleet.host_check:
     models: "{{ fleet_models }}"
   register: host
+
+- name: Look at everything, and go on whatever is found
+  inference.fleet.host_check:
+    models: "{{ fleet_models }}"
+    now: "{{ now().timestamp() }}"
+    thorough: true
+    report: true
+  register: host
 """
 
 RETURN = r"""
+checks:
+  description: All that was looked at, in the order in which a person would go through it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What it is about.
+      type: str
+      sample: port 443
+    state:
+      description:
+        - V(ok); V(install) where something is missing that the playbook C(install) puts right;
+          V(warn) where something is not as it should be and does not stop it; V(fault) where it does.
+      type: str
+      sample: fault
+    found:
+      description: What was found.
+      type: str
+      sample: taken by nginx (PID 812)
+    remedy:
+      description: What to do about it; empty where nothing is to be done.
+      type: str
+      sample: "Caddy needs it: stop that, or move it to another port"
 packages:
   description: Debian's names of the packages that the fleet needs and the host lacks.
   returned: success
@@ -53,16 +100,39 @@ docker_to_start:
   description: Whether systemd has to be told to run Docker, now or at every boot.
   returned: success
   type: bool
+gpu_to_do:
+  description:
+    - What has to be done for GPUs in containers, in this order. Empty where the fleet asks for no GPU.
+    - V(toolkit), install the NVIDIA Container Toolkit. V(links), make the links in C(/dev/char) and the udev rule that
+      makes them at boot. V(persistence_package), install C(nvidia-persistenced). V(persistence), start it now and at
+      every boot. V(runtime), make NVIDIA's runtime known to Docker and restart that.
+  returned: success
+  type: list
+  elements: str
+  sample: [toolkit, links, runtime]
+persistence_command:
+  description:
+    - How C(nvidia-persistenced) has to be started, where its unit starts it with persistence mode off; else empty.
+  returned: success
+  type: str
+  sample: /usr/bin/nvidia-persistenced --user nvidia-persistenced --verbose
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.inference.fleet.plugins.module_utils.host.checks import host_faults
+from ansible_collections.inference.fleet.plugins.module_utils.host.check import faults_of
+from ansible_collections.inference.fleet.plugins.module_utils.host.checks import checks
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux import observe
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
-SPEC = dict(FLEET_SPEC, ports=dict(type="list", elements="int", default=[80, 443]))
+SPEC = dict(
+    FLEET_SPEC,
+    ports=dict(type="list", elements="int", default=[80, 443]),
+    now=dict(type="float"),
+    thorough=dict(type="bool", default=False),
+    report=dict(type="bool", default=False),
+)
 
 
 def main() -> None:
@@ -72,12 +142,18 @@ def main() -> None:
         fleet = fleet_from(module.params)
     except FleetError as error:
         module.fail_json(msg=str(error))
-    host = observe(fleet, module.params["ports"])
-    faults = host_faults(fleet, host)
-    if faults:
+    host = observe(fleet, module.params["ports"], module.params["now"], module.params["thorough"])
+    found = checks(fleet, host)
+    faults = faults_of(found)
+    if faults and not module.params["report"]:
         module.fail_json(msg="\n".join(faults))
     module.exit_json(
-        packages=host.missing_packages, docker_version=host.docker_version, docker_to_start=host.docker_to_start
+        checks=[check.as_dict() for check in found],
+        packages=host.missing_packages,
+        docker_version=host.docker_version,
+        docker_to_start=host.docker_to_start,
+        gpu_to_do=host.nvidia.to_do if host.nvidia else [],
+        persistence_command=host.nvidia.unit_command if host.nvidia else "",
     )
 
 

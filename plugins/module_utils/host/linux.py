@@ -1,61 +1,70 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Linux host as it is: the one place of the host wing that touches the world. Changes nothing.
-
-Docker's API is asked here over its socket with the standard library alone, since the SDK
-may not be installed yet.
-"""
+"""A Linux host as it is. Changes nothing."""
 
 from __future__ import annotations
 
-import http.client
+import ctypes
 import importlib.util
-import json
 import os
 import shutil
 import socket
+import threading
+import time
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import OpenDevice
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import needs_gpus
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.host.checks import Host
+from ansible_collections.inference.fleet.plugins.module_utils.host.docker_api import ask
+from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import observe_nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name, needed_names
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
 
-SOCKET = "/var/run/docker.sock"
 DOCKER_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/docker.service"  # what `systemctl enable` makes
 DOCKER_ROOT = "/var/lib/docker"
 _CADDY = {"managed-by": MANAGED_BY, "service": "caddy"}
 _LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
+_LOOK_UP_SECONDS = 5  # for all names together; resolv.conf(5) gives one server as long
+_TIMEX_BYTES = 512  # more than `struct timex` takes on any platform
+_TIME_ERROR = 5  # what adjtimex(2) returns while nothing keeps the clock right
 
 
-def observe(fleet: Fleet, ports: Iterable[int]) -> Host:
+def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, thorough: bool = False) -> Host:
+    """now: the admin's clock, Unix seconds. thorough: names are looked up too, which may take seconds."""
     release = _os_release()
-    version = _docker("/version")
-    containers: list[dict[str, Any]] = (_docker("/containers/json?all=1") or []) if version else []
-    root = str((_docker("/info") or {}).get("DockerRootDir", DOCKER_ROOT)) if version else DOCKER_ROOT
-    cache = _existing_part(fleet.cache.path or root)
+    version = ask("/version")
+    containers: list[dict[str, Any]] = (ask("/containers/json?all=1") or []) if version else []
+    docker: dict[str, Any] = (ask("/info") or {}) if version else {}
+    cache = _existing_part(fleet.cache.path or str(docker.get("DockerRootDir", DOCKER_ROOT)))
+    names = frozenset(_names(containers))
     return Host(
         os_id=release.get("ID", "an unknown system"),
         os_version=release.get("VERSION_ID", ""),
+        kernel=os.uname().release,
         systemd=os.path.isdir("/run/systemd/system"),
         python_sdk=importlib.util.find_spec("docker") is not None,
         docker_installed=bool(version) or shutil.which("dockerd") is not None,
         docker_version=version["Version"] if version else None,
         docker_enabled=os.path.exists(DOCKER_AT_BOOT),
-        nvidia_smi=shutil.which("nvidia-smi") is not None,
-        containers=frozenset(_names(containers)),
+        containers=names,
         foreign=frozenset(_names(one for one in containers if not _is_ours(one))),
         missing_paths=frozenset(
             model.local_path for model in fleet.models if model.local_path and not os.path.isdir(model.local_path)
         ),
-        ports={port: holder for port in ports for holder in [_holder(port, containers)] if holder},
+        ports={port: _holder(port, containers) for port in ports},
         cache_path=cache,
         cache_free=shutil.disk_usage(cache).free,
+        clock_ahead=None if now is None else time.time() - now,
+        synchronised=_synchronised(),
+        names=_looked_up(needed_names(fleet, _images(), names, docker)) if thorough else (),
+        nvidia=observe_nvidia(docker, containers) if needs_gpus(fleet) else None,
     )
 
 
@@ -68,28 +77,42 @@ def _names(containers: Iterable[dict[str, Any]]) -> Iterator[str]:
     return (name.lstrip("/") for one in containers for name in one["Names"])
 
 
+def _images() -> frozenset[str]:
+    """Tags and digests of the images that the host has."""
+    listed: list[dict[str, Any]] = ask("/images/json") or []
+    return frozenset(name for one in listed for key in ("RepoTags", "RepoDigests") for name in one.get(key) or ())
+
+
+def _synchronised() -> Optional[bool]:
+    """Whether the kernel counts its clock as kept right, whoever does it; None where it does not tell."""
+    try:
+        state: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != _TIME_ERROR
+
+
+def _looked_up(wanted: Mapping[str, str]) -> tuple[Name, ...]:
+    """All at once, in threads that are left behind when their time is up: getaddrinfo(3) takes no time limit."""
+    resolved: set[str] = set()
+    threads = [threading.Thread(target=_look_up, args=(name, resolved), daemon=True) for name in wanted]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + _LOOK_UP_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    done = frozenset(resolved)
+    return tuple(Name(name, wanted_for, name in done) for name, wanted_for in wanted.items())
+
+
+def _look_up(name: str, resolved: set[str]) -> None:
+    with suppress(OSError, UnicodeError):  # not there, or no name at all
+        socket.getaddrinfo(name, None)
+        resolved.add(name)
+
+
 def _is_ours(container: dict[str, Any]) -> bool:
     return (container.get("Labels") or {}).get("managed-by") == MANAGED_BY
-
-
-class _SocketConnection(http.client.HTTPConnection):
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(SOCKET)
-
-
-def _docker(path: str) -> Any:
-    """The engine's answer, or None where none answers."""
-    connection = _SocketConnection("localhost", timeout=10)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return json.loads(answer.read()) if answer.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
 
 
 def _holder(port: int, containers: Iterable[dict[str, Any]]) -> Optional[str]:

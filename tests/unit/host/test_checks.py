@@ -6,24 +6,29 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.host.checks import GB, Host, host_faults
+from ansible_collections.inference.fleet.plugins.module_utils.host.check import check_lines
+from ansible_collections.inference.fleet.plugins.module_utils.host.checks import GB, Host, checks, host_faults
+from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name
+from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import Nvidia
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 GOOD = Host(
     os_id="debian",
     os_version="12",
+    kernel="6.1.0-18-amd64",
     systemd=True,
     python_sdk=True,
     docker_installed=True,
     docker_version="28.2.2",
     docker_enabled=True,
-    nvidia_smi=True,
     containers=frozenset(),
     foreign=frozenset(),
     missing_paths=frozenset(),
-    ports={},
+    ports={80: None, 443: None},
     cache_path="/var/lib/docker",
     cache_free=500 * GB,
+    clock_ahead=0.4,
+    synchronised=True,
 )
 
 
@@ -32,8 +37,40 @@ def found(*entries: dict[str, Any], cache: dict[str, Any] | None = None, **chang
     return host_faults(fleet(*(entries or (entry(),)), cache=cache), replace(GOOD, **changes))
 
 
+def told(about: str, *entries: dict[str, Any], **changes: Any) -> list[str]:
+    """What is said about that, each with its state before it."""
+    all_of_it = checks(fleet(*(entries or (entry(),))), replace(GOOD, **changes))
+    return [f"{check.state} {check}" for check in all_of_it if check.name == about]
+
+
 def test_a_good_host_has_no_faults() -> None:
     assert found() == []
+
+
+def test_a_good_host_has_a_line_for_each_thing_and_nothing_to_do() -> None:
+    lines = checks(fleet(entry(source="/srv/qwen")), GOOD)
+    assert [line.name for line in lines] == [
+        "host",
+        "kernel",
+        "docker",
+        "fleet_models[0].source",
+        "names",
+        "port 80",
+        "port 443",
+        "disk",
+        "clock",
+    ]
+    assert {(line.state, line.remedy) for line in lines} == {("ok", "")}
+
+
+@pytest.mark.parametrize("kernel", ["5.10.0-30-amd64", "6.8.0-45-generic", "10.0"])
+def test_takes_kernels_from_5_10_on(kernel: str) -> None:
+    assert found(kernel=kernel) == []
+
+
+@pytest.mark.parametrize("kernel", ["5.4.0-1100-aws", "4.19.0", "3.10.0-1160.el7"])
+def test_an_older_kernel_is_a_fault(kernel: str) -> None:
+    assert found(kernel=kernel) == [f"kernel: found {kernel}; 5.10 or later is needed: install one and reboot"]
 
 
 # The system
@@ -78,6 +115,28 @@ def test_a_docker_that_does_not_run_and_cannot_be_started_is_a_fault(installed: 
 @pytest.mark.parametrize("installed", [True, False])
 def test_a_docker_that_systemd_can_start_is_no_fault(installed: bool) -> None:
     assert found(docker_installed=installed, docker_version=None) == []
+
+
+@pytest.mark.parametrize(("installed", "name"), [(True, "docker"), (False, "packages")])
+def test_install_brings_or_starts_a_docker_that_does_not_answer(installed: bool, name: str) -> None:
+    (line,) = told(name, docker_installed=installed, docker_version=None)
+    assert line.startswith("install ")
+
+
+def test_a_docker_that_is_not_started_at_boot_is_put_right_by_install() -> None:
+    assert told("docker", docker_enabled=False) == [
+        "install docker: 28.2.2 answers, and is not started at boot; install has systemd start it at boot"
+    ]
+    assert told("docker", docker_enabled=False, systemd=False) == ["ok docker: 28.2.2 answers"]
+
+
+@pytest.mark.parametrize("version", ["20.10.24+dfsg1", "29.2.0", "27.5.1-0ubuntu3~24.04.2"])
+def test_takes_docker_from_20_10_on(version: str) -> None:
+    assert found(docker_version=version) == []
+
+
+def test_an_older_docker_is_a_fault() -> None:
+    assert found(docker_version="19.03.15") == ["docker: found 19.03.15; 20.10 or later is needed: upgrade it"]
 
 
 def test_a_docker_that_runs_needs_no_systemd() -> None:
@@ -180,6 +239,72 @@ def test_all_faults_of_a_host_are_told_at_once() -> None:
     ]
 
 
+# The clock
+
+
+@pytest.mark.parametrize(
+    ("ahead", "synchronised", "said"),
+    [
+        (0.4, True, "ok clock: as this machine's"),
+        (-59.0, None, "ok clock: as this machine's"),
+        (2.0, False, "warn clock: no time server sets it; `timedatectl set-ntp true`, or install chrony"),
+        (None, False, "warn clock: no time server sets it; `timedatectl set-ntp true`, or install chrony"),
+    ],
+)
+def test_a_clock_that_is_right_has_to_be_kept_right(ahead: float | None, synchronised: bool | None, said: str) -> None:
+    assert told("clock", clock_ahead=ahead, synchronised=synchronised) == [said]
+
+
+def test_a_clock_that_is_minutes_off_is_a_warning() -> None:
+    assert told("clock", clock_ahead=-240.0) == [
+        "warn clock: 240 s behind the clock of the machine that Ansible runs on; certificates and tokens are refused "
+        "if it is the wrong one; `timedatectl set-ntp true`, or install chrony"
+    ]
+
+
+def test_a_clock_that_is_hours_off_is_a_fault_that_says_which_way() -> None:
+    (fault,) = found(clock_ahead=7200.0, synchronised=False)
+    assert fault.startswith("clock: 2.0 h ahead of the clock of the machine that Ansible runs on, and no time server")
+
+
+def test_nothing_is_said_of_a_clock_that_nobody_asked_about() -> None:
+    assert told("clock", clock_ahead=None, synchronised=None) == []
+
+
+# Names
+
+
+def test_a_name_that_does_not_resolve_is_a_warning_that_says_what_it_is_wanted_for() -> None:
+    names = (
+        Name("registry-1.docker.io", "vllm/vllm-openai:v0.22.0 and 3 more", False),
+        Name("huggingface.co", "the weights of qwen3-8b", True),
+    )
+    assert told("dns", names=names) == [
+        "warn dns: registry-1.docker.io does not resolve, where vllm/vllm-openai:v0.22.0 and 3 more would come from; "
+        "see /etc/resolv.conf, or bring them to the host by hand",
+        "ok dns: huggingface.co resolves",
+    ]
+    assert found(names=names) == []
+
+
+# How it is told
+
+
+def test_lines_stand_in_columns_and_faults_in_capitals() -> None:
+    host = replace(GOOD, ports={443: "nginx (PID 812)"}, python_sdk=False)
+    assert check_lines([check.as_dict() for check in checks(fleet(), host)]) == [
+        "ok       host      debian 12",
+        "ok       kernel    6.1.0-18-amd64",
+        "ok       docker    28.2.2 answers",
+        "install  packages  python3-docker not there; install brings them from the host's apt",
+        "ok       names     no container of others has a name that the fleet needs",
+        "FAULT    port 443  taken by nginx (PID 812); Caddy needs it: stop that, or move it to another port",
+        "ok       disk      500.0 GB free at /var/lib/docker",
+        "ok       clock     as this machine's",
+    ]
+    assert check_lines([]) == []
+
+
 @pytest.mark.parametrize(
     ("version", "enabled", "systemd", "to_start"),
     [
@@ -197,9 +322,10 @@ def test_docker_is_left_alone_where_it_runs_and_will_run_after_a_boot(
 
 
 def test_gpus_are_asked_for_in_vain_where_no_driver_is() -> None:
-    assert found(entry(name="big", devices={"gpus": 2}), nvidia_smi=False) == [
+    none = Nvidia(smi=False, trouble="no nvidia-smi on this host: the NVIDIA driver is not installed")
+    assert found(entry(name="big", devices={"gpus": 2}), nvidia=none) == [
         "fleet_models[0].devices: big asks for 2 gpu, and there is no nvidia-smi on this host; "
         "install the NVIDIA driver and the NVIDIA Container Toolkit, or give {cpu: true}"
     ]
-    assert found(entry(devices={"cpu": True}), nvidia_smi=False) == []
-    assert found(entry(devices={"gpus": 2}, state="absent"), nvidia_smi=False) == []
+    assert found(entry(devices={"cpu": True}), nvidia=none) == []
+    assert found(entry(devices={"gpus": 2}, state="absent"), nvidia=none) == []

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.host import linux
+from ansible_collections.inference.fleet.plugins.module_utils.host import docker_api, linux
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 CADDY = {"managed-by": "inference.fleet", "service": "caddy"}
@@ -46,7 +46,7 @@ class FakeDocker:
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDocker]:
-    monkeypatch.setattr(linux, "SOCKET", str(tmp_path / "docker.sock"))
+    monkeypatch.setattr(docker_api, "SOCKET", str(tmp_path / "docker.sock"))
     fake = FakeDocker(tmp_path / "docker.sock")
     yield fake
     fake.server.shutdown()
@@ -55,7 +55,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDock
 
 @pytest.fixture
 def no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linux, "SOCKET", str(tmp_path / "none.sock"))
+    monkeypatch.setattr(docker_api, "SOCKET", str(tmp_path / "none.sock"))
 
 
 def container(*names: str, port: int | None = None, labels: dict[str, str] | None = None) -> dict[str, Any]:
@@ -180,7 +180,8 @@ def test_names_the_process_that_holds_a_port(listening: int) -> None:
 
 @pytest.mark.usefixtures("no_docker")
 def test_a_port_that_nobody_listens_on_is_free() -> None:
-    assert linux.observe(fleet(), [free_port()]).ports == {}
+    port = free_port()
+    assert linux.observe(fleet(), [port]).ports == {port: None}
 
 
 def test_finds_who_listens_on_ipv6_alone() -> None:

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One thing that was checked on a host, and how a list of them is told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+OK = "ok"
+INSTALL = "install"  # missing, and the playbook install puts it right by itself
+WARN = "warn"  # does not stop install, and will be missed
+FAULT = "fault"  # stops install before anything is touched
+
+
+@dataclass(frozen=True)
+class Check:
+    """found, remedy: a line each, without a full stop. remedy: empty where nothing is to be done."""
+
+    name: str
+    state: str
+    found: str
+    remedy: str = ""
+
+    @classmethod
+    def parse(cls, line: str, state: str = FAULT) -> Check:
+        """From a fault as the rest of the collection writes it: `what: what was found; what would be right`."""
+        name, _colon, rest = line.partition(": ")
+        found, _semicolon, remedy = rest.partition("; ")
+        return cls(name, state, found, remedy)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.found}" + (f"; {self.remedy}" if self.remedy else "")
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def faults_of(checks: Iterable[Check]) -> list[str]:
+    return [str(check) for check in checks if check.state == FAULT]
+
+
+def check_lines(checks: Sequence[Mapping[str, str]]) -> list[str]:
+    """One line a check, in columns; faults in capitals, so that the eye finds them."""
+    width = max((len(check["name"]) for check in checks), default=0)
+    lines = []
+    for check in checks:
+        state = check["state"].upper() if check["state"] == FAULT else check["state"]
+        told = "; ".join(filter(None, (check["found"], check["remedy"])))
+        lines.append(f"{state:7}  {check['name']:{width}}  {told}")
+    return lines
