@@ -78,6 +78,27 @@ class Gateway:
 
 
 @dataclass(frozen=True)
+class AptRepository:
+    """`fleet_toolkit_repository`: where apt finds the NVIDIA Container Toolkit. url: None to add none.
+
+    key: a URL or the key itself; None for one that apt trusts already. The defaults are those
+    of NVIDIA's installation guide; apt itself puts the architecture in.
+    """
+
+    url: Optional[str] = "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)"
+    key: Optional[str] = "https://nvidia.github.io/libnvidia-container/gpgkey"
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> AptRepository:
+        with Fields(data, path) as read:
+            url = read.text("url", None, r"(https?://|file:/)\S+", "the URL of a package repository")
+            key = read.text("key", None, r"https?://\S+|-----BEGIN [^\0]*", "the URL or the text of a key")
+            if key and not url:
+                read.fault("url", "missing; a key alone names no repository")
+            return cls(url, key)
+
+
+@dataclass(frozen=True)
 class DirectKey:
     """A key that Caddy itself checks, for the routes that pass LiteLLM by."""
 
@@ -124,6 +145,7 @@ class Fleet:
     hf_token: Optional[str]
     mig: Layout
     monitoring: bool
+    toolkit_repository: AptRepository = AptRepository()
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
@@ -153,6 +175,7 @@ class Fleet:
                 secrets=read.nested("fleet_secrets", Secrets.parse, Secrets()),
                 hf_token=_secret(read, "fleet_hf_token"),
                 mig=read.nested("fleet_mig", Layout.parse, Layout()),
+                toolkit_repository=read.nested("fleet_toolkit_repository", AptRepository.parse, AptRepository()),
                 monitoring=read.flag("fleet_monitoring"),
             )
             read.faults.extend(_faults_between(models, read.names("fleet_recipes")))
