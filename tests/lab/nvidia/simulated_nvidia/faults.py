@@ -55,8 +55,8 @@ class Faults:
             case "not loaded":
                 raise Refused(Code.DRIVER_NOT_LOADED, *NOT_LOADED)
 
-    def fail(self) -> int | None:
-        """The exit status of a call that shall fail; its message is raised with it. Counts the call."""
+    def fail(self) -> None:
+        """Counts the call, and refuses one that shall fail."""
         matching = [fault for fault in self._data.get("fail", ()) if fault["match"] in self._call]
         counts = json.loads(self._counts.read_text()) if matching and self._counts.exists() else {}
         due = None
@@ -68,9 +68,8 @@ class Faults:
                 due = due or fault
         if matching:
             write(self._counts, counts)
-        if due is None:
-            return None
-        raise Refused(due.get("code", Code.OTHER), due.get("message", "Unknown Error"))
+        if due is not None:
+            raise Refused(due.get("code", Code.OTHER), due.get("message", "Unknown Error"))
 
     def _concerns(self, calls: bool | list[str]) -> bool:
         return calls if isinstance(calls, bool) else any(text in self._call for text in calls)

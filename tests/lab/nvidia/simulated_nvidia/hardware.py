@@ -199,6 +199,7 @@ _B200 = _hopper(
     ce=(2, 2, 2, 4, 6, 8, 16),
 )
 
+RTX_NAME = "RTX PRO 6000 Blackwell Server Edition"
 KINDS = {
     kind.key: kind
     for kind in (
@@ -210,12 +211,7 @@ KINDS = {
         Kind("H100-SXM5-80GB", "H100 80GB HBM3", "Hopper", "9.0", 81559, 700, 7, _H100_80, since=525),
         Kind("H200-SXM5-141GB", "H200", "Hopper", "9.0", 143771, 700, 7, _H200, since=550),
         Kind("B200-180GB", "B200", "Blackwell", "10.0", 183359, 1000, 7, _B200, since=570),
-        Kind(
-            "RTX-PRO-6000-Server",
-            *("RTX PRO 6000 Blackwell Server Edition", "Blackwell", "12.0"),
-            *(97887, 600, 4, _rtx_pro_6000()),
-            since=575,
-        ),
+        Kind("RTX-PRO-6000", RTX_NAME, "Blackwell", "12.0", 97887, 600, 4, _rtx_pro_6000(), since=575),
         Kind("L4", "L4", "Ada Lovelace", "8.9", 23034, 72, since=525),
         Kind("L40S", "L40S", "Ada Lovelace", "8.9", 46068, 350, since=525),
     )

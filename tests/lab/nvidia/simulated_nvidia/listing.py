@@ -109,9 +109,7 @@ Legend:
 
 def topology(session: Session) -> None:
     """Columns by tabs; the header in underline, a terminal or not."""
-    gpus = session.host.gpus
-    for gpu in gpus:
-        session.check(gpu)
+    gpus = session.reachable(None)
     numa_id = session.driver.numa_id_column
     heads = [*(f"GPU{gpu.config.index}" for gpu in gpus), "CPU Affinity", "NUMA Affinity"]
     session.say("\t\x1b[4m" + "\t".join([*heads, "GPU NUMA ID"] if numa_id else heads) + "\x1b[0m")

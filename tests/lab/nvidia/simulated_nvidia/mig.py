@@ -167,13 +167,12 @@ def _compute_profiles(session: Session, arguments: Arguments, gpus: Sequence[Gpu
     for gpu, one in matching(arguments, gpus):
         whole = gpu.profile(one)
         taken = [part.span for part in one.compute]
-        single = next(profile.sm for profile in gpu.profiles if profile.slices == 1)
         for slices in sorted(COMPUTE_IDS):
             total = compute_capacity(slices, whole.slices, [])
             if not total:
                 continue
             filled = slices == whole.slices
-            sm, profile = whole.sm if filled else slices * single, instances.compute_id(gpu, one, slices)
+            sm, profile = gpu.multiprocessors(one, slices), instances.compute_id(gpu, one, slices)
             free, name = compute_capacity(slices, whole.slices, taken), gpu.compute_name(one, slices)
             rows.append((gpu.config.index, one.id, name, profile, filled, free, total, sm, whole))
     session.say(tables.compute_instance_profiles(rows))

@@ -30,6 +30,8 @@ class Session:
 
     def select(self, ids: str | None) -> list[Gpu]:
         """The GPUs that `-i` names by index, UUID or PCI bus ID; all without it. Lost ones among them."""
+        if not self.host.gpus:
+            raise Refused(Code.NOT_FOUND, "No devices were found")
         if ids is None:
             return list(self.host.gpus)
         return [self._one(item.strip()) for item in ids.split(",")]

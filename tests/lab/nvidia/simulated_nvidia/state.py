@@ -83,6 +83,12 @@ class Gpu:
         profile = self.profile(instance)
         return profile.compute_name if slices == profile.slices else f"{slices}c.{profile.compute_name}"
 
+    def multiprocessors(self, instance: GpuInstance, slices: int) -> int:
+        """Of a compute instance with so many slices of it."""
+        whole = self.profile(instance)
+        single = next(profile.sm for profile in self.profiles if profile.slices == 1)
+        return whole.sm if slices == whole.slices else slices * single
+
     def take_effect(self) -> None:
         """Of the pending mode, by a reset: instances do not outlive one."""
         self.mig, self.instances = self.pending, []
@@ -121,7 +127,9 @@ class Store:
             for folder in (self._paths.state, self._paths.persistent, self._paths.dev):
                 folder.mkdir(parents=True, exist_ok=True)
             for node in device_nodes(config):
-                (self._paths.dev / node).touch(mode=0o666)
+                if not (self._paths.dev / node).exists():
+                    (self._paths.dev / node).touch()
+                    (self._paths.dev / node).chmod(0o666)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -168,8 +176,11 @@ def device_nodes(config: Config) -> list[str]:
 
 
 def write(path: Path, data: Any) -> None:
+    text = json.dumps(data, indent=1) + "\n"
+    if path.exists() and path.read_text() == text:
+        return
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(data, indent=1) + "\n")
+    temporary.write_text(text)
     temporary.replace(path)
 
 

@@ -70,7 +70,6 @@ def _device(
     session: Session, parent: ET.Element, gpu: Gpu, index: int, instance: GpuInstance, part: ComputeInstance
 ) -> None:
     profile = gpu.profile(instance)
-    single = next(other.sm for other in gpu.profiles if other.slices == 1)
     has = profile.engines
     _add(parent, "index", str(index))
     _add(parent, "gpu_instance_id", str(instance.id))
@@ -78,7 +77,7 @@ def _device(
     _add(
         _add(parent, "device_attributes"),
         "shared",
-        multiprocessor_count=str(profile.sm if part.slices == profile.slices else part.slices * single),
+        multiprocessor_count=str(gpu.multiprocessors(instance, part.slices)),
         copy_engine_count=str(has.ce),
         encoder_count=str(has.enc),
         decoder_count=str(has.dec),
