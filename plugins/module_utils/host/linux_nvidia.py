@@ -55,7 +55,6 @@ def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str
         toolkit=bool(hook) or by_cdi,
         taken_up=by_cdi or (bool(hook) and _is_older_than_docker(str(hook))),
         configured=cdi or "nvidia" in (docker.get("Runtimes") or {}),
-        systemd_cgroups=systemd,
         busy=tuple(sorted(_name(one) for one in running if not _may_restart(one))),
         exposed=tuple(sorted(_exposed(running))) if systemd else (),
         unlinked=tuple(_unlinked()),

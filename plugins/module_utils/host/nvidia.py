@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -43,9 +43,8 @@ class Nvidia:
     smi: whether nvidia-smi is there. trouble: why it tells of no GPU, in its words. toolkit:
     whether what Docker calls for a GPU is on PATH. taken_up: whether it was when Docker
     started, which is when Docker looks. configured: whether Docker has the runtime `nvidia`
-    or CDI with a specification of NVIDIA's. systemd_cgroups: whether systemd manages the
-    containers' cgroups. busy: running containers that a restart of Docker may not stop.
-    exposed: those that lose their GPU when systemd reloads. unlinked: device nodes without
+    or CDI with a specification of NVIDIA's. busy: running containers that a restart of
+    Docker may not stop. exposed: those that lose their GPU when systemd reloads. unlinked: device nodes without
     their link in /dev/char. rule: whether udev makes those at boot. unit: whether systemd
     knows the persistence daemon. unit_command: how it should start, where its unit starts it
     with persistence mode off. packaged: whether Debian's packages brought the driver.
@@ -57,7 +56,6 @@ class Nvidia:
     toolkit: bool = True
     taken_up: bool = True
     configured: bool = True
-    systemd_cgroups: bool = True
     busy: tuple[str, ...] = ()
     exposed: tuple[str, ...] = ()
     unlinked: tuple[str, ...] = ()
@@ -72,7 +70,7 @@ class Nvidia:
         persistence, runtime."""
         steps = {
             "toolkit": not self.toolkit,
-            "links": self.systemd_cgroups and bool(self.unlinked or not self.rule),
+            "links": bool(self.unlinked) or not self.rule,
             "persistence_package": self._persistence_off and not self.unit and self.packaged and not self.exposed,
             "persistence": self._persistence_off and (self.unit or self.packaged) and not self.exposed,
             "runtime": not (self.taken_up and self.configured) and not self.busy,
@@ -184,23 +182,20 @@ def _runtime(found: Nvidia) -> Check:
     )
     if not found.busy:
         return Check("runtime", INSTALL, told, "install configures it and restarts Docker; no other container runs")
-    names = ", ".join(found.busy[:3]) + (f" and {len(found.busy) - 3} more" if len(found.busy) > 3 else "")
     configure = _CONFIGURE if found.toolkit else f"`apt-get install nvidia-container-toolkit`, {_CONFIGURE}"
     return Check(
         "runtime",
         WARN if found.taken_up else FAULT,
-        f"{told}, and a restart of Docker would stop {names}",
+        f"{told}, and a restart of Docker would stop {_some(found.busy)}",
         f"in a quiet hour: {configure}",
     )
 
 
 def _reload(found: Nvidia) -> Iterator[Check]:
-    """NVIDIA Container Toolkit, "Troubleshooting": what systemd reloads takes away every device
-    that the runtime did not tell it of. Where systemd manages cgroups it is told by paths in
-    /dev/char, which older runcs leave out if the link is missing (runc #3708)."""
-    if not found.systemd_cgroups:
-        yield Check("reload", OK, "Docker manages cgroups without systemd, so a daemon-reload takes no GPU away")
-        return
+    """When systemd reloads it takes every device away that it was not told of (NVIDIA Container
+    Toolkit, "Troubleshooting"). It is told by paths in /dev/char, which runc left out up to 1.1.6
+    where the link is missing (runc #3708), and not at all of what NVIDIA's hook adds by itself.
+    """
     if found.exposed:
         yield Check(
             "reload",
@@ -209,10 +204,14 @@ def _reload(found: Nvidia) -> Iterator[Check]:
             "make them anew with CDI or with their device nodes named (--device); package updates reload systemd too",
         )
     if found.unlinked or not found.rule:
-        what = f"/dev/char lacks {len(found.unlinked)} links to NVIDIA's device nodes" if found.unlinked else ""
+        links = f"/dev/char has no link to {_some(found.unlinked)}" if found.unlinked else ""
         rule = "" if found.rule else "no udev rule makes the links in /dev/char at boot"
-        yield Check(
-            "reload", INSTALL, " and ".join(filter(None, (what, rule))), "install makes them, and the udev rule"
-        )
+        told = " and ".join(filter(None, (links, rule)))
+        yield Check("reload", INSTALL, told, "install makes them, now and at every boot")
     elif not found.exposed:
         yield Check("reload", OK, "a daemon-reload takes no GPU away from containers")
+
+
+def _some(things: Sequence[str]) -> str:
+    """The first three of them."""
+    return ", ".join(things[:3]) + (f" and {len(things) - 3} more" if len(things) > 3 else "")

@@ -8,12 +8,16 @@ import os
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.host import docker_api, linux
+from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name
+from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import Nvidia
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 CADDY = {"managed-by": "inference.fleet", "service": "caddy"}
@@ -221,3 +225,79 @@ def test_a_port_that_a_container_publishes_is_its_own_but_for_our_caddy(
 
 def test_a_container_that_publishes_nothing_holds_no_port(listening: int) -> None:
     assert "container" not in (linux._holder(listening, [container("web"), {"Names": ["/bare"], "Ports": None}]) or "")
+
+
+# Clock and names
+
+
+@pytest.mark.usefixtures("no_docker")
+def test_compares_its_clock_with_the_admins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linux.time, "time", lambda: 1000.0)
+    assert linux.observe(fleet(), [], now=940.5).clock_ahead == 59.5
+    assert linux.observe(fleet(), []).clock_ahead is None
+
+
+@pytest.mark.parametrize(("answer", "synchronised"), [(0, True), (2, True), (5, False), (-1, None)])
+def test_asks_the_kernel_whether_its_clock_is_kept_right(
+    answer: int, synchronised: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux.ctypes, "CDLL", lambda *_arguments, **_options: Mock(adjtimex=lambda _timex: answer))
+    assert linux._synchronised() is synchronised
+
+
+def test_a_libc_without_adjtimex_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linux.ctypes, "CDLL", lambda *_arguments, **_options: object())
+    assert linux._synchronised() is None
+
+
+def look_up(name: str, _port: None) -> list[Any]:
+    """Instead of getaddrinfo(3)."""
+    if name == "registry-1.docker.io":
+        raise socket.gaierror("Name or service not known")
+    if name == "slow.example.com":
+        time.sleep(0.5)
+    return []
+
+
+def test_names_are_looked_up_only_where_all_is_asked_for(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linux.socket, "getaddrinfo", look_up)
+    docker.answers["/images/json"] = [
+        {"RepoTags": ["caddy:2.11.7"], "RepoDigests": None},
+        {"RepoTags": None, "RepoDigests": ["litellm/litellm@sha256:0"]},
+    ]
+    assert linux.observe(fleet(entry()), []).names == ()
+    assert linux.observe(fleet(entry()), [], thorough=True).names == (
+        Name("registry-1.docker.io", "litellm/litellm:v1.106.2 and 2 more", False),
+        Name("huggingface.co", "the weights of qwen3-8b", True),
+    )
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linux.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(linux, "_LOOK_UP_SECONDS", 0.05)
+    wanted = {"slow.example.com": "a", "huggingface.co": "b"}
+    assert {one.name: one.resolves for one in linux._looked_up(wanted)} == {
+        "slow.example.com": False,
+        "huggingface.co": True,
+    }
+
+
+# GPUs
+
+
+@pytest.mark.usefixtures("no_docker")
+@pytest.mark.parametrize(
+    ("one", "mig", "looked"),
+    [
+        ({"cpu": True}, {}, False),
+        ({"gpus": 1}, {}, True),
+        ({"mig": "1g.10gb"}, {}, True),
+        ({"cpu": True}, "auto", True),
+    ],
+)
+def test_gpus_are_looked_at_only_where_the_fleet_asks_for_some(
+    one: dict[str, Any], mig: Any, looked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "observe_nvidia", lambda _docker, _containers: Nvidia())
+    host = linux.observe(fleet(entry(devices=one), mig=mig), [])
+    assert (host.nvidia is not None) is looked
