@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TextIO
 
 from simulated_nvidia import config, listing, mig, mode, summary, xmlquery
@@ -145,8 +144,3 @@ def _version(session: Session) -> str:
         f"NVIDIA-SMI version  : {version}\nNVML version        : {version.rpartition('.')[0]}\n"
         f"DRIVER version      : {version}\nCUDA Version        : {session.driver.cuda}\n"
     )
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    sys.exit(main(sys.argv[1:]))
