@@ -99,7 +99,7 @@ gpus:
       elements: dict
     profiles:
       description:
-        - The GPU-instance profiles that it offers. Empty while MIG mode is off, since nvidia-smi lists them only then.
+        - The GPU-instance profiles that it offers. Older drivers list them only while MIG mode is on; it is empty then.
       type: list
       elements: dict
       contains:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Observation
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.modules import model_containers
 from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
-from ansible_collections.inference.fleet.tests.unit.engine.world import REGISTRY, STANDARD, cpu
+from ansible_collections.inference.fleet.tests.unit.engine.world import GPUS, REGISTRY, STANDARD, cpu
 from ansible_collections.inference.fleet.tests.unit.running import Module
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 
@@ -25,6 +26,7 @@ def engine() -> FakeEngine:
 def run(engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """The task with these models and options."""
     monkeypatch.setattr(model_containers, "Docker", lambda: engine)
+    monkeypatch.setattr(model_containers.NvidiaSmi, "observe", lambda _smi: Observation(GPUS))
     module = Module(model_containers.main, capsys)
     return lambda *models, **options: module(models=list(models), **options)
 
@@ -54,7 +56,8 @@ def test_returns_each_container_as_it_is(run: Run, engine: FakeEngine) -> None:
         "ready": True,
         "wanted": True,
         "started_at": "2026-11-24T02:40:11.81Z",
-        "devices": ["2"],
+        "devices": ["GPU-2"],
+        "device": "gpu 2",
         "image": STANDARD,
     }
 

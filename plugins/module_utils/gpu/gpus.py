@@ -94,8 +94,8 @@ class Process:
 @dataclass(frozen=True)
 class Gpu:
     """memory: MiB. power_limit: W. mig, mig_pending: whether MIG mode is on, and will be after a
-    reset; None on a GPU that has none. profiles: empty while MIG is off, since nvidia-smi lists
-    them only then. links: NVLinks to other GPUs, by their index."""
+    reset; None on a GPU that has none. profiles: may be empty while MIG is off, when
+    older drivers do not list them. links: NVLinks to other GPUs, by their index."""
 
     index: int
     uuid: str

@@ -34,6 +34,7 @@ _NO_DRIVER = (
     "No devices were found",
     "No devices found",
 )
+_EMPTY = ("instances found: Not Found", "No MIG-enabled devices found", "No MIG-supported devices found")
 # nvidia-smi's words -> what to do about them.
 _REMEDIES = {
     "Driver/library version mismatch": "the driver was updated while an older one is loaded: reboot the host",
@@ -100,11 +101,13 @@ class NvidiaSmi:
         xml = _checked(log, "-q -x")
         listing = self._ask("-L")
         mig = "<current_mig>Enabled" in xml
-        profiles = parse_profiles(self._ask("mig", "-lgip"), self._ask("mig", "-lgipp")) if mig else {}
+        # Newer drivers list the profiles of GPUs whose MIG mode is off, too.
+        capable = mig or "<current_mig>Disabled" in xml
+        profiles = parse_profiles(self._list("-lgip"), self._list("-lgipp")) if capable else {}
         if mig and not profiles:
             raise FleetError("nvidia-smi mig -lgip, -lgipp: MIG is on, and there is no profile with a placement")
-        instances = parse_instances(self._ask_for_any("mig", "-lgi")) if mig else {}
-        computes = parse_computes(self._ask_for_any("mig", "-lci")) if instances else {}
+        instances = parse_instances(self._list("-lgi")) if mig else {}
+        computes = parse_computes(self._list("-lci")) if instances else {}
         links = parse_topology(self._ask("topo", "-m")) if xml.count("<gpu id=") > 1 else {}
         return Observation(parse_log(xml, listing, profiles, instances, computes, links))
 
@@ -165,10 +168,11 @@ class NvidiaSmi:
     def _ask(self, *arguments: str) -> str:
         return _checked(self._run([self._path or "", *arguments], QUERY_SECONDS), " ".join(arguments))
 
-    def _ask_for_any(self, *arguments: str) -> str:
-        """A listing that fails where it would be empty ("No GPU instances found: Not Found")."""
-        answer = self._run([self._path or "", *arguments], QUERY_SECONDS)
-        return "" if "instances found: Not Found" in answer.text else _checked(answer, " ".join(arguments))
+    def _list(self, what: str) -> str:
+        """A listing of `nvidia-smi mig`, which fails where it would be empty."""
+        answer = self._run([self._path or "", "mig", what], QUERY_SECONDS)
+        empty = any(words in answer.text for words in _EMPTY)
+        return "" if empty else _checked(answer, f"mig {what}")
 
     def _change(self, *arguments: str) -> str:
         return _checked(self._run([self._path or "", *arguments], CHANGE_SECONDS), " ".join(arguments))

@@ -59,7 +59,7 @@ def tenants_of(
         for container in model.containers
     }
     resting = {name for model in fleet.models if model.state != "running" for name in model.containers}
-    pinned = {find_gpu(gpus, str(index)) for ask in asks.values() for index in ask.devices.pinned}
+    pinned = {gpu.uuid for ask in asks.values() for gpu in gpus if gpu.index in ask.devices.pinned}
     keeps: dict[str, tuple[str, ...]] = {}
     ours: set[str] = set()
     leaving = set()
@@ -72,7 +72,7 @@ def tenants_of(
             if one.running and "all" not in one.devices and not one.is_watcher:
                 keeps[one.name] = held
         elif ask and acted_on:
-            moves_away = ask.devices.count and any(find_gpu(gpus, uuid) in pinned for uuid in held)
+            moves_away = ask.devices.count and pinned & set(held)
             if _satisfies(ask.devices, held, gpus) and not moves_away and not ours & set(held):
                 keeps[one.name] = held
                 ours |= set(held)
@@ -119,6 +119,8 @@ def choose_gpus(free: Sequence[Gpu], count: int) -> Optional[tuple[Gpu, ...]]:
         rest = [gpu for gpu in free if gpu not in chosen]
         return -links(chosen, chosen), links(chosen, rest), [gpu.index for gpu in chosen]
 
+    if not any(gpu.links for gpu in free):
+        return tuple(free[:count]) if len(free) >= count else None
     return min(combinations(free, count), key=worth, default=None)
 
 

@@ -16,6 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Observed,
     Spec,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 
@@ -44,6 +45,14 @@ class FakeEngine:
             foreign=self.foreign,
             images={reference: self.images[reference] for reference in images if reference in self.images},
         )
+
+    def host_containers(self) -> list[HostContainer]:
+        return [
+            HostContainer(
+                one.id, name, one.spec.image, one.status == "running", one.spec.labels, tuple(one.spec.devices)
+            )
+            for name, one in self.containers.items()
+        ]
 
     def inspect(self, name: str) -> Container | None:
         self._fail("inspect", name)

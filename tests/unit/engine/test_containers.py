@@ -15,7 +15,6 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     desired_containers,
     plan_containers,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
@@ -43,7 +42,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "env": {"A": "1"},
         "mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface"),),
         "networks": ("llm-network",),
-        "devices": ("2", "3"),
+        "devices": ("GPU-2", "GPU-3"),
         "labels": {"managed-by": "inference.fleet", "model-name": "a", "model-type": "chat"},
         "restart": "on-failure",
         "shm_size": 1 << 30,
@@ -81,8 +80,8 @@ def test_every_replica_is_a_container_and_an_absent_model_has_none() -> None:
 
 def test_a_run_for_some_models_asks_for_their_containers_only() -> None:
     two = fleet(cpu("a"), cpu("b"))
-    assert [one.model for one in desired_containers(two, place(two, {}), ["b"])] == ["b"]
-    assert desired_containers(two, place(two, {}), []) == ()
+    assert [one.model for one in desired_containers(two, {}, ["b"])] == ["b"]
+    assert desired_containers(two, {}, []) == ()
 
 
 # From nothing
@@ -422,9 +421,9 @@ def test_the_diff_shows_each_difference_of_a_container_before_and_after() -> Non
     world.inventory(entry(name="a", devices={"gpus": [1]}, env={"A": "2", "B": "3"}, source="/srv/a", shm_size="2g"))
     diff = world.plan().diff()
     inherited = "vllm-a-1.env.PATH: /usr/bin\nvllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
-    assert diff["before"] == (f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: 0\nvllm-a-1.shm_size: {1 << 30}\n")
+    assert diff["before"] == (f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: GPU-0\nvllm-a-1.shm_size: {1 << 30}\n")
     assert diff["after"] == (
-        f"vllm-a-1.env.A: 2\nvllm-a-1.env.B: 3\n{inherited}vllm-a-1.devices: 1\nvllm-a-1.shm_size: {2 << 30}\n"
+        f"vllm-a-1.env.A: 2\nvllm-a-1.env.B: 3\n{inherited}vllm-a-1.devices: GPU-1\nvllm-a-1.shm_size: {2 << 30}\n"
         f"vllm-a-1: created from {STANDARD}\nvllm-a-1: running\n"
     )
 

@@ -24,7 +24,6 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     desired_containers,
     plan_containers,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
@@ -196,7 +195,7 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     container = engine._container(captured(file))
     observed = Observed((container,), frozenset(), host.observe([IMAGE]).images)
     held = {container.spec.name: container.spec.devices}
-    assert plan_containers(desired_containers(asked, place(asked, held)), observed, prune=True).actions == ()
+    assert plan_containers(desired_containers(asked, held), observed, prune=True).actions == ()
 
 
 # The whole host
@@ -298,7 +297,7 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     api.says["create_host_config"] = lambda **options: options
     api.says["create_container"] = lambda image, **options: made.update(options, image=image)
     asked = fleet(entry(name="a", source="/srv/qwen", devices={"gpus": [1]}, env={"A": "1"}))
-    (desired,) = desired_containers(asked, place(asked, {}))
+    (desired,) = desired_containers(asked, {"vllm-a-1": ("1",)})
     host.create(desired.spec)
     config = made.pop("host_config")
     assert [(one["Type"], one["Source"], one["ReadOnly"]) for one in config["mounts"]] == [
@@ -316,7 +315,7 @@ def test_creates_without_a_request_for_devices_where_none_are_needed(api: FakeAp
     config: dict[str, Any] = {}
     api.says["create_host_config"] = lambda **options: config.update(options)
     asked = fleet(entry(devices={"cpu": True}))
-    host.create(desired_containers(asked, place(asked, {}))[0].spec)
+    host.create(desired_containers(asked, {})[0].spec)
     assert "device_requests" not in config
 
 

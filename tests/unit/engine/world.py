@@ -13,12 +13,14 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     plan_containers,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import plan_devices
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
 from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
+from ansible_collections.inference.fleet.tests.unit.gpu.shapes import gpu
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
+GPUS = tuple(gpu(index, mig=None) for index in range(24))
 STANDARD = Images().vllm
 OWN_IMAGE = "own/vllm:1"
 REGISTRY = {
@@ -37,8 +39,9 @@ class World:
         self.fleet: Fleet = fleet(*entries, **variables)
 
     def desired(self, names: list[str] | None = None) -> tuple[Desired, ...]:
-        held = {name: container.spec.devices for name, container in self.engine.containers.items()}
-        return desired_containers(self.fleet, place(self.fleet, held), scope(self.fleet, names, ()))
+        speaks_for = scope(self.fleet, names, ())
+        given = plan_devices(self.fleet, GPUS, self.engine.host_containers(), (), speaks_for, names is None).given
+        return desired_containers(self.fleet, given, speaks_for)
 
     def plan(self, prune: bool = True, names: list[str] | None = None) -> Plan:
         observed = self.engine.observe({self.fleet.image_of(model) for model in self.fleet.models if model.containers})

@@ -9,12 +9,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu import output
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import ComputeInstance, GpuInstance, Process
 from ansible_collections.inference.fleet.tests.unit.samples import faults
 
-DATA = Path(__file__).parent / "data"
+CAPTURES = Path(__file__).resolve().parents[2] / "lab" / "nvidia" / "captures"
 
 
 def capture(driver: str, command: str) -> str:
     """What a command printed on a real machine."""
-    text = (DATA / f"a100-40gb-{driver}.txt").read_text()
+    text = (CAPTURES / f"a100-40gb-{driver}.txt").read_text()
     return text.split(f"$ nvidia-smi {command}\n")[1].split("\n$ ")[0]
 
 

@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import
     select,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, entry, faults, fleet
@@ -46,7 +47,7 @@ def test_an_empty_inventory_is_a_fleet_without_models() -> None:
         direct_keys=(),
         secrets=Secrets(None, None, None),
         hf_token=None,
-        mig={},
+        mig=Layout(),
         monitoring=False,
     )
 
@@ -97,10 +98,10 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory() -> None:
         ({"monitoring": "on"}, ["fleet_monitoring: expected true or false, got 'on'"]),
         (
             {"mig": "all"},
-            ["fleet_mig: expected auto, or a mapping of GPU to a list of profiles or off, got 'all'"],
+            ["fleet_mig: expected auto, or for each GPU a list of profiles or off, got 'all'"],
         ),
         ({"mig": {0: "on"}}, ["fleet_mig.0: expected a list of profiles or off, got 'on'"]),
-        ({"mig": {0: ["1g.10gb", 7]}}, ["fleet_mig.0[1]: expected a profile such as 3g.40gb, got 7"]),
+        ({"mig": {0: ["1g.10gb", 7]}}, ["fleet_mig.0[1]: expected a profile such as 3g.40gb or 1c.3g.40gb, got 7"]),
         ({"absent_models": "qwen3-8b"}, ["fleet_absent_models: expected a list, got 'qwen3-8b'"]),
         ({"absent_models": 5}, ["fleet_absent_models: expected a list, got 5"]),
     ],
@@ -300,10 +301,11 @@ def test_without_a_folder_the_cache_is_a_volume() -> None:
         ({0: ["3g.40gb", "3g.40gb"], 1: "off"}, {"0": ["3g.40gb", "3g.40gb"], "1": "off"}),
         ({0: False}, {"0": "off"}),
         ({"GPU-b1028956": []}, {"GPU-b1028956": []}),
+        ({"all": ["3c.3g.40gb", "1c.2g.20gb"]}, {"all": ["3g.40gb", "1c.2g.20gb"]}),
     ],
 )
 def test_reads_mig_layouts(given_layout: Any, layout: Any) -> None:
-    assert fleet(mig=given_layout).mig == layout
+    assert fleet(mig=given_layout).mig.plain() == layout
 
 
 @pytest.mark.parametrize("name", ["gpu1.example.com", "192.168.1.7", "fd00::17", "localhost", "a"])

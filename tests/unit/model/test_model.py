@@ -204,7 +204,7 @@ _GPUS = "devices.gpus: expected a number of GPUs of at least 1 or a list of GPU 
         ({"gpus": [0, -1]}, ["devices.gpus[1]: expected a GPU index, a whole number of at least 0, got -1"]),
         ({"gpus": ["0"]}, ["devices.gpus[0]: expected a GPU index, a whole number of at least 0, got '0'"]),
         ({"gpus": [0, 1, 0, 1]}, ["devices.gpus: GPU 0 is named twice", "devices.gpus: GPU 1 is named twice"]),
-        ({"mig": 3}, ["devices.mig: expected a profile such as 3g.40gb, got 3"]),
+        ({"mig": 3}, ["devices.mig: expected a profile such as 3g.40gb or 1c.3g.40gb, got 3"]),
         ({"cpu": "yes"}, ["devices.cpu: expected true or false, got 'yes'"]),
     ],
 )

@@ -24,7 +24,7 @@ def container(**changes: Any) -> dict[str, Any]:
         "ready": True,
         "wanted": True,
         "started_at": "2026-11-24T11:00:00.123456789Z",
-        "devices": ["0"],
+        "device": "gpu 0",
         "image": "vllm/vllm-openai:v0.22.0",
         **changes,
     }
@@ -40,10 +40,10 @@ def cells(containers: list[dict[str, Any]], **changes: Any) -> dict[str, str]:
 
 def test_is_one_aligned_line_a_model_under_a_head() -> None:
     models = fleet(entry(replicas=2), entry(name="voice", type="tts", devices={"cpu": True})).public()["models"]
-    assert status_table([container(), container(name="vllm-qwen3-8b-2", devices=["1"])], models, URL, NOW) == [
-        "MODEL     TYPE  READY  DEVICE   IMAGE                     UP     ENDPOINT",
-        "qwen3-8b  chat  2/2    gpu 0,1  vllm/vllm-openai:v0.22.0  1h 0m  https://gpu1.example.com/v1",
-        "voice     tts   0/1    cpu      vllm/vllm-omni:v0.22.0    -      -",
+    assert status_table([container(), container(name="vllm-qwen3-8b-2", device="gpu 1")], models, URL, NOW) == [
+        "MODEL     TYPE  READY  DEVICE        IMAGE                     UP     ENDPOINT",
+        "qwen3-8b  chat  2/2    gpu 0, gpu 1  vllm/vllm-openai:v0.22.0  1h 0m  https://gpu1.example.com/v1",
+        "voice     tts   0/1    -             vllm/vllm-omni:v0.22.0    -      -",
     ]
 
 
@@ -66,11 +66,13 @@ def test_leaves_absent_models_out() -> None:
 
 
 def test_leaves_the_containers_of_other_models_out() -> None:
-    assert cells([container(model="other", devices=["7"])])["DEVICE"] == "cpu"
+    assert cells([container(model="other", device="gpu 7")])["DEVICE"] == "-"
 
 
-def test_names_gpus_in_the_order_of_their_indices() -> None:
-    assert cells([container(devices=["10", "9"]), container(devices=["2"])], replicas=2)["DEVICE"] == "gpu 2,9,10"
+def test_names_the_devices_of_all_replicas_each_once() -> None:
+    replicas = [container(device="gpu 1 3g.20gb@4"), container(device="gpu 0 3g.20gb@0"), container(device="cpu")]
+    row = status_table(replicas, fleet(entry(replicas=3)).public()["models"], URL, NOW)[1]
+    assert "  cpu, gpu 0 3g.20gb@0, gpu 1 3g.20gb@4  " in row
 
 
 def test_is_up_since_its_oldest_running_replica_started() -> None:

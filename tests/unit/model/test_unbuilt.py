@@ -19,17 +19,14 @@ def test_what_is_built_is_neither_refused_nor_warned_of() -> None:
     assert unbuilt.refused(fleet) == unbuilt.ignored(fleet) == []
 
 
-def test_a_model_on_a_slice_or_of_a_recipe_is_refused_before_anything_is_touched() -> None:
+def test_a_model_of_a_recipe_is_refused_before_anything_is_touched() -> None:
     fleet = parsed(
-        entry(name="a", devices={"mig": "3g.40gb"}),
         entry(name="b", recipe="whisper"),
         entry(name="c", recipe="whisper", image="site/whisper:1"),
-        entry(name="d", devices={"mig": "3g.40gb"}, state="absent"),
         fleet_recipes={"whisper": {"base": "vllm"}},
     )
     assert [fault.partition(":")[0] for fault in unbuilt.refused(fleet)] == [
-        "fleet_models[0].devices.mig",
-        "fleet_models[1].recipe",
+        "fleet_models[0].recipe",
     ]
 
 
@@ -37,7 +34,6 @@ def test_a_model_on_a_slice_or_of_a_recipe_is_refused_before_anything_is_touched
     ("variables", "path"),
     [
         ({"fleet_monitoring": True}, "fleet_monitoring"),
-        ({"fleet_mig": "auto"}, "fleet_mig"),
         ({"fleet_direct_keys": [{"name": "app", "key": "sk-12345678"}]}, "fleet_direct_keys"),
     ],
 )
