@@ -12,12 +12,23 @@ author:
 description:
   - Looks at the system's release and kernel, Docker, the folders that models are read from, the ports that Caddy needs,
     the space for weights and the clock; where the fleet asks for GPUs or MIG, also at the NVIDIA driver, the NVIDIA
-    Container Toolkit, Docker's use of it, persistence mode, and whether containers keep their GPU when systemd reloads.
+    Container Toolkit, Docker's use of it, persistence mode, whether containers keep their GPU when systemd reloads, and
+    whether the GPUs can be partitioned and given to the models as asked for.
   - Fails with every fault that it finds in one message, unless O(report) is set.
   - Needs nothing but Python on the host. Changes nothing.
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
+  names:
+    description:
+      - The models that the run acts on, which keep their devices unless they ask for others. Not given, it is all of
+        them, and containers of models that O(models) does not have are about to be removed.
+    type: list
+    elements: str
+  force:
+    description: Whether the run may stop models and DCGM where they are in the way of the MIG layout.
+    type: bool
+    default: false
   ports:
     description: TCP ports that nothing but the fleet's own Caddy may listen on.
     type: list
@@ -116,19 +127,36 @@ persistence_command:
   returned: success
   type: str
   sample: /usr/bin/nvidia-persistenced --user nvidia-persistenced --verbose
+layout:
+  description:
+    - What the GPUs have to be partitioned into, as M(inference.fleet.mig_partition) takes it, V(auto) worked out.
+  returned: success
+  type: dict
+  sample: {"GPU-14ac2834-0d81-0508-69eb-e25264c08d21": ["3g.20gb", "2g.10gb"]}
+leaving:
+  description: Model containers that give up their device in this run.
+  returned: success
+  type: list
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import DevicePlan
 from ansible_collections.inference.fleet.plugins.module_utils.host.check import faults_of
 from ansible_collections.inference.fleet.plugins.module_utils.host.checks import checks
-from ansible_collections.inference.fleet.plugins.module_utils.host.linux import observe
+from ansible_collections.inference.fleet.plugins.module_utils.host.devices import device_checks
+from ansible_collections.inference.fleet.plugins.module_utils.host.linux import observe, open_devices
+from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import host_containers
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import scope
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 SPEC = dict(
     FLEET_SPEC,
+    names=dict(type="list", elements="str"),
     ports=dict(type="list", elements="int", default=[80, 443]),
+    force=dict(type="bool", default=False),
     now=dict(type="float"),
     thorough=dict(type="bool", default=False),
     report=dict(type="bool", default=False),
@@ -140,10 +168,17 @@ def main() -> None:
     module.no_log_values.update(secret_values(module.params["models"]))
     try:
         fleet = fleet_from(module.params)
+        speaks_for = scope(fleet, module.params["names"], module.params["absent"])
     except FleetError as error:
         module.fail_json(msg=str(error))
     host = observe(fleet, module.params["ports"], module.params["now"], module.params["thorough"])
     found = checks(fleet, host)
+    devices = DevicePlan()
+    if host.nvidia and host.nvidia.gpus:
+        gpus = host.nvidia.gpus
+        prune, force = module.params["names"] is None, module.params["force"]
+        devices, more = device_checks(fleet, gpus, host_containers(), open_devices(gpus), speaks_for, prune, force)
+        found += more
     faults = faults_of(found)
     if faults and not module.params["report"]:
         module.fail_json(msg="\n".join(faults))
@@ -154,6 +189,8 @@ def main() -> None:
         docker_to_start=host.docker_to_start,
         gpu_to_do=host.nvidia.to_do if host.nvidia else [],
         persistence_command=host.nvidia.unit_command if host.nvidia else "",
+        layout=devices.layout.plain(),
+        leaving=sorted(devices.leaving),
     )
 
 

@@ -52,16 +52,17 @@ def plan_devices(
     processes: Sequence[OpenDevice],
     names: Collection[str],
     prune: bool,
+    force: bool = False,
 ) -> DevicePlan:
     """names: the models that the run acts on. prune: whether it removes containers of models that
-    the fleet does not have.
+    the fleet does not have. force: whether models and DCGM may be stopped where they are in the way.
 
     Raises FleetError with every fault of the layout, or else of the placement.
     """
     tenants = tenants_of(fleet, gpus, containers, names, prune)
     clients = clients_of(gpus, containers, processes, tenants.leaving)
     layout = auto_layout(tenants, gpus, clients) if fleet.mig.auto else fleet.mig
-    partition = plan_partition(gpus, layout, clients)
+    partition = plan_partition(gpus, layout, clients, force)
     return DevicePlan(layout, partition, place(tenants, partition.after), tenants.leaving)
 
 

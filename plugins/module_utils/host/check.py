@@ -11,6 +11,7 @@ OK = "ok"
 INSTALL = "install"  # missing, and the playbook install puts it right by itself
 WARN = "warn"  # does not stop install, and will be missed
 FAULT = "fault"  # stops install before anything is touched
+NOTE = ""  # a line that explains the one before
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Check:
         return cls(name, state, found, remedy)
 
     def __str__(self) -> str:
+        if self.state == NOTE:
+            return self.found
         return f"{self.name}: {self.found}" + (f"; {self.remedy}" if self.remedy else "")
 
     def as_dict(self) -> dict[str, str]:
@@ -37,7 +40,7 @@ class Check:
 
 
 def faults_of(checks: Iterable[Check]) -> list[str]:
-    return [str(check) for check in checks if check.state == FAULT]
+    return [str(check) for check in checks if check.state in (FAULT, NOTE)]
 
 
 def check_lines(checks: Sequence[Mapping[str, str]]) -> list[str]:

@@ -65,6 +65,13 @@ def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str
     )
 
 
+def host_containers() -> list[HostContainer]:
+    """Every container of the host, for what it holds of the GPUs."""
+    listed = ask("/containers/json?all=1") or []
+    inspected = (ask(f"/containers/{one['Id']}/json") for one in listed)
+    return [HostContainer.parse(one) for one in inspected if one]
+
+
 def _name(container: Mapping[str, Any]) -> str:
     return str(container["Names"][0]).lstrip("/")
 

@@ -64,6 +64,8 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
         "docker_to_start": False,
         "gpu_to_do": [],
         "persistence_command": "",
+        "layout": {},
+        "leaving": [],
     }
     assert world.asked == (1, [80, 443], None, False)
 
