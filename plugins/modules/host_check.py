@@ -114,9 +114,10 @@ docker_to_start:
 gpu_to_do:
   description:
     - What has to be done for GPUs in containers, in this order. Empty where the fleet asks for no GPU.
-    - V(toolkit), install the NVIDIA Container Toolkit. V(links), make the links in C(/dev/char) and the udev rule that
-      makes them at boot. V(persistence_package), install C(nvidia-persistenced). V(persistence), start it now and at
-      every boot. V(runtime), make NVIDIA's runtime known to Docker and restart that.
+    - V(source), name the package repository of the NVIDIA Container Toolkit to apt. V(toolkit), install it. V(links),
+      make the links in C(/dev/char) and the udev rule that makes them at boot. V(persistence_package), install
+      C(nvidia-persistenced). V(persistence), start it now and at every boot. V(runtime), make NVIDIA's runtime known to
+      Docker and restart that.
   returned: success
   type: list
   elements: str

@@ -27,6 +27,7 @@ CDI_KIND = "nvidia.com/gpu"
 _GPUS_BY_CDI = (29, 2)
 ROOT = Path("/")
 _NODES = ("dev/nvidia*", "dev/nvidia-caps/nvidia-cap*")
+_APT = ("etc/apt", "etc/apt/sources.list.d")
 _UDEV = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 _PERSISTENCED = "nvidia-persistenced.service"
@@ -53,6 +54,7 @@ def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str
         gpus=observed.gpus,
         trouble=trouble or observed.note,
         toolkit=bool(hook) or by_cdi,
+        source=any("libnvidia-container" in text for kind in ("list", "sources") for text in _texts(_APT, f"*.{kind}")),
         taken_up=by_cdi or (bool(hook) and _is_older_than_docker(str(hook))),
         configured=cdi or "nvidia" in (docker.get("Runtimes") or {}),
         busy=tuple(sorted(_name(one) for one in running if not _may_restart(one))),

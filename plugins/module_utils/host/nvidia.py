@@ -41,19 +41,21 @@ class Nvidia:
     """What was found.
 
     smi: whether nvidia-smi is there. trouble: why it tells of no GPU, in its words. toolkit:
-    whether what Docker calls for a GPU is on PATH. taken_up: whether it was when Docker
-    started, which is when Docker looks. configured: whether Docker has the runtime `nvidia`
-    or CDI with a specification of NVIDIA's. busy: running containers that a restart of
-    Docker may not stop. exposed: those that lose their GPU when systemd reloads. unlinked: device nodes without
-    their link in /dev/char. rule: whether udev makes those at boot. unit: whether systemd
-    knows the persistence daemon. unit_command: how it should start, where its unit starts it
-    with persistence mode off. packaged: whether Debian's packages brought the driver.
+    whether what Docker calls for a GPU is on PATH. source: whether apt knows where to find
+    it. taken_up: whether it was on PATH when Docker started, which is when Docker looks.
+    configured: whether Docker has the runtime `nvidia` or CDI with a specification of
+    NVIDIA's. busy: running containers that a restart of Docker may not stop. exposed: those
+    that lose their GPU when systemd reloads. unlinked: device nodes without their link in
+    /dev/char. rule: whether udev makes those at boot. unit: whether systemd knows the
+    persistence daemon. unit_command: how it should start, where its unit starts it with
+    persistence mode off. packaged: whether Debian's packages brought the driver.
     """
 
     smi: bool = True
     gpus: tuple[Gpu, ...] = ()
     trouble: str = ""
     toolkit: bool = True
+    source: bool = True
     taken_up: bool = True
     configured: bool = True
     busy: tuple[str, ...] = ()
@@ -66,9 +68,10 @@ class Nvidia:
 
     @property
     def to_do(self) -> list[str]:
-        """What the role fleet has to do, in this order: toolkit, links, persistence_package,
-        persistence, runtime."""
+        """What the role fleet has to do, in this order: source, toolkit, links,
+        persistence_package, persistence, runtime."""
         steps = {
+            "source": not self.toolkit and not self.source,
             "toolkit": not self.toolkit,
             "links": bool(self.unlinked) or not self.rule,
             "persistence_package": self._persistence_off and not self.unit and self.packaged and not self.exposed,

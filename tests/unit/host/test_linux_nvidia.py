@@ -72,6 +72,7 @@ def test_a_bare_host_has_nothing(host: Host) -> None:
         smi=False,
         trouble="no nvidia-smi on this host",
         toolkit=False,
+        source=False,
         taken_up=False,
         configured=False,
         rule=False,
@@ -142,6 +143,14 @@ def test_a_restart_of_docker_may_stop_services_of_the_fleet_and_nothing_else(hos
         container("vllm-a-1", labels={**OURS, "model-name": "a"}),
     )
     assert found.busy == ("vllm-a-1", "web")
+
+
+@pytest.mark.parametrize("name", ["nvidia-container-toolkit.list", "nvidia-container-toolkit.sources"])
+def test_a_package_source_that_somebody_named_to_apt_is_found(host: Host, name: str) -> None:
+    host.file("etc/apt/sources.list.d/debian.sources", "URIs: http://deb.debian.org/debian\n")
+    assert not host.observe().source
+    host.file(f"etc/apt/sources.list.d/{name}", "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)\n")
+    assert host.observe().source
 
 
 # Containers and reloads of systemd

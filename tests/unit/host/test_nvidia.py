@@ -123,7 +123,8 @@ def test_a_layout_without_a_driver_is_a_fault_of_the_layout() -> None:
 def test_install_brings_a_toolkit_that_is_missing() -> None:
     (line,) = told("toolkit", toolkit=False)
     assert line.startswith("install toolkit: the NVIDIA Container Toolkit is not there")
-    assert replace(GOOD, toolkit=False, taken_up=False, configured=False, rule=False).to_do == [
+    assert replace(GOOD, toolkit=False, source=False, taken_up=False, configured=False, rule=False).to_do == [
+        "source",
         "toolkit",
         "links",
         "runtime",
