@@ -90,11 +90,13 @@ def place(tenants: Tenants, gpus: Sequence[Gpu]) -> dict[str, tuple[str, ...]]:
     """Container name -> the UUIDs of its devices, for every container of the inventory.
 
     gpus: as they will be once they are partitioned. A container that has what it asks for keeps
-    it; pinned GPUs go first, then the largest ask. Raises FleetError with a table of who has
-    what where there is no room.
+    it, unless that is a whole GPU which is in MIG mode then; pinned GPUs go first, then the
+    largest ask. Raises FleetError with a table of who has what where there is no room.
     """
     there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
-    given = {name: held for name, held in tenants.keeps.items() if set(held) <= there}
+    partitioned = {gpu.uuid for gpu in gpus if gpu.mig}
+    moving = {ask.container for ask in tenants.asks if partitioned & set(tenants.keeps.get(ask.container, ()))}
+    given = {name: held for name, held in tenants.keeps.items() if set(held) <= there and name not in moving}
     waiting = [ask for ask in tenants.asks if ask.container not in given]
     faults: list[str] = []
     for ask in sorted(waiting, key=lambda ask: (not ask.devices.pinned, -ask.devices.count)):
@@ -204,7 +206,7 @@ def _satisfies(ask: Devices, held: Sequence[str], gpus: Sequence[Gpu]) -> bool:
     """Whether a container may keep what it holds."""
     if ask.mig:
         return len(held) == 1 and any(gpu.devices.get(held[0]) == ask.mig for gpu in gpus)
-    whole = [gpu for uuid in held for gpu in gpus if gpu.uuid == uuid]
+    whole = [gpu for uuid in held for gpu in gpus if gpu.uuid == uuid and not gpu.mig]
     if len(whole) != len(held) or len(held) != ask.gpus_per_replica:
         return False
     return not ask.pinned or sorted(gpu.index for gpu in whole) == sorted(ask.pinned)
