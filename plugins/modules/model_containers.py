@@ -24,6 +24,8 @@ description:
   - GPUs and MIG devices are given by UUID. A model that has what it asks for keeps it; GPUs of one container are linked
     by NVLink where the host has such; no device is given twice; what other containers were given by name counts as
     taken. Where there is no room, the task fails with a table of who has what.
+  - The device nodes of its GPUs that the host has are given to a container by name as well, so that it keeps them when
+    systemd reloads its units.
   - The GPUs have to be partitioned as O(mig) asks for, which M(inference.fleet.mig_partition) does. Check mode takes a
     partition that is yet to be made for made.
 requirements:
@@ -144,6 +146,7 @@ faults:
   type: dict
 """
 
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -161,7 +164,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
     refuse_unmade,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, describe
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nodes import nodes_for
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi, device_nodes
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import scope
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
@@ -184,12 +188,14 @@ def main() -> None:
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
         gpus = NvidiaSmi().observe_some() if needs_gpus(fleet) else ()
+        present, minors = device_nodes()
         devices = plan_devices(
             fleet, gpus, docker.host_containers() if gpus else (), (), speaks_for, module.params["prune"]
         )
         if not module.check_mode:
             refuse_unmade(devices, gpus)
-        desired = desired_containers(fleet, devices.given, speaks_for)
+        nodes = partial(nodes_for, gpus, present=present, minors=minors)
+        desired = desired_containers(fleet, devices.given, speaks_for, nodes)
         plan = plan_containers(desired, observed, module.params["prune"], speaks_for)
         outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
         after = docker.observe(()) if outcome.done else observed

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
@@ -48,8 +48,9 @@ class Spec:
     """A container as it should be.
 
     image: the reference; in one that was observed, the image's ID. devices: GPU or MIG
-    device IDs. shm_size: bytes. env and labels: in one that was observed, those of the
-    image included.
+    device IDs. nodes: their device nodes that the container is given by name; more of them
+    may be there later, so they are no reason to make a container anew. shm_size: bytes. env
+    and labels: in one that was observed, those of the image included.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Spec:
     restart: str
     shm_size: int
     ipc: str
+    nodes: tuple[str, ...] = ()
 
     def resolved(self, image: ImageDefaults) -> Spec:
         """As Docker would report a container made from this."""
@@ -180,16 +182,21 @@ class Plan:
 
 
 def desired_containers(
-    fleet: Fleet, devices: Mapping[str, tuple[str, ...]], names: Optional[Iterable[str]] = None
+    fleet: Fleet,
+    devices: Mapping[str, tuple[str, ...]],
+    names: Optional[Iterable[str]] = None,
+    nodes: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda _devices: (),
 ) -> tuple[Desired, ...]:
     """A container for each replica of each model (of those `names` has, when given).
 
-    devices: container name -> the device IDs that placement gave it.
+    devices: container name -> the device IDs that placement gave it. nodes: the device nodes behind some IDs.
     """
     chosen = [model for model in fleet.models if names is None or model.name in names]
     return tuple(
         Desired(
-            spec=_spec(fleet, model, container, devices.get(container, ())),
+            spec=replace(
+                _spec(fleet, model, container, devices.get(container, ())), nodes=nodes(devices.get(container, ()))
+            ),
             model=model.name,
             running=model.state == "running",
             ready_timeout=model.ready_timeout,

@@ -136,6 +136,7 @@ class Docker:
         }
         if spec.devices:
             host_config["device_requests"] = [DeviceRequest(device_ids=list(spec.devices), capabilities=[["gpu"]])]
+            host_config["devices"] = [f"{node}:{node}:rwm" for node in spec.nodes]
         with _told(f"creating container {spec.name}"):
             self._api.create_container(
                 spec.image,
@@ -245,5 +246,6 @@ def _container(data: Mapping[str, Any]) -> Container:
             restart=host["RestartPolicy"]["Name"],
             shm_size=host["ShmSize"],
             ipc=host["IpcMode"],
+            nodes=tuple(device["PathOnHost"] for device in host.get("Devices") or ()),
         ),
     )

@@ -11,10 +11,12 @@ import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Step
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nodes import parse_minors
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import (
     parse_compute_profiles,
     parse_computes,
@@ -27,6 +29,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import 
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, show
 
 QUERY_SECONDS = 60  # without the persistence daemon every call loads the driver anew
+MIG_MINORS = Path("/proc/driver/nvidia-caps/mig-minors")
 CHANGE_SECONDS = 180  # a GPU reset waits for the GPU
 
 _NO_DRIVER = (
@@ -83,6 +86,13 @@ def run_limited(command: Sequence[str], seconds: int) -> Answer:
     return Answer(process.returncode, text)
 
 
+def device_nodes() -> tuple[frozenset[str], dict[str, int]]:
+    """The character devices of NVIDIA's that the host has, and the minor numbers of MIG's."""
+    paths = [*Path("/dev").glob("nvidia*"), *Path("/dev/nvidia-caps").glob("nvidia-cap*")]
+    minors = MIG_MINORS.read_text() if MIG_MINORS.exists() else ""
+    return frozenset(str(path) for path in paths if path.is_char_device()), parse_minors(minors)
+
+
 class NvidiaSmi:
     """path: of the program, or None where the host has none."""
 
@@ -132,7 +142,7 @@ class NvidiaSmi:
                 self._change("mig", *gpu, "-gi", str(step.instance), "-ci", str(compute), "-dci")
             if step.verb == "destroy":
                 self._change("mig", *gpu, "-gi", str(step.instance), "-dgi")
-            if step.verb == "divide" and step.instance is not None:
+            if step.verb == "divide" and step.instance is not None and step.computes:
                 self._divide(step, step.instance)
 
     def _reset(self, gpu: int) -> None:
@@ -157,7 +167,7 @@ class NvidiaSmi:
         """Make compute instances in a GPU instance; their profiles are asked of the GPU itself."""
         where = ("mig", "-i", str(step.gpu), "-gi", str(instance))
         offered = parse_compute_profiles(self._ask(*where, "-lcip"))
-        for slices in step.computes or (max(offered, default=0),):
+        for slices in step.computes:
             if slices not in offered:
                 raise FleetError(
                     f"GPU {step.gpu}: {step.profile} offers no compute instance of {slices} slices; "

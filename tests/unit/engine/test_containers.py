@@ -47,6 +47,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "restart": "on-failure",
         "shm_size": 1 << 30,
         "ipc": "private",
+        "nodes": (),
     }
 
 
