@@ -128,6 +128,11 @@ persistence_command:
   returned: success
   type: str
   sample: /usr/bin/nvidia-persistenced --user nvidia-persistenced --verbose
+cdi_refresh:
+  description:
+    - Whether the host has the unit C(nvidia-cdi-refresh.service), which has to run after GPUs were partitioned anew.
+  returned: success
+  type: bool
 layout:
   description:
     - What the GPUs have to be partitioned into, as M(inference.fleet.mig_partition) takes it, V(auto) worked out.
@@ -190,6 +195,7 @@ def main() -> None:
         docker_to_start=host.docker_to_start,
         gpu_to_do=host.nvidia.to_do if host.nvidia else [],
         persistence_command=host.nvidia.unit_command if host.nvidia else "",
+        cdi_refresh=bool(host.nvidia and host.nvidia.cdi_refresh),
         layout=devices.layout.plain(),
         leaving=sorted(devices.leaving),
     )

@@ -23,6 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
 HOOK = "nvidia-container-runtime-hook"
 CDI_HOOK = "nvidia-cdi-hook"
 CDI_KIND = "nvidia.com/gpu"
+CDI_REFRESH = "nvidia-cdi-refresh.service"
 # Since then Docker hands a plain GPU request to CDI where it can (its release notes, moby #50228).
 _GPUS_BY_CDI = (29, 2)
 ROOT = Path("/")
@@ -63,6 +64,7 @@ def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str
         rule=any("create-dev-char-symlinks" in text for text in _texts(_UDEV, "*.rules")),
         unit=any(True for _text in _texts(_UNITS, _PERSISTENCED)),
         unit_command=_command_without_its_flag(),
+        cdi_refresh=any(True for _text in _texts(_UNITS, CDI_REFRESH)),
         packaged=any((ROOT / "var/lib/dpkg/info").glob("libnvidia-cfg1*.list")) and _has_own_package(),
     )
 

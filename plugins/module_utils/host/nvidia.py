@@ -49,6 +49,7 @@ class Nvidia:
     /dev/char. rule: whether udev makes those at boot. unit: whether systemd knows the
     persistence daemon. unit_command: how it should start, where its unit starts it with
     persistence mode off. packaged: whether Debian's packages brought the driver.
+    cdi_refresh: whether systemd knows the toolkit's unit that writes CDI's specification anew.
     """
 
     smi: bool = True
@@ -65,6 +66,7 @@ class Nvidia:
     unit: bool = True
     unit_command: str = ""
     packaged: bool = False
+    cdi_refresh: bool = False
 
     @property
     def to_do(self) -> list[str]:

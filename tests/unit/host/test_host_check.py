@@ -64,6 +64,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
         "docker_to_start": False,
         "gpu_to_do": [],
         "persistence_command": "",
+        "cdi_refresh": False,
         "layout": {},
         "leaving": [],
     }
