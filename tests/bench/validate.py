@@ -19,13 +19,17 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     desired_containers,
     plan_containers,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import place
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import plan_devices
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, scope
 from docker import DockerClient
 from playbook import BenchError
 from report import Findings, against
 
 SIZES = (1_000, 3_000, 10_000)
+GPUS = 8  # of one server
+MORE_GPUS = (8, 64, 1_000)
 ROUNDS = 5
 AIM_SECONDS = 1
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -56,10 +60,13 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
         notes=(
             f"{first:,} models: {against(whole[first], AIM_SECONDS, ' s')}.",
             f"{first:,} to {last:,}: {whole[last] / whole[first]:.1f} x; exactly linear is {last / first:g} x.",
+            f"One host with {GPUS} GPUs: as many of the models have one each, the others are on its CPU.",
             f"Medians of {ROUNDS}; one process; templates rendered by Ansible's own templating, without the network or "
             "Docker. There is no other tool that does the same to compare with.",
         ),
     )
+    say("placement by GPUs")
+    yield _by_gpus(first)
 
 
 def _time(size: int) -> dict[str, float]:
@@ -72,14 +79,14 @@ def _time(size: int) -> dict[str, float]:
         timings[stage] = time.perf_counter() - begun
         return result
 
-    variables = {"fleet_schema": 1, "fleet_models": [_model(index) for index in range(size)]}
+    variables, gpus = _variables(size, GPUS), _gpus(GPUS)
     observed = _observed(variables)
+    containers = _host_containers(observed)
     fleet = timed("parse and validate", lambda: Fleet.parse(variables))
-    placed = timed(
-        "place on GPUs", lambda: place(fleet, {one.spec.name: one.spec.devices for one in observed.containers})
-    )
-    desired = timed("desired containers", lambda: desired_containers(fleet, placed))
-    plan = timed("plan, everything present", lambda: plan_containers(desired, observed, prune=True))
+    names = scope(fleet, None, ())
+    devices = timed("place on GPUs", lambda: plan_devices(fleet, gpus, containers, (), names, prune=True))
+    desired = timed("desired containers", lambda: desired_containers(fleet, devices.given, names))
+    plan = timed("plan, everything present", lambda: plan_containers(desired, observed, True, names))
     public = timed("plain data for templates", fleet.public)
     public["https"]["names"] = ["localhost"]
     templar = Templar(loader=DataLoader(), variables={"fleet": public, "ansible_managed": "Ansible"})
@@ -93,11 +100,33 @@ def _time(size: int) -> dict[str, float]:
     return timings
 
 
+def _by_gpus(size: int) -> Findings:
+    """What placement costs by the GPUs that there are to choose from, all of them held."""
+    rows = []
+    for count in MORE_GPUS:
+        variables, gpus = _variables(size, count), _gpus(count)
+        fleet, containers = Fleet.parse(variables), _host_containers(_observed(variables))
+        names = scope(fleet, None, ())
+        taken = []
+        for _number in range(ROUNDS):
+            begun = time.perf_counter()
+            plan_devices(fleet, gpus, containers, (), names, prune=True)
+            taken.append(time.perf_counter() - begun)
+        rows.append((f"{count:,} GPUs", f"{median(taken) * 1000:.0f} ms"))
+    return Findings(
+        title=f"Placing {size:,} models, by the GPUs of the host",
+        columns=("", "place on GPUs"),
+        rows=tuple(rows),
+        notes=("As many models as there are GPUs have one each. No server has 1,000 GPUs: the row is for the growth.",),
+    )
+
+
 def _observed(variables: dict[str, Any]) -> Observed:
-    """Docker with every container of the fleet as it should be."""
+    """Docker with every container of the fleet as it should be: the first models have a GPU each."""
     fleet = Fleet.parse(variables)
-    desired = desired_containers(fleet, place(fleet, {}))
-    containers = tuple(_container(one) for one in desired)
+    on_gpus = [model for model in fleet.models if not model.devices.cpu]
+    given = {name: (f"GPU-{index}",) for index, model in enumerate(on_gpus) for name in model.containers}
+    containers = tuple(_container(one) for one in desired_containers(fleet, given))
     return Observed(containers, frozenset(), {fleet.images.vllm: IMAGE})
 
 
@@ -106,12 +135,32 @@ def _container(desired: Desired) -> Container:
     return Container(id=spec.name, spec=replace(spec, env=dict(spec.env)), status="running", address="10.0.0.1")
 
 
-def _model(index: int) -> dict[str, Any]:
+def _host_containers(observed: Observed) -> list[HostContainer]:
+    """The same as placement sees them."""
+    return [
+        HostContainer(one.id, one.spec.name, one.spec.image, labels=one.spec.labels, devices=one.spec.devices)
+        for one in observed.containers
+    ]
+
+
+def _gpus(count: int) -> tuple[Gpu, ...]:
+    """Made up, without MIG and NVLink."""
+    return tuple(
+        Gpu(index, f"GPU-{index}", "NVIDIA L40S", f"{index:08x}:01:00.0", index, 46068, "550.90.07")
+        for index in range(count)
+    )
+
+
+def _variables(size: int, gpus: int) -> dict[str, Any]:
+    return {"fleet_schema": 1, "fleet_models": [_model(index, index < gpus) for index in range(size)]}
+
+
+def _model(index: int, on_gpu: bool) -> dict[str, Any]:
     return {
         "name": f"model-{index}",
         "type": ("chat", "embedding")[index % 2],
         "source": f"organisation/model-{index}",
-        "devices": {"gpus": 1},
+        "devices": {"gpus": 1} if on_gpu else {"cpu": True},
         "args": {"max-model-len": 8192, "gpu-memory-utilization": 0.9, "enable-prefix-caching": True},
         "env": {"VLLM_LOGGING_LEVEL": "INFO"},
     }
