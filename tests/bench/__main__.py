@@ -1,4 +1,4 @@
-"""Measures of the collection, as tables: python tests/bench [containers] [install] [validate].
+"""Measures of the collection, as tables: python tests/bench [containers] [install] [mig] [validate].
 
 Timings decide nothing: the bench fails only where a run is broken.
 """
@@ -13,13 +13,19 @@ import containers
 import docker
 import install
 import machine
+import mig
 import validate
 from docker.errors import DockerException
 from playbook import BenchError
 from report import markdown, show
 from rich.console import Console
 
-MEASURES = {"containers": containers.measure, "install": install.measure, "validate": validate.measure}
+MEASURES = {
+    "containers": containers.measure,
+    "install": install.measure,
+    "mig": mig.measure,
+    "validate": validate.measure,
+}
 
 WIDTH = 140  # where there is no terminal that has one
 
