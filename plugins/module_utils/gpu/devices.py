@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, find_gpu, with_known_profiles
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import Partition, plan_partition
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import (
+    Ask,
     Tenants,
     choose_gpus,
     place,
@@ -24,7 +25,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement impo
     who_has_what,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Device, Layout
+from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Device, Layout, instances
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 _MOST_COMPUTE_SLICES = 7  # of any GPU so far (MIG User Guide, "Supported MIG Profiles")
@@ -63,7 +64,8 @@ def plan_devices(
     clients = clients_of(gpus, containers, processes, tenants.leaving)
     layout = auto_layout(tenants, gpus, clients) if fleet.mig.auto else fleet.mig
     partition = plan_partition(gpus, layout, clients, force)
-    return DevicePlan(layout, partition, place(tenants, partition.after), tenants.leaving)
+    meant = layout.devices if fleet.mig.auto else ()  # what auto counted on, rather than what lies about elsewhere
+    return DevicePlan(layout, partition, place(tenants, partition.after, meant), tenants.leaving)
 
 
 def refuse_unmade(plan: DevicePlan, gpus: Sequence[Gpu]) -> None:
@@ -83,25 +85,56 @@ def auto_layout(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Clien
     for whole-GPU models are set aside first. A GPU that nobody asks for is left as it is.
     """
     kept = _kept(tenants, gpus, clients)
-    whole = _whole_gpus(tenants, gpus, kept)
     asks = [(ask, Device.parse(ask.devices.mig, f"{ask.path}.mig")) for ask in tenants.unplaced if ask.devices.mig]
     asks.sort(key=lambda pair: (-pair[1].gigabytes, -pair[1].slices, -(pair[1].computes or pair[1].slices)))
-    for reuse in (True, False):  # a free instance may lie where a larger one has to go
-        wanted = {uuid: list(devices) for uuid, devices in kept.items()}
-        homeless = [ask for ask in asks if not _find_home(ask[1], gpus, whole, wanted, clients, reuse)]
-        if not homeless:
-            break
-    if homeless:
+    # A free instance may lie where a larger one has to go; the GPUs set aside may be the only ones with a profile.
+    tries = (
+        _assign(tenants, asks, gpus, kept, clients, reuse, whole_first)
+        for whole_first in (True, False)
+        for reuse in (True, False)
+    )
+    first = next(tries)
+    best = first if not first.homeless else next((one for one in tries if not one.homeless), first)
+    if best.homeless:
         faults = [
             f"{ask.path}.mig: fleet_mig: auto finds no room for a {device} for {ask.container}"
-            for ask, device in homeless
+            for ask, device in best.homeless
         ]
         raise FleetError(*faults, who_has_what(gpus, tenants.keeps))
     layout: dict[str, Optional[tuple[Device, ...]]] = {
-        gpu.uuid: None for gpu in gpus if gpu.uuid in whole and (gpu.mig or gpu.mig_pending)
+        gpu.uuid: None for gpu in gpus if gpu.uuid in best.whole and (gpu.mig or gpu.mig_pending)
     }
-    layout.update((uuid, tuple(devices)) for uuid, devices in wanted.items() if devices)
+    layout.update((uuid, tuple(devices)) for uuid, devices in best.wanted.items() if devices)
     return Layout(devices=layout)
+
+
+@dataclass(frozen=True)
+class _Assignment:
+    """whole: UUIDs of the GPUs that stay in one piece. wanted: by GPU UUID. homeless: who found no room."""
+
+    whole: set[str]
+    wanted: Mapping[str, list[Device]]
+    homeless: Sequence[tuple[Ask, Device]]
+
+
+def _assign(
+    tenants: Tenants,
+    asks: Sequence[tuple[Ask, Device]],
+    gpus: Sequence[Gpu],
+    kept: Mapping[str, Sequence[Device]],
+    clients: Collection[Client],
+    reuse: bool,
+    whole_first: bool,
+) -> _Assignment:
+    wanted = {uuid: list(devices) for uuid, devices in kept.items()}
+    fixed = _fixed_whole(tenants, gpus)
+    whole = _whole_gpus(tenants, gpus, wanted, fixed) if whole_first else fixed
+    homeless = [ask for ask in asks if not _find_home(ask[1], gpus, whole, wanted, clients, reuse)]
+    if whole_first:
+        return _Assignment(whole, wanted, homeless)
+    whole = _whole_gpus(tenants, gpus, wanted, fixed)
+    enough = len(whole - fixed) == sum(ask.devices.count for ask in tenants.unplaced)
+    return _Assignment(whole, wanted, homeless if enough else asks)
 
 
 def _kept(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Client]) -> dict[str, list[Device]]:
@@ -113,17 +146,23 @@ def _kept(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Client]) ->
     return {gpu.uuid: [Device.parse(name, "") for uuid, name in gpu.devices.items() if uuid in held] for gpu in gpus}
 
 
-def _whole_gpus(tenants: Tenants, gpus: Sequence[Gpu], kept: Mapping[str, list[Device]]) -> set[str]:
-    """UUIDs of GPUs that are held as a whole or will be. Those in MIG mode come last, and only idle ones.
+def _fixed_whole(tenants: Tenants, gpus: Sequence[Gpu]) -> set[str]:
+    """UUIDs of GPUs that are held as a whole, or pinned."""
+    whole = {device for devices in tenants.keeps.values() for device in devices if find_gpu(gpus, device)}
+    named = (find_gpu(gpus, str(index)) for ask in tenants.unplaced for index in ask.devices.pinned)
+    return whole | {gpu.uuid for gpu in named if gpu}
+
+
+def _whole_gpus(
+    tenants: Tenants, gpus: Sequence[Gpu], wanted: Mapping[str, Sequence[Device]], fixed: set[str]
+) -> set[str]:
+    """These and what counted asks will get. GPUs in MIG mode come last, and only those without a wanted device.
 
     Too few of them is not a fault here: placement tells it, with a table.
     """
-    whole = {device for devices in tenants.keeps.values() for device in devices if find_gpu(gpus, device)}
-    for ask in tenants.unplaced:
-        named = (find_gpu(gpus, str(index)) for index in ask.devices.pinned)
-        whole |= {gpu.uuid for gpu in named if gpu}
+    whole = set(fixed)
     for ask in sorted(tenants.unplaced, key=lambda ask: -ask.devices.count):
-        idle = [gpu for gpu in gpus if gpu.uuid not in whole and not kept[gpu.uuid]]
+        idle = [gpu for gpu in gpus if gpu.uuid not in whole and not wanted[gpu.uuid]]
         off = [gpu for gpu in idle if not gpu.mig]
         if ask.devices.count:
             whole |= {
@@ -156,14 +195,24 @@ def _find_home(
 
 def _has_room(gpu: Gpu, devices: Sequence[Device], gpus: Sequence[Gpu], clients: Collection[Client]) -> bool:
     profiles = with_known_profiles(gpus)[gpu.uuid]
-    if not profiles:
-        # Unknown until MIG is on: by the names alone. What they promise is rounded.
-        memory = gpu.memory / 1024 * 1.02 + 0.5 * len(devices)
-        compute = sum(device.computes or device.slices for device in devices)
-        return sum(device.gigabytes for device in devices) <= memory and compute <= _MOST_COMPUTE_SLICES
+    if not profiles and not _sounds_possible(gpu, devices):
+        return False
     try:
         known = replace(gpu, profiles=profiles)
         plan_partition([known], Layout(devices={gpu.uuid: tuple(devices)}), clients)
     except FleetError:
         return False
     return True
+
+
+def _sounds_possible(gpu: Gpu, devices: Sequence[Device]) -> bool:
+    """By names alone, where profiles are unknown until MIG is on. What names promise is rounded:
+    the memory of a profile is all of the GPU's, a half, a quarter or an eighth."""
+    memory = gpu.memory / 1024
+    made = [Device.parse(instance.profile, "") for instance in instances(devices)]
+    return (
+        all(any(abs(one.gigabytes - memory / parts) < 1 for parts in (1, 2, 4, 8)) for one in made)
+        and sum(one.gigabytes for one in made) <= memory * 1.02 + 0.5 * len(made)
+        and sum(one.slices for one in made) <= _MOST_COMPUTE_SLICES
+        and sum("+me" in one.profile for one in made) <= 1
+    )

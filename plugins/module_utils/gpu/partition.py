@@ -119,7 +119,7 @@ def _plan_gpu(
 ) -> list[Step]:
     if gpu.mig is None:
         return []
-    wanted = instances(target or ())
+    wanted = instances(target or (), _begun(gpu, clients))
     steps: list[Step] = []
     if gpu.instances or (gpu.mig and wanted):
         steps += _instance_steps(gpu, profiles, wanted, clients, force)
@@ -131,6 +131,17 @@ def _plan_gpu(
     if not profiles:
         return mode + [Step("create", gpu.index, profile=one.profile, computes=one.computes) for one in wanted]
     return mode + list(plan_instances(gpu.index, profiles, (), wanted, {}))
+
+
+def _begun(gpu: Gpu, clients: Collection[Client]) -> list[Instance]:
+    """The parts of GPU instances that are in use: a layout that has them leaves them together as they are."""
+    used = {device for one in clients if not (one.leaving or one.watcher) for device in one.devices}
+    held = [
+        (one.profile, tuple(part.slices for part in one.compute if part.uuid in used))
+        for one in gpu.instances
+        if one.division()
+    ]
+    return [Instance(profile, parts) for profile, parts in held if parts]
 
 
 def _instance_steps(
@@ -206,7 +217,7 @@ def _applied(gpu: Gpu, profiles: Sequence[Profile], steps: Sequence[Step]) -> Gp
     present = {one.id: one for one in gpu.instances}
     new: list[GpuInstance] = []
     mig = gpu.mig
-    sizes = {profile.name: profile.size for profile in profiles}
+    memory = {profile.name: profile.size for profile in profiles}
     for step in steps:
         if step.verb in ("enable", "disable"):
             mig = step.verb == "enable"
@@ -215,19 +226,19 @@ def _applied(gpu: Gpu, profiles: Sequence[Profile], steps: Sequence[Step]) -> Gp
         elif step.verb == "divide":
             one = present[step.instance]
             kept = tuple(part for part in one.compute if part.id not in step.destroys)
-            present[step.instance] = replace(one, compute=kept + _made(gpu, one, step, len(new)))
+            present[step.instance] = replace(one, compute=kept + _made(gpu, one, step.computes, len(new)))
         elif step.verb == "create":
-            one = GpuInstance(None, step.profile, step.start, sizes.get(step.profile, 0))
-            new.append(replace(one, compute=_made(gpu, one, step, len(new))))
+            one = GpuInstance(None, step.profile, step.start, memory.get(step.profile, 0))
+            sizes = step.computes or (compute_slices(step.profile),)
+            new.append(replace(one, compute=_made(gpu, one, sizes, len(new))))
         elif step.verb == "reset":
             mig = gpu.mig_pending if mig == gpu.mig else mig
     ordered = sorted([*present.values(), *new], key=lambda one: (one.start is None, one.start or 0))
     return replace(gpu, mig=mig, mig_pending=mig, profiles=tuple(profiles), instances=tuple(ordered))
 
 
-def _made(gpu: Gpu, one: GpuInstance, step: Step, ordinal: int) -> tuple[ComputeInstance, ...]:
+def _made(gpu: Gpu, one: GpuInstance, sizes: Sequence[int], ordinal: int) -> tuple[ComputeInstance, ...]:
     """Compute instances that are not there yet, under names that no two of them share."""
-    sizes = step.computes or (compute_slices(step.profile),)
     place = f"{one} on GPU {gpu.index}" if one.start is not None else f"{one} #{ordinal} on GPU {gpu.index}"
     return tuple(
         ComputeInstance(-1 - index, size, None, f"(to be made: {place}, {size}c #{index})")

@@ -86,12 +86,13 @@ def tenants_of(
     return Tenants(tuple(asks.values()), keeps, frozenset(leaving | (resting & keeps.keys())))
 
 
-def place(tenants: Tenants, gpus: Sequence[Gpu]) -> dict[str, tuple[str, ...]]:
+def place(tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
     """Container name -> the UUIDs of its devices, for every container of the inventory.
 
     gpus: as they will be once they are partitioned. A container that has what it asks for keeps
     it, unless that is a whole GPU which is in MIG mode then; pinned GPUs go first, then the
-    largest ask. Raises FleetError with a table of who has what where there is no room.
+    largest ask. first: UUIDs of GPUs whose MIG devices are given before those of others.
+    Raises FleetError with a table of who has what where there is no room.
     """
     there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
     partitioned = {gpu.uuid for gpu in gpus if gpu.mig}
@@ -102,7 +103,7 @@ def place(tenants: Tenants, gpus: Sequence[Gpu]) -> dict[str, tuple[str, ...]]:
     for ask in sorted(waiting, key=lambda ask: (not ask.devices.pinned, -ask.devices.count)):
         taken = _with_parts(gpus, given.values())
         try:
-            given[ask.container] = _give(ask, gpus, taken, given)
+            given[ask.container] = _give(ask, gpus, taken, given, first)
         except FleetError as error:
             faults += error.faults
     if faults:
@@ -147,11 +148,13 @@ def who_has_what(gpus: Iterable[Gpu], given: Held) -> str:
     return "Who has what:\n" + "\n".join(f"  {device.ljust(width)}  {who}".rstrip() for device, who in rows)
 
 
-def _give(ask: Ask, gpus: Sequence[Gpu], taken: Collection[str], given: Held) -> tuple[str, ...]:
+def _give(
+    ask: Ask, gpus: Sequence[Gpu], taken: Collection[str], given: Held, first: Collection[str]
+) -> tuple[str, ...]:
     if ask.devices.cpu:
         return ()
     if ask.devices.mig:
-        return (_mig_device(ask, gpus, taken),)
+        return (_mig_device(ask, gpus, taken, first),)
     if ask.devices.pinned:
         return tuple(_pinned(ask, index, gpus, given) for index in ask.devices.pinned)
     free = [gpu for gpu in gpus if not gpu.mig and gpu.uuid not in taken]
@@ -166,9 +169,10 @@ def _give(ask: Ask, gpus: Sequence[Gpu], taken: Collection[str], given: Held) ->
     return tuple(gpu.uuid for gpu in chosen)
 
 
-def _mig_device(ask: Ask, gpus: Sequence[Gpu], taken: Collection[str]) -> str:
+def _mig_device(ask: Ask, gpus: Sequence[Gpu], taken: Collection[str], first: Collection[str]) -> str:
     wanted = ask.devices.mig
-    named = [uuid for gpu in gpus for uuid, name in gpu.devices.items() if name == wanted]
+    ordered = sorted(gpus, key=lambda gpu: gpu.uuid not in first)
+    named = [uuid for gpu in ordered for uuid, name in gpu.devices.items() if name == wanted]
     free = next((uuid for uuid in named if uuid not in taken), None)
     if free is not None:
         return free

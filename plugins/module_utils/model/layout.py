@@ -10,7 +10,7 @@ auto                                  what the models ask for
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
@@ -100,17 +100,18 @@ class Layout:
         return {gpu: "off" if listed is None else list(map(str, listed)) for gpu, listed in self.devices.items()}
 
 
-def instances(devices: Iterable[Device]) -> tuple[Instance, ...]:
+def instances(devices: Iterable[Device], begun: Iterable[Instance] = ()) -> tuple[Instance, ...]:
     """The fewest GPU instances that hold these MIG devices, largest first.
 
     Parts of GPU instances of one profile are packed largest first, which is exact for the
-    sizes there are: a bin of 2, 3 or 4 slices, and one single bin of 7.
+    sizes there are: a bin of 2, 3 or 4 slices, and one single bin of 7. begun: parts that are
+    together already; those that are asked for stay so, and are filled up before others.
     """
     wholes: list[Instance] = []
-    parts: dict[str, list[list[int]]] = defaultdict(list)
-    sizes: dict[str, tuple[int, int]] = {}
-    for device in sorted(devices, key=lambda one: -(one.computes or 0)):
-        sizes[device.profile] = (-device.gigabytes, -device.slices)
+    left = Counter(devices)
+    parts = _begun(left, begun)
+    sizes = {device.profile: (-device.gigabytes, -device.slices) for device in left}
+    for device in sorted(left.elements(), key=lambda one: -(one.computes or 0)):
         if device.computes is None:
             wholes.append(Instance(device.profile))
             continue
@@ -119,8 +120,20 @@ def instances(devices: Iterable[Device]) -> tuple[Instance, ...]:
         if roomy is None:
             bins.append(roomy := [])
         roomy.append(device.computes)
-    divided = [Instance(profile, tuple(one)) for profile, bins in parts.items() for one in bins]
+    divided = [Instance(profile, tuple(sorted(one, reverse=True))) for profile, bins in parts.items() for one in bins]
     return tuple(sorted(wholes + divided, key=lambda one: (sizes[one.profile], one.profile, one.computes)))
+
+
+def _begun(left: Counter[Device], begun: Iterable[Instance]) -> dict[str, list[list[int]]]:
+    """By profile, the parts that are together already, taken out of what is left to be packed."""
+    parts: dict[str, list[list[int]]] = defaultdict(list)
+    asked = {(device.profile, device.computes): device for device in left}
+    for one in begun:
+        own = [asked[one.profile, size] for size in one.computes if (one.profile, size) in asked]
+        if len(own) == len(one.computes) and not Counter(own) - left:
+            left.subtract(own)
+            parts[one.profile].append(list(one.computes))
+    return parts
 
 
 def _devices(data: object, path: str) -> Optional[tuple[Device, ...]]:
