@@ -111,3 +111,8 @@ def inspect(host: Host, *containers: str) -> dict[str, Any]:
     """Name -> what `docker inspect` says of it; without names, of all containers."""
     names = containers or host.check_output("docker ps --all --format '{{.Names}}'").split()
     return {one["Name"].lstrip("/"): one for one in json.loads(host.check_output(f"docker inspect {' '.join(names)}"))}
+
+
+def identities(host: Host) -> dict[str, tuple[str, str]]:
+    """What tells whether a container was touched: its ID and when it started."""
+    return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspect(host).items()}

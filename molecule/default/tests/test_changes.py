@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.fixtures import SECRETS, Admin, Door, inspect
+from lab.fixtures import SECRETS, Admin, Door, identities, inspect
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://light"]
 NEW = {"name": "new", "type": "chat", "source": "example/new", "devices": {"cpu": True}}
-
-
-def identities(host: Host) -> dict[str, tuple[str, str]]:
-    """What tells whether a container was touched: its ID and when it started."""
-    return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspect(host).items()}
 
 
 def on_light(door: Door, *models: dict[str, Any]) -> dict[str, Any]:

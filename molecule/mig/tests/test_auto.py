@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.fixtures import Admin, Door, inspect
+from lab.fixtures import Admin, Door, identities, inspect
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://hopper"]
 NEW = {"name": "new", "type": "chat", "source": "example/new", "devices": {"mig": "1g.10gb"}}
-
-
-def identities(host: Host) -> dict[str, tuple[str, str]]:
-    return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspect(host).items()}
 
 
 def devices(host: Host, container: str) -> list[str]:

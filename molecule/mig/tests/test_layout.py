@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from lab.fixtures import Admin, Door, inspect
+from lab.fixtures import Admin, Door, identities, inspect
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://ampere"]
@@ -17,11 +17,6 @@ testinfra_hosts = ["ansible://ampere"]
 HALF = {"name": "half", "type": "chat", "source": "example/half", "devices": {"mig": "3g.20gb"}}
 SMALL = {"name": "small", "type": "chat", "source": "example/small", "devices": {"mig": "1g.5gb"}, "replicas": 2}
 WHOLE = {"name": "whole", "type": "chat", "source": "example/whole", "devices": {"gpus": 1}}
-
-
-def identities(host: Host) -> dict[str, tuple[str, str]]:
-    """What tells whether a container was touched: its ID and when it started."""
-    return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspect(host).items()}
 
 
 def slices(host: Host) -> dict[str, str]:

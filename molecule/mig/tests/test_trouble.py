@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from lab.fixtures import Admin, inspect
+from lab.fixtures import Admin, identities
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://ampere"]
@@ -24,10 +24,6 @@ def fault(host: Host) -> Iterator[Callable[..., None]]:
 
     yield cause
     host.check_output(f"rm -f {FAULTS} /run/simulated-nvidia/fault-counts.json")
-
-
-def identities(host: Host) -> dict[str, tuple[str, str]]:
-    return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspect(host).items()}
 
 
 @pytest.mark.parametrize(
