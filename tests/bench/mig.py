@@ -157,8 +157,8 @@ def _destroyed(changes: list[Change]) -> Findings:
             ("all changes together", f"{ours:,}", f"{cleared:,} ({cleared / ours:.2f} x as many)"),
             (
                 "a change: median, most",
-                f"{median(change.destroyed for change in changes):g}, {max(change.destroyed for change in changes)}",
-                f"{median(change.cleared for change in changes):g}, {max(change.cleared for change in changes)}",
+                _middle_and_most([change.destroyed for change in changes]),
+                _middle_and_most([change.cleared for change in changes]),
             ),
             (
                 "changes that destroy nothing",
@@ -167,8 +167,8 @@ def _destroyed(changes: list[Change]) -> Findings:
             ),
             (
                 "calls of nvidia-smi that change the GPU: median, most",
-                f"{median(change.calls for change in changes):g}, {max(change.calls for change in changes)}",
-                f"{median(change.clear_calls for change in changes):g}, {max(change.clear_calls for change in changes)}",
+                _middle_and_most([change.calls for change in changes]),
+                _middle_and_most([change.clear_calls for change in changes]),
             ),
         ),
         notes=(
@@ -207,7 +207,7 @@ def _in_use(profiles: tuple[Profile, ...]) -> Findings:
         rows=(
             (f"of {changes:,} changes, reached without touching it", _share(reached, changes), _share(0, changes)),
             ("of those that can be reached at all", _share(reached, possible), _share(0, possible)),
-            ("where it cannot", "refused, nothing changed", "stops half-way"),
+            ("where it cannot", "refused, nothing changed", "may stop half-way"),
         ),
         notes=(
             f"Layouts that have an instance and are not the set already; random.Random({SEED}).",
@@ -265,6 +265,10 @@ def _asked(names: Names) -> tuple[Instance, ...]:
 
 def _names(state: State) -> Names:
     return tuple(sorted(name for name, _start in state))
+
+
+def _middle_and_most(counts: Sequence[int]) -> str:
+    return f"{median(counts):g}, {max(counts)}"
 
 
 def _share(some: int, of: int) -> str:
