@@ -23,6 +23,7 @@ WATCHERS = (
     "nvsm.service",
 )
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+_CDI = re.compile(r"^(?:\w+\.)?nvidia\.com/gpu=")  # before the device, in the Container Device Interface
 _UNIT = re.compile(r"[\w@.:\\-]+\.service")
 
 
@@ -61,14 +62,20 @@ class HostContainer:
 
 
 def requested_devices(host_config: Mapping[str, Any], env: Iterable[str] = ()) -> tuple[str, ...]:
-    """`all`, or the devices that `docker run --gpus` named; else those of NVIDIA_VISIBLE_DEVICES,
-    which counts where NVIDIA's runtime is the container's."""
+    """What `docker run --gpus` named, or `all`; else those of NVIDIA_VISIBLE_DEVICES, which counts
+    where NVIDIA's runtime is the container's."""
     requests = host_config.get("DeviceRequests") or ()
-    asked = tuple(device for request in requests for device in request.get("DeviceIDs") or ("all",))
-    if asked or host_config.get("Runtime") != "nvidia":
-        return asked
-    visible = dict(text.partition("=")[::2] for text in env).get("NVIDIA_VISIBLE_DEVICES", "")
-    return tuple(device for device in visible.split(",") if device not in ("", "none", "void"))
+    asked = tuple(device for request in requests for device in _requested(request))
+    if not asked and host_config.get("Runtime") == "nvidia":
+        visible = dict(text.partition("=")[::2] for text in env).get("NVIDIA_VISIBLE_DEVICES", "")
+        asked = tuple(device for device in visible.split(",") if device not in ("", "none", "void"))
+    return tuple(_CDI.sub("", device) for device in asked)
+
+
+def _requested(request: Mapping[str, Any]) -> Iterable[str]:
+    """A number of GPUs (`--gpus 2`) is the first ones (moby, daemon/nvidia_linux.go, countToDevices)."""
+    count = request.get("Count") or 0
+    return request.get("DeviceIDs") or (map(str, range(count)) if count > 0 else ("all",))
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def clients_of(
         units = _UNIT.findall(process.cgroup)
         unit = units[-1] if units else None
         known_unit = unit if unit in (*WATCHERS, PERSISTENCE) else None
-        name = f"{known_unit or process.name} (PID {process.pid})"
+        name = known_unit or f"{process.name} (PID {process.pid})"
         _add(found, Client(name, process.devices, unit=known_unit, watcher=known_unit in WATCHERS))
     return tuple(found.values())
 

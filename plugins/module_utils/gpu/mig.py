@@ -111,7 +111,7 @@ class Shape:
 
         Where there is a choice, new instances go where they leave the most room for others.
         """
-        ordered = tuple(sorted(names, key=lambda name: (*self.size(name), name), reverse=True))
+        ordered = tuple(sorted(sorted(names), key=self.size, reverse=True))  # equal ones as `instances` has them
         if (taken, ordered) not in self._placed:
             self._placed[taken, ordered] = self._search(taken, ordered)
         return self._placed[taken, ordered]
@@ -185,6 +185,8 @@ def plan_instances(
     Raises FleetError when the GPU cannot hold what is asked for, and when that would take an
     instance from a holder; it names the instances and who holds them.
     """
+    if not profiles:
+        raise FleetError(f"GPU {gpu}: nvidia-smi mig -lgip and -lgipp tell no profile that it has a place for")
     shape = _shape(tuple(profiles))
     wanted = Counter(instance.profile for instance in asked)
     faults = shape.faults(wanted)

@@ -51,19 +51,24 @@ class Partition:
 
 
 def starting_again(stopped: Iterable[Client], gpus: Sequence[Gpu]) -> list[Client]:
-    """All but containers that are about to go, and models whose devices are gone."""
+    """All but containers that are about to go, and models whose devices are gone: a whole GPU is,
+    too, once it is partitioned."""
     there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
-    return [one for one in stopped if not one.leaving and (not one.model or one.devices <= there)]
+
+    def has_all(client: Client) -> bool:
+        parted = [gpu for gpu in gpus if gpu.mig and gpu.uuid in client.devices]
+        return client.devices <= there and all(client.devices & set(gpu.devices) for gpu in parted)
+
+    return [one for one in stopped if not one.leaving and (not one.model or has_all(one))]
 
 
 def plan_partition(gpus: Sequence[Gpu], layout: Layout, clients: Collection[Client], force: bool = False) -> Partition:
     """Raises FleetError with the faults of all GPUs: what is not there, does not fit, or is in use."""
-    targets = _targets(gpus, layout)
+    targets, faults = _targets(gpus, layout)
     profiles = with_known_profiles(gpus)
     steps: list[Step] = []
     stops: dict[str, Client] = {}
     after: list[Gpu] = []
-    faults: list[str] = []
     for gpu in gpus:
         if gpu.uuid not in targets:
             after.append(gpu)
@@ -81,10 +86,11 @@ def plan_partition(gpus: Sequence[Gpu], layout: Layout, clients: Collection[Clie
     return Partition(tuple(steps), tuple(stops.values()), tuple(after))
 
 
-def _targets(gpus: Sequence[Gpu], layout: Layout) -> Targets:
-    """A GPU's own key wins over `all`, which means those that have MIG."""
+def _targets(gpus: Sequence[Gpu], layout: Layout) -> tuple[Targets, list[str]]:
+    """What the layout means for which GPU, and its faults. A GPU's own key wins over `all`, which
+    means those that have MIG."""
     targets: dict[str, Optional[tuple[Device, ...]]] = {}
-    faults = []
+    faults: list[str] = []
     if ALL in layout.devices:
         targets = {gpu.uuid: layout.devices[ALL] for gpu in gpus if gpu.mig is not None}
         if not targets:
@@ -105,9 +111,7 @@ def _targets(gpus: Sequence[Gpu], layout: Layout) -> Targets:
         else:
             named.add(gpu.uuid)
             targets[gpu.uuid] = devices
-    if faults:
-        raise FleetError(*faults)
-    return targets
+    return targets, faults
 
 
 def _plan_gpu(

@@ -50,6 +50,7 @@ def repartition(partition: Partition, layout: Layout, smi: Smi, switch: Switch) 
     """A step that fails stops its own GPU's steps only; what was made stays."""
     outcome = Outcome()
     stopped: list[Client] = []
+    finished = {gpu.index for gpu in partition.after}  # those that are as the plan would have them
     try:
         for client in partition.stops:
             switch.stop(client)
@@ -57,27 +58,39 @@ def repartition(partition: Partition, layout: Layout, smi: Smi, switch: Switch) 
             outcome.done.append(f"stop {client.name}")
     except FleetError as error:
         outcome.faults += error.faults
-        outcome.not_done += [action for action in partition.actions if action not in outcome.done]
+        outcome.not_done += [f"stop {client.name}" for client in partition.stops[len(stopped) :]]
+        outcome.not_done += map(str, partition.steps)
+        finished -= {step.gpu for step in partition.steps}
     else:
-        for _gpu, steps in groupby(partition.steps, key=lambda step: step.gpu):
-            _run(list(steps), layout, smi, outcome)
-    outcome.after = smi.observe().gpus
-    _start_again(stopped, outcome, switch)
+        for gpu, steps in groupby(partition.steps, key=lambda step: step.gpu):
+            if not _run(list(steps), layout, smi, outcome):
+                finished.discard(gpu)
+    try:
+        outcome.after = smi.observe().gpus
+    except FleetError as error:
+        outcome.faults += error.faults
+    # An instance that is made where another was may have its UUID: only the plan tells the two apart.
+    planned = {gpu.index: gpu for gpu in partition.after if gpu.index in finished}
+    known = [planned.get(gpu.index, gpu) for gpu in outcome.after or partition.after]
+    _start_again(stopped, known, outcome, switch)
     return outcome
 
 
-def _run(steps: Sequence[Step], layout: Layout, smi: Smi, outcome: Outcome) -> None:
-    """One GPU's steps. Placements that could not be known before are planned once MIG is on."""
+def _run(steps: Sequence[Step], layout: Layout, smi: Smi, outcome: Outcome) -> bool:
+    """One GPU's steps; whether all of them went well. Placements that could not be known before
+    are planned once MIG is on."""
+    due = list(steps)
     for place, step in enumerate(steps):
         try:
-            if step.verb == "create" and step.start is None:
-                steps = [*steps[:place], *_placed(step.gpu, layout, smi, steps[place:])]
-            smi.carry_out(steps[place])
+            if due[place].verb == "create" and due[place].start is None:
+                due[place:] = _placed(step.gpu, layout, smi, due[place:])
+            smi.carry_out(due[place])
         except FleetError as error:
             outcome.faults += error.faults
             outcome.not_done += map(str, steps[place:])
-            return
+            return False
         outcome.done.append(str(step))
+    return True
 
 
 def _placed(gpu: int, layout: Layout, smi: Smi, left: Sequence[Step]) -> tuple[Step, ...]:
@@ -96,8 +109,8 @@ def _means(key: str, gpus: Iterable[Gpu]) -> bool:
     return key == "all" or any(key in (str(gpu.index), gpu.uuid) for gpu in gpus)
 
 
-def _start_again(stopped: Sequence[Client], outcome: Outcome, switch: Switch) -> None:
-    back = starting_again(stopped, outcome.after)
+def _start_again(stopped: Sequence[Client], gpus: Sequence[Gpu], outcome: Outcome, switch: Switch) -> None:
+    back = starting_again(stopped, gpus)
     for client in stopped:
         if client not in back and not client.leaving:
             outcome.not_done.append(f"start {client.name} (its device is gone; model_containers makes it anew)")
