@@ -191,7 +191,8 @@ def desired_containers(
 
     devices: container name -> the device IDs that placement gave it. nodes: the device nodes behind some IDs.
     """
-    chosen = [model for model in fleet.models if names is None or model.name in names]
+    asked = None if names is None else frozenset(names)
+    chosen = [model for model in fleet.models if asked is None or model.name in asked]
     return tuple(
         Desired(
             spec=replace(

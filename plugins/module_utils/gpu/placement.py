@@ -58,6 +58,7 @@ def tenants_of(
         for index, model in enumerate(fleet.models)
         for container in model.containers
     }
+    acting = frozenset(names)
     resting = {name for model in fleet.models if model.state != "running" for name in model.containers}
     pinned = {gpu.uuid for ask in asks.values() for gpu in gpus if gpu.index in ask.devices.pinned}
     keeps: dict[str, tuple[str, ...]] = {}
@@ -66,7 +67,7 @@ def tenants_of(
     for one in containers:
         held = _uuids(gpus, one.devices)
         ask = asks.get(one.name)
-        acted_on = one.model in names
+        acted_on = one.model in acting
         if one.model is None:
             # Another's: what it was given by name is taken; `all` is how monitors look at every GPU.
             if one.running and "all" not in one.devices and not one.is_watcher:
