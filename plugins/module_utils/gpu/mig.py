@@ -299,9 +299,8 @@ def _steps(
             if gone or made:
                 yield Step("divide", gpu, one.id, one.profile, start=one.start, destroys=gone, computes=made)
     for name, start in places:
-        ask = next(ask for ask in left if ask.profile == name)
-        left.remove(ask)
-        yield Step("create", gpu, None, name, profile_id=shape.profiles[name].id, start=start, computes=ask.computes)
+        computes = left.pop([ask.profile for ask in left].index(name)).computes
+        yield Step("create", gpu, None, name, profile_id=shape.profiles[name].id, start=start, computes=computes)
 
 
 def _divide(one: GpuInstance, wanted: Sequence[int], held: set[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
