@@ -16,7 +16,12 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import GpuInstance, Profile, compute_slices
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import (
+    ComputeInstance,
+    GpuInstance,
+    Profile,
+    compute_slices,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Instance
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
@@ -262,11 +267,11 @@ def _pair(kept: Sequence[GpuInstance], asked: Sequence[Instance], holders: Holde
         if position == len(ordered):
             return {}
         one = ordered[position]
-        in_use = Counter(part.slices for part in one.compute if part.id in _held(one, holders))
+        in_use = [part for part in one.compute if part.id in _held(one, holders)]
         choices = [
             ask
             for ask, count in left.items()
-            if count > 0 and ask.profile == one.profile and not in_use - Counter(_asked_computes(ask))
+            if count > 0 and ask.profile == one.profile and _has_room(one, in_use, _asked_computes(ask))
         ]
         for ask in sorted(choices, key=lambda ask: (_asked_computes(ask) != _computes(one), ask.computes)):
             left[ask] -= 1
@@ -314,24 +319,34 @@ def _divide(one: GpuInstance, wanted: Sequence[int], held: set[int]) -> tuple[tu
         if missing[part.slices] > 0:
             missing[part.slices] -= 1
             staying.append(part)
-    made = sorted(missing.elements(), reverse=True)
-    if made and not _has_gaps(compute_slices(one.profile), [(part.start, part.slices) for part in staying], made):
+    some_missing = len(staying) < len(wanted)
+    if some_missing and (not _has_room(one, staying, wanted) or any(part.start is None for part in staying)):
         staying = [part for part in staying if part.id in held]
-        made = sorted((Counter(wanted) - Counter(part.slices for part in staying)).elements(), reverse=True)
+    made = sorted((Counter(wanted) - Counter(part.slices for part in staying)).elements(), reverse=True)
     return tuple(part.id for part in one.compute if part not in staying), tuple(made)
 
 
-def _has_gaps(slices: int, staying: Sequence[tuple[Optional[int], int]], made: Sequence[int]) -> bool:
-    """Whether the free slices hold the new ones, each in one piece; largest first."""
-    if any(start is None for start, _size in staying):
+def _has_room(one: GpuInstance, staying: Sequence[ComputeInstance], wanted: Sequence[int]) -> bool:
+    """Whether what stays is wanted, and leaves a gap for each of the rest; where the driver does not
+    tell where it stands, it is taken to."""
+    rest = Counter(wanted)
+    rest.subtract(part.slices for part in staying)
+    if min(rest.values()) < 0:
         return False
-    taken = {slot for start, size in staying for slot in range(start or 0, (start or 0) + size)}
-    for size in made:
-        start = next((at for at in range(slices - size + 1) if not taken & set(range(at, at + size))), None)
-        if start is None:
-            return False
-        taken |= set(range(start, start + size))
-    return True
+    if any(part.start is None for part in staying):
+        return True
+    taken = frozenset(slot for part in staying for slot in range(part.start or 0, (part.start or 0) + part.slices))
+    return _has_gaps(compute_slices(one.profile), taken, sorted(rest.elements(), reverse=True))
+
+
+def _has_gaps(slices: int, taken: frozenset[int], sizes: Sequence[int]) -> bool:
+    """Whether the free slices hold parts of these sizes. As GPU instances do, larger ones begin at
+    every second slice, or every fourth."""
+    if not sizes:
+        return True
+    size, *others = sizes
+    places = (range(at, at + size) for at in range(0, slices - size + 1, min(4, 1 << (size - 1).bit_length())))
+    return any(not taken & set(place) and _has_gaps(slices, taken | set(place), others) for place in places)
 
 
 def _in_the_way(

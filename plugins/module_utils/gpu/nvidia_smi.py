@@ -18,9 +18,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gp
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Step
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nodes import parse_minors
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import (
+    check_placements,
+    check_table,
     parse_compute_profiles,
     parse_computes,
-    parse_created,
     parse_instances,
     parse_log,
     parse_profiles,
@@ -43,6 +44,7 @@ _REMEDIES = {
     "Driver/library version mismatch": "the driver was updated while an older one is loaded: reboot the host",
     "GPU is lost": "the GPU has fallen off the bus: reboot the host, and look at `dmesg | grep -i xid`",
     "In use by another client": "stop what holds the GPU (inference.fleet.gpu_info names it) and run again",
+    "Insufficient Resources": "what is on the GPU is not what was planned with: run again",
     "Insufficient Permissions": "it has to run as root",
 }
 
@@ -147,9 +149,12 @@ class NvidiaSmi:
 
     def _reset(self, gpu: int) -> None:
         """For a pending MIG mode; where the mode took effect at once, there is nothing to do."""
-        modes = self._ask("-i", str(gpu), "--query-gpu=mig.mode.current,mig.mode.pending", "--format=csv,noheader")
-        current, _comma, pending = modes.strip().partition(", ")
-        if current == pending:
+        query = "--query-gpu=mig.mode.current,mig.mode.pending"
+        told = self._ask("-i", str(gpu), query, "--format=csv,noheader").strip()
+        modes = told.split(", ")
+        if len(modes) != 2 or not set(modes) <= {"Enabled", "Disabled"}:
+            raise FleetError(f"nvidia-smi {query}: expected Enabled or Disabled for each, got {show(told)}")
+        if modes[0] == modes[1]:
             return
         try:
             self._change("-i", str(gpu), "--gpu-reset")
@@ -159,14 +164,21 @@ class NvidiaSmi:
     def _create(self, step: Step) -> None:
         profile = f"{step.profile_id}:{step.start}"
         whole = [] if step.computes else ["-C"]
-        told = self._change("mig", "-i", str(step.gpu), "-cgi", profile, *whole)
+        self._change("mig", "-i", str(step.gpu), "-cgi", profile, *whole)
         if step.computes:
-            self._divide(step, parse_created(told))
+            self._divide(step, self._instance_at(step))
+
+    def _instance_at(self, step: Step) -> int:
+        """The ID of the GPU instance that was made; not every driver tells it when it makes it."""
+        for one in parse_instances(self._list("-lgi")).get(step.gpu, ()):
+            if one.id is not None and (one.profile, one.start) == (step.profile, step.start):
+                return one.id
+        raise FleetError(f"nvidia-smi mig -lgi: {step.profile} at {step.start} was made on GPU {step.gpu} and is gone")
 
     def _divide(self, step: Step, instance: int) -> None:
         """Make compute instances in a GPU instance; their profiles are asked of the GPU itself."""
         where = ("mig", "-i", str(step.gpu), "-gi", str(instance))
-        offered = parse_compute_profiles(self._ask(*where, "-lcip"))
+        offered = parse_compute_profiles(check_table(self._ask(*where, "-lcip"), "mig -lcip"))
         for slices in step.computes:
             if slices not in offered:
                 raise FleetError(
@@ -181,8 +193,10 @@ class NvidiaSmi:
     def _list(self, what: str) -> str:
         """A listing of `nvidia-smi mig`, which fails where it would be empty."""
         answer = self._run([self._path or "", "mig", what], QUERY_SECONDS)
-        empty = any(words in answer.text for words in _EMPTY)
-        return "" if empty else _checked(answer, f"mig {what}")
+        if any(words in answer.text for words in _EMPTY):
+            return ""
+        text = _checked(answer, f"mig {what}")
+        return check_placements(text) if what == "-lgipp" else check_table(text, f"mig {what}")
 
     def _change(self, *arguments: str) -> str:
         return _checked(self._run([self._path or "", *arguments], CHANGE_SECONDS), " ".join(arguments))

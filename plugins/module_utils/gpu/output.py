@@ -37,7 +37,7 @@ _PLACEMENT = re.compile(r"^GPU\s+(\d+)\s+Profile ID\s+(\d+)\s+Placements?\s*:\s*
 _INSTANCE = re.compile(r"^\|\s+(\d+)\s+MIG (\S+)\s+(\d+)\s+(\d+)\s+(\d+):(\d+)\s+\|", re.MULTILINE)
 _COMPUTE = re.compile(r"^\|\s+(\d+)\s+(\d+)\s+MIG (\S+)\s+\d+\s+(\d+)(?:\s+(\d+):\d+)?\s+\|", re.MULTILINE)
 _COMPUTE_PROFILE = re.compile(r"^\|\s+\d+\s+\d+\s+MIG (\S+)\s+(\d+)\*?\s+\d+/\d+\s", re.MULTILINE)
-_CREATED = re.compile(r"created GPU instance ID\s+(\d+)")
+_FRAME = re.compile(r"\+[-=+]+\+")
 _OLD_UUID = re.compile(r"MIG-(GPU-[0-9a-f-]+)/(\d+)/(\d+)")
 
 Devices = Mapping[tuple[str, int], str]  # (GPU UUID, MIG device index) -> UUID
@@ -55,6 +55,29 @@ def parse_list(text: str) -> tuple[dict[str, int], Devices]:
         elif device and gpus:
             devices[list(gpus)[-1], int(device[1])] = device[2]
     return gpus, devices
+
+
+def check_table(text: str, what: str) -> str:
+    """The same. Raises FleetError for a table whose last row has no frame below it: it was cut off."""
+    lines = [line.strip() for line in text.splitlines()]
+    last = max((place for place, line in enumerate(lines) if line.startswith("|")), default=len(lines))
+    if not any(_FRAME.fullmatch(line) for line in lines[last:]):
+        raise FleetError(f"nvidia-smi {what}: expected a table that ends with its frame, got {_end(text)}")
+    return text
+
+
+def check_placements(text: str) -> str:
+    """The same. Raises FleetError for a line of `mig -lgipp` that is no profile's."""
+    for line in text.splitlines():
+        if line.strip() and not _PLACEMENT.match(line):
+            raise FleetError(f"nvidia-smi mig -lgipp: expected a profile's placements, got {show(line)}")
+    return text
+
+
+def _end(text: str) -> str:
+    """The last of a text's lines that say something, as it stands in a message."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return f"at its end {show(lines[-1])}" if lines else "nothing"
 
 
 def parse_profiles(lgip: str, lgipp: str) -> dict[int, tuple[Profile, ...]]:
@@ -101,14 +124,6 @@ def parse_compute_profiles(lcip: str) -> dict[int, int]:
     return dict(reversed(rows))  # of two with the same slices the first, which has no extras
 
 
-def parse_created(text: str) -> int:
-    """The ID of the GPU instance that `mig -cgi` made."""
-    created = _CREATED.search(text)
-    if not created:
-        raise FleetError(f"nvidia-smi mig -cgi: expected `created GPU instance ID`, got {show(text)}")
-    return int(created[1])
-
-
 def parse_topology(text: str) -> dict[int, dict[int, int]]:
     """`topo -m`: GPU index -> NVLinks to each other GPU that it is linked with."""
     lines = [_ANSI.sub("", line).split() for line in text.splitlines()]
@@ -119,6 +134,8 @@ def parse_topology(text: str) -> dict[int, dict[int, int]]:
         if words and words[0] in columns and "X" in words:
             cells = ((int(head[3:]), re.fullmatch(r"NV(\d+)", cell)) for head, cell in zip(columns, words[1:]))
             links[int(words[0][3:])] = {other: int(cell[1]) for other, cell in cells if cell}
+    if not columns or len(links) < len(columns):
+        raise FleetError(f"nvidia-smi topo -m: expected a matrix with a row for each GPU, got {_end(text)}")
     return links
 
 
@@ -130,7 +147,8 @@ def parse_log(
     computes: Computes,
     links: Mapping[int, Mapping[int, int]],
 ) -> tuple[Gpu, ...]:
-    """`-q -x` put together with what it does not say. Raises FleetError for what is no such log."""
+    """`-q -x` put together with what it does not say. Raises FleetError for what is no such log, and
+    where the other listings do not agree with it."""
     try:
         log = ElementTree.fromstring(xml)
     except ElementTree.ParseError as error:
@@ -138,12 +156,15 @@ def parse_log(
     indices, devices = parse_list(listing)
     driver = _text(log, "driver_version") or ""
     gpus = []
-    for place, node in enumerate(log.findall("gpu")):
-        index = indices.get(_need(node, "uuid"), place)
+    for node in log.findall("gpu"):
+        if _need(node, "uuid") not in indices:
+            raise FleetError(f"nvidia-smi -L: expected a line with {_need(node, 'uuid')}, got {_end(listing)}")
+        index = indices[_need(node, "uuid")]
         uuids = _uuids(node, devices)
         own = tuple(
             _with_computes(one, computes.get((index, one.id or 0), []), uuids) for one in instances.get(index, ())
         )
+        _check_devices(index, node, own)
         gpus.append(
             Gpu(
                 index=index,
@@ -161,10 +182,33 @@ def parse_log(
                 links=links.get(index, {}),
                 processes=tuple(map(_process, node.findall("processes/process_info"))),
                 profiles=profiles.get(index, ()),
-                instances=tuple(_with_computes(one, computes.get((index, one.id or 0), []), uuids) for one in own),
+                instances=own,
             )
         )
     return tuple(sorted(gpus, key=lambda gpu: gpu.index))
+
+
+def _check_devices(gpu: int, node: ElementTree.Element, instances: tuple[GpuInstance, ...]) -> None:
+    """Raises FleetError where the listings do not agree: they are asked for one after the other."""
+    told = {_place(device) for device in node.findall("mig_devices/mig_device")}
+    listed = {(one.id or 0, part.id) for one in instances for part in one.compute}
+    named = {(one.id or 0, part.id) for one in instances for part in one.compute if part.uuid}
+    if not told == listed == named:
+        sources = (("-q -x", told), ("mig -lgi and -lci", listed), ("-L", named))
+        which = "; ".join(f"{source}: {_counted(places)}" for source, places in sources)
+        raise FleetError(
+            f"nvidia-smi: GPU {gpu}: its listings tell of different MIG devices (GPU instance/compute instance): "
+            f"{which}. Somebody changed them meanwhile, or an answer was cut off: run again"
+        )
+
+
+def _counted(places: set[tuple[int, int]]) -> str:
+    return ", ".join(f"{instance}/{compute}" for instance, compute in sorted(places)) or "none"
+
+
+def _place(device: ElementTree.Element) -> tuple[int, int]:
+    """GPU instance ID and compute instance ID of a MIG device."""
+    return _number(device, "gpu_instance_id", int) or 0, _number(device, "compute_instance_id", int) or 0
 
 
 def _uuids(node: ElementTree.Element, devices: Devices) -> dict[tuple[int, int], str]:
@@ -178,8 +222,7 @@ def _uuids(node: ElementTree.Element, devices: Devices) -> dict[tuple[int, int],
         elif parent == gpu:
             for device in node.findall("mig_devices/mig_device"):
                 if _number(device, "index", int) == index:
-                    key = (_number(device, "gpu_instance_id", int), _number(device, "compute_instance_id", int))
-                    named[key[0] or 0, key[1] or 0] = uuid
+                    named[_place(device)] = uuid
     return named
 
 

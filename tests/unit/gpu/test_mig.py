@@ -286,6 +286,27 @@ def test_parts_that_leave_no_gap_are_made_anew() -> None:
     assert (step.destroys, step.computes) == ((0,), (2, 1))
 
 
+def test_two_slices_begin_at_every_second() -> None:
+    """As GPU instances do: what stays in the way of that is made anew, and what is in use is told."""
+    have = [instance(A100, "3g.20gb", 4, 1, [1, 1, 1])]
+    (step,) = plan(A100, have, ["2c.3g.20gb", "1c.3g.20gb"])
+    assert (step.destroys, step.computes) == ((0, 1, 2), (2, 1))
+    (step,) = plan(A100, have, ["2c.3g.20gb", "1c.3g.20gb"], {(1, 2): ["container a"]})
+    assert (step.destroys, step.computes) == ((0, 1), (2,))
+    (fault,) = faults(plan, A100, have, ["2c.3g.20gb", "1c.3g.20gb"], {(1, 0): ["container a"]})
+    assert "in the way and in use: 3g.20gb at 4 (container a)" in fault
+
+
+def test_parts_whose_place_is_not_told_stay_while_nothing_is_missing() -> None:
+    """The oldest drivers do not tell it."""
+    have = [
+        GpuInstance(1, "3g.20gb", 4, 4, tuple(ComputeInstance(number, 1, None, f"MIG-{number}") for number in (0, 1)))
+    ]
+    assert plan(A100, have, ["1c.3g.20gb"] * 2) == ()
+    (step,) = plan(A100, have, ["1c.3g.20gb"] * 3)
+    assert (step.destroys, step.computes) == ((0, 1), (1, 1, 1))
+
+
 def test_an_instance_without_compute_instances_gets_them() -> None:
     """What a run leaves that was cut off between the two."""
     have = [GpuInstance(1, "3g.20gb", 4, 4)]

@@ -126,11 +126,6 @@ def test_reads_both_forms_of_uuids(driver: str, gpu: str, devices: list[str]) ->
     )
 
 
-def test_reads_the_id_of_a_gpu_instance_that_was_made() -> None:
-    assert output.parse_created(capture("r510", "mig -cgi 9,19,14,19").splitlines()[1]) == 11
-    assert "expected `created GPU instance ID`" in faults(output.parse_created, "All done.")[0]
-
-
 def test_reads_nvlinks_whatever_else_is_in_the_matrix() -> None:
     text = (
         "\t\x1b[4mGPU0\tGPU1\tGPU2\tNIC0\tCPU Affinity\tNUMA Affinity\x1b[0m\n"
@@ -187,12 +182,12 @@ GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-a)
   MIG 1c.3g.20gb  Device  1: (UUID: MIG-two)
 GPU 1: NVIDIA L4 (UUID: GPU-b)
 """
+INSTANCES = {0: (GpuInstance(11, "1g.5gb", 0, 1), GpuInstance(1, "3g.20gb", 4, 4))}
+COMPUTES = {(0, 11): [(0, 1, 0)], (0, 1): [(1, 1, 2)]}
 
 
 def test_puts_a_gpu_together_from_all_that_tells_of_it() -> None:
-    instances = {0: (GpuInstance(11, "1g.5gb", 0, 1), GpuInstance(1, "3g.20gb", 4, 4))}
-    computes = {(0, 11): [(0, 1, 0)], (0, 1): [(1, 1, 2)]}
-    first, second = output.parse_log(LOG, LISTING, {}, instances, computes, {0: {1: 12}})
+    first, second = output.parse_log(LOG, LISTING, {}, INSTANCES, COMPUTES, {0: {1: 12}})
     assert (first.index, first.uuid, first.name, first.bus_id) == (
         0,
         "GPU-a",
@@ -217,5 +212,55 @@ def test_garbage_is_told_as_what_it_is(text: str) -> None:
 
 
 def test_a_log_without_what_a_gpu_must_have_is_refused_with_the_gpu() -> None:
-    (fault,) = faults(output.parse_log, LOG.replace("<uuid>GPU-b</uuid>", ""), LISTING, {}, {}, {}, {})
+    (fault,) = faults(output.parse_log, LOG.replace("<uuid>GPU-b</uuid>", ""), LISTING, {}, INSTANCES, COMPUTES, {})
     assert fault == "nvidia-smi -q -x: GPU 00000000:3B:00.0 has no uuid"
+
+
+def test_a_gpu_that_the_list_lacks_is_told() -> None:
+    (fault,) = faults(output.parse_log, LOG, LISTING.split("GPU 1")[0], {}, INSTANCES, COMPUTES, {})
+    assert fault == (
+        "nvidia-smi -L: expected a line with GPU-b, got at its end '  MIG 1c.3g.20gb  Device  1: (UUID: MIG-two)'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("listing", "computes", "told"),
+    [
+        (LISTING.replace("  MIG 1c", "\n"), COMPUTES, "-q -x: 1/1, 11/0; mig -lgi and -lci: 1/1, 11/0; -L: 11/0"),
+        (LISTING, {(0, 1): [(1, 1, 2)]}, "-q -x: 1/1, 11/0; mig -lgi and -lci: 1/1; -L: 1/1"),
+        ("GPU 0: A (UUID: GPU-a)", {}, "-q -x: 1/1, 11/0; mig -lgi and -lci: none; -L: none"),
+    ],
+)
+def test_listings_that_do_not_agree_are_told_side_by_side(listing: str, computes: output.Computes, told: str) -> None:
+    """They are asked for one after the other, and somebody may change the GPU between the two."""
+    assert faults(output.parse_log, LOG, listing, {}, INSTANCES, computes, {}) == [
+        f"nvidia-smi: GPU 0: its listings tell of different MIG devices (GPU instance/compute instance): {told}. "
+        "Somebody changed them meanwhile, or an answer was cut off: run again"
+    ]
+
+
+def test_a_table_that_is_cut_off_is_told_with_its_end() -> None:
+    whole = capture("r510", "mig -lgi")
+    assert output.check_table(whole, "mig -lgi") == whole
+    assert output.check_table(f"Warning: something\n{whole}\nWarning: more", "mig -lgi")
+    cut = whole.rstrip().rpartition("\n")[0]
+    assert faults(output.check_table, cut, "mig -lgi") == [
+        f"nvidia-smi mig -lgi: expected a table that ends with its frame, got at its end {cut.splitlines()[-1]!r}"
+    ]
+    assert faults(output.check_table, "", "mig -lci") == [
+        "nvidia-smi mig -lci: expected a table that ends with its frame, got nothing"
+    ]
+
+
+def test_a_line_among_the_placements_that_is_no_profiles_is_told() -> None:
+    listed = capture("r450", "mig -lgipp")
+    assert output.check_placements(listed) == listed
+    assert faults(output.check_placements, f"{listed}\nGPU  0 Prof") == [
+        "nvidia-smi mig -lgipp: expected a profile's placements, got 'GPU  0 Prof'"
+    ]
+
+
+def test_a_matrix_without_a_row_for_each_gpu_is_told() -> None:
+    assert faults(output.parse_topology, "\tGPU0\tGPU1\nGPU0\t X \tNV12\n") == [
+        "nvidia-smi topo -m: expected a matrix with a row for each GPU, got at its end 'GPU0\\t X \\tNV12'"
+    ]
