@@ -186,7 +186,7 @@ def test_with_force_running_models_are_moved_to_other_slices(admin: Admin, host:
     }
     refused = admin.play("install", "--limit", "ampere", variables=layout)
     assert "(container vllm-small-1)" in refused.messages
-    assert "force stops and starts models itself" in refused.messages
+    assert "force (-e mig_force=true) stops and starts models itself" in refused.messages
     assert identities(host) == before
     converge(admin, "-e", "mig_force=true", **layout)
     assert [one.split()[0] for one in placements(host)] == ["1g.5gb", "1g.5gb", "4g.20gb"]

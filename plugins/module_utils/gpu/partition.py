@@ -166,7 +166,9 @@ def _instance_steps(
     try:
         return list(plan_instances(gpu.index, profiles, gpu.instances, wanted, holders, frozenset(liked)))
     except FleetError as error:
-        hint = "; force stops and starts models itself" if stoppable and "in use" in str(error) else ""
+        hint = (
+            "; force (-e mig_force=true) stops and starts models itself" if stoppable and "in use" in str(error) else ""
+        )
         raise FleetError(f"{error}{hint}") from error
 
 
@@ -183,7 +185,11 @@ def _refuse_if_held(gpu: Gpu, clients: Iterable[Client], force: bool) -> None:
     holding = [client for client in _on(gpu, clients) if not client.may_stop(force)]
     if holding:
         how = "needs a reset, which" if gpu.mode_needs_reset else "is changed, which"
-        hint = "; force stops and starts models and DCGM itself" if any(one.may_stop(True) for one in holding) else ""
+        hint = (
+            "; force (-e mig_force=true) stops and starts models and DCGM itself"
+            if any(one.may_stop(True) for one in holding)
+            else ""
+        )
         raise FleetError(
             f"GPU {gpu.index}: MIG mode {how} only goes while nothing holds the GPU; it is held by "
             f"{', '.join(client.name for client in holding)}. Stop these and run again{hint}"

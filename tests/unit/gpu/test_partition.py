@@ -215,7 +215,7 @@ def test_an_instance_in_use_is_not_taken_and_its_clients_are_named() -> None:
     assert refused(gpu(state=THREES), ["7g.40gb"], clients) == (
         "GPU 0: 7g.40gb: in the way and in use: 3g.20gb at 0 (container vllm-a-1); "
         "3g.20gb at 4 (container notebook). Stop or move what holds them, or ask for a layout that keeps them"
-        "; force stops and starts models itself"
+        "; force (-e mig_force=true) stops and starts models itself"
     )
 
 
@@ -235,11 +235,11 @@ def test_a_held_gpu_keeps_its_mode_and_its_clients_are_named() -> None:
     assert refused(gpu(mig=False), [], clients) == (
         "GPU 0: MIG mode needs a reset, which only goes while nothing holds the GPU; it is held by "
         "container vllm-a-1, nvidia-dcgm.service, Xorg (PID 812). Stop these and run again; "
-        "force stops and starts models and DCGM itself"
+        "force (-e mig_force=true) stops and starts models and DCGM itself"
     )
     assert refused(hopper(mig=False), [], clients[1:2]) == (
         "GPU 0: MIG mode is changed, which only goes while nothing holds the GPU; it is held by nvidia-dcgm.service. "
-        "Stop these and run again; force stops and starts models and DCGM itself"
+        "Stop these and run again; force (-e mig_force=true) stops and starts models and DCGM itself"
     )
 
 
