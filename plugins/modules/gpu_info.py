@@ -149,7 +149,7 @@ gpus:
         compute:
           description:
             - Its compute instances, each with C(id), C(name), C(slices), C(start) within the GPU instance (null where
-              the driver does not tell) and the C(uuid) of the MIG device.
+              the driver does not tell), and the C(uuid) and C(index) of the MIG device.
           type: list
           elements: dict
 """

@@ -46,12 +46,14 @@ class Profile:
 
 @dataclass(frozen=True)
 class ComputeInstance:
-    """start: the first of its compute slices within the GPU instance; None where the driver does not tell."""
+    """start: the first of its compute slices within the GPU instance; None where the driver does not
+    tell. index: of its MIG device among those of the GPU, in an order that is the driver's."""
 
     id: int
     slices: int
     start: Optional[int]
     uuid: Optional[str]
+    index: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -192,13 +194,19 @@ def resolve(gpus: Iterable[Gpu], device: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for gpu in gpus:
-        mig = list(gpu.devices)
+        mig = _by_index(gpu)
         if device in ("all", str(gpu.index), gpu.uuid):
-            found |= {gpu.uuid, *mig}
-        elif device in mig:
+            found |= {gpu.uuid, *mig.values()}
+        elif device in mig.values():
             found.add(device)
         else:
             parent, _colon, index = device.partition(":")
-            if parent in (str(gpu.index), gpu.uuid) and index.isdigit() and int(index) < len(mig):
+            if parent in (str(gpu.index), gpu.uuid) and index.isdigit() and int(index) in mig:
                 found.add(mig[int(index)])
     return frozenset(found)
+
+
+def _by_index(gpu: Gpu) -> dict[int, str]:
+    """The UUIDs of its MIG devices; in the order of their placement where their indices are not told."""
+    parts = [part for instance in gpu.instances for part in instance.compute if part.uuid]
+    return {place if part.index is None else part.index: part.uuid or "" for place, part in enumerate(parts)}

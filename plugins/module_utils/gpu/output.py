@@ -41,6 +41,7 @@ _FRAME = re.compile(r"\+[-=+]+\+")
 _OLD_UUID = re.compile(r"MIG-(GPU-[0-9a-f-]+)/(\d+)/(\d+)")
 
 Devices = Mapping[tuple[str, int], str]  # (GPU UUID, MIG device index) -> UUID
+Named = Mapping[tuple[int, int], tuple[int, str]]  # by GPU instance ID and compute instance ID: index and UUID
 Computes = Mapping[tuple[int, int], list[tuple[int, int, Optional[int]]]]  # by GPU index and GPU instance ID
 
 
@@ -211,31 +212,32 @@ def _place(device: ElementTree.Element) -> tuple[int, int]:
     return _number(device, "gpu_instance_id", int) or 0, _number(device, "compute_instance_id", int) or 0
 
 
-def _uuids(node: ElementTree.Element, devices: Devices) -> dict[tuple[int, int], str]:
-    """(GPU instance ID, compute instance ID) -> UUID of the MIG device."""
+def _uuids(node: ElementTree.Element, devices: Devices) -> Named:
+    """(GPU instance ID, compute instance ID) -> index and UUID of the MIG device."""
     gpu = _need(node, "uuid")
-    named = {}
+    named: dict[tuple[int, int], tuple[int, str]] = {}
     for (parent, index), uuid in devices.items():
         old = _OLD_UUID.fullmatch(uuid)
         if parent == gpu and old:
-            named[int(old[2]), int(old[3])] = uuid
+            named[int(old[2]), int(old[3])] = index, uuid
         elif parent == gpu:
             for device in node.findall("mig_devices/mig_device"):
                 if _number(device, "index", int) == index:
-                    named[_place(device)] = uuid
+                    named[_place(device)] = index, uuid
     return named
 
 
-def _with_computes(
-    instance: GpuInstance, computes: list[tuple[int, int, Optional[int]]], uuids: Mapping[tuple[int, int], str]
-) -> GpuInstance:
-    parts = sorted(computes, key=lambda part: (part[2] or 0, part[0]))
+def _with_computes(instance: GpuInstance, computes: list[tuple[int, int, Optional[int]]], named: Named) -> GpuInstance:
+    parts = []
+    for number, slices, start in sorted(computes, key=lambda part: (part[2] or 0, part[0])):
+        index, uuid = named.get((instance.id or 0, number), (None, None))
+        parts.append(ComputeInstance(number, slices, start, uuid, index))
     return GpuInstance(
         instance.id,
         instance.profile,
         instance.start,
         instance.size,
-        tuple(ComputeInstance(*part, uuid=uuids.get((instance.id or 0, part[0]))) for part in parts),
+        tuple(parts),
     )
 
 

@@ -140,6 +140,16 @@ def test_a_container_holds_what_its_device_means(device: str, held: set[str]) ->
     assert client == Client("container x", frozenset(held), "x")
 
 
+def test_a_mig_device_is_known_by_its_own_index_whatever_its_placement() -> None:
+    """The driver counts them in an order of its own."""
+    one = gpu(0, state=(("1g.5gb", 0), ("3g.20gb", 4)))
+    instances = tuple(
+        replace(part, compute=(replace(part.compute[0], index=1 - place),)) for place, part in enumerate(one.instances)
+    )
+    (client,) = clients([foreign_container("x", "0:0")], on=[replace(one, instances=instances)])
+    assert client.devices == {"MIG-0-2"}
+
+
 @pytest.mark.parametrize("device", ["7", "GPU-of-another-host", "MIG-of-before-the-reboot", "0:2", "1:0"])
 def test_a_container_whose_device_is_not_there_holds_nothing(device: str) -> None:
     assert clients([foreign_container("x", device)]) == ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, resolve
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Step
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import (
     Answer,
@@ -93,6 +93,7 @@ def test_a_mig_device_has_the_uuid_of_its_own_placement(a100: Machine) -> None:
     by_uuid = {line.split("UUID: ")[1].rstrip(")"): line.split()[1] for line in listed}
     assert gpu.devices == by_uuid
     assert [gpu.instance_of(uuid) for uuid in gpu.devices] == list(gpu.instances)
+    assert [resolve([gpu], f"0:{index}") for index in range(3)] == [frozenset([uuid]) for uuid in by_uuid]
     assert gpu.instance_names() == ["1g.5gb at 0", "1g.5gb at 1", "3g.20gb at 4"]
 
 

@@ -197,7 +197,7 @@ def test_puts_a_gpu_together_from_all_that_tells_of_it() -> None:
     assert (first.memory, first.driver, first.architecture, first.minor) == (40960, "550.90.07", "Ampere", 3)
     assert (first.mig, first.mig_pending, first.persistence, first.power_limit) == (True, False, True, 400.0)
     assert first.links == {1: 12}
-    assert first.instances[1].compute == (ComputeInstance(1, 1, 2, "MIG-two"),)
+    assert first.instances[1].compute == (ComputeInstance(1, 1, 2, "MIG-two", 1),)
     assert first.devices == {"MIG-one": "1g.5gb", "MIG-two": "1c.3g.20gb"}
     assert first.processes == (Process(812, "python3", 1, 1),)
     assert first.device_of(first.processes[0]) == "MIG-two"
