@@ -181,11 +181,14 @@ def main() -> None:
     except FleetError as error:
         module.fail_json(msg=str(error))
     after = outcome.after if outcome else plan.after
+    diff = dict(before=_lines(before), after=_lines(after))
     result: dict[str, Any] = dict(
-        changed=bool(outcome.done if outcome else plan.steps),
+        # A step that failed may have done a part of what it had to.
+        changed=bool(outcome.done) or diff["before"] != diff["after"] if outcome else bool(plan.steps),
         actions=outcome.done if outcome else plan.actions,
-        diff=dict(before=_lines(before), after=_lines(after)),
     )
+    if after:  # else nvidia-smi could not be asked again, which is among the faults
+        result["diff"] = diff
     if outcome and outcome.not_done:
         result["not_done"] = outcome.not_done
     if outcome and outcome.faults:

@@ -162,8 +162,13 @@ class Shape:
 
     def nearest(self, wanted: Mapping[str, int]) -> Counter[str]:
         """The multiset that fits and differs least: it has the most of what was asked for, by
-        number and by size; then as many instances, and as large ones."""
-        asked = Counter({name: count for name, count in wanted.items() if name in self.profiles})
+        number and by size; then as many instances, and as large ones. For a profile of another
+        GPU stands the one with as many compute slices."""
+        asked: Counter[str] = Counter()
+        for name, count in wanted.items():
+            alike = [known for known in sorted(self.profiles) if compute_slices(known) == compute_slices(name)]
+            for known in [name] if name in self.profiles else alike[:1]:
+                asked[known] += count
 
         def slices(some: Mapping[str, int]) -> int:
             return sum(sum(self.size(name)) * count for name, count in some.items())

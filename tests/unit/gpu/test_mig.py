@@ -236,6 +236,13 @@ def test_an_unknown_profile_is_told_with_those_the_gpu_has() -> None:
     assert '"3g.40gb" is not a profile of this GPU; it has 1g.6gb, 1g.6gb+me, 2g.12gb, 2g.12gb+me, 4g.24gb' in fault
 
 
+def test_for_a_profile_of_another_gpu_the_nearest_is_the_one_with_as_many_slices() -> None:
+    (fault,) = faults(plan, A100, (), ["3g.40gb", "3g.40gb"])
+    assert fault.endswith("The nearest that fits: 2 x 3g.20gb")
+    (fault,) = faults(plan, A30, (), ["3g.40gb", "2g.12gb"])
+    assert fault.endswith("The nearest that fits: 2g.12gb, 1g.6gb")
+
+
 def test_all_media_engines_in_one_instance_leave_none_for_others() -> None:
     """As the RTX PRO 6000 Blackwell has them (MIG User Guide)."""
     kinds = {"1g.24gb": (1, 4), "1g.24gb-me": (0, 4), "1g.24gb+me": (2, 1), "1g.24gb+me.all": (6, 1)}
