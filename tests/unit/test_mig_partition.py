@@ -438,6 +438,15 @@ def test_a_driver_that_answers_no_more_after_the_work_still_has_both_lists_told(
     assert (answer["changed"], "diff" in answer, host.running()) == (True, False, {PERSISTENCE})
 
 
+def test_a_model_that_keeps_its_gpu_is_started_even_if_the_driver_answers_no_more(make: Hosts, run: Run) -> None:
+    host = make(A100, on=(0,))
+    host.machine.ok("-i 0 -mig 0")
+    host.run(model_container("a-1", "0"))
+    host.machine.fault(fail=[{"match": "-q -x", "after": 1, "message": "Unknown Error"}])
+    assert run({0: "off"}, force=True)["failed"]
+    assert host.journal == ["stop vllm-a-1", "start vllm-a-1"]
+
+
 # What it refuses at the door
 
 

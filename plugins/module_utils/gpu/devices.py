@@ -130,11 +130,7 @@ def _assign(
     fixed = _fixed_whole(tenants, gpus)
     whole = _whole_gpus(tenants, gpus, wanted, fixed) if whole_first else fixed
     homeless = [ask for ask in asks if not _find_home(ask[1], gpus, whole, wanted, clients, reuse)]
-    if whole_first:
-        return _Assignment(whole, wanted, homeless)
-    whole = _whole_gpus(tenants, gpus, wanted, fixed)
-    enough = len(whole - fixed) == sum(ask.devices.count for ask in tenants.unplaced)
-    return _Assignment(whole, wanted, homeless if enough else asks)
+    return _Assignment(whole if whole_first else _whole_gpus(tenants, gpus, wanted, fixed), wanted, homeless)
 
 
 def _kept(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Client]) -> dict[str, list[Device]]:

@@ -183,6 +183,28 @@ def test_auto_takes_a_free_instance_away_where_a_larger_one_has_to_go() -> None:
     assert made.partition.actions == ["GPU 0: destroy 1g.5gb at 1", "GPU 0: create 4g.20gb at 0"]
 
 
+def test_auto_passes_a_free_instance_by_where_only_its_gpu_has_room_for_another() -> None:
+    """The media extension of GPU 0 is taken, and GPU 1 has room for one while nobody takes its 3g.20gb."""
+    on = [
+        gpu(0, state=(("1g.5gb+me", 0),)),
+        gpu(1, state=(*(("1g.5gb", start) for start in range(4)), ("3g.20gb", 4))),
+    ]
+    has = [model_container("a-1", "MIG-0-1"), *(model_container(f"b-{one}", f"MIG-1-{one}") for one in range(1, 5))]
+    models = [mig("a", "1g.5gb+me"), mig("b", "1g.5gb", replicas=4), mig("c", "3g.20gb"), mig("d", "1g.5gb+me")]
+    assert plan(on, models, has).partition.actions == [
+        "GPU 0: create 3g.20gb at 4",
+        "GPU 1: destroy 3g.20gb at 4",
+        "GPU 1: create 1g.5gb+me at 6",
+    ]
+
+
+def test_too_few_whole_gpus_beside_mig_devices_are_told_as_such() -> None:
+    told = faults(plan, [off(0), off(1, A30)], [mig("a", "3g.20gb"), gpus("b", 2)])
+    assert told[0] == (
+        "fleet_models[1].devices.gpus: vllm-b-1 asks for 2 GPUs, and 1 of 2 are free (1 more are partitioned by MIG)"
+    )
+
+
 def test_auto_leaves_a_gpu_that_nobody_asks_for_as_it_is() -> None:
     on = [gpu(0, state=(("1g.5gb", 0),)), gpu(1, state=(("2g.10gb", 0),)), off(2)]
     made = plan(on, [mig("a", "1g.5gb"), gpus("b", 1)])
