@@ -88,18 +88,18 @@ not_done:
   type: list
   elements: str
 before:
-  description: By GPU index, its instances with their placements, or V(off).
-  returned: success
+  description: By index of each GPU with MIG, its instances with their placements, or V(off).
+  returned: always
   type: dict
   sample: {"0": ["1g.5gb at 2", "3g.20gb at 4"], "1": "off"}
 after:
-  description: The same after the run; in check mode as it would be.
-  returned: success
+  description: The same after the run, failed or not; in check mode as it would be.
+  returned: when nvidia-smi answers in the end
   type: dict
   sample: {"0": ["3g.20gb at 0", "3g.20gb at 4"], "1": "off"}
 devices:
-  description: The MIG devices of all GPUs after the run.
-  returned: success
+  description: The MIG devices of all GPUs after the run, failed or not.
+  returned: when nvidia-smi answers in the end
   type: list
   elements: dict
   contains:
@@ -186,24 +186,26 @@ def main() -> None:
         # A step that failed may have done a part of what it had to.
         changed=bool(outcome.done) or diff["before"] != diff["after"] if outcome else bool(plan.steps),
         actions=outcome.done if outcome else plan.actions,
+        before=_instances(before),
     )
     if after:  # else nvidia-smi could not be asked again, which is among the faults
-        result["diff"] = diff
+        result.update(diff=diff, after=_instances(after), devices=_devices(after))
     if outcome and outcome.not_done:
         result["not_done"] = outcome.not_done
     if outcome and outcome.faults:
         told = [*outcome.faults, f"done: {_listed(outcome.done)}", f"not done: {_listed(outcome.not_done)}"]
         module.fail_json(msg="\n".join(told), **result)
-    module.exit_json(before=_instances(before), after=_instances(after), devices=_devices(after), **result)
+    module.exit_json(**result)
 
 
 def _instances(gpus: Iterable[Gpu]) -> dict[str, Union[str, list[str]]]:
-    return {str(gpu.index): gpu.instance_names() if gpu.mig else "off" for gpu in gpus}
+    return {str(gpu.index): gpu.instance_names() if gpu.mig else "off" for gpu in gpus if gpu.mig is not None}
 
 
 def _lines(gpus: Iterable[Gpu]) -> str:
     """For Ansible's diff mode."""
-    lines = [(gpu, line) for gpu in gpus for line in (gpu.instance_names() if gpu.mig else ["MIG off"])]
+    capable = [gpu for gpu in gpus if gpu.mig is not None]
+    lines = [(gpu, line) for gpu in capable for line in (gpu.instance_names() if gpu.mig else ["MIG off"])]
     return "".join(f"GPU {gpu.index}: {line}\n" for gpu, line in lines)
 
 

@@ -48,6 +48,12 @@ options:
       - Containers of a listed model that it no longer needs (fewer replicas, V(absent)) are removed in any case.
     type: bool
     default: false
+  report:
+    description:
+      - In check mode, return as RV(trouble) what is wrong with the GPUs instead of failing with it, and have
+        RV(actions) begin with what is to be done to the GPUs.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -140,12 +146,18 @@ containers:
       description: The reference of its image.
       type: str
       sample: vllm/vllm-openai:v0.22.0
+trouble:
+  description: Why the GPUs cannot be partitioned or given out as asked for; empty where they can.
+  returned: when O(report) is set
+  type: list
+  elements: str
 faults:
   description: What went wrong, by container or image.
   returned: failure
   type: dict
 """
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -159,6 +171,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge, probe
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
+    DevicePlan,
     needs_gpus,
     plan_devices,
     refuse_unmade,
@@ -166,7 +179,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, describe
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nodes import nodes_for
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi, device_nodes
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import scope
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
@@ -176,7 +189,17 @@ SPEC = dict(
     hf_token=dict(type="str", no_log=True),
     names=dict(type="list", elements="str"),
     prune=dict(type="bool", default=False),
+    report=dict(type="bool", default=False),
 )
+
+
+@dataclass(frozen=True)
+class _Gpus:
+    """trouble: why devices cannot be given out, where that is only reported."""
+
+    found: tuple[Gpu, ...] = ()
+    plan: DevicePlan = field(default_factory=DevicePlan)
+    trouble: tuple[str, ...] = ()
 
 
 def main() -> None:
@@ -187,28 +210,47 @@ def main() -> None:
         speaks_for = scope(fleet, module.params["names"], module.params["absent"])
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
-        gpus = NvidiaSmi().observe_some() if needs_gpus(fleet) else ()
-        present, minors = device_nodes()
-        devices = plan_devices(
-            fleet, gpus, docker.host_containers() if gpus else (), (), speaks_for, module.params["prune"]
-        )
+        gpus = _gpus(module, fleet, docker, observed, speaks_for)
         if not module.check_mode:
-            refuse_unmade(devices, gpus)
-        nodes = partial(nodes_for, gpus, present=present, minors=minors)
-        desired = desired_containers(fleet, devices.given, speaks_for, nodes)
+            refuse_unmade(gpus.plan, gpus.found)
+        present, minors = device_nodes()
+        nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
+        desired = desired_containers(fleet, gpus.plan.given, speaks_for, nodes)
         plan = plan_containers(desired, observed, module.params["prune"], speaks_for)
         outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
         after = docker.observe(()) if outcome.done else observed
     except FleetError as error:
         module.fail_json(msg=str(error))
-    result = dict(
-        changed=bool(plan.actions) if module.check_mode else bool(outcome.done),
-        actions=[str(action) for action in (plan.actions if module.check_mode else outcome.done)],
+    actions = plan.actions if module.check_mode else outcome.done
+    result: dict[str, Any] = dict(
+        changed=bool(actions),
+        actions=list(map(str, actions)),
         diff=plan.diff(),
     )
+    if module.params["report"]:
+        result.update(trouble=gpus.trouble, actions=[*gpus.plan.partition.actions, *result["actions"]])
     if outcome.faults:
         module.fail_json(msg="\n".join(outcome.faults.values()), faults=outcome.faults, **result)
-    module.exit_json(containers=_as_they_are(after, outcome, desired, gpus), **result)
+    module.exit_json(containers=_as_they_are(after, outcome, desired, gpus.found), **result)
+
+
+def _gpus(
+    module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observed, speaks_for: tuple[str, ...]
+) -> _Gpus:
+    """Where trouble is only reported, every container has what it holds."""
+    if not needs_gpus(fleet):
+        return _Gpus()
+    found: tuple[Gpu, ...] = ()
+    try:
+        found = NvidiaSmi().observe_some()
+        return _Gpus(
+            found, plan_devices(fleet, found, docker.host_containers(), (), speaks_for, module.params["prune"])
+        )
+    except FleetError as error:
+        if not (module.check_mode and module.params["report"]):
+            raise
+        held = {container.spec.name: container.spec.devices for container in observed.containers}
+        return _Gpus(found, DevicePlan(given=held), error.faults)
 
 
 def _as_they_are(
@@ -229,7 +271,7 @@ def _as_they_are(
                 wanted=one.running,
                 started_at=container.started_at if container else "",
                 devices=list(devices),
-                device=describe(gpus, devices),
+                device=describe(gpus, devices) if container and (gpus or not devices) else "-",
                 image=one.spec.image,
             )
         )

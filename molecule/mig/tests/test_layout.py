@@ -137,7 +137,7 @@ def test_a_full_host_is_refused_with_a_table_of_who_has_what(admin: Admin, host:
     more = [HALF, SMALL, WHOLE, {**WHOLE, "name": "another"}]
     run = admin.play("install", "--limit", "ampere", variables={"fleet_models": more})
     assert run.status != 0
-    assert "vllm-another-1 asks for 1 GPUs, and 0 of 2 are free (1 more are partitioned by MIG)" in run.messages
+    assert "vllm-another-1 asks for 1 GPU; free: 0 of 2, partitioned by MIG: 1" in run.messages
     table = run.messages[run.messages.index("Who has what:") :]
     assert "GPU 1 (NVIDIA A100-SXM4-40GB)       vllm-whole-1" in table
     assert "    3g.20gb at 4                      vllm-half-1" in table
@@ -195,6 +195,14 @@ def test_with_force_running_models_are_moved_to_other_slices(admin: Admin, host:
         "vllm-small-1",
         "vllm-small-2",
     }
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_models_that_are_stopped_give_their_slices_up(admin: Admin, host: Host) -> None:
+    resting = [{**one, "state": "stopped"} for one in (HALF, SMALL)]
+    converge(admin, fleet_mig={0: ["7g.40gb"], 1: "off"}, fleet_models=[*resting, WHOLE])
+    assert placements(host) == ["7g.40gb 0:8"]
+    assert inspect(host, "vllm-half-1")["vllm-half-1"]["State"]["Status"] == "created"
 
 
 @pytest.mark.usefixtures("as_it_was")

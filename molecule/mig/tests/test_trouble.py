@@ -45,6 +45,14 @@ def test_a_driver_in_trouble_stops_the_run_before_anything_is_touched(
     assert identities(host) == before
 
 
+def test_status_shows_what_serves_whatever_the_driver_says(admin: Admin, fault: Callable[..., None]) -> None:
+    fault(driver="mismatch")
+    run = admin.play("status", "--limit", "ampere")
+    assert run.status != 0
+    assert "half   chat  1/1 " in run.messages
+    assert "the driver was updated while an older one is loaded: reboot the host" in run.messages
+
+
 def test_a_step_that_fails_leaves_what_was_made_and_the_next_run_goes_on(
     admin: Admin, host: Host, fault: Callable[..., None]
 ) -> None:

@@ -21,6 +21,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement impo
     Tenants,
     choose_gpus,
     place,
+    refuse_unknown,
     tenants_of,
     who_has_what,
 )
@@ -71,10 +72,11 @@ def plan_devices(
 def refuse_unmade(plan: DevicePlan, gpus: Sequence[Gpu]) -> None:
     """Raises FleetError where a container is given a device that is yet to be made."""
     there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
-    if any(device not in there for devices in plan.given.values() for device in devices):
+    lacking = [name for name, devices in plan.given.items() if not set(devices) <= there]
+    if lacking:
         raise FleetError(
-            "the GPUs are not partitioned as fleet_mig asks for; inference.fleet.mig_partition makes them so. Missing: "
-            + "; ".join(plan.partition.actions)
+            f"{', '.join(lacking)}: the GPUs are not partitioned as fleet_mig asks for; the playbook install does it, "
+            f"or the module mig_partition. Missing: {'; '.join(plan.partition.actions)}"
         )
 
 
@@ -96,6 +98,8 @@ def auto_layout(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Clien
     first = next(tries)
     best = first if not first.homeless else next((one for one in tries if not one.homeless), first)
     if best.homeless:
+        for ask, _device in best.homeless:
+            refuse_unknown(ask, gpus)
         faults = [
             f"{ask.path}.mig: fleet_mig: auto finds no room for a {device} for {ask.container}"
             for ask, device in best.homeless

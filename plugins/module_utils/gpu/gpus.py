@@ -160,7 +160,7 @@ class Gpu:
 
 
 def describe(gpus: Iterable[Gpu], devices: Iterable[str]) -> str:
-    """What a container runs on, for a person: `cpu`, `gpu 0,1` or `gpu 0 3g.20gb@4`."""
+    """What a container runs on, for a person: `cpu`, `gpu 0,1` or `gpu 0 3g.20gb@4`; `gone` for what is not there."""
     whole: list[str] = []
     parts: list[str] = []
     known = list(gpus)
@@ -171,7 +171,7 @@ def describe(gpus: Iterable[Gpu], devices: Iterable[str]) -> str:
             instance = parent.instance_of(device)
             parts.append(f"gpu {parent.index} {parent.devices[device]}@{instance.start if instance else '?'}")
         else:
-            whole.append(str(gpu.index) if gpu else device)
+            whole.append(str(gpu.index) if gpu else "gone")
     return " ".join(["gpu " + ",".join(whole)] * bool(whole) + parts) or "cpu"
 
 

@@ -20,19 +20,21 @@ Held = Mapping[str, tuple[str, ...]]  # container name -> UUIDs of GPUs and MIG 
 
 @dataclass(frozen=True)
 class Ask:
-    """What one container asks for. path: of its model in the inventory."""
+    """What one container asks for. path: of its model in the inventory. resting: whether it is to
+    be stopped, and may be without a device where there is none."""
 
     container: str
     path: str
     devices: Devices
+    resting: bool = False
 
 
 @dataclass(frozen=True)
 class Tenants:
     """The containers of a host as one run sees them.
 
-    asks: of all containers of the inventory. keeps: what containers hold that this run leaves
-    alone, or that hold what they ask for. leaving: those that hold what they are to give up.
+    asks: of the containers of the models that the run acts on. keeps: what containers hold that
+    it leaves alone, or that hold what they ask for. leaving: those that hold what they are to give up.
     """
 
     asks: tuple[Ask, ...]
@@ -41,7 +43,8 @@ class Tenants:
 
     @property
     def unplaced(self) -> list[Ask]:
-        return [ask for ask in self.asks if ask.container not in self.keeps]
+        """Those that need a device and have none."""
+        return [ask for ask in self.asks if ask.container not in self.keeps and not ask.resting]
 
 
 def tenants_of(
@@ -53,13 +56,14 @@ def tenants_of(
 ) -> Tenants:
     """names: the models that the run acts on. prune: whether it removes containers of models that
     the fleet does not have."""
+    acting = frozenset(names)
+    known = {container for model in fleet.models for container in model.containers}
     asks = {
-        container: Ask(container, f"fleet_models[{index}].devices", model.devices)
+        container: Ask(container, f"fleet_models[{index}].devices", model.devices, model.state != "running")
         for index, model in enumerate(fleet.models)
         for container in model.containers
+        if model.name in acting
     }
-    acting = frozenset(names)
-    resting = {name for model in fleet.models if model.state != "running" for name in model.containers}
     pinned = {gpu.uuid for ask in asks.values() for gpu in gpus if gpu.index in ask.devices.pinned}
     keeps: dict[str, tuple[str, ...]] = {}
     ours: set[str] = set()
@@ -67,33 +71,34 @@ def tenants_of(
     for one in containers:
         held = _uuids(gpus, one.devices)
         ask = asks.get(one.name)
-        acted_on = one.model in acting
         if one.model is None:
             # Another's: what it was given by name is taken; `all` is how monitors look at every GPU.
             if one.running and "all" not in one.devices and not one.is_watcher:
                 keeps[one.name] = held
-        elif ask and acted_on:
+        elif ask:
             moves_away = ask.devices.count and pinned & set(held)
             if _satisfies(ask.devices, held, gpus) and not moves_away and not ours & set(held):
                 keeps[one.name] = held
                 ours |= set(held)
             else:
                 leaving.add(one.name)
-        elif acted_on or (prune and not ask):
+        elif one.model in acting or (prune and one.name not in known):
             leaving.add(one.name)
         else:
             keeps[one.name] = held
             ours |= set(held)
-    return Tenants(tuple(asks.values()), keeps, frozenset(leaving | (resting & keeps.keys())))
+    leaving |= {name for name, ask in asks.items() if ask.resting and name in keeps}
+    return Tenants(tuple(asks.values()), keeps, frozenset(leaving))
 
 
 def place(tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
-    """Container name -> the UUIDs of its devices, for every container of the inventory.
+    """Container name -> the UUIDs of its devices, for every container that asks.
 
     gpus: as they will be once they are partitioned. A container that has what it asks for keeps
     it, unless that is a whole GPU which is in MIG mode then; pinned GPUs go first, then the
-    largest ask. first: UUIDs of GPUs whose MIG devices are given before those of others.
-    Raises FleetError with a table of who has what where there is no room.
+    largest ask, and last what is to be stopped, which gets none where there is no room. first:
+    UUIDs of GPUs whose MIG devices are given before those of others. Raises FleetError with a
+    table of who has what where there is no room.
     """
     there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
     partitioned = {gpu.uuid for gpu in gpus if gpu.mig}
@@ -101,29 +106,32 @@ def place(tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str] = ()) ->
     given = {name: held for name, held in tenants.keeps.items() if set(held) <= there and name not in moving}
     waiting = [ask for ask in tenants.asks if ask.container not in given]
     faults: list[str] = []
-    for ask in sorted(waiting, key=lambda ask: (not ask.devices.pinned, -ask.devices.count)):
+    for ask in sorted(waiting, key=lambda ask: (ask.resting, not ask.devices.pinned, -ask.devices.count)):
         taken = _with_parts(gpus, given.values())
         try:
             given[ask.container] = _give(ask, gpus, taken, given, first)
         except FleetError as error:
-            faults += error.faults
+            faults += () if ask.resting else error.faults
+            given[ask.container] = ()
     if faults:
         raise FleetError(*faults, who_has_what(gpus, given))
     return {ask.container: given[ask.container] for ask in tenants.asks}
 
 
 def choose_gpus(free: Sequence[Gpu], count: int) -> Optional[tuple[Gpu, ...]]:
-    """The GPUs with most NVLinks among them, of those the ones that leave most links to the
-    others, of those the lowest indices; None if there are not so many."""
+    """The GPUs of as few products as can be, with most NVLinks among them; of those the ones that leave
+    most links to the others, of those the lowest indices; None if there are not so many."""
 
     def links(some: Collection[Gpu], others: Collection[Gpu]) -> int:
         return sum(one.links.get(other.index, 0) for one in some for other in others)
 
-    def worth(chosen: tuple[Gpu, ...]) -> tuple[int, int, list[int]]:
+    def worth(chosen: tuple[Gpu, ...]) -> tuple[int, int, int, list[int]]:
         rest = [gpu for gpu in free if gpu not in chosen]
-        return -links(chosen, chosen), links(chosen, rest), [gpu.index for gpu in chosen]
+        products = {(gpu.name, gpu.memory) for gpu in chosen}
+        return len(products), -links(chosen, chosen), links(chosen, rest), [gpu.index for gpu in chosen]
 
-    if not any(gpu.links for gpu in free):
+    alike = len({(gpu.name, gpu.memory) for gpu in free}) < 2
+    if count == 0 or (alike and not any(gpu.links for gpu in free)):
         return tuple(free[:count]) if len(free) >= count else None
     return min(combinations(free, count), key=worth, default=None)
 
@@ -161,11 +169,10 @@ def _give(
     free = [gpu for gpu in gpus if not gpu.mig and gpu.uuid not in taken]
     chosen = choose_gpus(free, ask.devices.count)
     if chosen is None:
-        partitioned = [gpu for gpu in gpus if gpu.mig]
-        but = f" ({len(partitioned)} more are partitioned by MIG)" if partitioned else ""
+        count, parted = ask.devices.count, sum(1 for gpu in gpus if gpu.mig)
         raise FleetError(
-            f"{ask.path}.gpus: {ask.container} asks for {ask.devices.count} GPUs, and {len(free)} of {len(gpus)} "
-            f"are free{but}"
+            f"{ask.path}.gpus: {ask.container} asks for {count} GPU{'s' if count > 1 else ''}; "
+            f"free: {len(free)} of {len(gpus)}" + (f", partitioned by MIG: {parted}" if parted else "")
         )
     return tuple(gpu.uuid for gpu in chosen)
 
@@ -179,18 +186,28 @@ def _mig_device(ask: Ask, gpus: Sequence[Gpu], taken: Collection[str], first: Co
         return free
     if named:
         raise FleetError(
-            f"{ask.path}.mig: {ask.container} asks for a {wanted}, and all {len(named)} of this host are taken; "
+            f"{ask.path}.mig: {ask.container} asks for a {wanted}; free: 0 of {len(named)}; "
             f"add one in fleet_mig, or give fleet_mig: auto"
         )
-    profile = (wanted or "").rpartition("c.")[2]
-    mig = [gpu for gpu in gpus if gpu.profiles]
-    if mig and not any(profile == offered.name for gpu in mig for offered in gpu.profiles):
-        has = "; ".join(f"{gpu}: {', '.join(offered.name for offered in gpu.profiles)}" for gpu in mig)
-        raise FleetError(f'{ask.path}.mig: "{wanted}" is not a profile of any GPU of this host; it has {has}')
+    refuse_unknown(ask, gpus)
     raise FleetError(
         f"{ask.path}.mig: {ask.container} asks for a {wanted}, and this host has none; "
         f"add one in fleet_mig, or give fleet_mig: auto"
     )
+
+
+def refuse_unknown(ask: Ask, gpus: Sequence[Gpu]) -> None:
+    """Raises FleetError where every GPU with MIG tells its profiles, and none has the one asked for."""
+    profile = (ask.devices.mig or "").rpartition("c.")[2]
+    capable = [gpu for gpu in gpus if gpu.mig is not None]
+    if all(gpu.profiles for gpu in capable) and not any(
+        profile == offered.name for gpu in capable for offered in gpu.profiles
+    ):
+        has = "; ".join(f"{gpu}: {', '.join(offered.name for offered in gpu.profiles)}" for gpu in capable)
+        raise FleetError(
+            f'{ask.path}.mig: "{ask.devices.mig}" is not a profile of any GPU of this host; '
+            f"it has {has or 'none with MIG'}"
+        )
 
 
 def _pinned(ask: Ask, index: int, gpus: Sequence[Gpu], given: Held) -> str:

@@ -128,7 +128,8 @@ def test_a_layout_is_taken_as_it_is_and_its_devices_are_given_before_they_are_ma
 def test_containers_are_refused_while_their_devices_are_not_made() -> None:
     made = plan([gpu(0)], [mig("a", "3g.20gb")], layout={0: ["3g.20gb"]})
     assert faults(refuse_unmade, made, [gpu(0)]) == [
-        "the GPUs are not partitioned as fleet_mig asks for; inference.fleet.mig_partition makes them so. "
+        "vllm-a-1: the GPUs are not partitioned as fleet_mig asks for; the playbook install does it, or the module "
+        "mig_partition. "
         "Missing: GPU 0: create 3g.20gb at 4"
     ]
     on = carried_out(made)
@@ -200,9 +201,7 @@ def test_auto_passes_a_free_instance_by_where_only_its_gpu_has_room_for_another(
 
 def test_too_few_whole_gpus_beside_mig_devices_are_told_as_such() -> None:
     told = faults(plan, [off(0), off(1, A30)], [mig("a", "3g.20gb"), gpus("b", 2)])
-    assert told[0] == (
-        "fleet_models[1].devices.gpus: vllm-b-1 asks for 2 GPUs, and 1 of 2 are free (1 more are partitioned by MIG)"
-    )
+    assert told[0] == ("fleet_models[1].devices.gpus: vllm-b-1 asks for 2 GPUs; free: 1 of 2, partitioned by MIG: 1")
 
 
 def test_auto_leaves_a_gpu_that_nobody_asks_for_as_it_is() -> None:

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import Tenants, place, tenants_of
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import (
+    Tenants,
+    choose_gpus,
+    place,
+    tenants_of,
+)
 from ansible_collections.inference.fleet.tests.unit.gpu.shapes import A30, gpu, instance
 from ansible_collections.inference.fleet.tests.unit.gpu.tenants import (
     foreign_container,
@@ -88,9 +93,20 @@ def test_a_model_on_cpus_gets_none_even_on_a_host_without_gpus() -> None:
     assert placed(entry(name="a", devices={"cpu": True}), on=()) == {"a-1": []}
 
 
-def test_a_stopped_model_has_a_place_an_absent_one_has_none() -> None:
+def test_a_stopped_model_has_a_place_after_the_running_ones_an_absent_one_has_none() -> None:
     models = gpus("a", 1, state="stopped"), gpus("b", 1, state="absent"), gpus("c", 1)
-    assert placed(*models) == {"a-1": ["0"], "c-1": ["1"]}
+    assert placed(*models) == {"a-1": ["1"], "c-1": ["0"]}
+
+
+def test_a_stopped_model_goes_without_a_device_where_there_is_no_room() -> None:
+    asked = tenants([gpus("a", 9, state="stopped"), gpus("b", 8)], EIGHT, [])
+    assert place(asked, EIGHT)["vllm-a-1"] == ()
+
+
+def test_several_gpus_are_of_one_product_where_that_can_be() -> None:
+    mixed = (gpu(0, mig=None, name="NVIDIA L4"), gpu(1, mig=None), gpu(2, mig=None))
+    assert choose_gpus(mixed, 2) == mixed[1:]
+    assert choose_gpus(mixed, 3) == mixed
 
 
 # NVLink
@@ -216,8 +232,14 @@ def test_a_whole_gpu_that_is_to_be_partitioned_is_not_kept() -> None:
 def test_a_model_that_is_not_acted_on_keeps_what_it_holds_whatever_it_asks_for_now() -> None:
     has = [model_container("a-1", "GPU-0")]
     models = gpus("a", 2), gpus("b", 1)
-    assert placed(*models, has=has, names=["b"]) == {"a-1": ["0"], "b-1": ["1"]}
+    assert placed(*models, has=has, names=["b"]) == {"b-1": ["1"]}
     assert placed(*models, has=has, names=["a"])["a-1"] == ["0", "1"]
+
+
+def test_a_model_that_is_not_acted_on_and_has_no_device_takes_none_from_one_that_is() -> None:
+    assert placed(gpus("waiting", 8), gpus("b", 1), names=["b"]) == {"b-1": ["0"]}
+    rebooted = [model_container("a-1", "MIG-that-is-gone")]
+    assert placed(mig("a", "3g.20gb"), gpus("b", 1), has=rebooted, names=["b"]) == {"b-1": ["0"]}
 
 
 def test_a_model_that_is_not_listed_keeps_what_it_holds_unless_it_is_pruned() -> None:
@@ -330,9 +352,8 @@ def test_says_who_has_what_where_the_gpus_do_not_suffice() -> None:
     ]
     models = gpus("big", 2), mig("small", "3g.20gb"), mig("small2", "3g.20gb")
     assert "\n".join(faults(place, tenants(models, on, has), on)) == (
-        "fleet_models[0].devices.gpus: vllm-big-1 asks for 2 GPUs, and 0 of 4 are free "
-        "(2 more are partitioned by MIG)\n"
-        "fleet_models[2].devices.mig: vllm-small2-1 asks for a 3g.20gb, and all 1 of this host are taken; "
+        "fleet_models[0].devices.gpus: vllm-big-1 asks for 2 GPUs; free: 0 of 4, partitioned by MIG: 2\n"
+        "fleet_models[2].devices.mig: vllm-small2-1 asks for a 3g.20gb; free: 0 of 1; "
         "add one in fleet_mig, or give fleet_mig: auto\n"
         "Who has what:\n"
         "  GPU 0 (NVIDIA A100-SXM4-40GB)       vllm-old-1\n"
@@ -373,7 +394,7 @@ def test_the_mig_device_that_another_container_was_given_by_name_is_taken(name: 
 def test_a_gpu_that_another_container_was_given_by_name_is_taken_with_all_its_parts(name: str) -> None:
     assert placed(gpus("a", 1), has=[foreign_container("x", name)]) == {"a-1": ["1"]}
     assert refused(mig("a", "3g.20gb"), on=PARTITIONED[:1], has=[foreign_container("x", name)]) == [
-        "fleet_models[0].devices.mig: vllm-a-1 asks for a 3g.20gb, and all 2 of this host are taken; "
+        "fleet_models[0].devices.mig: vllm-a-1 asks for a 3g.20gb; free: 0 of 2; "
         "add one in fleet_mig, or give fleet_mig: auto"
     ]
 

@@ -48,7 +48,7 @@ def test_a_fault_of_the_layout_is_one_line_and_leaves_no_plan() -> None:
 def test_a_full_host_is_told_with_its_table() -> None:
     _plan, checks = checked(HALF, entry(name="big", devices={"gpus": 2}), mig={0: ["3g.20gb"]})
     assert faults_of(checks) == [
-        "fleet_models[1].devices.gpus: vllm-big-1 asks for 2 GPUs, and 1 of 2 are free (1 more are partitioned by MIG)",
+        "fleet_models[1].devices.gpus: vllm-big-1 asks for 2 GPUs; free: 1 of 2, partitioned by MIG: 1",
         "Who has what:",
         "  GPU 0 (NVIDIA A100-SXM4-40GB), MIG",
         "    3g.20gb at 4                      vllm-half-1",
