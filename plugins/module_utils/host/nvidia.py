@@ -109,7 +109,7 @@ def _no_driver(fleet: Fleet) -> Iterator[Check]:
                 f"fleet_models[{index}].devices",
                 FAULT,
                 f"{model.name} asks for {model.devices}, and there is no nvidia-smi on this host",
-                "install the NVIDIA driver and the NVIDIA Container Toolkit, or give {cpu: true}",
+                "install the NVIDIA driver, or give {cpu: true}",
             )
     if fleet.mig:
         yield Check(

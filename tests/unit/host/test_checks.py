@@ -325,7 +325,7 @@ def test_gpus_are_asked_for_in_vain_where_no_driver_is() -> None:
     none = Nvidia(smi=False, trouble="no nvidia-smi on this host: the NVIDIA driver is not installed")
     assert found(entry(name="big", devices={"gpus": 2}), nvidia=none) == [
         "fleet_models[0].devices: big asks for 2 gpu, and there is no nvidia-smi on this host; "
-        "install the NVIDIA driver and the NVIDIA Container Toolkit, or give {cpu: true}"
+        "install the NVIDIA driver, or give {cpu: true}"
     ]
     assert found(entry(devices={"cpu": True}), nvidia=none) == []
     assert found(entry(devices={"gpus": 2}, state="absent"), nvidia=none) == []
