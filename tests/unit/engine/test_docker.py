@@ -319,6 +319,19 @@ def test_creates_without_a_request_for_devices_where_none_are_needed(api: FakeAp
     assert "device_requests" not in config
 
 
+def test_a_container_with_gpus_is_given_their_device_nodes_by_name_too(api: FakeApi, host: engine.Docker) -> None:
+    config: dict[str, Any] = {}
+    api.says["create_host_config"] = lambda **options: config.update(docker.types.HostConfig("1.41", **options))
+    asked = fleet(entry(name="a", devices={"gpus": [1]}))
+    nodes = ("/dev/nvidia1", "/dev/nvidiactl")
+    (desired,) = desired_containers(asked, {"vllm-a-1": ("GPU-1",)}, nodes=lambda devices: nodes if devices else ())
+    host.create(desired.spec)
+    assert [(one["PathOnHost"], one["CgroupPermissions"]) for one in config["Devices"]] == [
+        ("/dev/nvidia1", "rwm"),
+        ("/dev/nvidiactl", "rwm"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("call", "told"),
     [
