@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Optional, TypeVar
 from xml.etree import ElementTree
 
@@ -232,13 +233,7 @@ def _with_computes(instance: GpuInstance, computes: list[tuple[int, int, Optiona
     for number, slices, start in sorted(computes, key=lambda part: (part[2] or 0, part[0])):
         index, uuid = named.get((instance.id or 0, number), (None, None))
         parts.append(ComputeInstance(number, slices, start, uuid, index))
-    return GpuInstance(
-        instance.id,
-        instance.profile,
-        instance.start,
-        instance.size,
-        tuple(parts),
-    )
+    return replace(instance, compute=tuple(parts))
 
 
 def _process(node: ElementTree.Element) -> Process:

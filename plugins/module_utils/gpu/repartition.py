@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Protocol
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import Client
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, find_gpu
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Step
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Observation
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import (
@@ -18,7 +18,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition impo
     plan_partition,
     starting_again,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.model.layout import ALL, Layout
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 
@@ -98,15 +98,11 @@ def _placed(gpu: int, layout: Layout, smi: Smi, left: Sequence[Step]) -> tuple[S
     observed = [one for one in smi.observe().gpus if one.index == gpu]
     if not all(one.mig for one in observed):
         raise FleetError(f"GPU {gpu}: MIG mode was enabled and is not on yet; a reboot puts it in force")
-    named = Layout(devices={key: devices for key, devices in layout.devices.items() if _means(key, observed)})
-    steps = plan_partition(observed, named, ()).steps
+    mine = {key: devices for key, devices in layout.devices.items() if key == ALL or find_gpu(observed, key)}
+    steps = plan_partition(observed, Layout(devices=mine), ()).steps
     if [(step.profile, step.computes) for step in steps] != [(step.profile, step.computes) for step in left]:
         raise FleetError(f"GPU {gpu}: changed while it was being partitioned; run again")
     return steps
-
-
-def _means(key: str, gpus: Iterable[Gpu]) -> bool:
-    return key == "all" or any(key in (str(gpu.index), gpu.uuid) for gpu in gpus)
 
 
 def _start_again(stopped: Sequence[Client], gpus: Sequence[Gpu], outcome: Outcome, switch: Switch) -> None:

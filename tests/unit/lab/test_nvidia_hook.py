@@ -17,9 +17,9 @@ import pytest
 NVIDIA = Path(__file__).resolve().parents[2] / "lab" / "nvidia"
 sys.path.insert(0, str(NVIDIA))
 
-from simulated_nvidia import ctk  # noqa: E402
-from simulated_nvidia.machine import Machine  # noqa: E402
-from simulated_nvidia.state import Store  # noqa: E402
+from simulated_nvidia import ctk  # noqa: E402  # found by the path above
+from simulated_nvidia.machine import Machine  # noqa: E402  # found by the path above
+from simulated_nvidia.state import Store  # noqa: E402  # found by the path above
 
 IN_USE = 19
 NO_ROOM = 23
