@@ -7,29 +7,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.host.check import check_lines
-from ansible_collections.inference.fleet.plugins.module_utils.host.checks import GB, Host, checks, host_faults
+from ansible_collections.inference.fleet.plugins.module_utils.host.checks import GB, checks, host_faults
 from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name
 from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import Nvidia
+from ansible_collections.inference.fleet.tests.unit.host.hosts import GOOD
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
-
-GOOD = Host(
-    os_id="debian",
-    os_version="12",
-    kernel="6.1.0-18-amd64",
-    systemd=True,
-    python_sdk=True,
-    docker_installed=True,
-    docker_version="28.2.2",
-    docker_enabled=True,
-    containers=frozenset(),
-    foreign=frozenset(),
-    missing_paths=frozenset(),
-    ports={80: None, 443: None},
-    cache_path="/var/lib/docker",
-    cache_free=500 * GB,
-    clock_ahead=0.4,
-    synchronised=True,
-)
 
 
 def found(*entries: dict[str, Any], cache: dict[str, Any] | None = None, **changes: Any) -> list[str]:

@@ -6,28 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.host.checks import GB, Host
+from ansible_collections.inference.fleet.plugins.module_utils.host.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import Nvidia
 from ansible_collections.inference.fleet.plugins.modules import host_check
+from ansible_collections.inference.fleet.tests.unit.host.hosts import GOOD
 from ansible_collections.inference.fleet.tests.unit.running import Module
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 
-HOST = Host(
-    os_id="debian",
-    os_version="12",
-    kernel="6.1.0",
-    systemd=True,
-    python_sdk=True,
-    docker_installed=True,
-    docker_version="28.2.2",
-    docker_enabled=True,
-    containers=frozenset(),
-    foreign=frozenset(),
-    missing_paths=frozenset(),
-    ports={443: None},
-    cache_path="/var/lib/docker",
-    cache_free=500 * GB,
-)
 COMMAND = "/usr/bin/nvidia-persistenced --verbose"
 
 
@@ -35,7 +20,7 @@ class World:
     """The host that is found, and with what it was asked for."""
 
     def __init__(self) -> None:
-        self.host = HOST
+        self.host = GOOD
         self.asked: tuple[Any, ...] = ()
 
     def observe(self, fleet: Any, *arguments: Any) -> Host:
@@ -72,7 +57,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
 
 
 def test_faults_are_told_in_one_message_and_nothing_beside_it(world: World, run: Module) -> None:
-    world.host = replace(HOST, kernel="4.19.0", ports={443: "nginx (PID 812)"})
+    world.host = replace(GOOD, kernel="4.19.0", ports={443: "nginx (PID 812)"})
     assert run(models=[]) == {
         "failed": True,
         "msg": "kernel: found 4.19.0; 5.10 or later is needed: install one and reboot\n"
@@ -81,7 +66,7 @@ def test_faults_are_told_in_one_message_and_nothing_beside_it(world: World, run:
 
 
 def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: Module) -> None:
-    world.host = replace(HOST, ports={443: "nginx (PID 812)"})
+    world.host = replace(GOOD, ports={443: "nginx (PID 812)"})
     answer = run(models=[], report=True, thorough=True, now=1795519914.5)
     assert "failed" not in answer
     assert {
@@ -94,7 +79,7 @@ def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: Mo
 
 
 def test_says_what_the_role_has_to_do_for_gpus(world: World, run: Module) -> None:
-    world.host = replace(HOST, nvidia=Nvidia(rule=False, configured=False, unit_command=COMMAND))
+    world.host = replace(GOOD, nvidia=Nvidia(rule=False, configured=False, unit_command=COMMAND))
     answer = run(models=[entry(devices={"gpus": 1})], check=True)
     assert (answer["gpu_to_do"], answer["persistence_command"]) == (["links", "runtime"], COMMAND)
 
