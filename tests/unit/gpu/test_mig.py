@@ -131,8 +131,15 @@ def test_never_destroys_an_instance_in_use_on_an_a30() -> None:
             check_in_use(A30, state, used)
 
 
+def test_never_destroys_an_instance_in_use_on_an_a100_whichever_are() -> None:
+    """Every set that may be in use, alone on the GPU; with free ones beside it: the next test."""
+    for state in states(A100):
+        if state:
+            check_in_use(A100, state, state)
+
+
 @given(st.data())
-def test_never_destroys_an_instance_in_use_on_an_a100(data: Any) -> None:
+def test_never_destroys_an_instance_in_use_on_an_a100_beside_free_ones(data: Any) -> None:
     state = data.draw(st.sampled_from([state for state in states(A100) if state]))
     check_in_use(A100, state, data.draw(st.lists(st.sampled_from(state), min_size=1, unique=True)))
 
