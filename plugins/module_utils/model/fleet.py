@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.model.https import Https
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe, engine_image
 from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.model.migrations import migrate
@@ -17,14 +17,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
     Fields,
     FleetError,
     nearest,
-    show,
 )
 
 PREFIX = "fleet_"
 # Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
 RUN_VARIABLES = ("fleet_break_lock",)
-
-_HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+"
 
 
 @dataclass(frozen=True)
@@ -46,19 +43,6 @@ class Cache:
     def source(self) -> str:
         """What is mounted: the folder, or the name of the volume."""
         return self.path or "fleet-hf-cache"
-
-
-@dataclass(frozen=True)
-class Https:
-    """How clients reach Caddy. names: host names and addresses that its certificates are for."""
-
-    mode: str = "internal"
-    names: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, data: object, path: str) -> Https:
-        with Fields(data, path) as read:
-            return cls(mode=read.one_of("mode", ("internal",), cls.mode), names=read.each("names", _parse_host_name))
 
 
 @dataclass(frozen=True)
@@ -193,6 +177,7 @@ class Fleet:
         data = self.desired_state()
         for secret in ("direct_keys", "secrets", "hf_token"):
             del data[secret]
+        data["https"] = self.https.public()
         data["cache"]["source"] = self.cache.source
         for plain, model in zip(data["models"], self.models):
             del plain["env"]
@@ -249,9 +234,3 @@ def _secret(read: Fields, key: str) -> Optional[str]:
         return str(value)
     read.fault(key, "expected at least 8 printable ASCII characters without blanks; what was found is not shown")
     return None
-
-
-def _parse_host_name(data: object, path: str) -> str:
-    if isinstance(data, str) and re.fullmatch(_HOST_NAME, data):
-        return str(data)
-    raise FleetError(f"{path}: expected a host name or an address, got {show(data)}")

@@ -11,11 +11,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import
     DirectKey,
     Fleet,
     Gateway,
-    Https,
     Secrets,
     scope,
     select,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.model.https import Https
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
