@@ -1,0 +1,1 @@
+"""An engine that has no model: `serving` speaks HTTP, the other modules have the endpoints."""

@@ -1,0 +1,324 @@
+"""The engine stand-in, started as its container starts it: answers that clients of vLLM and vLLM-Omni can
+read, uploads that arrive whole, and what it tells of the requests that reach it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import io
+import json
+import os
+import queue
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import wave
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STAND_IN = Path(__file__).resolve().parents[2] / "lab" / "images" / "engine-stand-in" / "vllm"
+KEY = "key-of-the-tests"
+PATIENCE_S = 20
+BOUNDARY = "----a-boundary"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def events(self) -> list[str]:
+        return re.findall(r"^data: (.*)$", self.body.decode(), re.MULTILINE)
+
+
+class StandIn:
+    """A running one, and the lines of its stderr as they come."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self.port = int(re.findall(r"listening on port (\d+)", self.line("listening on port"))[0])
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self._lines.put(line)
+
+    def line(self, wanted: str) -> str:
+        """The next line that has this in it; queue.Empty where none comes."""
+        while wanted not in (line := self._lines.get(timeout=PATIENCE_S)):
+            pass
+        return line
+
+    def request(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        """A POST where there is a body: JSON, unless it is bytes or an iterator of them, which is sent in chunks."""
+        if isinstance(body, dict):
+            body = json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        sent = {"Authorization": f"Bearer {KEY}", **(headers or {})}
+        connection.request("GET" if body is None else "POST", path, body, sent)
+        answer = connection.getresponse()
+        with closing(connection):
+            return Answer(answer.status, answer.headers, answer.read())
+
+    def upload(self, path: str, body: Any) -> Answer:
+        return self.request(path, body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
+
+
+def start(**environment: str) -> Iterator[StandIn]:
+    command = [sys.executable, str(STAND_IN), "serve", "example/model", "--served-model-name", "tiny", "--port", "0"]
+    command += ["--host", "127.0.0.1", "--api-key", KEY]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
+    with process:
+        try:
+            yield StandIn(process)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[StandIn]:
+    yield from start()
+
+
+@pytest.fixture
+def slow() -> Iterator[StandIn]:
+    """A token in a minute: longer than any test waits."""
+    yield from start(STANDIN_TOKEN_SECONDS="60")
+
+
+def form(content: bytes | None = b"RIFF", /, **fields: str) -> bytes:
+    parts = [(f'name="{name}"', value.encode()) for name, value in fields.items()]
+    if content is not None:
+        parts.append(('name="file"; filename="a.wav"', content))
+    text = b"".join(
+        b"--%s\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (BOUNDARY.encode(), head.encode(), value)
+        for head, value in parts
+    )
+    return text + b"--%s--\r\n" % BOUNDARY.encode()
+
+
+def unpack_png(image: bytes) -> tuple[int, int, bytes]:
+    """Width, height and rows, every checksum being right."""
+    assert image.startswith(b"\x89PNG\r\n\x1a\n")
+    at, chunks = 8, {}
+    while at < len(image):
+        (length,) = struct.unpack_from(">I", image, at)
+        kind, data = image[at + 4 : at + 8], image[at + 8 : at + 8 + length]
+        assert struct.unpack_from(">I", image, at + 8 + length) == (zlib.crc32(kind + data),)
+        chunks[kind] = data
+        at += length + 12
+    assert list(chunks) == [b"IHDR", b"tEXt", b"IDAT", b"IEND"]
+    width, height, depth, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
+    assert (depth, colour) == (8, 2)
+    return width, height, zlib.decompress(chunks[b"IDAT"])
+
+
+def test_a_transcription_names_the_size_and_the_digest_of_what_arrived(engine: StandIn) -> None:
+    file = os.urandom(3_000_000)
+    text = engine.upload("/v1/audio/transcriptions", form(file, model="tiny")).json["text"]
+    assert f"{len(file)} bytes, sha256 {hashlib.sha256(file).hexdigest()}" in text
+    assert "stand-in" in text
+
+
+@pytest.mark.parametrize("content", [b"", b"\r\n", b"\r\n--", b"\r\n------a-boundar", b"x" * (256 * 1024)])
+def test_what_looks_like_a_boundary_is_content(engine: StandIn, content: bytes) -> None:
+    answer = engine.upload("/v1/audio/transcriptions", form(content))
+    assert f"{len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}" in answer.json["text"]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+def test_an_upload_in_chunks_arrives_whole(engine: StandIn, piece: int) -> None:
+    file = bytes(range(256)) * (4 if piece == 1 else 2_000)
+    body = form(file, model="tiny")
+    answer = engine.upload("/v1/audio/transcriptions", (body[at : at + piece] for at in range(0, len(body), piece)))
+    assert f" {len(file)} bytes, sha256 {hashlib.sha256(file).hexdigest()}" in answer.json["text"]
+
+
+def test_an_upload_of_hundreds_of_megabytes_is_not_kept() -> None:
+    for engine in start(VLLM_MAX_AUDIO_CLIP_FILESIZE_MB="512"):
+        block, count = bytes(1 << 20), 300
+        head, tail = form(b"").split(b"\r\n\r\n")[0] + b"\r\n\r\n", b"\r\n--%s--\r\n" % BOUNDARY.encode()
+        answer = engine.upload("/v1/audio/transcriptions", (part for part in (head, *[block] * count, tail)))
+        assert f" {count << 20} bytes" in answer.json["text"]
+        peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{engine.process.pid}/status").read_text())
+        assert peak and int(peak[1]) < 100 * 1024
+
+
+def test_a_file_above_vllms_limit_is_refused(engine: StandIn) -> None:
+    answer = engine.upload("/v1/audio/transcriptions", form(bytes((25 << 20) + 1)))
+    assert answer.status == 400
+    assert "Maximum file size exceeded" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "body, status",
+    [
+        (form(None, model="tiny"), 400),
+        (form(None, file="not a file"), 422),
+        (form(model="another"), 404),
+        (form(response_format="srt"), 400),
+        (form(response_format="verbose_json", stream="true"), 400),
+        (form()[:-20], 400),
+        (b"no form", 400),
+    ],
+)
+def test_a_bad_upload_is_told(engine: StandIn, body: bytes, status: int) -> None:
+    answer = engine.upload("/v1/audio/transcriptions", body)
+    assert (answer.status, answer.json["error"]["code"]) == (status, status)
+
+
+def test_formats_of_a_transcription_have_vllms_fields(engine: StandIn) -> None:
+    for kind in ("json", "text"):
+        answer = engine.upload("/v1/audio/transcriptions", form(bytes(64_000), response_format=kind)).json
+        assert answer["usage"] == {"type": "duration", "seconds": 2}
+    verbose = engine.upload(
+        "/v1/audio/transcriptions", form(bytes(64_000), response_format="verbose_json", language="de")
+    ).json
+    assert (verbose["duration"], verbose["language"]) == (2, "de")
+    assert verbose["segments"][0]["text"] == verbose["text"]
+    assert "usage" not in engine.upload("/v1/audio/translations", form()).json
+
+
+def test_a_transcription_is_streamed(engine: StandIn) -> None:
+    answer = engine.upload("/v1/audio/transcriptions", form(stream="true", stream_include_usage="true"))
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    *chunks, usage = map(json.loads, answer.events[:-1])
+    assert "4 bytes" in "".join(chunk["choices"][0]["delta"]["content"] for chunk in chunks)
+    assert {chunk["object"] for chunk in chunks} == {"transcription.chunk"}
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert usage["usage"]["completion_tokens"] == len(chunks) - 1
+    assert answer.events[-1] == "[DONE]"
+
+
+def test_speech_is_a_wav_as_long_as_its_text(engine: StandIn) -> None:
+    seconds = []
+    for text in ("Hello", "Hello, how are you today?"):
+        answer = engine.request("/v1/audio/speech", {"input": text, "voice": "vivian", "model": "tiny"})
+        assert answer.headers["Content-Type"] == "audio/wav"
+        with wave.open(io.BytesIO(answer.body)) as sound:
+            assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (24_000, 1, 2)
+            assert len(sound.readframes(sound.getnframes())) == 2 * sound.getnframes()
+            seconds.append(sound.getnframes() / sound.getframerate())
+    assert 0 < seconds[0] < seconds[1]
+
+
+def test_streamed_speech_has_the_same_samples(engine: StandIn) -> None:
+    request = {"input": "Hello, how are you?", "voice": "vivian", "response_format": "pcm"}
+    whole = engine.request("/v1/audio/speech", request)
+    assert whole.headers["Content-Type"] == "audio/pcm"
+    raw = engine.request("/v1/audio/speech", {**request, "stream_format": "audio"})
+    assert raw.headers["Transfer-Encoding"] == "chunked"
+    assert raw.body == whole.body
+    wav = engine.request("/v1/audio/speech", {**request, "stream_format": "audio", "response_format": "wav"})
+    assert wav.body[40:44] == b"\xff" * 4 and wav.body[44:] == whole.body
+    *deltas, done = map(json.loads, engine.request("/v1/audio/speech", {**request, "stream": True}).events)
+    assert b"".join(base64.b64decode(delta["audio"]) for delta in deltas) == whole.body
+    assert done["type"] == "speech.audio.done"
+
+
+def test_images_have_the_size_asked_for(engine: StandIn) -> None:
+    request = {"prompt": "a cat", "n": 2, "size": "96x64", "response_format": "b64_json"}
+    answer = engine.request("/v1/images/generations", request).json
+    images = [base64.b64decode(image["b64_json"]) for image in answer["data"]]
+    assert len(set(images)) == 2
+    for image in images:
+        width, height, rows = unpack_png(image)
+        assert (width, height, len(rows)) == (96, 64, 64 * (1 + 3 * 96))
+        assert b"made up by a stand-in" in image
+
+
+@pytest.mark.parametrize(
+    "path, body, status",
+    [
+        ("/v1/audio/speech", {"voice": "vivian"}, 400),
+        ("/v1/audio/speech", {"input": "Hi", "response_format": "mp3"}, 400),
+        ("/v1/audio/speech", {"input": "Hi", "model": "another"}, 404),
+        ("/v1/images/generations", {"n": 1}, 400),
+        ("/v1/images/generations", {"prompt": "a cat", "n": 11}, 400),
+        ("/v1/images/generations", {"prompt": "a cat", "size": "big"}, 400),
+        ("/v1/images/generations", {"prompt": "a cat", "response_format": "url"}, 400),
+        ("/v1/images/generations", {"prompt": "a cat", "model": "another"}, 404),
+        ("/v1/nothing", {}, 404),
+    ],
+)
+def test_a_bad_request_is_told(engine: StandIn, path: str, body: dict[str, Any], status: int) -> None:
+    answer = engine.request(path, body)
+    assert (answer.status, answer.json["error"]["code"]) == (status, status)
+
+
+def test_a_wrong_key_gets_vllms_401(engine: StandIn) -> None:
+    for headers in ({"Authorization": "Bearer other"}, {"Authorization": KEY}, {"Authorization": ""}):
+        answer = engine.request("/v1/chat/completions", {"messages": []}, headers)
+        assert (answer.status, answer.json) == (401, {"error": "Unauthorized"})
+    assert engine.request("/v1/models", headers={"Authorization": f"bearer {KEY}"}).status == 200
+    assert engine.request("/health", headers={"Authorization": ""}).status == 200
+
+
+def test_a_connection_goes_on_after_an_upload_was_refused(engine: StandIn) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=PATIENCE_S)
+    for _attempt in range(2):
+        connection.request("POST", "/v1/audio/speech", bytes(5_000_000), {"Authorization": "Bearer other"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 401
+    connection.close()
+
+
+def test_chat_is_answered_whole_and_streamed(engine: StandIn) -> None:
+    request = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 3}
+    whole = engine.request("/v1/chat/completions", request).json
+    assert whole["choices"][0]["message"]["content"] == "This is a"
+    *chunks, done = engine.request("/v1/chat/completions", {**request, "stream": True}).events
+    said = [json.loads(chunk)["choices"][0]["delta"].get("content", "") for chunk in chunks]
+    assert ("".join(said), done) == ("This is a", "[DONE]")
+
+
+def test_headers_of_proxies_are_told_and_no_key_is(engine: StandIn) -> None:
+    headers = {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.1", "X-Real-IP": "192.0.2.2", "Host": "a.test"}
+    engine.request("/v1/models?told=1", headers=headers)
+    line = engine.line("told=1")
+    told = json.loads(line)
+    assert told["headers"] == headers
+    assert told["authorization"] is True
+    assert KEY not in line
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_generation_stops_when_its_client_hangs_up(slow: StandIn, streamed: bool) -> None:
+    body = json.dumps({"messages": [], "stream": streamed}).encode()
+    with socket.create_connection(("127.0.0.1", slow.port), PATIENCE_S) as client:
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        client.sendall(head.encode() + body)
+        if streamed:
+            assert client.recv(12) == b"HTTP/1.1 200"
+        while "vllm:num_requests_running" not in (text := running(slow)) or text.endswith(" 0.0"):
+            pass
+    assert "POST /v1/chat/completions" in slow.line("client hung up")
+    assert running(slow).endswith(" 0.0")
+
+
+def running(engine: StandIn) -> str:
+    text = engine.request("/metrics").body.decode()
+    return next(line for line in text.splitlines() if line.startswith("vllm:num_requests_running{"))
