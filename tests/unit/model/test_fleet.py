@@ -79,7 +79,7 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory() -> None:
                 "fleet_recipes.whisper.atp: unknown key; did you mean 'apt'?",
             ],
         ),
-        ({"https": {"mode": "none"}}, ["fleet_https.mode: expected internal, got 'none'"]),
+        ({"https": {"mode": "none"}}, ["fleet_https.mode: expected one of internal, acme, files, got 'none'"]),
         ({"https": {"name": []}}, ["fleet_https.name: unknown key; did you mean 'names'?"]),
         ({"https": {"names": ["a b"]}}, ["fleet_https.names[0]: expected a host name or an address, got 'a b'"]),
         ({"https": {"names": [7]}}, ["fleet_https.names[0]: expected a host name or an address, got 7"]),
