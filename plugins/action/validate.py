@@ -5,21 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.model import unbuilt
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX, Fleet, select
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, select
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables
 
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
-        variables = {
-            name: self._templar.template(value) for name, value in (task_vars or {}).items() if name.startswith(PREFIX)
-        }
+        variables, unread = fleet_variables(task_vars or {}, self._templar, self._loader)
         asked_for = self._task.args.get("model")
         # Role argument specs take no null for a list or a mapping, and say so without a path.
         empty = [
@@ -29,15 +30,24 @@ class ActionModule(ActionBase):
             fleet = Fleet.parse(variables)
             if asked_for and not _is_anywhere(asked_for, task_vars):
                 select(fleet, asked_for)
-            if faults := [*empty, *unbuilt.refused(fleet)]:
+            verdict = certificates.check(fleet.https, datetime.now(timezone.utc))
+            lenient = self._task.args.get("certificates") == "warn"
+            if faults := [*empty, *unread, *unbuilt.refused(fleet), *(() if lenient else verdict.faults)]:
                 raise FleetError(*faults)
         except FleetError as error:
-            told = "\n".join(dict.fromkeys([*empty, *error.faults]))
+            # A file that cannot be read is told once, not as text that is no PEM too.
+            paths = {fault.partition(":")[0] for fault in unread}
+            others = [fault for fault in error.faults if fault.partition(":")[0] not in paths]
+            told = "\n".join(dict.fromkeys([*empty, *unread, *others]))
             return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{told}"}
         public = fleet.public()
         reached_by = [task_vars.get("ansible_host"), task_vars["inventory_hostname"], "localhost"]
         public["https"]["names"] = list(fleet.https.names) or list(dict.fromkeys(filter(None, reached_by)))
-        return {"changed": False, "ansible_facts": {"fleet": public}, "warnings": unbuilt.ignored(fleet)}
+        return {
+            "changed": False,
+            "ansible_facts": {"fleet": public},
+            "warnings": [*unbuilt.ignored(fleet), *verdict.warnings, *verdict.faults],
+        }
 
 
 def _is_anywhere(model: str, task_vars: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - Gives what M(inference.fleet.validate) gives, with secrets and the models' environments, as one dictionary.
+  - Certificates and the key that C(fleet_https) names as files are in it as text.
   - It is what C(/etc/inference-fleet/config.json) holds. Being a lookup, it passes through no task's result; the task
     that uses it needs C(no_log).
 seealso:
@@ -36,17 +37,18 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX, Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables
 
 
 class LookupModule(LookupBase):
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
-        given = {
-            name: self._templar.template(value) for name, value in (variables or {}).items() if name.startswith(PREFIX)
-        }
+        given, faults = fleet_variables(variables or {}, self._templar, self._loader)
         try:
+            if faults:
+                raise FleetError(*faults)
             return [Fleet.parse(given).desired_state()]
         except FleetError as error:
             raise AnsibleLookupError(str(error)) from error

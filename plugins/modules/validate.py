@@ -11,12 +11,22 @@ author:
 description:
   - Reads every variable of the host that begins with C(fleet_), brings it up to the newest schema, checks all of it,
     and fills in the defaults. Runs on the controller; the host is not contacted.
+  - Files that C(fleet_https) names are read on the controller, and decrypted where Ansible Vault encrypted them.
+    Relative paths are below the folder of the inventory. Certificates and key are checked for match, order, time and
+    names.
   - Fails with every fault in one message, each with its path, what was found and what would be right.
   - Sets the fact C(fleet), from which the roles of this collection work. It holds no secret.
 options:
   model:
     description: A model that at least one host of the play must have; a name that none has is a fault.
     type: str
+  certificates:
+    description:
+      - What faults of the certificates in C(fleet_https) are, such as one that has expired. Playbooks that put none
+        in place only warn of them.
+    type: str
+    choices: [fail, warn]
+    default: fail
 attributes:
   action:
     support: full

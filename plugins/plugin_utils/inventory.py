@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The `fleet_*` variables of a host as the controller has them, with the files that they name read in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX
+from ansible_collections.inference.fleet.plugins.module_utils.model.https import is_name
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import show
+from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
+
+# What of fleet_https may be a file on the admin's machine. The host never sees these paths.
+_FILES = ("cert", "key", "directory_root")
+_MAX_BYTES = 1_000_000
+
+
+def fleet_variables(variables: Mapping[str, Any], templar: Any, loader: Any) -> tuple[dict[str, Any], list[str]]:
+    """The templated variables of a host that begin with `fleet_`, and faults of files that cannot be read.
+
+    In `fleet_https` text of files stands in place of their paths, and where mode files has no
+    names they are the certificate's: what Fleet.parse gets is all that the host will ever need.
+    """
+    given = {name: templar.template(value) for name, value in variables.items() if name.startswith(PREFIX)}
+    https = given.get("fleet_https")
+    faults: list[str] = []
+    if isinstance(https, Mapping):
+        folder = variables.get("inventory_dir") or variables.get("playbook_dir") or os.getcwd()
+        read = {key: _text(value, loader, folder) if key in _FILES else (value, None) for key, value in https.items()}
+        faults = [f"fleet_https.{key}: {why}" for key, (_text_of_it, why) in read.items() if why]
+        given["fleet_https"] = _with_names({key: value for key, (value, _why) in read.items()})
+    return given, faults
+
+
+def _with_names(https: dict[str, Any]) -> dict[str, Any]:
+    if https.get("mode") != "files" or https.get("names"):
+        return https
+    return {**https, "names": list(filter(is_name, certificates.names(https.get("cert"))))}
+
+
+def _text(value: Any, loader: Any, folder: str) -> tuple[Any, str | None]:
+    """What the file of that path holds, or the value as it is, if it names no file; and why it could not be read.
+
+    Relative paths are below `folder`. Files encrypted with Ansible Vault are decrypted.
+    """
+    if not isinstance(value, str) or "-----BEGIN" in value or "\n" in value.strip() or not value.strip():
+        return value, None
+    path = Path(folder, os.path.expanduser(value.strip()))
+    # A key without its PEM frame looks like a path, and is not to be shown; base64 has no dots.
+    shown = show(str(path)) if "." in path.name and len(value) < 300 else "what was found is not shown, which as a path"
+    try:
+        if not path.is_file():
+            return value, f"{shown} is no file on this machine; expected PEM text or a file of it"
+        if path.stat().st_size > _MAX_BYTES:
+            return value, f"{shown} is larger than 1 MB; expected a file of PEM text"
+        content, _show = loader._get_file_contents(str(path))
+        return content.decode("ascii"), None
+    except UnicodeDecodeError:
+        return value, f"{shown} is not text; expected PEM (openssl x509 and openssl pkey convert from DER)"
+    except (AnsibleError, OSError):
+        return value, f"{shown} cannot be read; is it yours to read, and if it is vaulted, was the password given?"
