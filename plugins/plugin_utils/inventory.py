@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX
+from ansible.errors import AnsibleError, AnsibleLookupError
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX, Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.model.https import is_name
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import show
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, show
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
 
 # What of fleet_https may be a file on the admin's machine. The host never sees these paths.
@@ -37,6 +37,17 @@ def fleet_variables(variables: Mapping[str, Any], templar: Any, loader: Any) -> 
     return given, faults
 
 
+def parse_fleet(variables: Mapping[str, Any] | None, templar: Any, loader: Any) -> Fleet:
+    """The fleet of a host, for lookups. Raises AnsibleLookupError with every fault."""
+    given, faults = fleet_variables(variables or {}, templar, loader)
+    try:
+        if faults:
+            raise FleetError(*faults)
+        return Fleet.parse(given)
+    except FleetError as error:
+        raise AnsibleLookupError(str(error)) from error
+
+
 def _with_names(https: dict[str, Any]) -> dict[str, Any]:
     if https.get("mode") != "files" or https.get("names"):
         return https
@@ -52,9 +63,9 @@ def _text(value: Any, loader: Any, folder: str) -> tuple[Any, str | None]:
         return value, None
     path = Path(folder, os.path.expanduser(value.strip()))
     # A key without its PEM frame looks like a path, and is not to be shown; base64 has no dots.
-    shown = show(str(path)) if "." in path.name and len(value) < 300 else "what was found is not shown, which as a path"
+    shown = show(str(path)) if "." in path.name and len(value) < 300 else "what was found (not shown)"
     try:
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike Path, it takes text of any length
             return value, f"{shown} is no file on this machine; expected PEM text or a file of it"
         if path.stat().st_size > _MAX_BYTES:
             return value, f"{shown} is larger than 1 MB; expected a file of PEM text"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -16,6 +17,7 @@ from ansible.errors import AnsibleLookupError
 from ansible_collections.inference.fleet.plugins.action.validate import ActionModule
 from ansible_collections.inference.fleet.plugins.lookup.desired_state import LookupModule
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.tests.unit.authority import issue
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 
 TOKEN = "hf_0123456789abcdef"
@@ -109,6 +111,47 @@ def test_the_desired_state_is_all_of_the_fleet_secrets_included() -> None:
 def test_the_desired_state_of_a_faulty_inventory_is_refused_with_its_faults() -> None:
     with pytest.raises(AnsibleLookupError, match=r"fleet_models: expected a list, got 'x'"):
         lookup({"fleet_models": "x"})
+
+
+# Certificates of one's own
+
+
+def files(**changes: Any) -> Variables:
+    made = issue("llm.example.com", start=datetime.now(UTC) - timedelta(days=2))
+    return {"fleet_https": {"mode": "files", "cert": made.cert, "key": made.key, **changes}}
+
+
+def test_names_are_those_of_the_certificate_and_the_fact_holds_no_key() -> None:
+    answer = validate(files())
+    assert answer["ansible_facts"]["fleet"]["https"]["names"] == ["llm.example.com"]
+    assert answer["warnings"] == []
+    assert "PRIVATE" not in json.dumps(answer)
+    assert lookup(files())["https"]["names"] == ("llm.example.com",)
+
+
+def test_a_certificate_that_will_not_do_is_a_fault_among_the_others() -> None:
+    answer = validate({**files(key=issue().key, names=["a.example.com"]), "fleet_hf_token": None})
+    assert [fault.partition(":")[0] for fault in answer["msg"].splitlines()[1:]] == [
+        "fleet_hf_token",
+        "fleet_https.names[0]",
+        "fleet_https.key",
+    ]
+
+
+def test_a_playbook_that_puts_no_certificate_in_place_only_warns() -> None:
+    answer = validate(files(names=["a.example.com"]), certificates="warn")
+    assert "failed" not in answer
+    assert answer["warnings"][0].startswith("fleet_https.names[0]: 'a.example.com' is not covered")
+
+
+def test_a_file_that_cannot_be_read_is_told_once_and_with_the_other_faults() -> None:
+    answer = validate({**files(key="none.key", email="a@b.c"), "inventory_dir": "/nowhere"})
+    assert [fault.partition(";")[0] for fault in answer["msg"].splitlines()[1:]] == [
+        "fleet_https.key: '/nowhere/none.key' is no file on this machine",
+        "fleet_https.email: belongs to mode acme, and the mode is files",
+    ]
+    with pytest.raises(AnsibleLookupError, match=r"fleet_https.key: '/nowhere/none.key' is no file on this machine"):
+        lookup({**files(key="none.key"), "inventory_dir": "/nowhere"})
 
 
 # As a person meets it: one real run of ansible-playbook for all of it, since each takes seconds

@@ -74,7 +74,7 @@ class Https:
         email = read.text("email", pattern=_EMAIL, expected="the mail address that the CA may write to")
         directory = read.text("directory", None, _URL, "the https URL of an ACME directory")
         root = None
-        if read.has("directory_root"):
+        if read.raw("directory_root") is not None:
             root = _pem(read, "directory_root", _CERTIFICATE, "the root certificate of the ACME server")
             if not read.has("directory"):
                 read.fault("directory_root", "directory is missing; a root belongs to the ACME server that it names")
