@@ -35,20 +35,10 @@ _raw:
 
 from typing import Any
 
-from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import parse_fleet
 
 
 class LookupModule(LookupBase):
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
-        self.set_options(var_options=variables, direct=kwargs)
-        given, faults = fleet_variables(variables or {}, self._templar, self._loader)
-        try:
-            if faults:
-                raise FleetError(*faults)
-            return [Fleet.parse(given).desired_state()]
-        except FleetError as error:
-            raise AnsibleLookupError(str(error)) from error
+        return [parse_fleet(variables, self._templar, self._loader).desired_state()]

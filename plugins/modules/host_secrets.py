@@ -29,11 +29,32 @@ options:
     default: {}
   permanent:
     description:
-      - Secrets that something was encrypted or set up with already. A value that differs from the one that the host has
-        kept is told in RV(faults), and nothing is written.
+      - Secrets that something was encrypted with already. A value that differs from the one that the host has kept is
+        told in RV(faults), and nothing is written. They are never rotated.
     type: list
     elements: str
     default: []
+  rotate:
+    description:
+      - Secrets to generate anew now. One that O(given) has a value for is told in RV(faults), and nothing is written.
+    type: list
+    elements: str
+    default: []
+  overlapping:
+    description:
+      - Secrets whose value of before goes on being accepted for a while when it changes, in a file C(NAME.previous)
+        beside the new one. Only the last one before is kept.
+    type: list
+    elements: str
+    default: []
+  overlap:
+    description: Seconds for which it does. V(0) ends it at once, for values of earlier changes too.
+    type: int
+    default: 3600
+  prune:
+    description: Whether files of secrets that O(given) does not name are removed.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -62,9 +83,20 @@ values:
   description: Name to value, of every secret in O(given).
   returned: success
   type: dict
+previous:
+  description: Name to what goes on being accepted beside the value, for those of O(overlapping) that have such a one.
+  returned: success
+  type: dict
+  contains:
+    value:
+      description: The value of before.
+      type: str
+    until:
+      description: When it ends, in seconds since the epoch.
+      type: int
 faults:
-  description: What is wrong with secrets that are O(permanent); for a task of its own to fail with, since C(no_log)
-    hides the message of this one.
+  description: What is wrong with O(rotate) or O(permanent); for a task of its own to fail with, since C(no_log) hides
+    the message of this one.
   returned: success
   type: list
   elements: str
@@ -74,51 +106,68 @@ import os
 import secrets
 import stat
 import tempfile
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.rotation import Previous, Wanted, plan_secrets
 
 SPEC = dict(
     path=dict(type="path", required=True),
     given=dict(type="dict", required=True, no_log=False),  # names; the values are hidden in main()
     prefixes=dict(type="dict", default={}),
     permanent=dict(type="list", elements="str", default=[], no_log=False),  # names
+    rotate=dict(type="list", elements="str", default=[], no_log=False),  # names
+    overlapping=dict(type="list", elements="str", default=[], no_log=False),  # names
+    overlap=dict(type="int", default=3600),
+    prune=dict(type="bool", default=False),
 )
 RANDOM_BYTES = 32
-PERMANENT = (
-    "{name}: the inventory gives another one than {path} on this host, which the data here was set up with; "
-    "take it out of the inventory, or give the one that the host has"
-)
+PREVIOUS = ".previous"
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     module.no_log_values.update(str(value) for value in module.params["given"].values() if value)
-    folder = Path(module.params["path"])
-    kept = {name: _read(folder / name) for name in module.params["given"]}
-    faults = [
-        PERMANENT.format(name=name, path=folder / name)
-        for name in module.params["permanent"]
-        if kept[name] and (module.params["given"][name] or kept[name]) != kept[name]
-    ]
-    if faults:
-        module.exit_json(changed=False, values=kept, faults=faults)
-    values = {
-        name: given or kept[name] or module.params["prefixes"].get(name, "") + secrets.token_urlsafe(RANDOM_BYTES)
-        for name, given in module.params["given"].items()
+    folder, prefixes = Path(module.params["path"]), module.params["prefixes"]
+    files = {path.name: path.read_text().strip() for path in folder.iterdir()} if folder.exists() else {}
+    outcome = plan_secrets(
+        Wanted(**{name: module.params[name] for name in ("given", "rotate", "overlap", "overlapping", "permanent")}),
+        files,
+        {name[: -len(PREVIOUS)]: _previous(text) for name, text in files.items() if name.endswith(PREVIOUS)},
+        time.time(),
+        lambda name: prefixes.get(name, "") + secrets.token_urlsafe(RANDOM_BYTES),
+    )
+    told = {
+        "values": outcome.values,
+        "previous": {name: asdict(one) for name, one in outcome.previous.items()},
+        "faults": outcome.faults,
     }
-    stale = [name for name in values if values[name] != kept[name] or _mode(folder / name) != 0o600]
+    if outcome.faults:
+        module.exit_json(changed=False, **told)
+    right = {
+        **outcome.values,
+        **{name + PREVIOUS: f"{one.until} {one.value}" for name, one in outcome.previous.items()},
+    }
+    stale = [name for name, value in right.items() if value != files.get(name) or _mode(folder / name) != 0o600]
+    ended = [name for name in files if name not in right and (name.endswith(PREVIOUS) or module.params["prune"])]
     loose = _mode(folder) != 0o700
     if not module.check_mode:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        for name in stale:
-            _write(folder / name, values[name])
-    module.exit_json(changed=bool(stale) or loose, values=values, faults=[])
+        # What was before is kept first: cut off in between, the run may have kept one too many and lost none.
+        for name in sorted(stale, key=lambda name: not name.endswith(PREVIOUS)):
+            _write(folder / name, right[name])
+        for name in ended:
+            (folder / name).unlink()
+    module.exit_json(changed=bool(stale or ended) or loose, **told)
 
 
-def _read(path: Path) -> str:
-    return path.read_text().strip() if path.exists() else ""
+def _previous(text: str) -> Previous:
+    """What NAME.previous holds; a file that was tampered with holds nothing."""
+    until, _blank, value = text.partition(" ")
+    return Previous(value, int(until)) if until.isdigit() else Previous("", 0)
 
 
 def _mode(path: Path) -> int:

@@ -18,6 +18,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.model import
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 NETWORK = "llm-network"
+REPLICAS = "model"  # NAME.model is all replicas of a model in Docker's DNS; with its dot it is no container's name
 CACHE_MOUNT = "/root/.cache/huggingface"
 
 
@@ -50,7 +51,8 @@ class Spec:
     image: the reference; in one that was observed, the image's ID. devices: GPU or MIG
     device IDs. nodes: their device nodes that the container is given by name; more of them
     may be there later, so they are no reason to make a container anew. shm_size: bytes. env
-    and labels: in one that was observed, those of the image included.
+    and labels: in one that was observed, those of the image included. aliases: further names
+    in its networks, those that Docker itself gives left out.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Spec:
     shm_size: int
     ipc: str
     nodes: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     def resolved(self, image: ImageDefaults) -> Spec:
         """As Docker would report a container made from this."""
@@ -140,8 +143,10 @@ class Action:
         return f"{self.verb} {self.name}{reason}"
 
 
-# The parts of a Spec that are compared as they are; mounts need a closer look.
-_COMPARED = ("image", "entrypoint", "command", "env", "labels", "networks", "devices", "restart", "shm_size", "ipc")
+# The parts of a Spec that are compared as they are; mounts need a closer look. Those in place are put right
+# without making the container anew.
+_ANEW = ("image", "entrypoint", "command", "env", "labels", "devices", "shm_size", "ipc")
+_IN_PLACE = ("networks", "aliases", "restart")
 
 STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))
 
@@ -220,6 +225,7 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Sp
         env={**token, **dict(model.env)},
         mounts=tuple(mounts),
         networks=(NETWORK,),
+        aliases=(f"{model.name}.{REPLICAS}",),
         devices=devices,
         labels={"managed-by": MANAGED_BY, "model-name": model.name, "model-type": model.type},
         restart="on-failure",
@@ -269,7 +275,7 @@ def _steps(desired: Desired, container: Optional[Container], image: Optional[Ima
     if container is None:
         return [Action("create", name, desired, detail="missing"), *start]
     changes = _differences(desired.spec, container.spec, image)
-    if set(changes) - {"networks", "restart"}:
+    if set(changes) - {*_IN_PLACE}:
         why = "changed: " + ", ".join(changes)
         return [
             Action("remove", name, desired, container.id, changes, why),
@@ -277,9 +283,11 @@ def _steps(desired: Desired, container: Optional[Container], image: Optional[Ima
             *start,
         ]
     steps: list[Action] = []
-    for verb, one, other in (("disconnect", container.spec, desired.spec), ("connect", desired.spec, container.spec)):
-        for network in sorted(set(one.networks) - set(other.networks)):
-            change = {"networks": changes["networks"]} if not steps else {}
+    told = {part: change for part, change in changes.items() if part in ("networks", "aliases")}
+    kept = set(container.spec.networks) & set(desired.spec.networks) if "aliases" not in changes else set()
+    for verb, networks in (("disconnect", container.spec.networks), ("connect", desired.spec.networks)):
+        for network in sorted(set(networks) - kept):
+            change = told if not steps else {}
             steps.append(Action(verb, name, desired, container.id, change, network))
     if "restart" in changes:
         change = {"restart": changes["restart"]}
@@ -298,9 +306,9 @@ def _differences(desired: Spec, observed: Spec, image: Optional[ImageDefaults]) 
         return {"image": (observed.image, desired.image)}
     right = desired.resolved(image)
     changes = {}
-    for part in _COMPARED:
+    for part in (*_ANEW, *_IN_PLACE):
         old, new = getattr(observed, part), getattr(right, part)
-        if part in ("networks", "devices"):
+        if part in ("networks", "aliases", "devices"):
             old, new = sorted(old), sorted(new)
         if old != new:
             changes[part] = (old, new)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Optional, Protocol, TypeVar
@@ -42,7 +42,7 @@ class Engine(Waitable, Protocol):
     def stop(self, name: str) -> None: ...
     def start(self, name: str) -> None: ...
     def unpause(self, name: str) -> None: ...
-    def connect(self, name: str, network: str) -> None: ...
+    def connect(self, name: str, network: str, aliases: Sequence[str]) -> None: ...
     def disconnect(self, name: str, network: str) -> None: ...
     def set_restart(self, name: str, policy: str) -> None: ...
     def create(self, spec: Spec) -> None: ...
@@ -148,8 +148,10 @@ def _carry_out(action: Action, engine: Engine) -> None:
         engine.set_restart(name, spec.restart)
     elif verb == "remove":
         engine.remove(action.container_id or name, name)
-    elif verb in ("connect", "disconnect"):
-        getattr(engine, verb)(name, action.detail)
+    elif verb == "connect" and spec:
+        engine.connect(name, action.detail, spec.aliases)
+    elif verb == "disconnect":
+        engine.disconnect(name, action.detail)
     else:  # pull, stop, start, unpause
         getattr(engine, verb)(name)
 

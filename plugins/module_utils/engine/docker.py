@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
@@ -105,9 +105,9 @@ class Docker:
         with _told(f"unpausing container {name}"):
             self._api.unpause(name)
 
-    def connect(self, name: str, network: str) -> None:
+    def connect(self, name: str, network: str, aliases: Sequence[str]) -> None:
         with _told(f"connecting container {name} to {network}"):
-            self._api.connect_container_to_network(name, network)
+            self._api.connect_container_to_network(name, network, aliases=list(aliases))
 
     def disconnect(self, name: str, network: str) -> None:
         with _told(f"disconnecting container {name} from {network}"):
@@ -147,7 +147,7 @@ class Docker:
                 labels=dict(spec.labels),
                 host_config=self._api.create_host_config(**host_config),
                 networking_config=self._api.create_networking_config(
-                    {network: self._api.create_endpoint_config() for network in spec.networks}
+                    {network: self._api.create_endpoint_config(aliases=list(spec.aliases)) for network in spec.networks}
                 ),
             )
 
@@ -204,6 +204,12 @@ def _told(doing: str) -> Iterator[None]:
         raise FleetError(f"{doing}: {error}") from error
 
 
+def _aliases(container_id: str, endpoints: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """In the order of their letters; without the short ID, which Docker itself puts among them."""
+    given = {alias for endpoint in endpoints for alias in endpoint.get("Aliases") or ()}
+    return tuple(sorted(given - {container_id[:12]}))
+
+
 def _is_model(labels: Mapping[str, str]) -> bool:
     return labels.get("managed-by") == MANAGED_BY and "model-name" in labels
 
@@ -241,6 +247,7 @@ def _container(data: Mapping[str, Any]) -> Container:
             env=_env(config),
             mounts=mounts,
             networks=tuple(networks),
+            aliases=_aliases(data["Id"], networks.values()),
             devices=requested_devices(host),
             labels=config["Labels"] or {},
             restart=host["RestartPolicy"]["Name"],

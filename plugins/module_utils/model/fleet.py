@@ -8,6 +8,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.model.access import (
+    DIRECT,
+    DirectKey,
+    Door,
+    Gateway,
+    Secrets,
+    secret,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.model.https import Https
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe, engine_image
 from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
@@ -21,7 +29,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
 
 PREFIX = "fleet_"
 # Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
-RUN_VARIABLES = ("fleet_break_lock",)
+RUN_VARIABLES = ("fleet_break_lock", "fleet_rotate", "fleet_overlap")
 
 
 @dataclass(frozen=True)
@@ -46,22 +54,6 @@ class Cache:
 
 
 @dataclass(frozen=True)
-class Gateway:
-    """`fleet_litellm`. workers: processes. restart_wait: seconds between stop and start."""
-
-    workers: int = 1
-    restart_wait: int = 5
-
-    @classmethod
-    def parse(cls, data: object, path: str) -> Gateway:
-        with Fields(data, path) as read:
-            return cls(
-                workers=read.integer("workers", cls.workers, at_least=1),
-                restart_wait=read.integer("restart_wait", cls.restart_wait),
-            )
-
-
-@dataclass(frozen=True)
 class AptRepository:
     """`fleet_toolkit_repository`: where apt finds the NVIDIA Container Toolkit. url: None to add none.
 
@@ -83,37 +75,6 @@ class AptRepository:
 
 
 @dataclass(frozen=True)
-class DirectKey:
-    """A key that Caddy itself checks, for the routes that pass LiteLLM by."""
-
-    name: str
-    key: str
-
-    @classmethod
-    def parse(cls, data: object, path: str) -> DirectKey:
-        with Fields(data, path, secret=True) as read:
-            key = _secret(read, "key")
-            return cls(name=read.text("name"), key=key or "")
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """Secrets that a person gave; those not given are generated on the host."""
-
-    master_key: Optional[str] = None
-    salt_key: Optional[str] = None
-    postgres_password: Optional[str] = None
-
-    @classmethod
-    def parse(cls, data: object, path: str) -> Secrets:
-        with Fields(data, path, secret=True) as read:
-            secrets = {key: _secret(read, key) for key in ("master_key", "salt_key", "postgres_password")}
-            if secrets["master_key"] and not secrets["master_key"].startswith("sk-"):
-                read.fault("master_key", "LiteLLM takes only keys that begin with sk-")
-            return cls(**secrets)
-
-
-@dataclass(frozen=True)
 class Fleet:
     """All that one host should be."""
 
@@ -129,6 +90,8 @@ class Fleet:
     hf_token: Optional[str]
     mig: Layout
     monitoring: bool
+    caddy: Door
+    litellm_admin: bool
     toolkit_repository: AptRepository = AptRepository()
 
     @classmethod
@@ -157,16 +120,28 @@ class Fleet:
                 litellm=read.nested("fleet_litellm", Gateway.parse, Gateway()),
                 direct_keys=read.each("fleet_direct_keys", DirectKey.parse, secret=True),
                 secrets=read.nested("fleet_secrets", Secrets.parse, Secrets()),
-                hf_token=_secret(read, "fleet_hf_token"),
+                hf_token=secret(read, "fleet_hf_token"),
                 mig=read.nested("fleet_mig", Layout.parse, Layout()),
                 toolkit_repository=read.nested("fleet_toolkit_repository", AptRepository.parse, AptRepository()),
                 monitoring=read.flag("fleet_monitoring"),
+                caddy=read.nested("fleet_caddy", Door.parse, Door()),
+                litellm_admin=read.flag("fleet_litellm_admin"),
             )
             read.faults.extend(_faults_between(models, read.names("fleet_recipes")))
+            read.faults.extend(_faults_between_keys(fleet.direct_keys, fleet.secrets.master_key))
             return fleet
 
     def image_of(self, model: Model) -> str:
         return engine_image(model.type, model.image, model.recipe, self.recipes, self.images)
+
+    @property
+    def given_secrets(self) -> dict[str, Optional[str]]:
+        """Every secret of the host by the name of its file; None for one that the host makes."""
+        return {
+            **asdict(self.secrets),
+            "open_key": None,
+            **{DIRECT + one.name: one.key for one in self.direct_keys},
+        }
 
     def desired_state(self) -> dict[str, Any]:
         """All of it as plain data, secrets included: what config.json holds."""
@@ -175,13 +150,18 @@ class Fleet:
     def public(self) -> dict[str, Any]:
         """Plain data for templates and for eyes: everything but the secrets and the models' environments."""
         data = self.desired_state()
-        for secret in ("direct_keys", "secrets", "hf_token"):
-            del data[secret]
+        for private in ("direct_keys", "secrets", "hf_token"):
+            del data[private]
         data["https"] = self.https.public()
         data["cache"]["source"] = self.cache.source
         for plain, model in zip(data["models"], self.models):
             del plain["env"]
-            plain.update(containers=list(model.containers), in_gateway=model.in_gateway, image=self.image_of(model))
+            plain.update(
+                containers=list(model.containers),
+                in_gateway=model.in_gateway,
+                has_direct_route=model.has_direct_route,
+                image=self.image_of(model),
+            )
         return data
 
 
@@ -205,6 +185,23 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
     return faults
 
 
+def _faults_between_keys(direct_keys: Iterable[DirectKey], master_key: Optional[str]) -> list[str]:
+    """A key that two have could not be taken from one of them. No fault shows a key."""
+    faults = []
+    names: set[str] = set()
+    holder = {master_key: "fleet_secrets.master_key"} if master_key else {}
+    for index, one in enumerate(direct_keys):
+        path = f"fleet_direct_keys[{index}]"
+        if one.name in names:
+            faults.append(f"{path}.name: {one.name!r} is there twice; expected a name for each key")
+        names.add(one.name)
+        if one.key in holder:
+            faults.append(f"{path}.key: is also {holder[one.key]}; expected a key of its own")
+        elif one.key:
+            holder[one.key] = f"{path}.key"
+    return faults
+
+
 def select(fleet: Fleet, name: str) -> Model:
     """The model of that name, or a FleetError that lists the names there are."""
     for model in fleet.models:
@@ -223,14 +220,3 @@ def scope(fleet: Fleet, names: Optional[Iterable[str]], absent: Collection[str])
     if names is None:
         return tuple(dict.fromkeys([*(model.name for model in fleet.models), *absent]))
     return tuple(name if name in absent else select(fleet, name).name for name in names)
-
-
-def _secret(read: Fields, key: str) -> Optional[str]:
-    """A secret of printable ASCII; a fault never shows it."""
-    value = read.raw(key)
-    if value is None:
-        return None
-    if isinstance(value, str) and len(value) >= 8 and all("!" <= char <= "~" for char in value):
-        return str(value)
-    read.fault(key, "expected at least 8 printable ASCII characters without blanks; what was found is not shown")
-    return None

@@ -107,6 +107,7 @@ class Model:
     image: Optional[str]
     recipe: Optional[str]
     open: bool
+    direct: bool
     ready_timeout: int
     shm_size: int
 
@@ -125,6 +126,7 @@ class Model:
                 image=read.text("image", None, *IMAGE_REFERENCE),
                 recipe=read.text("recipe", None),
                 open=read.flag("open"),
+                direct=read.flag("direct"),
                 ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
             )
@@ -135,6 +137,8 @@ class Model:
             for key, _value in model.env:
                 if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
                     read.fault(f"env.{key}", "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL")
+            if model.open and model.type and model.type not in GATEWAY_TYPES:
+                read.fault("open", f"is for what LiteLLM offers ({', '.join(GATEWAY_TYPES)}), not for {model.type}")
             if model.devices.pinned and model.replicas > 1:
                 read.fault(
                     "devices.gpus",
@@ -154,6 +158,11 @@ class Model:
     def in_gateway(self) -> bool:
         """Whether LiteLLM offers it."""
         return self.state == "running" and self.type in GATEWAY_TYPES
+
+    @property
+    def has_direct_route(self) -> bool:
+        """Whether clients may pass LiteLLM by; for what it does not offer, there is no other way in."""
+        return self.state == "running" and (self.direct or self.type not in GATEWAY_TYPES)
 
     @property
     def local_path(self) -> Optional[str]:

@@ -8,7 +8,6 @@ A line goes when its part is built.
 from __future__ import annotations
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import GATEWAY_TYPES
 
 
 def refused(fleet: Fleet) -> list[str]:
@@ -25,13 +24,4 @@ def refused(fleet: Fleet) -> list[str]:
 
 def ignored(fleet: Fleet) -> list[str]:
     """Warnings: what is taken and has no effect."""
-    paths = {"fleet_monitoring": fleet.monitoring, "fleet_direct_keys": fleet.direct_keys}
-    told = [f"{path}: has no effect yet in this version" for path, given in paths.items() if given]
-    for index, model in enumerate(fleet.models):
-        if model.open:
-            told.append(f"fleet_models[{index}].open: has no effect yet in this version")
-        if model.state == "running" and model.type not in GATEWAY_TYPES:
-            told.append(
-                f"fleet_models[{index}].type: {model.type} runs, and no client can reach it yet in this version"
-            )
-    return told
+    return ["fleet_monitoring: has no effect yet in this version"] if fleet.monitoring else []

@@ -5,7 +5,7 @@ What it takes for true of Docker is what the fixtures in data/ (captured from Do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -107,9 +107,11 @@ class FakeEngine:
         assert self.containers[name].status == "paused"
         self.change(name, status="running")
 
-    def connect(self, name: str, network: str) -> None:
+    def connect(self, name: str, network: str, aliases: Sequence[str]) -> None:
         self._told("connect", name)
-        self.change_spec(name, networks=(*self.containers[name].spec.networks, network))
+        networks = self.containers[name].spec.networks
+        assert network not in networks, "Docker refuses this"
+        self.change_spec(name, networks=(*networks, network), aliases=tuple(aliases))
 
     def disconnect(self, name: str, network: str) -> None:
         self._told("disconnect", name)

@@ -48,6 +48,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "shm_size": 1 << 30,
         "ipc": "private",
         "nodes": (),
+        "aliases": ("a.model",),
     }
 
 
@@ -265,6 +266,15 @@ def test_networks_are_corrected_in_place(networks: tuple[str, ...], steps: list[
     assert world.steps() == steps
     world.converge()
     assert world.engine.containers["vllm-a-1"].spec.networks == ("llm-network",)
+
+
+def test_a_container_without_its_models_name_is_connected_anew() -> None:
+    world = converged(cpu("a"))
+    world.engine.change_spec("vllm-a-1", aliases=())
+    assert world.steps() == ["disconnect vllm-a-1 (llm-network)", "connect vllm-a-1 (llm-network)"]
+    world.converge()
+    assert world.engine.containers["vllm-a-1"].spec.aliases == ("a.model",)
+    assert world.steps() == []
 
 
 def test_the_restart_policy_is_corrected_in_place() -> None:

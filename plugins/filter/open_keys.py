@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: open_keys
+short_description: The virtual keys that Caddy comes with on the open routes
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - One for each open model, which opens that model alone; those of the other models are V(absent). None when no model
+    is open.
+positional: _input, models
+options:
+  _input:
+    description: What M(inference.fleet.host_secrets) returned.
+    type: dict
+    required: true
+  models:
+    description: Models, as the fact C(fleet) of M(inference.fleet.validate) has them.
+    type: list
+    elements: dict
+    required: true
+seealso:
+  - module: inference.fleet.litellm_key
+"""
+
+EXAMPLES = r"""
+- name: Have a key for each open route
+  inference.fleet.litellm_key:
+    keys: "{{ secrets | inference.fleet.open_keys(fleet.models) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Keys, as M(inference.fleet.litellm_key) takes them.
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.door import OPEN_KEY, open_keys
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"open_keys": _open_keys}
+
+
+def _open_keys(secrets: Mapping[str, Any], models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return open_keys(secrets["values"][OPEN_KEY], models)

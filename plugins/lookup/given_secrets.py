@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: given_secrets
+short_description: The secrets of a host, by the names of their files
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - Gives the name of every secret that a host keeps, with the value that the inventory has for it, or null for one that
+    the host makes itself. Besides those of C(fleet_secrets) these are C(direct-NAME) for each of C(fleet_direct_keys),
+    and C(open_key), with which Caddy comes to LiteLLM on the open routes.
+  - Being a lookup, it passes through no task's result; the task that uses it needs C(no_log).
+seealso:
+  - module: inference.fleet.host_secrets
+"""
+
+EXAMPLES = r"""
+- name: Have the secrets on the host, and generate those that nobody gave
+  inference.fleet.host_secrets:
+    path: /etc/inference-fleet/secrets
+    given: "{{ lookup('inference.fleet.given_secrets') }}"
+  no_log: true
+"""
+
+RETURN = r"""
+_raw:
+  description: Name to value or null, as one dictionary.
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import parse_fleet
+
+
+class LookupModule(LookupBase):
+    def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
+        return [parse_fleet(variables, self._templar, self._loader).given_secrets]

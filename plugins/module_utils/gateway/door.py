@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Caddy looks up in files at each request: keys, and which models have which route. Pure.
+
+So no key stands in its configuration, and neither a key nor a model that comes or goes changes that:
+a reload loses requests that arrive on new connections just then (golang/go #75591).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.inference.fleet.plugins.module_utils.model.access import DIRECT
+
+MASTER_KEY = "master_key"
+OPEN_KEY = "open_key"
+OPEN_ALIAS = "fleet-open-"
+NOTHING = "-"  # no model's name and no key's line; a file that is missing would be an error to Caddy
+
+
+def door_files(
+    values: Mapping[str, str], previous: Mapping[str, Mapping[str, Any]], models: Iterable[Mapping[str, Any]]
+) -> dict[str, str]:
+    """File -> what is in it, one a line.
+
+    values, previous: as inference.fleet.host_secrets returns them. models: those of the fact `fleet`.
+    `master`, `direct`: whole Authorization values. `previous-…`: such ones after the second since
+    the epoch at which they end, and a blank. `litellm`: the master key that LiteLLM knows; `open_key`:
+    how keys begin that `open_keys` made. `…-models`: names.
+    """
+    direct = [name for name in values if name.startswith(DIRECT)]
+    running = [model for model in models if model["state"] == "running"]
+    return {
+        "litellm": values[MASTER_KEY],
+        OPEN_KEY: values[OPEN_KEY],
+        "master": _bearer(values[MASTER_KEY]),
+        "direct": _lines(_bearer(values[name]) for name in (MASTER_KEY, *direct)),
+        "previous-master": _lines(_previous(previous, (MASTER_KEY,))),
+        "previous-direct": _lines(_previous(previous, (MASTER_KEY, *direct))),
+        "direct-models": _lines(model["name"] for model in running if model["has_direct_route"]),
+        "open-models": _lines(model["name"] for model in running if model["open"]),
+    }
+
+
+def open_keys(open_key: str, models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The virtual keys that Caddy comes with in place of a client's, as inference.fleet.litellm_key takes them.
+
+    One a model, which opens that model alone: with the master key, a request's body could name other
+    models to fall back on. Empty when no model is open.
+    """
+    offered = [model for model in models if model["in_gateway"]]
+    if not any(model["open"] for model in offered):
+        return []
+    return [
+        {"alias": OPEN_ALIAS + model["name"], "models": [model["name"]], "key": f"{open_key}-{model['name']}"}
+        if model["open"]
+        else {"alias": OPEN_ALIAS + model["name"], "state": "absent"}
+        for model in offered
+    ]
+
+
+def _previous(previous: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> list[str]:
+    return [f"{previous[name]['until']} {_bearer(previous[name]['value'])}" for name in names if name in previous]
+
+
+def _bearer(key: str) -> str:
+    return f"Bearer {key}"
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines) or NOTHING

@@ -1,0 +1,115 @@
+"""A steady load of chat requests, for finding out whether a change loses any of them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import httpx2 as httpx
+
+PATIENCE_S = 180
+CONNECTIONS = 64
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One kind of request, sent again and again. path: where to; model: what for."""
+
+    name: str
+    path: str
+    model: str
+    key: str
+    per_second: float
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """started: seconds since the load began. outcome: the HTTP status, or the client's error."""
+
+    stream: str
+    started: float
+    took: float
+    outcome: str
+
+
+class Load:
+    """Sends every stream's requests at its rate until the block ends, whatever the answers take.
+
+    An open loop: a request that waits holds up no other, as with clients that know nothing of each
+    other. Connections are kept alive and nothing is tried twice, so that what is lost is seen.
+    """
+
+    def __init__(self, url: str, certificate: str, *streams: Stream) -> None:
+        self._url = url
+        self._trust = ssl.create_default_context(cafile=certificate)
+        self._streams = streams
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self.answers: list[Answer] = []
+        self.crash: BaseException | None = None
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Waits for the requests that are under way."""
+        self._ending.set()
+        self._thread.join()
+        if self.crash and not error:
+            raise self.crash
+
+    def failed(self) -> list[Answer]:
+        return [answer for answer in self.answers if answer.outcome != "200"]
+
+    def longest(self, stream: str) -> float:
+        """Seconds that the client waited who waited longest."""
+        return max(answer.took for answer in self.answers if answer.stream == stream)
+
+    def summary(self) -> str:
+        lines = []
+        for stream in self._streams:
+            mine = [answer for answer in self.answers if answer.stream == stream.name]
+            outcomes = Counter(answer.outcome for answer in mine)
+            longest = self.longest(stream.name) if mine else 0
+            lines.append(f"{stream.name}: {len(mine)} requests, {dict(outcomes)}, longest wait {longest:.1f} s")
+        return "\n".join(lines)
+
+    async def _run(self) -> None:
+        try:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS)
+            async with httpx.AsyncClient(
+                base_url=self._url, verify=self._trust, timeout=PATIENCE_S, limits=limits, trust_env=False
+            ) as client:
+                begun = time.monotonic()
+                await asyncio.gather(*(self._send_all(client, stream, begun) for stream in self._streams))
+        except Exception as error:
+            self.crash = error
+
+    async def _send_all(self, client: httpx.AsyncClient, stream: Stream, begun: float) -> None:
+        under_way: set[asyncio.Task[None]] = set()
+        due = time.monotonic()
+        while not self._ending.is_set():
+            task = asyncio.create_task(self._send(client, stream, begun))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+            due += 1 / stream.per_second
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        await asyncio.gather(*under_way)
+
+    async def _send(self, client: httpx.AsyncClient, stream: Stream, begun: float) -> None:
+        started = time.monotonic()
+        body = {"model": stream.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}], **stream.extra}
+        try:
+            answer = await client.post(stream.path, json=body, headers={"Authorization": f"Bearer {stream.key}"})
+            outcome = str(answer.status_code)
+        except httpx.HTTPError as error:
+            outcome = f"{type(error).__name__}: {error}"
+        self.answers.append(Answer(stream.name, started - begun, time.monotonic() - started, outcome))
