@@ -12,9 +12,8 @@ import http.client
 import json
 import math
 import re
-import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, Optional, Protocol
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Container
@@ -50,32 +49,33 @@ class LiteLLM:
     def keys(self) -> tuple[ObservedKey, ...]:
         """All that it has, those of teams included."""
         for _reading in range(READINGS):
-            keys, total = self._read_list()
-            if len(keys) == total:
+            keys, totals = self._read_list()
+            if totals == {len(keys)}:
                 return tuple(map(ObservedKey.parse, keys.values()))
         raise FleetError("the list of LiteLLM's keys changed while it was read; is somebody else at work? Run again")
 
     def create(self, action: Action, value: str) -> None:
-        body = {"key": value, "key_alias": action.alias, **_settings(action)}
+        body = {"key": value, "key_alias": action.alias, **settings(action, datetime.now(timezone.utc))}
         self._call("POST", "/key/generate", body, hide=[value])
 
     def update(self, action: Action) -> None:
-        self._call("POST", "/key/update", {"key": action.token, **_settings(action)})
+        self._call("POST", "/key/update", {"key": action.token, **settings(action, datetime.now(timezone.utc))})
 
     def delete(self, action: Action) -> None:
         self._call("POST", "/key/delete", {"keys": [action.token]})
 
-    def _read_list(self) -> tuple[dict[str, Mapping[str, Any]], int]:
-        """Keys by their token, and how many LiteLLM says that there are. In its default order, by time
-        and then token, a page never has what another had, unless the list changes in between."""
+    def _read_list(self) -> tuple[dict[str, Mapping[str, Any]], set[int]]:
+        """Keys by their token, and how many LiteLLM said with each page that there are. In its default
+        order, by time and then token, a page never has what another had, unless keys come or go meanwhile."""
         keys: dict[str, Mapping[str, Any]] = {}
-        page, pages, total = 1, 1, 0
+        totals: set[int] = set()
+        page, pages = 1, 1
         while page <= pages:
             answer = self._call("GET", f"/key/list?return_full_object=true&size={PAGE}&page={page}")
             keys.update({key["token"]: key for key in answer["keys"]})
-            pages, total = answer["total_pages"], answer["total_count"]
-            page += 1
-        return keys, total
+            totals.add(answer["total_count"])
+            page, pages = page + 1, answer["total_pages"]
+        return keys, totals
 
     def _call(self, method: str, path: str, body: Optional[object] = None, hide: Iterable[str] = ()) -> Any:
         """hide: what an error must not show, besides the master key."""
@@ -110,10 +110,12 @@ def _address(docker: Inspecting, name: str) -> str:
     container = docker.inspect(name)
     if container is None:
         raise FleetError(f"there is no container {name} on this host; inference.fleet.install makes it")
-    if container.status != "running" or not container.address:
+    if container.status != "running":
         raise FleetError(
             f"container {name} is {container.status}, not running; its log may say why (docker logs {name})"
         )
+    if not container.address:
+        raise FleetError(f"container {name} is in no network of Docker's, so it has no address to be asked on")
     return container.address
 
 
@@ -129,19 +131,19 @@ def _read(path: str) -> str:
     return secret
 
 
-def _settings(action: Action) -> dict[str, Any]:
-    """As LiteLLM takes them; what is not to change is left out."""
-    settings = {name: after for name, (_before, after) in action.changes.items()}
-    if "metadata" in settings:  # taken as a whole
-        settings["metadata"] = {**action.kept, **settings["metadata"]}
-    if "expires" in settings:
-        settings["duration"] = _duration(settings.pop("expires"))
-    return settings
+def settings(action: Action, now: datetime) -> dict[str, Any]:
+    """As LiteLLM takes them; what is not to change is left out. Pure."""
+    body = {name: after for name, (_before, after) in action.changes.items()}
+    if "metadata" in body:  # taken as a whole
+        body["metadata"] = {**action.kept, **body["metadata"]}
+    if "expires" in body:
+        body["duration"] = _duration(body.pop("expires"), now)
+    return body
 
 
-def _duration(expires: Optional[datetime]) -> Optional[str]:
+def _duration(expires: Optional[datetime], now: datetime) -> Optional[str]:
     """The whole seconds from now on, which is the only way to give LiteLLM an expiry."""
-    return f"{max(0, math.ceil(expires.timestamp() - time.time()))}s" if expires else None
+    return f"{max(0, math.ceil((expires - now).total_seconds()))}s" if expires else None
 
 
 def _json(text: str) -> Any:
