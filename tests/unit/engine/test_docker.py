@@ -1,7 +1,8 @@
 """Docker's own words turned into ours.
 
 The files in data/ were captured with `docker inspect` from Docker Engine 20.10.24 (parts nobody
-reads are left out), of containers that Docker.create had made and of two made by hand.
+reads are left out), of containers that Docker.create had made and of two made by hand. The models'
+aliases were put in afterwards, the way the same engine reports them.
 """
 
 from __future__ import annotations
@@ -126,6 +127,7 @@ def test_reads_a_running_container() -> None:
         restart="on-failure",
         shm_size=8 << 30,
         ipc="private",
+        aliases=("probe-hub.model",),
     )
 
 
@@ -133,6 +135,14 @@ def test_reads_the_gpus_of_a_container_that_was_never_started() -> None:
     container = engine._container(captured("gpus_not_started"))
     assert (container.status, container.spec.devices, container.address) == ("created", ("0", "1"), None)
     assert container.spec.networks == ("llm-network",)
+
+
+@pytest.mark.parametrize("aliases", [None, [], ["6edb8e3bd994"]])
+def test_a_container_that_only_docker_named_has_no_aliases(aliases: list[str] | None) -> None:
+    """Docker lists the short ID among them once the container was started."""
+    data = captured("running")
+    data["NetworkSettings"]["Networks"]["llm-network"]["Aliases"] = aliases
+    assert engine._container(data).spec.aliases == ()
 
 
 def test_reads_a_request_for_all_gpus() -> None:
@@ -311,6 +321,21 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1"})
 
 
+def test_a_container_is_found_by_its_models_name_in_the_network(api: FakeApi, host: engine.Docker) -> None:
+    networks: dict[str, Any] = {}
+    api.says["create_endpoint_config"] = lambda **options: docker.types.EndpointConfig("1.41", **options)
+    api.says["create_networking_config"] = networks.update
+    host.create(desired_containers(fleet(entry(name="a", devices={"cpu": True})), {})[0].spec)
+    assert networks == {"llm-network": {"Aliases": ["a.model"]}}
+
+
+def test_a_container_that_is_connected_anew_is_found_by_its_models_name_too(api: FakeApi, host: engine.Docker) -> None:
+    options: dict[str, Any] = {}
+    api.says["connect_container_to_network"] = lambda _name, _network, **given: options.update(given)
+    host.connect("vllm-a-1", "llm-network", ("a.model",))
+    assert options == {"aliases": ["a.model"]}
+
+
 def test_creates_without_a_request_for_devices_where_none_are_needed(api: FakeApi, host: engine.Docker) -> None:
     config: dict[str, Any] = {}
     api.says["create_host_config"] = lambda **options: config.update(options)
@@ -338,7 +363,7 @@ def test_a_container_with_gpus_is_given_their_device_nodes_by_name_too(api: Fake
         (lambda host: host.start("a"), "start a"),
         (lambda host: host.stop("a"), "stop a"),
         (lambda host: host.unpause("a"), "unpause a"),
-        (lambda host: host.connect("a", "net"), "connect_container_to_network a net"),
+        (lambda host: host.connect("a", "net", ["a.model"]), "connect_container_to_network a net"),
         (lambda host: host.disconnect("a", "net"), "disconnect_container_from_network a net"),
         (lambda host: host.set_restart("a", "no"), "update_container a"),
     ],
@@ -397,7 +422,11 @@ def test_an_error_of_docker_is_a_fault_that_says_what_was_being_done(
         (lambda host: host.remove("0", "a"), "stop", "removing container a"),
         (lambda host: host.stop("a"), "stop", "stopping container a"),
         (lambda host: host.unpause("a"), "unpause", "unpausing container a"),
-        (lambda host: host.connect("a", "net"), "connect_container_to_network", "connecting container a to net"),
+        (
+            lambda host: host.connect("a", "net", ["a.model"]),
+            "connect_container_to_network",
+            "connecting container a to net",
+        ),
         (
             lambda host: host.disconnect("a", "net"),
             "disconnect_container_from_network",
