@@ -110,6 +110,7 @@ class Fleet:
                 index: replace(model, state="absent") if model.name in absent else model
                 for index, model in read.numbered("fleet_models", Model.parse).items()
             }
+            direct_keys = read.numbered("fleet_direct_keys", DirectKey.parse, secret=True)
             fleet = cls(
                 schema=read.integer("fleet_schema"),
                 models=tuple(models.values()),
@@ -118,7 +119,7 @@ class Fleet:
                 https=read.nested("fleet_https", Https.parse, Https()),
                 cache=read.nested("fleet_cache", Cache.parse, Cache()),
                 litellm=read.nested("fleet_litellm", Gateway.parse, Gateway()),
-                direct_keys=read.each("fleet_direct_keys", DirectKey.parse, secret=True),
+                direct_keys=tuple(direct_keys.values()),
                 secrets=read.nested("fleet_secrets", Secrets.parse, Secrets()),
                 hf_token=secret(read, "fleet_hf_token"),
                 mig=read.nested("fleet_mig", Layout.parse, Layout()),
@@ -128,7 +129,7 @@ class Fleet:
                 litellm_admin=read.flag("fleet_litellm_admin"),
             )
             read.faults.extend(_faults_between(models, read.names("fleet_recipes")))
-            read.faults.extend(_faults_between_keys(fleet.direct_keys, fleet.secrets.master_key))
+            read.faults.extend(_faults_between_keys(direct_keys, fleet.secrets.master_key))
             return fleet
 
     def image_of(self, model: Model) -> str:
@@ -185,12 +186,15 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
     return faults
 
 
-def _faults_between_keys(direct_keys: Iterable[DirectKey], master_key: Optional[str]) -> list[str]:
-    """A key that two have could not be taken from one of them. No fault shows a key."""
+def _faults_between_keys(direct_keys: Mapping[int, DirectKey], master_key: Optional[str]) -> list[str]:
+    """A key that two have could not be taken from one of them. No fault shows a key.
+
+    direct_keys: by their index in the inventory.
+    """
     faults = []
     names: set[str] = set()
     holder = {master_key: "fleet_secrets.master_key"} if master_key else {}
-    for index, one in enumerate(direct_keys):
+    for index, one in direct_keys.items():
         path = f"fleet_direct_keys[{index}]"
         if one.name in names:
             faults.append(f"{path}.name: {one.name!r} is there twice; expected a name for each key")
