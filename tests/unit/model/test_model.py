@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.model import
     TYPES,
     Devices,
     Model,
-    is_secret_name,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, entry, faults, model, model_faults
 from hypothesis import given
 from hypothesis import strategies as st
+
+KEYS = [field.name for field in fields(Model)]
 
 # Defaults
 
@@ -37,13 +39,14 @@ def test_three_keys_are_all_a_model_needs() -> None:
         image=None,
         recipe=None,
         open=False,
+        direct=False,
         ready_timeout=1800,
         shm_size=8 << 30,
     )
 
 
 def test_null_means_the_default() -> None:
-    others = ("devices", "replicas", "state", "args", "env", "image", "recipe", "open", "ready_timeout", "shm_size")
+    others = {*KEYS} - {"name", "type", "source"}
     assert model(**dict.fromkeys(others)) == model()
 
 
@@ -99,6 +102,7 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
             "state: expected one of running, stopped, absent, got 'stoped'; did you mean 'stopped'?",
         ),
         ("open", "yes please", "open: expected true or false, got 'yes please'"),
+        ("direct", 1, "direct: expected true or false, got 1"),
         ("ready_timeout", 0, "ready_timeout: expected a whole number of at least 1, got 0"),
         ("ready_timeout", -60, "ready_timeout: expected a whole number of at least 1, got -60"),
         ("shm_size", "8", "shm_size: expected a size such as 8g or 512m, got '8'"),
@@ -299,73 +303,6 @@ def test_an_argument_named_by_a_number_and_by_text_is_no_reason_to_break() -> No
     assert model(args={1: {}, "1": {}}).args == (("1", {}), ("1", {}))
 
 
-# Environment
-
-
-def test_numbers_become_text_in_the_environment() -> None:
-    assert model(env={"B": 1, "A": "x", "C": 0.5, "D": ""}).env == (("A", "x"), ("B", "1"), ("C", "0.5"), ("D", ""))
-
-
-@pytest.mark.parametrize(
-    ("env", "message"),
-    [
-        ({"DEBUG": True}, "env.DEBUG: expected text or a number (quote true and false), got True"),
-        ({"DEBUG": None}, "env.DEBUG: expected text or a number (quote true and false), got None"),
-        ({"A-B": "x"}, "env.A-B: expected the name of an environment variable, such as VLLM_LOGGING_LEVEL"),
-        ({"1A": "x"}, "env.1A: expected the name of an environment variable, such as VLLM_LOGGING_LEVEL"),
-        ({"HF_TOKEN": ["hf_0123456789"]}, "env.HF_TOKEN: expected text or a number (quote true and false), got a list"),
-        (["HF_TOKEN=hf_0123456789"], "env: expected a mapping, got a list"),
-        ("HF_TOKEN=hf_0123456789", "env: expected a mapping, got text that is not shown"),
-    ],
-)
-def test_refuses_environments_and_shows_no_secret(env: Any, message: str) -> None:
-    assert model_faults(env=env) == [message]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "HF_TOKEN",
-        "hf_token",
-        "HUGGING_FACE_HUB_TOKEN",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_ACCESS_KEY_ID",
-        "VLLM_API_KEY",
-        "APIKEY",
-        "WANDB_KEY",
-        "KEY",
-        "DB_PASSWORD",
-        "DB_PASS",
-        "PASSPHRASE",
-        "SSH_PRIVATE",
-        "GCP_CREDENTIALS",
-        "DATABASE_URL",
-        "SENTRY_DSN",
-    ],
-)
-def test_takes_names_like_these_for_secret(name: str) -> None:
-    assert is_secret_name(name)
-    assert model(env={name: "x", "A": "y"}).secret_env == (name,)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "VLLM_LOGGING_LEVEL",
-        "HF_HUB_OFFLINE",
-        "TOKENIZERS_PARALLELISM",
-        "MAX_TOKENS",
-        "VLLM_KEEP_ALIVE",
-        "KEYBOARD",
-        "VLLM_USE_V1",
-        "BYPASS",
-    ],
-)
-def test_takes_names_like_these_for_open(name: str) -> None:
-    """What is taken for secret is blotted out of all of a module's output: `false` or `1` must not be."""
-    assert not is_secret_name(name)
-
-
 # What a model means
 
 
@@ -385,6 +322,40 @@ def test_litellm_offers_running_models_that_it_can_route(kind: str, state: str) 
     assert model(type=kind, state=state).in_gateway is offered
 
 
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("state", STATES)
+def test_clients_pass_litellm_by_where_the_inventory_says_so_and_where_there_is_no_other_way_in(
+    kind: str, direct: bool, state: str
+) -> None:
+    passes = state == "running" and (direct or kind in ("stt", "tts", "image"))
+    assert model(type=kind, direct=direct, state=state).has_direct_route is passes
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("direct", [True, False])
+def test_every_running_model_has_a_way_in(kind: str, direct: bool) -> None:
+    one = model(type=kind, direct=direct)
+    assert one.in_gateway or one.has_direct_route
+
+
+@pytest.mark.parametrize("kind", ["chat", "vision", "embedding"])
+def test_what_litellm_offers_may_be_open(kind: str) -> None:
+    assert model(type=kind, open=True).open
+
+
+@pytest.mark.parametrize("kind", ["stt", "tts", "image"])
+def test_what_litellm_does_not_offer_cannot_be_open(kind: str) -> None:
+    assert model_faults(type=kind, open=True) == [
+        f"open: is for what LiteLLM offers (chat, vision, embedding), not for {kind}"
+    ]
+
+
+def test_a_model_of_an_unknown_type_is_not_also_told_that_it_cannot_be_open() -> None:
+    (fault,) = model_faults(type="llm", open=True)
+    assert fault.startswith("type: ")
+
+
 @pytest.mark.parametrize(
     ("source", "path"),
     [("Qwen/Qwen3-8B", None), ("/srv/models/qwen", "/srv/models/qwen"), ("/srv//models/./qwen/", "/srv/models/qwen")],
@@ -402,9 +373,6 @@ def test_reads_sizes_as_docker_does(size: str, number: int) -> None:
 # Anything at all
 
 
-KEYS = ["name", "type", "source", "devices", "replicas", "state", "args", "env", "image", "recipe", "open", "shm_size"]
-
-
 @given(st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=3))
 def test_an_entry_of_anything_is_a_valid_model_or_a_fleet_error(changes: dict[str, Any]) -> None:
     try:
@@ -414,13 +382,6 @@ def test_an_entry_of_anything_is_a_valid_model_or_a_fleet_error(changes: dict[st
         assert all(fault.isprintable() for fault in error.faults)
     else:
         assert all(isinstance(word, str) for word in parsed.command)
-
-
-@given(ANYTHING)
-def test_a_value_in_an_environment_is_never_shown_in_a_fault(value: Any) -> None:
-    secret = "hf_0123456789"
-    for env in (secret, [secret], [value, secret], {"HF_TOKEN": [secret]}, {"HF_TOKEN": {"value": secret}}):
-        assert secret not in str(model_faults(env=env))
 
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True).filter(lambda name: name not in SERVICES)
