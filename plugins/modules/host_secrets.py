@@ -48,7 +48,8 @@ options:
     elements: str
     default: []
   overlap:
-    description: Seconds for which it does. V(0) ends it at once, for values of earlier changes too.
+    description:
+      - Seconds for which it does. V(0) ends it at once; where O(rotate) is empty, for what earlier runs changed too.
     type: int
     default: 3600
   prune:
@@ -167,7 +168,7 @@ def main() -> None:
 def _previous(text: str) -> Previous:
     """What NAME.previous holds; a file that was tampered with holds nothing."""
     until, _blank, value = text.partition(" ")
-    return Previous(value, int(until)) if until.isdigit() else Previous("", 0)
+    return Previous(value, int(until)) if until.isdecimal() and value else Previous("", 0)
 
 
 def _mode(path: Path) -> int:

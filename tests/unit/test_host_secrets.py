@@ -7,12 +7,17 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from ansible_collections.inference.fleet.plugins.modules import host_secrets
 from ansible_collections.inference.fleet.tests.unit.running import Module
 
 Run = Callable[..., dict[str, Any]]
+NOW = 1_800_000_000.5
+HOUR = 3600
+UNTIL = int(NOW) + HOUR
+OVERLAPPING = {"overlapping": ["master_key"]}
 
 
 @pytest.fixture
@@ -27,17 +32,30 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     return lambda given, **more: module(path=str(folder), given=given, **more)
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """return_value: the time, as the module sees it."""
+    time = Mock(return_value=NOW)
+    monkeypatch.setattr(host_secrets.time, "time", time)
+    return time
+
+
+def kept(folder: Path) -> dict[str, str]:
+    """File -> what is in it."""
+    return {path.name: path.read_text().rstrip("\n") for path in folder.iterdir()}
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_generates_what_nobody_gave_and_keeps_it(run: Run, folder: Path) -> None:
     first = run({"master_key": None, "salt_key": None})
-    kept = {path.name: path.read_text() for path in folder.iterdir()}
+    files = kept(folder)
     second = run({"master_key": None, "salt_key": None})
     assert (first["changed"], second["changed"]) == (True, False)
     assert first["values"] == second["values"]
-    assert kept == {name: f"{value}\n" for name, value in first["values"].items()}
+    assert files == first["values"]
     assert len(set(first["values"].values())) == 2
 
 
@@ -128,9 +146,140 @@ def test_a_permanent_secret_is_not_replaced_by_another(run: Run, folder: Path) -
     assert run({"salt_key": None}, permanent=["salt_key"])["faults"] == []
     again = run({"salt_key": "sk-9876543210", "master_key": None}, permanent=["salt_key"])
     assert again["faults"] == [
-        f"salt_key: the inventory gives another one than {folder}/salt_key on this host, which the data here was set "
-        "up with; take it out of the inventory, or give the one that the host has"
+        "salt_key: the inventory gives another one than this host has, which the data here was encrypted with; "
+        "take it out of the inventory, or give the one that the host has"
     ]
     assert again["changed"] is False
     assert [path.name for path in folder.iterdir()] == ["salt_key"]
     assert (folder / "salt_key").read_text() == "sk-0123456789\n"
+
+
+# Rotating
+
+
+def test_the_one_before_stands_beside_the_new_one_with_its_end_for_roots_eyes_only(
+    run: Run, folder: Path, clock: Mock
+) -> None:
+    before = run({"master_key": None})["values"]["master_key"]
+    answer = run({"master_key": None}, rotate=["master_key"], **OVERLAPPING)
+    assert answer["changed"] is True
+    assert answer["previous"] == {"master_key": {"value": before, "until": UNTIL}}
+    assert answer["values"]["master_key"] != before
+    assert kept(folder) == {
+        "master_key": answer["values"]["master_key"],
+        "master_key.previous": f"{UNTIL} {before}",
+    }
+    assert {mode(path) for path in folder.iterdir()} == {0o600}
+
+
+def test_a_rotated_secret_begins_as_told(run: Run) -> None:
+    run({"master_key": None}, prefixes={"master_key": "sk-"})
+    values = run({"master_key": None}, prefixes={"master_key": "sk-"}, rotate=["master_key"])["values"]
+    assert re.fullmatch(r"sk-[\w-]{43}", values["master_key"])
+
+
+def test_later_runs_change_nothing_until_the_overlap_is_over(run: Run, folder: Path, clock: Mock) -> None:
+    run({"master_key": "sk-before"})
+    run({"master_key": "sk-now"}, **OVERLAPPING)
+    clock.return_value = UNTIL - 1
+    during = run({"master_key": "sk-now"}, **OVERLAPPING)
+    clock.return_value = UNTIL
+    after = run({"master_key": "sk-now"}, **OVERLAPPING)
+    assert [(answer["changed"], bool(answer["previous"])) for answer in (during, after)] == [
+        (False, True),
+        (True, False),
+    ]
+    assert kept(folder) == {"master_key": "sk-now"}
+    assert run({"master_key": "sk-now"}, **OVERLAPPING)["changed"] is False
+
+
+def test_an_overlap_of_0_takes_the_one_before_away(run: Run, folder: Path) -> None:
+    run({"master_key": "sk-before"})
+    assert run({"master_key": "sk-now"}, **OVERLAPPING)["previous"]
+    assert run({"master_key": "sk-now"}, overlap=0, **OVERLAPPING)["previous"] == {}
+    assert kept(folder) == {"master_key": "sk-now"}
+
+
+def test_a_secret_that_does_not_overlap_has_none_before(run: Run, folder: Path) -> None:
+    run({"postgres_password": None})
+    assert run({"postgres_password": None}, rotate=["postgres_password"], **OVERLAPPING)["previous"] == {}
+    assert list(kept(folder)) == ["postgres_password"]
+
+
+@pytest.mark.parametrize("text", ["", "sk-before", "soon sk-before", "-1 sk-before", "\u00b9 sk-before", str(UNTIL)])
+def test_a_file_of_before_that_somebody_changed_lets_nobody_in(run: Run, folder: Path, clock: Mock, text: str) -> None:
+    run({"master_key": "sk-now"})
+    (folder / "master_key.previous").write_text(text)
+    assert run({"master_key": "sk-now"}, **OVERLAPPING)["previous"] == {}
+    assert kept(folder) == {"master_key": "sk-now"}
+
+
+def test_a_rotation_that_is_refused_changes_nothing(run: Run, folder: Path) -> None:
+    run({"master_key": "sk-before", "salt_key": None})
+    run({"master_key": "sk-now", "salt_key": None}, **OVERLAPPING)
+    before = kept(folder)
+    answer = run({"master_key": None, "salt_key": None}, rotate=["master_key", "none"], overlap=0, **OVERLAPPING)
+    assert answer["faults"] == ["none: there is no such secret on this host; it has master_key, salt_key"]
+    assert answer["changed"] is False
+    assert kept(folder) == before
+
+
+def test_a_rotation_in_check_mode_writes_nothing(run: Run, folder: Path) -> None:
+    run({"master_key": "sk-before"})
+    answer = run({"master_key": None}, rotate=["master_key"], check=True, **OVERLAPPING)
+    assert (answer["changed"], answer["previous"]["master_key"]["value"]) == (True, "sk-before")
+    assert kept(folder) == {"master_key": "sk-before"}
+
+
+# Secrets that are gone from the inventory
+
+
+def test_prune_takes_away_what_the_task_does_not_name(run: Run, folder: Path) -> None:
+    run({"master_key": None, "direct-app": "sk-app", "direct-ci": "sk-ci"})
+    (folder / "tmp0123").write_text("sk-of-a-run-that-was-killed")
+    run({"master_key": None, "direct-app": "sk-new", "direct-ci": "sk-ci"}, overlapping=["direct-app"])
+    assert run({"master_key": None, "direct-ci": "sk-ci"}, prune=True)["changed"] is True
+    assert sorted(kept(folder)) == ["direct-ci", "master_key"]
+    assert run({"master_key": None, "direct-ci": "sk-ci"}, prune=True)["changed"] is False
+
+
+def test_prune_leaves_what_goes_on_being_accepted(run: Run, folder: Path) -> None:
+    run({"master_key": "sk-before"})
+    run({"master_key": "sk-now"}, prune=True, **OVERLAPPING)
+    assert sorted(kept(folder)) == ["master_key", "master_key.previous"]
+
+
+def test_prune_in_check_mode_takes_nothing_away(run: Run, folder: Path) -> None:
+    run({"master_key": None, "direct-app": "sk-app"})
+    assert run({"master_key": None}, prune=True, check=True)["changed"] is True
+    assert sorted(kept(folder)) == ["direct-app", "master_key"]
+
+
+# Runs that are cut off
+
+
+@pytest.mark.parametrize("files", range(4))
+def test_a_rotation_that_is_cut_off_loses_no_key_that_was_accepted(
+    files: int, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """files: how many were written."""
+    names = ["master_key", "direct-app"]
+    given = dict.fromkeys(names)
+    before = run(given)["values"]
+    write, written = host_secrets._write, []
+
+    def cut_off(path: Path, value: str) -> None:
+        if len(written) == files:
+            raise OSError("No space left on device")
+        written.append(path.name)
+        write(path, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host_secrets, "_write", cut_off)
+        with pytest.raises(OSError, match="No space left"):
+            run(given, rotate=names, overlapping=names)
+    assert len(kept(folder)) >= len(names)
+    after = run(given, overlapping=names)
+    for name in names:
+        assert before[name] in (after["values"][name], after["previous"].get(name, {}).get("value"))
+    assert run(given, overlapping=names)["changed"] is False

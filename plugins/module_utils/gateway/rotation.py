@@ -32,7 +32,8 @@ class Wanted:
     """What one run is asked for.
 
     given: name -> value, or None for one that the host makes. rotate: names of those to be made
-    anew. overlap: seconds for which what a name of `overlapping` was before goes on being accepted.
+    anew. overlap: seconds for which what a name of `overlapping` was before goes on being accepted; 0 in
+    a run that rotates nothing ends it for changes of earlier runs too.
     permanent: names of those that can never change.
     """
 
@@ -67,7 +68,8 @@ def plan_secrets(
         name: given or (kept.get(name) if name not in wanted.rotate else None) or generate(name)
         for name, given in wanted.given.items()
     }
-    accepted = {}
+    accepted: dict[str, Previous] = {}
+    earlier = previous if wanted.overlap or wanted.rotate else {}
     for name in wanted.overlapping:
         if name not in values:
             continue
@@ -75,7 +77,7 @@ def plan_secrets(
         if was and was != values[name]:
             still = Previous(was, int(now) + wanted.overlap)
         else:
-            still = previous.get(name, Previous("", 0))
+            still = earlier.get(name, Previous("", 0))
         if still.until > now and still.value != values[name]:
             accepted[name] = still
     return Outcome(values, accepted)
