@@ -16,7 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.access impor
 MASTER_KEY = "master_key"
 OPEN_KEY = "open_key"
 OPEN_ALIAS = "fleet-open-"
-NOTHING = "-"  # no model's name and no key's line; a file that is missing would be an error to Caddy
+NOTHING = "."  # no name of a model (a DNS label) and no line of a key; a missing file would be an error to Caddy
 
 
 def door_files(
