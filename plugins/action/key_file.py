@@ -47,9 +47,10 @@ class ActionModule(ActionBase):
 
 
 def _lists(task_vars: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """`fleet_keys` of every host of the fleet, also of those that this run leaves out."""
-    hosts = [*task_vars["groups"].get("fleet", ()), *task_vars["ansible_play_hosts"]]
-    return {str(host): list(task_vars["hostvars"][host].get("fleet_keys") or ()) for host in dict.fromkeys(hosts)}
+    """`fleet_keys` of every host of the fleet. Those of hosts that this run leaves out nobody has checked."""
+    hosts = dict.fromkeys([*task_vars["groups"].get("fleet", ()), *task_vars["ansible_play_hosts"]])
+    given = {str(host): task_vars["hostvars"][host].get("fleet_keys") or () for host in hosts}
+    return {host: [key for key in keys if isinstance(key, Mapping) and "alias" in key] for host, keys in given.items()}
 
 
 def _values(kept: Mapping[str, str], plan: FilePlan) -> dict[str, str]:

@@ -51,10 +51,11 @@ def act(
     *missing: str,
     check: bool = False,
     entries: list[dict[str, Any]] | None = None,
+    elsewhere: Any = None,
     passwords: tuple[str, ...] = (),
     **arguments: Any,
 ) -> Answer:
-    """The action's answer where the one host of the play lacks these keys."""
+    """The action's answer where the one host of the play lacks these keys. elsewhere: another host's list."""
     entries = [{"alias": alias} for alias in missing] if entries is None else entries
     task = Mock(
         args={"path": str(path), "observed": {"gpu1": {"missing": list(missing), "tokens": {}}}, **arguments},
@@ -63,7 +64,7 @@ def act(
     task_vars = {
         "groups": {"fleet": ["gpu1", "gpu2"]},
         "ansible_play_hosts": ["gpu1"],
-        "hostvars": {"gpu1": {"fleet_keys": entries}, "gpu2": {}},
+        "hostvars": {"gpu1": {"fleet_keys": entries}, "gpu2": {"fleet_keys": elsewhere}},
     }
     answer: Answer = ActionModule(task, Mock(), Mock(), loader(*passwords), Mock(), Mock()).run(task_vars=task_vars)
     return answer
@@ -123,6 +124,13 @@ def test_values_that_a_person_wrote_are_kept_and_absent_ones_go(path: Path) -> N
     path.write_text(f"mine: {VALUE}\nold: {OTHER}\n")
     answer = act(path, "new", entries=[{"alias": "old", "state": "absent"}, {"alias": "new"}])
     assert (answer["gone"], set(keys(path)), keys(path)["mine"]) == (["old"], {"mine", "new"}, VALUE)
+
+
+def test_a_host_that_this_run_leaves_out_keeps_its_keys_values(path: Path) -> None:
+    path.write_text(f"app: {VALUE}\n")
+    gone = [{"alias": "app", "state": "absent"}]
+    assert act(path, entries=gone, elsewhere=[{"alias": "app"}])["gone"] == []
+    assert act(path, entries=gone, elsewhere=["no mapping", {"ailas": "app"}])["gone"] == ["app"]
 
 
 def test_check_mode_writes_nothing_and_says_what_it_would(path: Path) -> None:

@@ -221,5 +221,5 @@ def _lines(action: Action, side: int) -> list[str]:
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return value.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     return json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -192,7 +192,7 @@ def _parse_time(data: object, path: str) -> str:
             raise ValueError
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
         moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return moment.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     except (ValueError, OverflowError):
         raise FleetError(f"{path}: expected {_TIME_IS}, got {show(text)}") from None
 

@@ -175,6 +175,7 @@ def test_refuses_limits_that_litellms_columns_do_not_hold() -> None:
         ("2027-01-31", "2027-01-31T00:00:00Z"),
         ("2027-01-31T12:00:00Z", "2027-01-31T12:00:00Z"),
         ("2027-01-31 12:00", "2027-01-31T12:00:00Z"),
+        ("0999-01-31", "0999-01-31T00:00:00Z"),
         ("2027-01-31T12:00:00", "2027-01-31T12:00:00Z"),
         ("2027-01-31T12:00:00+02:00", "2027-01-31T10:00:00Z"),
         (date(2027, 1, 31), "2027-01-31T00:00:00Z"),
@@ -184,6 +185,7 @@ def test_refuses_limits_that_litellms_columns_do_not_hold() -> None:
 )
 def test_takes_dates_and_times_and_means_utc(given_as: Any, expires: str) -> None:
     assert parse(expires=given_as).expires == expires
+    assert parse(expires=given_as).expires_at == datetime.fromisoformat(expires)
 
 
 @pytest.mark.parametrize(
