@@ -1,0 +1,309 @@
+"""What Caddy is told, rendered as Ansible renders it: the Caddyfile, which no model and no key changes, and the page
+at the root."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import REPLICAS
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.door import door_files
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
+
+ROLE = Path(__file__).resolve().parents[2] / "roles/caddy"
+CERT = "-----BEGIN CERTIFICATE-----\nbGVhZg==\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0c2VjcmV0\n-----END PRIVATE KEY-----\n"
+NAMES = ["llm.example.com"]
+ACME = {"mode": "acme", "email": "admin@example.com", "names": NAMES}
+OWN_CA = {**ACME, "directory": "https://ca.internal:9000/acme/acme/directory"}
+FILES = {"mode": "files", "cert": CERT, "key": KEY, "names": NAMES}
+SECRETS = {
+    "secrets": {"master_key": "sk-secret-1", "salt_key": "sk-secret-2", "postgres_password": "secret-3"},
+    "direct_keys": [{"name": "app", "key": "sk-secret-4"}, {"name": "ci"}],
+    "hf_token": "hf_secret-5",
+}
+SECRETIVE = entry(env={"HF_TOKEN": "hf_secret-6"}, open=True, direct=True)
+
+
+def fact(*entries: dict[str, Any], **variables: Any) -> dict[str, Any]:
+    """The fact `fleet`."""
+    return fleet(*entries, **{"https": {"names": NAMES}, **variables}).public()
+
+
+def rendered(template: str, fact: dict[str, Any]) -> str:
+    """As the module ansible.builtin.template renders a template of the role."""
+    variables = {**yaml.safe_load((ROLE / "vars/main.yml").read_text()), "ansible_managed": "Ansible", "fleet": fact}
+    templar = Templar(DataLoader(), variables).copy_with_new_env(searchpath=[str(ROLE / "templates")])
+    source = trust_as_template((ROLE / "templates" / template).read_text())
+    text: str = templar.template(source, escape_backslashes=False, overrides={"trim_blocks": True})
+    return text
+
+
+def caddyfile(*entries: dict[str, Any], **variables: Any) -> str:
+    return rendered("Caddyfile.j2", fact(*entries, **variables))
+
+
+def block(text: str, opening: str) -> list[str]:
+    """The lines between that and its closing brace, without what indents them all."""
+    found = re.search(rf"^(\t*){re.escape(opening)} \{{\n((?:.*\n)*?)\1\}}$", text, re.MULTILINE)
+    assert found, f"there is no {opening}"
+    return [line.removeprefix(found[1] + "\t") for line in found[2].splitlines()]
+
+
+def site(text: str) -> list[str]:
+    """The addresses of the one site that serves models."""
+    (addresses,) = re.findall(r"^(https://.+) \{$", text.replace("\nhttps:// {\n", "\n"), re.MULTILINE)
+    return str(addresses).split(", ")
+
+
+# What does not change it: a reload can lose requests
+
+
+@pytest.mark.parametrize(
+    ("entries", "variables"),
+    [
+        ([entry()], {}),
+        ([entry(name=kind, type=kind) for kind in ("chat", "vision", "embedding", "stt", "tts", "image")], {}),
+        ([entry(open=True, direct=True, replicas=3)], {}),
+        ([entry(state="stopped", open=True), entry(name="gone", state="absent", direct=True)], {}),
+        ([SECRETIVE], {}),
+        ([], SECRETS),
+        ([], {"litellm": {"workers": 4}}),
+        ([], {"images": {"caddy": "own/caddy:1"}}),
+    ],
+)
+def test_no_model_and_no_key_changes_the_caddyfile(entries: list[dict[str, Any]], variables: dict[str, Any]) -> None:
+    assert caddyfile(*entries, **variables) == caddyfile()
+
+
+@pytest.mark.parametrize("https", [{"names": NAMES}, ACME, {**OWN_CA, "directory_root": CERT}, FILES])
+@pytest.mark.parametrize("switch", [True, False])
+def test_the_caddyfile_is_made_of_these_settings_alone(https: dict[str, Any], switch: bool) -> None:
+    """Ansible refuses to render what is not there."""
+    whole = fact(SECRETIVE, https=https, monitoring=switch, litellm_admin=switch, **SECRETS)
+    alone = {key: whole[key] for key in ("https", "caddy", "monitoring", "litellm_admin")}
+    assert rendered("Caddyfile.j2", alone) == rendered("Caddyfile.j2", whole)
+
+
+def test_caddy_looks_up_the_files_that_are_written_and_all_of_them() -> None:
+    text = caddyfile()
+    looked_up = {*re.findall(r"file\./etc/caddy/keys/([\w-]+)", text), *re.findall(r"import listed ([\w-]+)", text)}
+    assert looked_up == door_files({"master_key": "sk-1", "open_key": "sk-2"}, {}, []).keys()
+
+
+def test_a_direct_route_goes_to_the_name_that_all_replicas_have() -> None:
+    assert block(caddyfile(), "dynamic a")[0] == f"name {{re.model.1}}.{REPLICAS}"
+
+
+# What changes it
+
+
+@pytest.mark.parametrize(
+    ("names", "addresses"),
+    [
+        (["llm.example.com"], ["https://llm.example.com"]),
+        (
+            ["a.example.com", "10.0.0.7", "localhost"],
+            ["https://a.example.com", "https://10.0.0.7", "https://localhost"],
+        ),
+        (["fd00::7", "::1"], ["https://[fd00::7]", "https://[::1]"]),
+        (["llm.example.com", "fd00::7"], ["https://llm.example.com", "https://[fd00::7]"]),
+    ],
+)
+def test_it_serves_the_names_with_brackets_around_ipv6_addresses(names: list[str], addresses: list[str]) -> None:
+    text = caddyfile(https={"names": names})
+    assert site(text) == addresses
+    assert f"\tdefault_sni {names[0]}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("https", "tls"),
+    [
+        ({"names": NAMES}, "tls internal"),
+        (ACME, "tls admin@example.com"),
+        (FILES, "tls /etc/caddy/tls/{cert} /etc/caddy/tls/{key}"),
+    ],
+)
+def test_each_mode_of_https_has_its_tls(https: dict[str, Any], tls: str) -> None:
+    found = fact(https=https)
+    first = block(rendered("Caddyfile.j2", found), "https://llm.example.com")[0]
+    assert first == tls.format(**found["https"]["files"])
+
+
+@pytest.mark.parametrize("root", [{}, {"directory_root": CERT}])
+def test_an_acme_server_of_ones_own_is_named_with_its_root_if_it_has_one(root: dict[str, str]) -> None:
+    found = fact(https={**OWN_CA, **root})
+    trusted = [f"trusted_roots /etc/caddy/tls/{file}" for file in found["https"]["files"].values()]
+    assert len(trusted) == len(root)
+    assert block(rendered("Caddyfile.j2", found), "issuer acme") == [
+        "email admin@example.com",
+        f"dir {OWN_CA['directory']}",
+        *trusted,
+    ]
+
+
+def test_another_certificate_of_the_same_names_changes_it() -> None:
+    """Else Caddy would go on with the old one."""
+    assert caddyfile(https=FILES) != caddyfile(https={**FILES, "cert": CERT.replace("bGVhZg", "bGVhZh")})
+
+
+@pytest.mark.parametrize("megabytes", [1, 512, 2000])
+def test_it_takes_requests_as_large_as_was_asked_for(megabytes: int) -> None:
+    assert block(caddyfile(caddy={"max_body_mb": megabytes}), "request_body") == [f"max_size {megabytes}MB"]
+
+
+def test_grafana_has_a_path_where_there_is_monitoring() -> None:
+    assert "grafana" not in caddyfile()
+    assert "reverse_proxy grafana:3000 {" in block(caddyfile(monitoring=True), "handle /grafana/*")
+
+
+def test_only_the_switch_opens_the_rest_of_litellm() -> None:
+    assert block(caddyfile(), "handle") == ['import refuse 404 not_found "no such path"']
+    assert block(caddyfile(litellm_admin=True), "handle")[0] == "reverse_proxy litellm:4000 {"
+
+
+# Paths
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "chat/completions",
+        "completions",
+        "embeddings",
+        "models",
+        "models/qwen3-8b",
+        "responses",
+        "responses/resp_1/cancel",
+        "messages",
+        "messages/count_tokens",
+    ],
+)
+def test_clients_reach_the_api(path: str) -> None:
+    assert all(re.search(pattern, prefix + path) for prefix, pattern in api_paths())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "model/info",
+        "mcp/server",
+        "agents",
+        "models/a/b",
+        "embeddings/",
+        "chat/completions/x",
+        "key/generate",
+        "files",
+        "",
+    ],
+)
+def test_what_manages_litellm_is_not_theirs(path: str) -> None:
+    assert not any(re.search(pattern, prefix + path) for prefix, pattern in api_paths())
+
+
+def api_paths() -> list[tuple[str, str]]:
+    """Where a path begins, and the pattern that it has to match, of both ways to LiteLLM."""
+    text = caddyfile()
+    (api,) = re.findall(r"@api path_regexp (\S+)", text)
+    (opened,) = re.findall(r"@open path_regexp model (\S+)", text)
+    return [("/v1/", api), ("/open/qwen3-8b/v1/", opened)]
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("https", [{"names": NAMES}, FILES])
+@pytest.mark.parametrize("template", ["Caddyfile.j2", "status.html.j2"])
+def test_no_secret_is_in_it(template: str, https: dict[str, Any]) -> None:
+    text = rendered(template, fact(SECRETIVE, https=https, monitoring=True, litellm_admin=True, **SECRETS))
+    assert not re.search(r"secret-\d|PRIVATE|c2VjcmV0", text)
+
+
+@pytest.mark.parametrize("syntax", ["<", ">", "&", '"', "'", "{", "}", "`", " ", "\n", "#", ","])
+def test_nothing_that_is_syntax_to_a_caddyfile_or_a_page_gets_through_the_inventory(syntax: str) -> None:
+    for variables in (
+        {"https": {"names": [f"a{syntax}b"]}},
+        {"https": {**FILES, "names": [f"a{syntax}b"]}},
+        {"https": {**ACME, "email": f"a{syntax}b@example.com"}},
+        {"models": [entry(name=f"a{syntax}b")]},
+    ):
+        with pytest.raises(FleetError):
+            fleet(**variables)
+
+
+# The page at the root
+
+
+class Page(HTMLParser):
+    """rows: the text of each row's cells. tags: all that open."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.tags: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        elif tag == "br":
+            self.rows[-1][-1] += "\n"
+
+    def handle_data(self, data: str) -> None:
+        if self.rows and self.rows[-1] and data.strip():
+            self.rows[-1][-1] += data.strip()
+
+
+def page(*entries: dict[str, Any], **variables: Any) -> Page:
+    return Page(rendered("status.html.j2", fact(*entries, **variables)))
+
+
+def test_the_page_says_by_which_addresses_each_model_is_reached() -> None:
+    head, *rows = page(
+        entry(name="plain"),
+        entry(name="fast", direct=True),
+        entry(name="free", type="embedding", open=True),
+        entry(name="all", open=True, direct=True),
+        entry(name="voice", type="tts"),
+    ).rows
+    here = "https://llm.example.com"
+    assert head == ["Model", "Type", "Base URL"]
+    assert [(name, kind, where.splitlines()) for name, kind, where in rows] == [
+        ("plain", "chat", [f"{here}/v1"]),
+        ("fast", "chat", [f"{here}/v1", f"{here}/models/fast/v1"]),
+        ("free", "embedding", [f"{here}/v1", f"{here}/open/free/v1(any key)"]),
+        ("all", "chat", [f"{here}/v1", f"{here}/models/all/v1", f"{here}/open/all/v1(any key)"]),
+        ("voice", "tts", [f"{here}/models/voice/v1"]),
+    ]
+
+
+@pytest.mark.parametrize("state", ["stopped", "absent"])
+def test_a_model_that_does_not_run_is_not_on_the_page(state: str) -> None:
+    assert page(entry(state=state, open=True, direct=True)).rows[1:] == [["none yet"]]
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    """It is served to browsers in networks without a way out."""
+    found = page(entry(open=True, direct=True))
+    assert not {"script", "link", "img", "iframe", "object"} & set(found.tags)
+
+
+def test_of_the_models_the_page_needs_only_what_it_shows() -> None:
+    whole = fact(SECRETIVE, entry(name="voice", type="tts"), **SECRETS)
+    shown = ("name", "type", "state", "in_gateway", "has_direct_route", "open")
+    models = [{key: one[key] for key in shown} for one in whole["models"]]
+    alone = {"https": {"names": whole["https"]["names"]}, "models": models}
+    assert rendered("status.html.j2", alone) == rendered("status.html.j2", whole)
+    assert "secret" not in json.dumps(alone)
