@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from testinfra.host import Host
 SECRETS = "/etc/inference-fleet/secrets"
 ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt"
 REQUEST_SECONDS = 120
+PATIENCE_S = 90
 INVENTORY = Path(os.environ["MOLECULE_INVENTORY_FILE"])
 
 
@@ -27,20 +30,33 @@ class Door:
     def __init__(self, host: Host, folder: Path) -> None:
         self.name = host.backend.host
         variables = host.ansible.get_variables()
-        self.url = f"https://{variables['ansible_host']}"
+        self.address = variables["ansible_host"]
+        self.url = f"https://{self.address}"
         self.models = variables["fleet_models"]
-        certificate = folder / f"{self.name}.crt"
+        self.certificate = certificate = folder / f"{self.name}.crt"
         certificate.write_text(host.check_output(f"docker exec caddy cat {ROOT_CERTIFICATE}"))
         self.key = host.check_output(f"cat {SECRETS}/master_key")
+        self.trust = ssl.create_default_context(cafile=str(certificate))
         self._session = requests.Session()
         self._session.trust_env = False  # REQUESTS_CA_BUNDLE would win over the certificate
         self._session.verify = str(certificate)
 
-    def request(self, method: str, path: str, key: str | None = None, **options: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.key if key is None else key}"}
+    def request(
+        self, method: str, path: str, key: str | None = None, more: Mapping[str, str] | None = None, **options: Any
+    ) -> requests.Response:
+        """more: further headers."""
+        headers = {"Authorization": f"Bearer {self.key if key is None else key}", **(more or {})}
         return self._session.request(
             method, self.url + path, headers=headers, timeout=REQUEST_SECONDS, allow_redirects=False, **options
         )
+
+    def plain(self, path: str) -> requests.Response:
+        """The same host without TLS."""
+        return self._session.get(f"http://{self.address}{path}", timeout=REQUEST_SECONDS, allow_redirects=False)
+
+    def raw(self) -> http.client.HTTPSConnection:
+        """A connection to which a test writes what no client library would."""
+        return http.client.HTTPSConnection(self.address, context=self.trust, timeout=REQUEST_SECONDS)
 
     def chat(self, model: str, **options: Any) -> requests.Response:
         body = {"model": model, "max_tokens": 12, "messages": [{"role": "user", "content": "Say something."}]}
@@ -95,6 +111,13 @@ class Admin:
         return Run(
             ended.returncode, told["stats"], "\n".join(str(one["msg"]) for one in results if one.get("msg")), output
         )
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"gave up waiting until {what}"
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")

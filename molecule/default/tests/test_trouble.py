@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from lab.fixtures import Admin, Door, Run, inspect
+from lab.fixtures import Admin, Door, Run, inspect, wait_until
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://light"]
-PATIENCE_S = 90
 
 
 def model(name: str, **more: Any) -> dict[str, Any]:
@@ -43,13 +41,6 @@ def mended(admin: Admin, door: Door) -> Iterator[None]:
     after = admin.play("install", "--limit", "light")
     assert after.status == 0, after.output
     assert door.chat("pair").status_code == 200
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"gave up waiting until {what}"
-        time.sleep(0.2)
 
 
 @contextmanager
