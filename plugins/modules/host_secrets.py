@@ -64,7 +64,7 @@ attributes:
     support: none
     description: Secrets are not shown.
 notes:
-  - The task that calls this needs C(no_log), since it returns the secrets.
+  - The task that calls this needs C(no_log), since it returns the secrets; without it, it fails.
 """
 
 EXAMPLES = r"""
@@ -116,7 +116,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gateway.rotation i
 
 SPEC = dict(
     path=dict(type="path", required=True),
-    given=dict(type="dict", required=True, no_log=False),  # names; the values are hidden in main()
+    given=dict(type="dict", required=True, no_log=False),  # else what is given would be blotted out in the answer
     prefixes=dict(type="dict", default={}),
     permanent=dict(type="list", elements="str", default=[], no_log=False),  # names
     rotate=dict(type="list", elements="str", default=[], no_log=False),  # names
@@ -130,7 +130,8 @@ PREVIOUS = ".previous"
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    module.no_log_values.update(str(value) for value in module.params["given"].values() if value)
+    if not module.no_log:
+        module.fail_json(msg="the task shows secrets in what it is given and returns; it needs no_log: true")
     folder, prefixes = Path(module.params["path"]), module.params["prefixes"]
     files = {path.name: path.read_text().strip() for path in folder.iterdir()} if folder.exists() else {}
     outcome = plan_secrets(

@@ -27,9 +27,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The module's values are read where Ansible would blot them out: the task that calls it has no_log."""
+    """As a task with no_log runs it."""
     module = Module(host_secrets.main, capsys)
-    return lambda given, **more: module(path=str(folder), given=given, **more)
+    return lambda given, **more: module(path=str(folder), given=given, **{"_ansible_no_log": True, **more})
 
 
 @pytest.fixture
@@ -69,6 +69,17 @@ def test_only_root_reads_them(run: Run, folder: Path) -> None:
     run({"master_key": None, "salt_key": "sk-0123456789"})
     assert mode(folder) == 0o700
     assert {path.name: mode(path) for path in folder.iterdir()} == {"master_key": 0o600, "salt_key": 0o600}
+
+
+def test_a_secret_that_was_given_is_returned_as_it_is(run: Run) -> None:
+    assert run({"master_key": "sk-0123456789"})["values"] == {"master_key": "sk-0123456789"}
+
+
+def test_a_task_that_would_show_secrets_is_refused(run: Run, folder: Path) -> None:
+    answer = run({"master_key": "sk-0123456789"}, _ansible_no_log=False)
+    assert answer["failed"]
+    assert "no_log: true" in answer["msg"]
+    assert not folder.exists()
 
 
 def test_a_secret_that_was_given_is_written_as_it_is_and_another_replaces_it(run: Run, folder: Path) -> None:
