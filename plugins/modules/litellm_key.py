@@ -101,6 +101,8 @@ attributes:
     description: Shows what changes of each key, without the keys themselves.
 notes:
   - The task needs C(no_log) where values are generated, since it returns them in RV(new_keys).
+  - LiteLLM's worker processes remember keys for a minute. With more than one of them a key that was changed or removed
+    may work as before for that long.
 seealso:
   - module: inference.fleet.key_file
 """
