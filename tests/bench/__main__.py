@@ -1,4 +1,4 @@
-"""Measures of the collection, as tables: python tests/bench [containers] [install] [mig] [validate].
+"""Measures of the collection, as tables: python tests/bench [access] [containers] [install] [litellm] [mig] [validate].
 
 Timings decide nothing: the bench fails only where a run is broken.
 """
@@ -9,9 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
+import access
 import containers
 import docker
 import install
+import litellm_settings
 import machine
 import mig
 import validate
@@ -21,8 +23,10 @@ from report import markdown, show
 from rich.console import Console
 
 MEASURES = {
+    "access": access.measure,
     "containers": containers.measure,
     "install": install.measure,
+    "litellm": litellm_settings.measure,
     "mig": mig.measure,
     "validate": validate.measure,
 }
