@@ -43,13 +43,14 @@ options:
   overlapping:
     description:
       - Secrets whose value of before goes on being accepted for a while when it changes, in a file C(NAME.previous)
-        beside the new one. Only the last one before is kept.
+        beside the new one, one C(UNTIL VALUE) a line, newest first. Each has its own end, which no later change moves.
     type: list
     elements: str
     default: []
   overlap:
     description:
-      - Seconds for which it does. V(0) ends it at once; where O(rotate) is empty, for what earlier runs changed too.
+      - Seconds for which it does. V(0) ends it at once, and with it all that is still accepted of before for the same
+        secret; where O(rotate) is empty, for every secret.
     type: int
     default: 3600
   prune:
@@ -85,12 +86,14 @@ values:
   returned: success
   type: dict
 previous:
-  description: Name to what goes on being accepted beside the value, for those of O(overlapping) that have such a one.
+  description:
+    - Name to a list of what goes on being accepted beside the value, newest first, for those of O(overlapping) that
+      have such.
   returned: success
   type: dict
   contains:
     value:
-      description: The value of before.
+      description: A value of before.
       type: str
     until:
       description: When it ends, in seconds since the epoch.
@@ -104,6 +107,7 @@ faults:
 """
 
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -143,14 +147,17 @@ def main() -> None:
     )
     told = {
         "values": outcome.values,
-        "previous": {name: asdict(one) for name, one in outcome.previous.items()},
+        "previous": {name: [asdict(one) for one in before] for name, before in outcome.previous.items()},
         "faults": outcome.faults,
     }
     if outcome.faults:
         module.exit_json(changed=False, **told)
     right = {
         **outcome.values,
-        **{name + PREVIOUS: f"{one.until} {one.value}" for name, one in outcome.previous.items()},
+        **{
+            name + PREVIOUS: "\n".join(f"{one.until} {one.value}" for one in before)
+            for name, before in outcome.previous.items()
+        },
     }
     stale = [name for name, value in right.items() if value != files.get(name) or _mode(folder / name) != 0o600]
     ended = [name for name in files if name not in right and (name.endswith(PREVIOUS) or module.params["prune"])]
@@ -166,10 +173,9 @@ def main() -> None:
     module.exit_json(changed=bool(stale or ended) or loose, **told)
 
 
-def _previous(text: str) -> Previous:
-    """What NAME.previous holds; a file that was tampered with holds nothing."""
-    until, _blank, value = text.partition(" ")
-    return Previous(value, int(until)) if until.isdecimal() and value else Previous("", 0)
+def _previous(text: str) -> tuple[Previous, ...]:
+    """What NAME.previous holds; a line that was tampered with holds nothing."""
+    return tuple(Previous(value, int(until)) for until, value in re.findall(r"(?m)^([0-9]{1,12}) (.+)$", text))
 
 
 def _mode(path: Path) -> int:

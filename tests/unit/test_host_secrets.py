@@ -174,7 +174,7 @@ def test_the_one_before_stands_beside_the_new_one_with_its_end_for_roots_eyes_on
     before = run({"master_key": None})["values"]["master_key"]
     answer = run({"master_key": None}, rotate=["master_key"], **OVERLAPPING)
     assert answer["changed"] is True
-    assert answer["previous"] == {"master_key": {"value": before, "until": UNTIL}}
+    assert answer["previous"] == {"master_key": [{"value": before, "until": UNTIL}]}
     assert answer["values"]["master_key"] != before
     assert kept(folder) == {
         "master_key": answer["values"]["master_key"],
@@ -217,12 +217,50 @@ def test_a_secret_that_does_not_overlap_has_none_before(run: Run, folder: Path) 
     assert list(kept(folder)) == ["postgres_password"]
 
 
-@pytest.mark.parametrize("text", ["", "sk-before", "soon sk-before", "-1 sk-before", "\u00b9 sk-before", str(UNTIL)])
+def test_a_rotation_that_is_run_again_keeps_both_keys_of_before_until_each_ones_end(
+    run: Run, folder: Path, clock: Mock
+) -> None:
+    run({"master_key": "sk-of-clients"})
+    second = run({"master_key": None}, rotate=["master_key"], **OVERLAPPING)["values"]["master_key"]
+    clock.return_value = NOW + 60
+    run({"master_key": None}, rotate=["master_key"], **OVERLAPPING)
+    assert kept(folder)["master_key.previous"] == f"{UNTIL + 60} {second}\n{UNTIL} sk-of-clients"
+    answer = run({"master_key": None}, **OVERLAPPING)
+    assert answer["changed"] is False
+    assert answer["previous"]["master_key"] == [
+        {"value": second, "until": UNTIL + 60},
+        {"value": "sk-of-clients", "until": UNTIL},
+    ]
+    clock.return_value = UNTIL
+    run({"master_key": None}, **OVERLAPPING)
+    assert kept(folder)["master_key.previous"] == f"{UNTIL + 60} {second}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "sk-before",
+        "soon sk-before",
+        "-1 sk-before",
+        "\u00b9 sk-before",
+        str(UNTIL),
+        f"{UNTIL}\nsk-before",
+        f"{'9' * 5000} sk-before",
+    ],
+)
 def test_a_file_of_before_that_somebody_changed_lets_nobody_in(run: Run, folder: Path, clock: Mock, text: str) -> None:
     run({"master_key": "sk-now"})
     (folder / "master_key.previous").write_text(text)
     assert run({"master_key": "sk-now"}, **OVERLAPPING)["previous"] == {}
     assert kept(folder) == {"master_key": "sk-now"}
+
+
+def test_a_line_of_before_that_somebody_changed_takes_no_other_away(run: Run, folder: Path, clock: Mock) -> None:
+    run({"master_key": "sk-now"})
+    (folder / "master_key.previous").write_text(f"{UNTIL} sk-2\nsoon sk-before\n\n{UNTIL} sk-1\n")
+    run({"master_key": "sk-now"}, **OVERLAPPING)
+    assert kept(folder)["master_key.previous"] == f"{UNTIL} sk-2\n{UNTIL} sk-1"
 
 
 def test_a_rotation_that_is_refused_changes_nothing(run: Run, folder: Path) -> None:
@@ -238,7 +276,7 @@ def test_a_rotation_that_is_refused_changes_nothing(run: Run, folder: Path) -> N
 def test_a_rotation_in_check_mode_writes_nothing(run: Run, folder: Path) -> None:
     run({"master_key": "sk-before"})
     answer = run({"master_key": None}, rotate=["master_key"], check=True, **OVERLAPPING)
-    assert (answer["changed"], answer["previous"]["master_key"]["value"]) == (True, "sk-before")
+    assert (answer["changed"], answer["previous"]["master_key"][0]["value"]) == (True, "sk-before")
     assert kept(folder) == {"master_key": "sk-before"}
 
 
@@ -292,5 +330,5 @@ def test_a_rotation_that_is_cut_off_loses_no_key_that_was_accepted(
     assert len(kept(folder)) >= len(names)
     after = run(given, overlapping=names)
     for name in names:
-        assert before[name] in (after["values"][name], after["previous"].get(name, {}).get("value"))
+        assert before[name] in (after["values"][name], *(one["value"] for one in after["previous"].get(name, [])))
     assert run(given, overlapping=names)["changed"] is False

@@ -20,7 +20,9 @@ NOTHING = "."  # no name of a model (a DNS label) and no line of a key; a missin
 
 
 def door_files(
-    values: Mapping[str, str], previous: Mapping[str, Mapping[str, Any]], models: Iterable[Mapping[str, Any]]
+    values: Mapping[str, str],
+    previous: Mapping[str, Iterable[Mapping[str, Any]]],
+    models: Iterable[Mapping[str, Any]],
 ) -> dict[str, str]:
     """File -> what is in it, one a line.
 
@@ -60,8 +62,8 @@ def open_keys(open_key: str, models: Iterable[Mapping[str, Any]]) -> list[dict[s
     ]
 
 
-def _previous(previous: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> list[str]:
-    return [f"{previous[name]['until']} {_bearer(previous[name]['value'])}" for name in names if name in previous]
+def _previous(previous: Mapping[str, Iterable[Mapping[str, Any]]], names: Iterable[str]) -> list[str]:
+    return [f"{one['until']} {_bearer(one['value'])}" for name in names for one in previous.get(name, ())]
 
 
 def _bearer(key: str) -> str:

@@ -32,8 +32,8 @@ class Wanted:
     """What one run is asked for.
 
     given: name -> value, or None for one that the host makes. rotate: names of those to be made
-    anew. overlap: seconds for which what a name of `overlapping` was before goes on being accepted; 0 in
-    a run that rotates nothing ends it for changes of earlier runs too.
+    anew. overlap: seconds for which what a name of `overlapping` was before goes on being accepted; 0 ends
+    all that a name was before which changes in this run, and in a run that rotates nothing that of every name.
     permanent: names of those that can never change.
     """
 
@@ -46,17 +46,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Every secret of `given`, and what is still accepted beside it; with faults, as they are kept."""
+    """Every secret of `given`, and what is still accepted beside it, newest first; with faults, as they are kept."""
 
     values: Mapping[str, str]
-    previous: Mapping[str, Previous] = field(default_factory=dict)
+    previous: Mapping[str, tuple[Previous, ...]] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
 
 
 def plan_secrets(
     wanted: Wanted,
     kept: Mapping[str, str],
-    previous: Mapping[str, Previous],
+    previous: Mapping[str, tuple[Previous, ...]],
     now: float,
     generate: Callable[[str], str],
 ) -> Outcome:
@@ -68,19 +68,26 @@ def plan_secrets(
         name: given or (kept.get(name) if name not in wanted.rotate else None) or generate(name)
         for name, given in wanted.given.items()
     }
-    accepted: dict[str, Previous] = {}
-    earlier = previous if wanted.overlap or wanted.rotate else {}
-    for name in wanted.overlapping:
-        if name not in values:
-            continue
-        was = kept.get(name)
-        if was and was != values[name]:
-            still = Previous(was, int(now) + wanted.overlap)
-        else:
-            still = earlier.get(name, Previous("", 0))
-        if still.until > now and still.value != values[name]:
-            accepted[name] = still
-    return Outcome(values, accepted)
+    accepted = {
+        name: tuple(
+            one
+            for one in _before(wanted, kept.get(name, ""), values[name], previous.get(name, ()), now)
+            if one.until > now and one.value != values[name]
+        )
+        for name in wanted.overlapping
+        if name in values
+    }
+    return Outcome(values, {name: still for name, still in accepted.items() if still})
+
+
+def _before(wanted: Wanted, was: str, value: str, earlier: tuple[Previous, ...], now: float) -> tuple[Previous, ...]:
+    """What a name was before, newest first. was: what it was until this run, or nothing."""
+    changes = was != value
+    if not wanted.overlap and (changes or not wanted.rotate):
+        return ()
+    if not changes or not was:
+        return earlier
+    return (Previous(was, int(now) + wanted.overlap), *(one for one in earlier if one.value != was))
 
 
 def _faults(wanted: Wanted, kept: Mapping[str, str]) -> list[str]:

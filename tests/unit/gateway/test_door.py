@@ -22,8 +22,11 @@ def models(*entries: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def files(*entries: dict[str, Any], previous: dict[str, str] | None = None, **more: str) -> dict[str, str]:
-    """previous: name -> value. more: direct keys."""
-    kept = {name: {"value": value, "until": UNTIL} for name, value in (previous or {}).items()}
+    """previous: name -> values with blanks between, of which the first ends last. more: direct keys."""
+    kept = {
+        name: [{"value": value, "until": UNTIL - index} for index, value in enumerate(values.split())]
+        for name, values in (previous or {}).items()
+    }
     direct = {f"direct-{name}": key for name, key in more.items()}
     return door_files({**SECRETS, **direct}, kept, models(*entries))
 
@@ -53,9 +56,14 @@ def test_what_does_not_open_the_door_is_in_none_of_its_files() -> None:
 
 
 def test_keys_of_before_stand_after_the_second_at_which_they_end() -> None:
-    found = files(previous={"master_key": "sk-before", "direct-app": "sk-app-before"}, app="sk-app", ci="sk-ci")
-    assert found["previous-master"] == f"{UNTIL} Bearer sk-before"
-    assert found["previous-direct"].splitlines() == [f"{UNTIL} Bearer sk-before", f"{UNTIL} Bearer sk-app-before"]
+    found = files(previous={"master_key": "sk-2 sk-1", "direct-app": "sk-app-2 sk-app-1"}, app="sk-app", ci="sk-ci")
+    of_master = [f"{UNTIL} Bearer sk-2", f"{UNTIL - 1} Bearer sk-1"]
+    assert found["previous-master"].splitlines() == of_master
+    assert found["previous-direct"].splitlines() == [
+        *of_master,
+        f"{UNTIL} Bearer sk-app-2",
+        f"{UNTIL - 1} Bearer sk-app-1",
+    ]
 
 
 def test_a_key_of_before_is_not_among_those_without_an_end() -> None:
@@ -143,7 +151,7 @@ def test_the_keys_are_such_as_a_person_could_ask_for() -> None:
 
 
 def test_the_filters_take_what_host_secrets_returns() -> None:
-    told = {"values": SECRETS, "previous": {"master_key": {"value": "sk-before", "until": UNTIL}}, "changed": True}
+    told = {"values": SECRETS, "previous": {"master_key": [{"value": "sk-before", "until": UNTIL}]}, "changed": True}
     fact = models(entry(name="free", open=True))
     (as_files,) = door_files_filter.FilterModule().filters().values()
     (as_keys,) = open_keys_filter.FilterModule().filters().values()

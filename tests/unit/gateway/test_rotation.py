@@ -29,7 +29,10 @@ def maker() -> Callable[[str], str]:
 
 
 def plan(
-    wanted: Wanted, kept: dict[str, str] | None = None, previous: dict[str, Previous] | None = None, now: float = NOW
+    wanted: Wanted,
+    kept: dict[str, str] | None = None,
+    previous: dict[str, tuple[Previous, ...]] | None = None,
+    now: float = NOW,
 ) -> Outcome:
     return plan_secrets(wanted, kept or {}, previous or {}, now, maker())
 
@@ -37,6 +40,11 @@ def plan(
 def master(given: str | None = None, rotate: bool = False, overlap: int = HOUR) -> Wanted:
     """A run that speaks of the master key alone."""
     return Wanted({"master_key": given}, ["master_key"] if rotate else [], overlap, ["master_key"])
+
+
+def before(*accepted: tuple[str, int], name: str = "master_key") -> dict[str, tuple[Previous, ...]]:
+    """Values of before with their ends, newest first."""
+    return {name: tuple(Previous(value, until) for value, until in accepted)}
 
 
 # What a secret is
@@ -64,7 +72,7 @@ def test_what_the_inventory_gives_no_longer_is_kept() -> None:
 
 
 def test_says_nothing_of_secrets_that_nobody_asked_for() -> None:
-    assert plan(master(), {"master_key": "old", "other": "x"}, {"other": Previous("y", UNTIL)}) == Outcome(
+    assert plan(master(), {"master_key": "old", "other": "x"}, before(("y", UNTIL), name="other")) == Outcome(
         {"master_key": "old"}
     )
 
@@ -86,13 +94,11 @@ def test_rotating_what_the_host_never_had_makes_it() -> None:
 
 def test_the_one_before_is_accepted_for_as_long_as_the_overlap() -> None:
     outcome = plan(master(rotate=True, overlap=60), {"master_key": "old"})
-    assert outcome.previous == {"master_key": Previous("old", int(NOW) + 60)}
+    assert outcome.previous == before(("old", int(NOW) + 60))
 
 
 def test_a_value_that_the_inventory_replaces_is_accepted_for_as_long_too() -> None:
-    assert plan(master("given"), {"master_key": "old"}) == Outcome(
-        {"master_key": "given"}, {"master_key": Previous("old", UNTIL)}
-    )
+    assert plan(master("given"), {"master_key": "old"}) == Outcome({"master_key": "given"}, before(("old", UNTIL)))
 
 
 def test_without_an_overlap_the_one_before_ends_at_once() -> None:
@@ -104,14 +110,34 @@ def test_what_does_not_overlap_ends_at_once() -> None:
     assert plan(wanted, {"postgres_password": "old"}).previous == {}
 
 
-def test_only_the_last_one_before_is_accepted() -> None:
-    earlier = {"master_key": Previous("older", UNTIL)}
-    assert plan(master(rotate=True), {"master_key": "old"}, earlier).previous == {"master_key": Previous("old", UNTIL)}
+def test_every_one_before_is_accepted_for_its_own_time() -> None:
+    earlier = before(("older", UNTIL - 60), ("oldest", UNTIL + 60), ("over", int(NOW)))
+    outcome = plan(master(rotate=True), {"master_key": "old"}, earlier)
+    assert outcome.previous == before(("old", UNTIL), ("older", UNTIL - 60), ("oldest", UNTIL + 60))
+
+
+def test_a_rotation_that_is_run_again_leaves_clients_the_key_that_they_have() -> None:
+    first = plan(master(rotate=True), {"master_key": "old"})
+    again = plan(master(rotate=True), {"master_key": "unknown"}, dict(first.previous), NOW + 60)
+    assert again.previous == before(("unknown", UNTIL + 60), ("old", UNTIL))
+
+
+def test_a_rotation_that_was_cut_off_and_is_run_again_keeps_the_one_before_once() -> None:
+    """NAME.previous was written, NAME not yet."""
+    again = plan(master(rotate=True), {"master_key": "old"}, before(("old", UNTIL), ("older", UNTIL)), NOW + 60)
+    assert again.previous == before(("old", UNTIL + 60), ("older", UNTIL))
+
+
+@pytest.mark.parametrize("kept", [{"master_key": "old"}, {}])
+def test_without_an_overlap_all_those_before_end_at_once(kept: dict[str, str]) -> None:
+    earlier = before(("older", UNTIL), ("oldest", UNTIL))
+    assert plan(master(rotate=True, overlap=0), kept, earlier).previous == {}
+    assert plan(master("given", overlap=0), kept, earlier).previous == {}
 
 
 def test_what_is_taken_into_use_again_is_not_also_the_one_before() -> None:
-    outcome = plan(master("older"), {"master_key": "old"}, {"master_key": Previous("older", UNTIL)})
-    assert outcome.previous == {"master_key": Previous("old", UNTIL)}
+    outcome = plan(master("older"), {"master_key": "old"}, before(("older", UNTIL), ("oldest", UNTIL)))
+    assert outcome.previous == before(("old", UNTIL), ("oldest", UNTIL))
 
 
 # In later runs
@@ -119,23 +145,23 @@ def test_what_is_taken_into_use_again_is_not_also_the_one_before() -> None:
 
 @pytest.mark.parametrize("overlap", [1, HOUR, 24 * HOUR])
 def test_an_overlap_is_neither_lengthened_nor_cut_short_by_a_later_run(overlap: int) -> None:
-    earlier = {"master_key": Previous("older", UNTIL)}
+    earlier = before(("older", UNTIL))
     assert plan(master(overlap=overlap), {"master_key": "old"}, earlier, NOW + 10).previous == earlier
 
 
 @pytest.mark.parametrize(("seconds", "accepted"), [(-0.1, True), (0, False), (1, False)])
 def test_an_overlap_that_is_over_is_dropped(seconds: float, accepted: bool) -> None:
-    earlier = {"master_key": Previous("older", UNTIL)}
+    earlier = before(("older", UNTIL))
     assert bool(plan(master(), {"master_key": "old"}, earlier, UNTIL + seconds).previous) is accepted
 
 
 def test_an_overlap_of_0_ends_those_of_earlier_runs() -> None:
-    assert plan(master(overlap=0), {"master_key": "old"}, {"master_key": Previous("older", UNTIL)}).previous == {}
+    assert plan(master(overlap=0), {"master_key": "old"}, before(("older", UNTIL))).previous == {}
 
 
 def test_rotating_one_without_overlap_leaves_that_of_another_alone() -> None:
     wanted = Wanted({"master_key": None, "direct-app": None}, ["direct-app"], 0, ["master_key", "direct-app"])
-    earlier = {"master_key": Previous("older", UNTIL), "direct-app": Previous("leaked", UNTIL)}
+    earlier = {**before(("older", UNTIL)), **before(("leaked", UNTIL), name="direct-app")}
     outcome = plan(wanted, {"master_key": "old", "direct-app": "leaked-too"}, earlier)
     assert outcome.previous == {"master_key": earlier["master_key"]}
 
@@ -144,14 +170,12 @@ def test_a_name_that_is_gone_from_the_inventory_is_accepted_no_longer() -> None:
     """Its key was taken away from somebody."""
     wanted = Wanted({"master_key": None}, (), HOUR, ["master_key", "direct-app"])
     kept = {"master_key": "old", "direct-app": "a"}
-    assert plan(wanted, kept, {"direct-app": Previous("b", UNTIL)}) == Outcome({"master_key": "old"})
+    assert plan(wanted, kept, before(("b", UNTIL), name="direct-app")) == Outcome({"master_key": "old"})
 
 
 def test_a_run_that_was_cut_off_between_the_two_files_left_nothing_to_accept_twice() -> None:
     """NAME.previous was written, NAME not yet."""
-    assert plan(master(), {"master_key": "old"}, {"master_key": Previous("old", UNTIL)}) == Outcome(
-        {"master_key": "old"}
-    )
+    assert plan(master(), {"master_key": "old"}, before(("old", UNTIL))) == Outcome({"master_key": "old"})
 
 
 # What is refused
@@ -160,7 +184,7 @@ def test_a_run_that_was_cut_off_between_the_two_files_left_nothing_to_accept_twi
 def refused(wanted: Wanted, *faults: str) -> None:
     """These faults, and every secret and overlap as it was."""
     kept = {"master_key": "old", "salt_key": "salt"}
-    earlier = {"master_key": Previous("older", UNTIL)}
+    earlier = before(("older", UNTIL))
     wanted = replace(wanted, overlap=HOUR, overlapping=["master_key"], permanent=["salt_key"])
     assert plan(wanted, kept, earlier) == Outcome({name: kept[name] for name in wanted.given}, earlier, faults)
 
@@ -218,7 +242,8 @@ def test_every_fault_is_told_and_none_shows_a_secret() -> None:
 VALUES = st.text("abc", min_size=1, max_size=2)
 OVERLAPS = st.integers(0, 2 * HOUR)
 KEPT = st.dictionaries(st.sampled_from(NAMES), VALUES)
-EARLIER = st.dictionaries(st.sampled_from(NAMES), st.builds(Previous, VALUES, st.integers(0, 2 * UNTIL)))
+BEFORE = st.lists(st.builds(Previous, VALUES, st.integers(0, 2 * UNTIL)), max_size=3).map(tuple)
+EARLIER = st.dictionaries(st.sampled_from(NAMES), BEFORE)
 WANTED = st.builds(
     Wanted,
     given=st.dictionaries(st.sampled_from(NAMES), st.none() | VALUES),
@@ -230,7 +255,9 @@ WANTED = st.builds(
 
 
 @given(WANTED, KEPT, EARLIER)
-def test_planning_again_changes_nothing(wanted: Wanted, kept: dict[str, str], earlier: dict[str, Previous]) -> None:
+def test_planning_again_changes_nothing(
+    wanted: Wanted, kept: dict[str, str], earlier: dict[str, tuple[Previous, ...]]
+) -> None:
     first = plan(wanted, kept, earlier)
     if first.faults:
         assert plan(wanted, kept, earlier) == first
@@ -241,21 +268,34 @@ def test_planning_again_changes_nothing(wanted: Wanted, kept: dict[str, str], ea
 
 @given(WANTED, KEPT, EARLIER)
 def test_what_was_in_use_is_in_use_or_overlaps(
-    wanted: Wanted, kept: dict[str, str], earlier: dict[str, Previous]
+    wanted: Wanted, kept: dict[str, str], earlier: dict[str, tuple[Previous, ...]]
 ) -> None:
     wanted = replace(wanted, overlap=wanted.overlap or HOUR)
     outcome = plan(wanted, kept, earlier)
     for name in set(wanted.overlapping) & set(wanted.given) & set(kept):
-        accepted = {outcome.values[name], outcome.previous.get(name, Previous("", 0)).value}
-        assert kept[name] in accepted
+        assert kept[name] in {outcome.values[name], *(one.value for one in outcome.previous.get(name, ()))}
 
 
 @given(WANTED, KEPT, EARLIER)
 def test_nothing_is_accepted_that_is_over_or_that_nobody_asked_for(
-    wanted: Wanted, kept: dict[str, str], earlier: dict[str, Previous]
+    wanted: Wanted, kept: dict[str, str], earlier: dict[str, tuple[Previous, ...]]
 ) -> None:
     outcome = plan(wanted, kept, earlier)
     assert outcome.values.keys() == wanted.given.keys()
     if not outcome.faults:
         assert outcome.previous.keys() <= set(wanted.overlapping) & set(wanted.given)
-        assert all(one.until > NOW and one.value != outcome.values[name] for name, one in outcome.previous.items())
+        for name, accepted in outcome.previous.items():
+            assert accepted
+            assert all(one.until > NOW and one.value != outcome.values[name] for one in accepted)
+
+
+@given(WANTED, KEPT, EARLIER)
+def test_what_was_accepted_is_accepted_for_as_long(
+    wanted: Wanted, kept: dict[str, str], earlier: dict[str, tuple[Previous, ...]]
+) -> None:
+    wanted = replace(wanted, overlap=wanted.overlap or HOUR)
+    outcome = plan(wanted, kept, earlier)
+    for name in set(wanted.overlapping) & set(wanted.given) & set(earlier):
+        for one in earlier[name]:
+            if one.until > NOW and one.value not in (outcome.values[name], kept.get(name)):
+                assert one in outcome.previous[name]
