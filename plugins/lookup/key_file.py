@@ -30,7 +30,7 @@ EXAMPLES = r"""
 - name: Make the keys that are missing, with the values of the file
   inference.fleet.litellm_key:
     keys: "{{ fleet_keys }}"
-    values: "{{ lookup('inference.fleet.key_file', 'inventories/mine/fleet-keys.yml') }}"
+    values: "{{ lookup('inference.fleet.key_file', 'inventories/mine/.fleet-keys.yml') }}"
 """
 
 RETURN = r"""

@@ -20,7 +20,9 @@ description:
   - Runs on the controller; no host is contacted. It returns no key, so the task needs no C(no_log).
 options:
   path:
-    description: The file.
+    description:
+      - The file. In the folder of an inventory its name should begin with a dot, or Ansible takes it for one more
+        inventory.
     type: path
     required: true
   observed:
@@ -58,7 +60,7 @@ EXAMPLES = r"""
 
 - name: Have a value for each of them
   inference.fleet.key_file:
-    path: "{{ inventory_dir }}/fleet-keys.yml"
+    path: "{{ inventory_dir }}/.fleet-keys.yml"
     observed: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'keys'))) }}"
   run_once: true
 """

@@ -73,8 +73,9 @@ def _other_values(
     kept: Mapping[str, str], path: str, observed: Mapping[str, Mapping[str, Any]], lists: Lists
 ) -> Iterator[str]:
     for host, answer in observed.items():
-        for alias, token in answer["tokens"].items():
-            if alias in kept and alias in _aliases(lists, host) and token != token_of(kept[alias]):
+        for alias, key in _aliases(lists, host).items():
+            token = answer["tokens"].get(alias)
+            if token and alias in kept and not key.get("key") and token != token_of(kept[alias]):
                 yield (
                     f"{alias}: the key on {host} is another one than {path} has; it was left alone. To have the one of "
                     f"the file there, have it removed on that host (state: absent) and run again"

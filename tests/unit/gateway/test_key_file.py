@@ -95,6 +95,11 @@ def test_a_key_that_differs_from_the_file_is_left_alone_and_told() -> None:
     )
 
 
+def test_a_key_that_is_about_to_get_the_value_of_the_inventory_is_not_told_as_different() -> None:
+    lists = {"gpu1": keys("a", key=VALUE)}
+    assert plan({"a": VALUE}, {"gpu1": answer(a=OTHER)}, lists) == FilePlan()
+
+
 def test_a_value_of_the_inventory_and_another_of_the_file_are_a_fault_that_shows_neither() -> None:
     lists = {"gpu1": keys("a", key=OTHER)}
     assert faults(plan, {"a": VALUE}, {"gpu1": answer()}, lists) == [
