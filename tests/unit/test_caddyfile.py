@@ -289,6 +289,21 @@ def test_the_page_says_by_which_addresses_each_model_is_reached() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("names", "url"),
+    [
+        (["a.example.com", "b.example.com"], "https://a.example.com/v1"),
+        (["10.0.0.7"], "https://10.0.0.7/v1"),
+        (["fd00::7", "a.example.com"], "https://[fd00::7]/v1"),
+        (["*.example.com", "a.example.com"], "https://a.example.com/v1"),
+        (["*.example.com", "*.example.net", "fd00::7"], "https://[fd00::7]/v1"),
+        (["*.example.com"], "/v1"),
+    ],
+)
+def test_the_urls_on_the_page_are_such_as_a_client_can_take(names: list[str], url: str) -> None:
+    assert page(entry(name="plain"), https={**FILES, "names": names}).rows[1][2] == url
+
+
 @pytest.mark.parametrize("state", ["stopped", "absent"])
 def test_a_model_that_does_not_run_is_not_on_the_page(state: str) -> None:
     assert page(entry(state=state, open=True, direct=True)).rows[1:] == [["none yet"]]
