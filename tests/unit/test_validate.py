@@ -72,6 +72,7 @@ def test_a_variable_left_empty_is_a_fault_among_the_others() -> None:
         ({}, ["gpu1", "localhost"]),
         ({"ansible_host": "192.168.1.7"}, ["192.168.1.7", "gpu1", "localhost"]),
         ({"ansible_host": "gpu1"}, ["gpu1", "localhost"]),
+        ({"ansible_host": "fd00::7"}, ["fd00::7", "gpu1", "localhost"]),
         ({"fleet_https": {"names": ["llm.example.com"]}}, ["llm.example.com"]),
     ],
 )
@@ -79,6 +80,19 @@ def test_certificates_are_for_the_names_given_or_those_by_which_the_host_is_reac
     variables: Variables, names: list[str]
 ) -> None:
     assert validate(variables)["ansible_facts"]["fleet"]["https"]["names"] == names
+
+
+@pytest.mark.parametrize("name", ["", 7, "gpu 1", "<b>gpu1</b>", "a{b", "a}", "`a`", "fe80::1%eth0", "gpu1\n"])
+def test_what_the_host_is_reached_by_and_is_no_name_is_left_out(name: object) -> None:
+    """It would stand in the Caddyfile and on the page as it is."""
+    answers = [validate({"ansible_host": name}), validate({"ansible_host": "gpu1", "inventory_hostname": name})]
+    for answer in answers:
+        assert answer["ansible_facts"]["fleet"]["https"]["names"] == ["gpu1", "localhost"]
+
+
+def test_where_nothing_that_the_host_is_reached_by_is_a_name_it_serves_localhost() -> None:
+    answer = validate({"ansible_host": "<b>", "inventory_hostname": "gpu 1"})
+    assert answer["ansible_facts"]["fleet"]["https"]["names"] == ["localhost"]
 
 
 def test_a_model_that_another_host_of_the_play_has_is_no_fault_of_this_one() -> None:
