@@ -106,7 +106,7 @@ class Admin:
         )
         output = ended.stdout + ended.stderr
         assert "{" in ended.stdout, output
-        told, _end = json.JSONDecoder().raw_decode(ended.stdout, ended.stdout.index("{"))
+        told, _end = json.JSONDecoder().raw_decode(ended.stdout, ended.stdout.index('{\n    "'))
         results = [result for play in told["plays"] for task in play["tasks"] for result in task["hosts"].values()]
         return Run(
             ended.returncode, told["stats"], "\n".join(str(one["msg"]) for one in results if one.get("msg")), output

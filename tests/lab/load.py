@@ -68,6 +68,12 @@ class Load:
         if self.crash and not error:
             raise self.crash
 
+    def wait_for(self, count: int) -> None:
+        """Until so many more requests have been answered."""
+        wanted = len(self.answers) + count
+        while len(self.answers) < wanted and self._thread.is_alive():
+            time.sleep(0.1)
+
     def failed(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.outcome != "200"]
 

@@ -26,10 +26,17 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
     FleetError,
     nearest,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.model.virtual_key import VirtualKey, faults_between_keys
 
 PREFIX = "fleet_"
 # Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
-RUN_VARIABLES = ("fleet_break_lock", "fleet_rotate", "fleet_overlap")
+RUN_VARIABLES = (
+    "fleet_break_lock",
+    "fleet_rotate",
+    "fleet_overlap",
+    "fleet_keys_file",
+    "fleet_keys_vault_password_file",
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,7 @@ class Fleet:
     caddy: Door
     litellm_admin: bool
     toolkit_repository: AptRepository = AptRepository()
+    keys: tuple[VirtualKey, ...] = ()
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
@@ -111,6 +119,7 @@ class Fleet:
                 for index, model in read.numbered("fleet_models", Model.parse).items()
             }
             direct_keys = read.numbered("fleet_direct_keys", DirectKey.parse, secret=True)
+            keys = read.numbered("fleet_keys", VirtualKey.parse, secret=True)
             fleet = cls(
                 schema=read.integer("fleet_schema"),
                 models=tuple(models.values()),
@@ -127,7 +136,10 @@ class Fleet:
                 monitoring=read.flag("fleet_monitoring"),
                 caddy=read.nested("fleet_caddy", Door.parse, Door()),
                 litellm_admin=read.flag("fleet_litellm_admin"),
+                keys=tuple(keys.values()),
             )
+            # A model with a fault of its own is not among `models`; no key is to be blamed for that.
+            read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
             read.faults.extend(_faults_between(models, read.names("fleet_recipes")))
             read.faults.extend(_faults_between_keys(direct_keys, fleet.secrets.master_key))
             return fleet
@@ -145,8 +157,11 @@ class Fleet:
         }
 
     def desired_state(self) -> dict[str, Any]:
-        """All of it as plain data, secrets included: what config.json holds."""
-        return {**asdict(self), "mig": self.mig.plain()}
+        """All of it but the virtual keys, which are PostgreSQL's, as plain data, secrets included: what
+        config.json holds."""
+        data = {**asdict(self), "mig": self.mig.plain()}
+        del data["keys"]
+        return data
 
     def public(self) -> dict[str, Any]:
         """Plain data for templates and for eyes: everything but the secrets and the models' environments."""
