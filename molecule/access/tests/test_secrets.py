@@ -1,0 +1,117 @@
+"""Every secret of a lab run is looked for everywhere: it is found where it belongs, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
+from lab.fixtures import SECRETS, Admin, inspect, wait_until
+from testinfra.host import Host
+
+HF_TOKEN = "hf_not-a-token-of-anybody"
+GIVEN = {"master_key": "sk-master-of-the-inventory", "postgres_password": "password-of-the-inventory"}
+# Where a secret may be in a file, all of them root's alone. Docker itself keeps containers' environments.
+PLACES = (
+    f"{SECRETS}/",
+    "/etc/inference-fleet/caddy/keys/",
+    "/etc/inference-fleet/config.json",
+    "/var/lib/docker/containers/",
+    "/run/containerd/",
+)
+# Which container may have which secrets in its environment.
+ENVIRONMENTS = {"litellm": {"master_key", "salt_key", "postgres_password"}, "vllm": {"hf_token"}}
+SEARCHED = "/etc /home /opt /root /run /srv /tmp /usr/local /var/lib/docker/volumes /var/log /var/tmp"
+ENGINE = "/var/lib/docker/containers /run/containerd"
+
+
+@pytest.fixture
+def secrets(host: Host) -> dict[str, str]:
+    names = host.check_output(f"ls {SECRETS}").split()
+    kept = {name: host.check_output(f"cat {SECRETS}/{name}").split()[-1] for name in names}
+    assert {"master_key", "salt_key", "postgres_password", "open_key", "direct-awkward", "direct-made"} <= kept.keys()
+    return {**kept, "hf_token": HF_TOKEN}
+
+
+def found_in(text: str, secrets: Mapping[str, str]) -> set[str]:
+    return {name for name, secret in secrets.items() if secret in text or json.dumps(secret)[1:-1] in text}
+
+
+def test_files_with_a_secret_are_in_their_places_and_roots_alone(host: Host, secrets: dict[str, str]) -> None:
+    host.check_output("umask 077; cat > /root/looked-for <<'END'\n%s\nEND", "\n".join(secrets.values()))
+    try:
+        listing = host.run(
+            f"grep -rlF -f /root/looked-for --exclude=looked-for --exclude-dir=containerd {SEARCHED} {ENGINE}"
+        )
+    finally:
+        host.check_output("rm /root/looked-for")
+    files = listing.stdout.splitlines()
+    assert any(file.startswith(SECRETS) for file in files)
+    assert [file for file in files if not file.startswith(PLACES)] == []
+    modes = host.check_output("stat --format '%%a %%U' " + " ".join(files)).splitlines()
+    assert set(modes) == {"600 root"}
+
+
+def test_no_file_has_the_url_of_the_database(host: Host) -> None:
+    listing = host.run(f"grep -rlE --exclude-dir=containerd 'DATABASE_URL=|postgresql://litellm:' {SEARCHED}")
+    assert listing.stdout == ""
+
+
+def test_containers_have_secrets_in_their_environment_alone_and_only_their_own(
+    host: Host, secrets: dict[str, str]
+) -> None:
+    for name, one in inspect(host).items():
+        environment = one["Config"].pop("Env")
+        assert found_in(json.dumps(one), secrets) == set(), name
+        assert found_in("\n".join(environment), secrets) <= ENVIRONMENTS.get(name.partition("-")[0], set()), name
+
+
+def test_logs_tell_none(host: Host, secrets: dict[str, str]) -> None:
+    assert found_in(host.check_output("journalctl --no-pager --all"), secrets) == set()
+    for name in inspect(host):
+        assert found_in(host.check_output(f"docker logs {name} 2>&1"), secrets) == set(), name
+
+
+@contextmanager
+def command_lines(host: Host) -> Iterator[list[str]]:
+    """Every command line that there is on the host meanwhile, sampled without a pause."""
+    seen: list[str] = []
+    host.check_output(
+        "rm -f /tmp/ended /tmp/written; nohup sh -c '"
+        'while [ ! -e /tmp/ended ]; do cat /proc/[0-9]*/cmdline 2> /dev/null | tr "\\0" " "; echo; done'
+        " > /tmp/command-lines; touch /tmp/written' > /dev/null 2>&1 &"
+    )
+    try:
+        yield seen
+    finally:
+        host.check_output("touch /tmp/ended")
+        wait_until(lambda: host.file("/tmp/written").exists, "the last sample is written")
+        seen.append(host.check_output("cat /tmp/command-lines; rm /tmp/command-lines /tmp/ended /tmp/written"))
+
+
+def test_runs_show_none_and_put_none_into_a_command_line(admin: Admin, host: Host, secrets: dict[str, str]) -> None:
+    """Whole runs with everything to do, at -vvv and with diffs: taking given secrets into use, failing, going back."""
+    everything = {**secrets, **{f"given {name}": secret for name, secret in GIVEN.items()}}
+    broken = {"fleet_images": {"litellm": "localhost:1/nothing:1", **IMAGES}, "fleet_secrets": GIVEN}
+    with command_lines(host) as seen:
+        given = admin.play("install", "-vvv", "--diff", variables={"fleet_secrets": GIVEN})
+        failed = admin.play("install", "-vvv", "--diff", variables=broken)
+        # Those of before are the host's no longer, so they are given to have the host as it was.
+        before = {name: secrets[name] for name in GIVEN}
+        back = admin.play("install", "-vvv", "--diff", variables={"fleet_secrets": before, "fleet_overlap": 0})
+    assert (given.status, back.status) == (0, 0), given.output + back.output
+    assert failed.status != 0
+    assert "localhost:1/nothing:1" in failed.output
+    for run in (given, failed, back):
+        assert found_in(run.output, everything) == set()
+    assert "caddy" in seen[0]
+    assert found_in(seen[0], everything) == set()
+
+
+IMAGES = {
+    "postgres": "inference-fleet/postgres:15",
+    "caddy": "inference-fleet/caddy:2.11.7",
+    "vllm": "inference-fleet/engine-stand-in:1",
+    "vllm_omni": "inference-fleet/engine-stand-in:1",
+}
