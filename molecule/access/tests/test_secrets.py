@@ -23,7 +23,7 @@ PLACES = (
 # Which container may have which secrets in its environment.
 ENVIRONMENTS = {"litellm": {"master_key", "salt_key", "postgres_password"}, "vllm": {"hf_token"}}
 SEARCHED = "/etc /home /opt /root /run /srv /tmp /usr/local /var/lib/docker/volumes /var/log /var/tmp"
-ENGINE = "/var/lib/docker/containers /run/containerd"
+ENGINE = "/var/lib/docker/containers /run/containerd/io.containerd.runtime.v2.task"
 
 
 @pytest.fixture
@@ -49,8 +49,10 @@ def test_files_with_a_secret_are_in_their_places_and_roots_alone(host: Host, sec
     files = listing.stdout.splitlines()
     assert any(file.startswith(SECRETS) for file in files)
     assert [file for file in files if not file.startswith(PLACES)] == []
-    modes = host.check_output("stat --format '%%a %%U' " + " ".join(files)).splitlines()
-    assert set(modes) == {"600 root"}
+    ours = [file for file in files if file.startswith("/etc/inference-fleet/")]
+    assert set(host.check_output("stat --format '%a %U' " + " ".join(ours)).splitlines()) == {"600 root"}
+    readable = [file for file in files if host.run(f"runuser --user nobody -- test -r {file}").rc == 0]
+    assert readable == []
 
 
 def test_no_file_has_the_url_of_the_database(host: Host) -> None:
