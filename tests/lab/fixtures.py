@@ -58,9 +58,9 @@ class Door:
         """A connection to which a test writes what no client library would."""
         return http.client.HTTPSConnection(self.address, context=self.trust, timeout=REQUEST_SECONDS)
 
-    def chat(self, model: str, **options: Any) -> requests.Response:
+    def chat(self, model: str, key: str | None = None, **options: Any) -> requests.Response:
         body = {"model": model, "max_tokens": 12, "messages": [{"role": "user", "content": "Say something."}]}
-        return self.request("POST", "/v1/chat/completions", json={**body, **options})
+        return self.request("POST", "/v1/chat/completions", key=key, json={**body, **options})
 
     def stream(self, model: str) -> Iterator[tuple[float, str]]:
         """Each event's data, with the time it came (seconds, of time.monotonic)."""
@@ -139,3 +139,9 @@ def inspect(host: Host, *containers: str) -> dict[str, Any]:
 def identities(host: Host) -> dict[str, tuple[str, str]]:
     """What tells whether a container was touched: its ID and when it started."""
     return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspect(host).items()}
+
+
+def requests_seen(host: Host, model: str, replica: int = 1) -> list[dict[str, Any]]:
+    """What the engine stand-in logged of each request, in order."""
+    log = host.check_output(f"docker logs vllm-{model}-{replica} 2>&1")
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]

@@ -31,7 +31,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Answer:
-    """started: seconds since the load began. outcome: the HTTP status, or the client's error."""
+    """started: seconds since the load began. outcome: 200, another status with what was said, or the client's error."""
 
     stream: str
     started: float
@@ -117,7 +117,7 @@ class Load:
         body = {"model": stream.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}], **stream.extra}
         try:
             answer = await client.post(stream.path, json=body, headers={"Authorization": f"Bearer {stream.key}"})
-            outcome = str(answer.status_code)
+            outcome = "200" if answer.status_code == 200 else f"{answer.status_code}: {answer.text[:200]}"
         except httpx.HTTPError as error:
             outcome = f"{type(error).__name__}: {error}"
         self.answers.append(Answer(stream.name, started - begun, time.monotonic() - started, outcome))

@@ -21,7 +21,7 @@ NEW = {
     "direct": True,
     "open": True,
 }
-PER_SECOND = 4
+PER_SECOND = 3
 
 
 @pytest.fixture
@@ -135,17 +135,6 @@ def test_the_password_of_the_database_is_rotated_and_no_virtual_key_is_lost(
     assert untouched(before, identities(host)) == set(before) - {"litellm"}
     assert not opens_database(host, old)
     assert opens_database(host, secret(host, "postgres_password"))
-
-
-def test_an_awkward_password_of_the_inventory_is_taken_into_use(admin: Admin, door: Door, host: Host) -> None:
-    awkward = "p'a\"s\\s/w:o@r?d%20#$1&{}"
-    given = {"fleet_secrets": {"postgres_password": awkward}}
-    run = admin.play("install", "-vvv", "--diff", variables=given)
-    assert run.status == 0, run.output
-    assert awkward not in run.output
-    assert opens_database(host, awkward)
-    assert chats(door, "/v1", "pair", door.key) == 200
-    assert admin.play("install", variables=given).changed() == {"gate": 0}
 
 
 def test_what_cannot_be_rotated_is_refused_before_anything_is_touched(admin: Admin, host: Host) -> None:

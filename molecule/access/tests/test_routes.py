@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 import httpx2 as httpx
 import openai
 import pytest
-from lab.fixtures import SECRETS, Door, inspect, wait_until
+from lab.fixtures import SECRETS, Door, inspect, requests_seen, wait_until
 from testinfra.host import Host
 
 CHAT = {"max_tokens": 8, "messages": [{"role": "user", "content": "Say something."}]}
@@ -315,9 +314,3 @@ def test_the_network_sees_three_ports(door: Door) -> None:
 def test_only_caddy_has_ports_of_the_host(host: Host) -> None:
     bound = {name for name, one in inspect(host).items() if one["HostConfig"]["PortBindings"]}
     assert bound == {"caddy"}
-
-
-def requests_seen(host: Host, model: str, replica: int = 1) -> list[dict[str, Any]]:
-    """What the stand-in logged of each request, in order."""
-    log = host.check_output(f"docker logs vllm-{model}-{replica} 2>&1")
-    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]

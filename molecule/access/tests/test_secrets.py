@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
-from lab.fixtures import SECRETS, Admin, inspect, wait_until
+from lab.fixtures import SECRETS, Admin, Door, inspect, wait_until
 from testinfra.host import Host
 
 HF_TOKEN = "hf_not-a-token-of-anybody"
-GIVEN = {"master_key": "sk-master-of-the-inventory", "postgres_password": "password-of-the-inventory"}
+GIVEN = {"master_key": "sk-master-of-the-inventory", "postgres_password": "p'a\"s\\s/w:o@r?d%20#$1&{}"}
 # Where a secret may be in a file, all of them root's alone. Docker itself keeps containers' environments.
 PLACES = (
     f"{SECRETS}/",
@@ -92,12 +92,15 @@ def command_lines(host: Host) -> Iterator[list[str]]:
         seen.append(host.check_output("cat /tmp/command-lines; rm /tmp/command-lines /tmp/ended /tmp/written"))
 
 
-def test_runs_show_none_and_put_none_into_a_command_line(admin: Admin, host: Host, secrets: dict[str, str]) -> None:
+def test_runs_show_none_and_put_none_into_a_command_line(
+    admin: Admin, door: Door, host: Host, secrets: dict[str, str]
+) -> None:
     """Whole runs with everything to do, at -vvv and with diffs: taking given secrets into use, failing, going back."""
     everything = {**secrets, **{f"given {name}": secret for name, secret in GIVEN.items()}}
     broken = {"fleet_images": {"litellm": "localhost:1/nothing:1", **IMAGES}, "fleet_secrets": GIVEN}
     with command_lines(host) as seen:
         given = admin.play("install", "-vvv", "--diff", variables={"fleet_secrets": GIVEN})
+        assert door.chat("pair", key=GIVEN["master_key"]).status_code == 200
         failed = admin.play("install", "-vvv", "--diff", variables=broken)
         # Those of before are the host's no longer, so they are given to have the host as it was.
         before = {name: secrets[name] for name in GIVEN}
