@@ -137,6 +137,18 @@ def test_the_password_of_the_database_is_rotated_and_no_virtual_key_is_lost(
     assert opens_database(host, secret(host, "postgres_password"))
 
 
+def test_litellms_administration_is_reachable_only_where_that_is_asked_for(admin: Admin, door: Door) -> None:
+    run = admin.play("install", variables={"fleet_litellm_admin": True, "fleet_caddy": {"max_body_mb": 1}})
+    assert run.status == 0, run.output
+    assert door.request("GET", "/key/list").status_code == 200
+    assert door.request("GET", "/key/list", key="sk-wrong-key").status_code == 401
+    assert chats(door, "/v1", "pair", door.key) == 200
+    assert door.request("POST", "/models/pair/v1/chat/completions", data=b" " * 1_000_001).status_code == 413
+    run = admin.play("install")
+    assert run.status == 0, run.output
+    assert door.request("GET", "/key/list").status_code == 404
+
+
 def test_what_cannot_be_rotated_is_refused_before_anything_is_touched(admin: Admin, host: Host) -> None:
     before = identities(host)
     for arguments, told in {

@@ -36,11 +36,18 @@ def status_table(
                 ", ".join(devices) or "-",
                 model["image"],
                 _age(min(started), now) if started else "-",
-                f"{base_url}/v1" if model["in_gateway"] else "-",
+                _endpoint(model, base_url),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _endpoint(model: Mapping[str, Any], base_url: str) -> str:
+    """The base URL for its clients; of two, the one that virtual keys open."""
+    if model["in_gateway"]:
+        return f"{base_url}/v1"
+    return f"{base_url}/models/{model['name']}/v1" if model["has_direct_route"] else "-"
 
 
 def _age(started_at: str, now: datetime) -> str:

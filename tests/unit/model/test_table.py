@@ -43,7 +43,7 @@ def test_is_one_aligned_line_a_model_under_a_head() -> None:
     assert status_table([container(), container(name="vllm-qwen3-8b-2", device="gpu 1")], models, URL, NOW) == [
         "MODEL     TYPE  READY  DEVICE        IMAGE                     UP     ENDPOINT",
         "qwen3-8b  chat  2/2    gpu 0, gpu 1  vllm/vllm-openai:v0.22.0  1h 0m  https://gpu1.example.com/v1",
-        "voice     tts   0/1    -             vllm/vllm-omni:v0.22.0    -      -",
+        "voice     tts   0/1    -             vllm/vllm-omni:v0.22.0    -      https://gpu1.example.com/models/voice/v1",
     ]
 
 
