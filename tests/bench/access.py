@@ -4,67 +4,80 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
 from clients import Answer, Target, alone, post, together
 from docker import DockerClient
+from quiet import NOISE, quietest, settle
 from report import Findings, against
 from stack import ENGINE_PORT, HOST, STAND_IN, VLLM, Engine, Stack, stack
 
 STRAIGHT, DIRECT, GATEWAY = "straight to the container", "Caddy's direct route", "Caddy and LiteLLM"
 PARTS = {"engine": "engine", "caddy": "Caddy", "litellm": "LiteLLM", "postgres": "PostgreSQL"}
 CLIENTS = 8
-ROUNDS, BLOCK = 20, 40
-STREAM_ROUNDS, STREAM_BLOCK = 10, 10
-LOAD_ROUNDS, LOAD_SECONDS = 6, 4
+ROUNDS, BLOCK = 16, 40
+STREAM_ROUNDS, STREAM_BLOCK = 8, 10
+LOAD_ROUNDS, LOAD_SECONDS = 6, 3
 TOKENS, STREAMED_TOKENS = 1, 8
+PACED = Engine(
+    "paced", STAND_IN.image, ("example/paced", "--served-model-name", "paced"), {"STANDIN_TOKEN_SECONDS": "0.005"}
+)
 ADDED_AIM_MS, KEPT_AIM = 1, 95
-IDLE_SHARE, IDLE_WINDOW_S, IDLE_PATIENCE_S = 0.05, 0.3, 20
 
 
-@dataclass
+@dataclass(frozen=True)
 class Path:
-    """One way to the model, and what was found on it, by round. ms where nothing else is said."""
+    """One way to the model."""
 
     name: str
     target: Target
     streamed: Target
-    answers: list[list[float]] = field(default_factory=list)
-    first_tokens: list[list[float]] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    busy: list[dict[str, float]] = field(default_factory=list)
-    """Processor time a request, by part, while there were many clients."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of one engine, by path and round: ms; of `busy` by part, processor time a request, under load."""
+
+    answers: Mapping[str, list[list[float]]]
+    first_tokens: Mapping[str, list[list[float]]]
+    rates: Mapping[str, list[float]]
+    busy: Mapping[str, list[dict[str, float]]]
+    others: float
+    """Share of the machine that others used meanwhile, median of the rounds under load."""
 
 
 def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findings]:
-    with stack(docker, (VLLM, STAND_IN), say) as running:
+    with stack(docker, (VLLM, STAND_IN, PACED), say) as running:
         say("starting LiteLLM and Caddy")
         running.run_litellm()
         running.run_caddy()
         key = running.virtual_key()
-        for engine, what in ((VLLM, "vLLM on the processor"), (STAND_IN, "the stand-in engine")):
-            paths = _paths(running, engine, key)
-            _measure(running, engine, paths, lambda text, label=what: say(f"{label}: {text}"))
-            yield _hops(paths, what)
-            yield _processor(paths, what)
+        for engine, streaming, what in (
+            (VLLM, VLLM, "vLLM on the processor"),
+            (STAND_IN, PACED, "the stand-in engine"),
+        ):
+            paths = _paths(running, engine, streaming, key)
+            found = _measure(running, engine, paths, lambda text, label=what: say(f"{label}: {text}"))
+            yield _hops(found, what)
+            yield _processor(found, what)
 
 
-def _paths(running: Stack, engine: Engine, key: str) -> list[Path]:
-    straight = {"address": running.address(engine.container), "port": ENGINE_PORT}
+def _paths(running: Stack, engine: Engine, streaming: Engine, key: str) -> list[Path]:
     caddy = {"address": running.address("caddy"), "port": 443, "tls": running.trust("caddy"), "server_name": HOST}
 
-    def path(name: str, where: Mapping[str, Any], url: str, used: str) -> Path:
-        def target(**more: Any) -> Target:
-            return Target(**where, request=post(HOST, url, used, chat(engine.model, **more)))
+    def path(name: str, used: str, url: str, through: Mapping[str, Any] | None = None) -> Path:
+        def target(one: Engine, **more: Any) -> Target:
+            where = through or {"address": running.address(one.container), "port": ENGINE_PORT}
+            return Target(**where, request=post(HOST, url.format(one.model), used, chat(one.model, **more)))
 
-        return Path(name, target(), target(max_tokens=STREAMED_TOKENS, stream=True))
+        return Path(name, target(engine), target(streaming, max_tokens=STREAMED_TOKENS, stream=True))
 
     return [
-        path(STRAIGHT, straight, "/v1/chat/completions", "none"),
-        path(DIRECT, caddy, f"/models/{engine.model}/v1/chat/completions", running.direct_key),
-        path(GATEWAY, caddy, "/v1/chat/completions", key),
+        path(STRAIGHT, "none", "/v1/chat/completions"),
+        path(DIRECT, running.direct_key, "/models/{}/v1/chat/completions", caddy),
+        path(GATEWAY, key, "/v1/chat/completions", caddy),
     ]
 
 
@@ -73,52 +86,53 @@ def chat(model: str, **more: Any) -> dict[str, Any]:
     return {"model": model, "messages": messages, "max_tokens": TOKENS, "temperature": 0, **more}
 
 
-def _measure(running: Stack, engine: Engine, paths: list[Path], say: Callable[[str], None]) -> None:
+def _measure(running: Stack, engine: Engine, paths: list[Path], say: Callable[[str], None]) -> Found:
     """The paths take turns in every round, so that what else the machine does meets all of them."""
-    for number in range(ROUNDS):
-        say(f"one client, round {number + 1} of {ROUNDS}")
-        for path in paths:
-            settle(running, "litellm", "postgres")
-            path.answers.append([answer.whole * 1000 for answer in alone(path.target, BLOCK)])
-    for number in range(STREAM_ROUNDS):
-        say(f"one client, streamed, round {number + 1} of {STREAM_ROUNDS}")
-        for path in paths:
-            settle(running, "litellm", "postgres")
-            path.first_tokens.append([answer.first * 1000 for answer in alone(path.streamed, STREAM_BLOCK)])
-    for number in range(LOAD_ROUNDS):
-        say(f"{CLIENTS} clients, round {number + 1} of {LOAD_ROUNDS}")
-        for path in paths:
-            settle(running, "litellm", "postgres")
-            before, begun = used(running, engine), time.process_time()
-            answers = together(path.target, CLIENTS, LOAD_SECONDS)
-            own = time.process_time() - begun
-            after = used(running, engine)
-            path.rates.append(rate(answers))
-            spent = {part: after[part] - before[part] for part in after} | {"this program": own}
-            path.busy.append({part: seconds * 1000 / len(answers) for part, seconds in spent.items()})
+    containers = {label: engine.container if part == "engine" else part for part, label in PARTS.items()}
+    names = [*(one.container for one in running.engines), "caddy", "litellm", "postgres"]
+
+    def alone_in_turn() -> dict[str, list[float]]:
+        return {one.name: _ms(_settled(running, alone, one.target, BLOCK), "whole") for one in paths}
+
+    def streamed_in_turn() -> dict[str, list[float]]:
+        return {one.name: _ms(_settled(running, alone, one.streamed, STREAM_BLOCK), "first") for one in paths}
+
+    def together_in_turn() -> dict[str, tuple[float, dict[str, float]]]:
+        return {one.name: _under_load(running, one.target, containers) for one in paths}
+
+    one_client = quietest(running, names, ROUNDS, alone_in_turn, lambda text: say(f"one client, {text}"))
+    streamed = quietest(running, names, STREAM_ROUNDS, streamed_in_turn, lambda text: say(f"streamed, {text}"))
+    many = quietest(running, names, LOAD_ROUNDS, together_in_turn, lambda text: say(f"{CLIENTS} clients, {text}"))
+    return Found(
+        {one.name: [taken.found[one.name] for taken in one_client] for one in paths},
+        {one.name: [taken.found[one.name] for taken in streamed] for one in paths},
+        {one.name: [taken.found[one.name][0] for taken in many] for one in paths},
+        {one.name: [taken.found[one.name][1] for taken in many] for one in paths},
+        median(taken.others for taken in (*one_client, *streamed, *many)),
+    )
 
 
-def rate(answers: list[Answer]) -> float:
-    return len(answers) / LOAD_SECONDS
+def _settled(running: Stack, ask: Callable[[Target, int], list[Answer]], target: Target, count: int) -> list[Answer]:
+    settle(running, "litellm", "postgres")
+    return ask(target, count)
 
 
-def used(running: Stack, engine: Engine) -> dict[str, float]:
-    return {
-        label: running.processor_seconds(engine.container if part == "engine" else part)
-        for part, label in PARTS.items()
-    }
+def _ms(answers: list[Answer], what: str) -> list[float]:
+    return [getattr(answer, what) * 1000 for answer in answers]
 
 
-def settle(running: Stack, *parts: str) -> None:
-    """Wait until what LiteLLM does after its answers is done, so that no other path pays for it."""
-    deadline = time.monotonic() + IDLE_PATIENCE_S
-    before = sum(map(running.processor_seconds, parts))
-    while time.monotonic() < deadline:
-        time.sleep(IDLE_WINDOW_S)
-        now = sum(map(running.processor_seconds, parts))
-        if now - before < IDLE_SHARE * IDLE_WINDOW_S:
-            return
-        before = now
+def _under_load(running: Stack, target: Target, containers: Mapping[str, str]) -> tuple[float, dict[str, float]]:
+    """Requests a second, and the processor time that one takes in each part."""
+    settle(running, "litellm", "postgres")
+
+    def used() -> dict[str, float]:
+        return {label: running.processor_seconds(name) for label, name in containers.items()}
+
+    before, begun = used(), time.process_time()
+    answers = together(target, CLIENTS, LOAD_SECONDS)
+    own, after = time.process_time() - begun, used()
+    spent = {label: after[label] - before[label] for label in after} | {"this program": own}
+    return len(answers) / LOAD_SECONDS, {part: seconds * 1000 / len(answers) for part, seconds in spent.items()}
 
 
 def added(path: list[list[float]], straight: list[list[float]]) -> float:
@@ -136,26 +150,26 @@ def kept(path: list[float], straight: list[float]) -> float:
     return 100 * median(mine / theirs for mine, theirs in zip(path, straight, strict=True))
 
 
-def _hops(paths: list[Path], what: str) -> Findings:
-    straight = paths[0]
+def _hops(found: Found, what: str) -> Findings:
+    straight = found.answers[STRAIGHT]
     rows = []
-    for path in paths:
-        more = added(path.answers, straight.answers)
-        share = kept(path.rates, straight.rates)
-        aimed = path.name == DIRECT
+    for name, blocks in found.answers.items():
+        first, rates = found.first_tokens[name], found.rates[name]
+        more, share = added(blocks, straight), kept(rates, found.rates[STRAIGHT])
+        aimed, itself = name == DIRECT, name == STRAIGHT
         rows.append(
             (
-                path.name,
-                f"{median(value for block in path.answers for value in block):.1f} ms",
-                "" if path is straight else against(more, ADDED_AIM_MS, " ms") if aimed else f"{more:.1f} ms",
-                f"{high(path.answers):.1f} ms",
-                f"{median(value for block in path.first_tokens for value in block):.1f} ms",
-                "" if path is straight else f"{added(path.first_tokens, straight.first_tokens):.1f} ms",
-                f"{median(path.rates):.0f} ({min(path.rates):.0f} to {max(path.rates):.0f})",
-                "" if path is straight else against(share, KEPT_AIM, "%", at_least=True) if aimed else f"{share:.1f}%",
+                name,
+                f"{_middle(blocks):.1f} ms",
+                "" if itself else against(more, ADDED_AIM_MS, " ms") if aimed else f"{more:.1f} ms",
+                f"{high(blocks):.1f} ms",
+                "" if itself else f"{high(blocks) - high(straight):.1f} ms",
+                f"{_middle(first):.1f} ms",
+                "" if itself else f"{added(first, found.first_tokens[STRAIGHT]):.1f} ms",
+                f"{median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f})",
+                "" if itself else against(share, KEPT_AIM, "%", at_least=True) if aimed else f"{share:.1f}%",
             )
         )
-    count = ROUNDS * BLOCK
     return Findings(
         title=f"The hops in front of a model: {what}",
         columns=(
@@ -163,29 +177,35 @@ def _hops(paths: list[Path], what: str) -> Findings:
             "1 client, p50",
             "added",
             "p99",
-            "streamed, first token p50",
+            "added",
+            "streamed, first token, p50",
             "added",
             f"{CLIENTS} clients, requests/s",
             "of straight",
         ),
         rows=tuple(rows),
         notes=(
-            f"Chat, {TOKENS} token out ({STREAMED_TOKENS} streamed); {count} requests a path by one client in blocks "
-            f"of {BLOCK}, {LOAD_ROUNDS} times {LOAD_SECONDS} s by {CLIENTS}; the paths take turns, LiteLLM being idle "
-            "again before each. Connections stay open; Caddy over HTTPS, a virtual key for LiteLLM.",
-            "Added, and of straight: the median over the rounds of the difference to, or the share of, the same round "
-            "straight to the container. Everything shares this machine's cores, the program that asks included.",
+            f"Chat, {TOKENS} token out ({STREAMED_TOKENS} streamed); {ROUNDS * BLOCK} requests a path by one client, "
+            f"{BLOCK} at a time, {LOAD_ROUNDS} times {LOAD_SECONDS} s by {CLIENTS}; the paths take turns, LiteLLM "
+            "being idle again before each. Connections stay open; Caddy over HTTPS, a virtual key for LiteLLM.",
+            "Added at p50, and of straight: the median over the rounds of the difference to, or the share of, the "
+            "same round straight to the container. All of it shares this machine's cores, the asking program too.",
+            f"Others used {found.others:.0%} of the machine meanwhile. {NOISE}",
         ),
     )
 
 
-def _processor(paths: list[Path], what: str) -> Findings:
+def _middle(blocks: list[list[float]]) -> float:
+    return median(value for block in blocks for value in block)
+
+
+def _processor(found: Found, what: str) -> Findings:
     """Where the machine's time goes: less a matter of what else it does than time that passes."""
     parts = [*PARTS.values(), "this program"]
     rows = []
-    for path in paths:
-        spent = {part: median(one[part] for one in path.busy) for part in parts}
-        rows.append((path.name, *(f"{spent[part]:.2f} ms" for part in parts), f"{sum(spent.values()):.2f} ms"))
+    for name, rounds in found.busy.items():
+        spent = {part: median(one[part] for one in rounds) for part in parts}
+        rows.append((name, *(f"{spent[part]:.2f} ms" for part in parts), f"{sum(spent.values()):.2f} ms"))
     return Findings(
         title=f"Processor time a request, {CLIENTS} clients: {what}",
         columns=("path", *parts, "all"),

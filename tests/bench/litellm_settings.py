@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 
-from access import CLIENTS, added, chat, kept, settle
+from access import CLIENTS, added, chat, kept
 from clients import Target, alone, post, together
 from docker import DockerClient
 from playbook import BenchError
+from quiet import NOISE, quietest, settle
 from report import Findings
 from stack import ENGINE_PORT, HOST, LITELLM_PORT, STAND_IN, Gateway, Stack, stack
 
-ROUNDS, BLOCK, LOAD_SECONDS = 5, 40, 3
+ROUNDS, BLOCK, LOAD_SECONDS = 3, 30, 3
 BASE, OTHER = "litellm", "litellm-other"
 PRICE = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
 
@@ -51,15 +52,12 @@ SETTINGS = (
         "least busy and rpm limits count per worker without Redis; 400 MB more",
     ),
     Setting("--run_gunicorn", Gateway(arguments=("--num_workers", "1", "--run_gunicorn"))),
-    Setting("--keepalive_timeout 75", Gateway(arguments=("--num_workers", "1", "--keepalive_timeout", "75"))),
     _environment(LITELLM_LOG="ERROR", loses="a log line a request"),
-    _environment(LITELLM_DISABLE_ACCESS_LOG_PATHS="/v1/chat/completions", loses="a log line a request"),
     Setting("json_logs: true", Gateway(config={"litellm_settings": {"json_logs": True}})),
     _general(disable_spend_logs=True, loses="the record of each request; a key's sum stays"),
     _general(disable_error_logs=True, loses="the record of failed requests"),
     _general(disable_spend_updates=True, loses="spend per key"),
     _general(proxy_batch_write_at=60, loses="spend is up to a minute late"),
-    _general(database_connection_pool_limit=2),
     _general(database_connection_pool_limit=50),
     _general(store_model_in_db=False),
     _general(user_api_key_cache_ttl=600, loses="a changed key may be believed for 10 minutes"),
@@ -72,7 +70,6 @@ SETTINGS = (
     _environment(PYTHON_GC_THRESHOLD="20000,50,100"),
     _environment(LEGACY_MULTI_INSTANCE_RATE_LIMITING="true"),
     _environment(DISABLE_AIOHTTP_TRANSPORT="True"),
-    _environment(LITELLM_MODE="PRODUCTION"),
     Setting(
         "without PostgreSQL",
         Gateway(environment={"DATABASE_URL": ""}, config={"general_settings": {"database_url": None}}),
@@ -96,7 +93,7 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
                 key = running.master_key if setting.master else running.virtual_key(OTHER)
                 rows.append(_compared(running, setting, straight, base, _target(running, OTHER, LITELLM_PORT, key)))
             except BenchError as error:
-                rows.append((setting.name, "", "", "", "", "", f"broken: {str(error)[:60]}"))
+                rows.append((setting.name, "", "", "", "", "", "", f"broken: {str(error)[:60]}"))
             finally:
                 running.remove(OTHER)
         yield Findings(
@@ -108,6 +105,7 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
                 f"{CLIENTS} clients, requests/s",
                 "against as it is",
                 "processor time a request, against",
+                "used by others",
                 "what it loses",
             ),
             rows=tuple(rows),
@@ -115,7 +113,8 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
                 "Chat, 1 token out, the stand-in engine; straight to LiteLLM, without Caddy. Against: LiteLLM as the "
                 f"role runs it, in the same minutes, taking turns: {ROUNDS} times {BLOCK} requests by one client, then "
                 f"{LOAD_SECONDS} s by {CLIENTS}. The first row is the same twice: so much is noise.",
-                "Processor time: of LiteLLM's container with its query engine, until it has nothing more to do.",
+                "Processor time: of LiteLLM's container with its query engine, until it has nothing more to do. "
+                f"{NOISE}",
             ),
         )
 
@@ -126,20 +125,25 @@ def _target(running: Stack, name: str, port: int, key: str) -> Target:
 
 
 def _compared(running: Stack, setting: Setting, straight: Target, base: Target, other: Target) -> tuple[str, ...]:
-    times: dict[str, list[list[float]]] = {"straight": [], BASE: [], OTHER: []}
-    rates: dict[str, list[float]] = {BASE: [], OTHER: []}
-    busy: dict[str, list[float]] = {BASE: [], OTHER: []}
-    for _number in range(ROUNDS):
-        for name, target in (("straight", straight), (BASE, base), (OTHER, other)):
+    targets = {"straight": straight, BASE: base, OTHER: other}
+
+    def take() -> tuple[dict[str, list[float]], dict[str, float], dict[str, float]]:
+        times, rates, busy = {}, {}, {}
+        for name, target in targets.items():
             settle(running, BASE, OTHER)
-            times[name].append([answer.whole * 1000 for answer in alone(target, BLOCK)])
-        for name, target in ((BASE, base), (OTHER, other)):
+            times[name] = [answer.whole * 1000 for answer in alone(target, BLOCK)]
+        for name in (BASE, OTHER):
             settle(running, BASE, OTHER)
             before = running.processor_seconds(name)
-            answers = together(target, CLIENTS, LOAD_SECONDS)
+            answers = together(targets[name], CLIENTS, LOAD_SECONDS)
             settle(running, name)
-            rates[name].append(len(answers) / LOAD_SECONDS)
-            busy[name].append((running.processor_seconds(name) - before) * 1000 / len(answers))
+            rates[name] = len(answers) / LOAD_SECONDS
+            busy[name] = (running.processor_seconds(name) - before) * 1000 / len(answers)
+        return times, rates, busy
+
+    rounds = quietest(running, (STAND_IN.container, "postgres", BASE, OTHER), ROUNDS, take, lambda _text: None)
+    times = {name: [one.found[0][name] for one in rounds] for name in targets}
+    rates, busy = ({name: [one.found[part][name] for one in rounds] for name in (BASE, OTHER)} for part in (1, 2))
     mine, theirs = added(times[OTHER], times["straight"]), added(times[BASE], times["straight"])
     return (
         setting.name,
@@ -148,6 +152,7 @@ def _compared(running: Stack, setting: Setting, straight: Target, base: Target, 
         f"{median(rates[OTHER]):.0f}",
         f"{kept(rates[OTHER], rates[BASE]) - 100:+.0f}% ({median(rates[BASE]):.0f})",
         f"{median(busy[OTHER]):.1f} ms, {kept(busy[OTHER], busy[BASE]) - 100:+.0f}%",
+        f"{median(one.others for one in rounds):.0%}",
         setting.loses,
     )
 
