@@ -1,0 +1,107 @@
+"""Requests written byte by byte, as no client library would."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+CLIENTS = 8
+ANSWER_SECONDS = 30
+CLOSED = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """status: CLOSED where the server hung up without a word."""
+
+    status: int
+    body: bytes = b""
+
+
+class Wire:
+    """A connection over TLS, kept alive as long as the server likes and opened anew when it does not."""
+
+    def __init__(self, address: str, trust: ssl.SSLContext) -> None:
+        self._address = address
+        self._trust = trust
+        self._socket: ssl.SSLSocket | None = None
+
+    def exchange(self, request: bytes, method: str = "GET") -> Answer:
+        """The answer to a request, which is all of these bytes. method: whether to expect a body."""
+        was_open = self._socket is not None
+        answer = self._exchange(request, method)
+        return self._exchange(request, method) if was_open and answer.status == CLOSED else answer
+
+    def statuses(self, stream: bytes, seconds: float = 3) -> list[int]:
+        """Of all that the server takes for requests in these bytes, until it hangs up or is silent for that long."""
+        self.close()
+        connection = self._connect()
+        connection.settimeout(seconds)
+        heard = b""
+        with suppress(OSError):
+            connection.sendall(stream)
+        with suppress(OSError):
+            while part := connection.recv(65536):
+                heard += part
+        self.close()
+        return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", heard)]
+
+    def break_off(self, part: bytes) -> None:
+        """Says goodbye in the middle of a request, when that may have got to where it goes to."""
+        self.close()
+        connection = self._connect()
+        connection.sendall(part)
+        time.sleep(0.3)
+        with suppress(OSError):
+            connection.unwrap()
+        self.close()
+
+    def close(self) -> None:
+        if self._socket:
+            self._socket.close()
+        self._socket = None
+
+    def _connect(self) -> ssl.SSLSocket:
+        if self._socket is None:
+            plain = socket.create_connection((self._address, 443), ANSWER_SECONDS)
+            self._socket = self._trust.wrap_socket(plain, server_hostname=self._address)
+        return self._socket
+
+    def _exchange(self, request: bytes, method: str) -> Answer:
+        connection = self._connect()
+        with suppress(OSError):  # it may hang up before it has heard all, and has answered then
+            connection.sendall(request)
+        try:
+            response = http.client.HTTPResponse(connection, method=method)
+            response.begin()
+            answer = Answer(response.status, response.read())
+        except TimeoutError:
+            raise
+        except (OSError, http.client.HTTPException):
+            self.close()
+            return Answer(CLOSED)
+        if response.will_close:
+            self.close()
+        return answer
+
+
+def exchange_all(address: str, trust: ssl.SSLContext, requests: Iterable[bytes]) -> list[Answer]:
+    """The answers in the requests' order, got over a few connections at once."""
+    own = threading.local()
+
+    def exchange(request: bytes) -> Answer:
+        if not hasattr(own, "wire"):
+            own.wire = Wire(address, trust)
+        answer: Answer = own.wire.exchange(request, request.split(b" ", 1)[0].decode("latin-1"))
+        return answer
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return list(pool.map(exchange, requests))
