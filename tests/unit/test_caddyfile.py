@@ -212,8 +212,8 @@ def test_what_manages_litellm_is_not_theirs(path: str) -> None:
 def api_paths() -> list[tuple[str, str]]:
     """Where a path begins, and the pattern that it has to match, of both ways to LiteLLM."""
     text = caddyfile()
-    (api,) = re.findall(r"@api path_regexp (\S+)", text)
-    (opened,) = re.findall(r"@open path_regexp model (\S+)", text)
+    (api,) = re.findall(r"@api \{[^}]*path_regexp (\S+)", text)
+    (opened,) = re.findall(r"@open \{[^}]*path_regexp model (\S+)", text)
     return [("/v1/", api), ("/open/qwen3-8b/v1/", opened)]
 
 
