@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import secrets
 import shutil
 import ssl
@@ -18,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,9 +193,9 @@ class Stack:
         return str(self.container(name).attrs["NetworkSettings"]["Networks"][NETWORK]["IPAddress"])
 
     def processor_seconds(self, name: str) -> float:
-        """That the container's processes have used so far, and those they have waited for.
+        """That the threads which the container has now have used so far.
 
-        From /proc, to the clock tick (10 ms): Docker itself has no figures where it may not have cgroups.
+        From /proc: Docker itself has no figures where it may not have cgroups.
         """
         titles, processes = (self._docker.api.top(PREFIX + name)[part] for part in ("Titles", "Processes"))
         return sum(_processor_seconds(process[titles.index("PID")]) for process in processes)
@@ -244,12 +243,12 @@ class Stack:
 
 
 def _processor_seconds(pid: str) -> float:
-    """proc(5), /proc/pid/stat: utime, stime, cutime and cstime."""
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return sum(map(int, after_name[11:15])) / os.sysconf("SC_CLK_TCK")
+    """The first figure of every thread's schedstat: nanoseconds on a processor (Linux, sched-stats.rst)."""
+    seconds = 0.0
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            seconds += int(thread.read_text().split()[0]) / 1e9
+    return seconds
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
@@ -37,6 +38,7 @@ TEMPLATES = {
     "render LiteLLM's configuration": ROLES / "litellm/templates/config.yaml.j2",
     "render the Caddyfile": ROLES / "caddy/templates/Caddyfile.j2",
 }
+CADDY_VARIABLES = ROLES / "caddy/vars/main.yml"
 WHOLE = "all of it"
 IMAGE = ImageDefaults(id="sha256:0", env={"PATH": "/usr/bin"}, labels={"maintainer": "somebody"})
 
@@ -89,9 +91,12 @@ def _time(size: int) -> dict[str, float]:
     plan = timed("plan, everything present", lambda: plan_containers(desired, observed, True, names))
     public = timed("plain data for templates", fleet.public)
     public["https"]["names"] = ["localhost"]
-    templar = Templar(loader=DataLoader(), variables={"fleet": public, "ansible_managed": "Ansible"})
+    role_variables = yaml.safe_load(CADDY_VARIABLES.read_text())
     for stage, template in TEMPLATES.items():
-        text = timed(stage, lambda source=template: templar.template(trust_as_template(source.read_text())))
+        loader = DataLoader()
+        loader.set_basedir(str(template.parent))  # where a template's includes are looked for
+        templar = Templar(loader=loader, variables={"fleet": public, "ansible_managed": "Ansible", **role_variables})
+        text = timed(stage, lambda source=template, on=templar: on.template(trust_as_template(source.read_text())))
         if stage.startswith("render LiteLLM") and text.count("model_name:") != size:
             raise BenchError(f"{template.name} has {text.count('model_name:')} models instead of {size}")
     if plan.actions:
