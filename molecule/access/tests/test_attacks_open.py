@@ -191,3 +191,12 @@ def test_a_virtual_key_for_one_model_opens_no_other_by_the_query(door: Door, hos
     path = "/v1/chat/completions?model=closed"
     assert door.request("POST", path, key=key, json=CHAT).status_code == 200
     assert door.request("POST", path, key=key, json={**CHAT, "model": "closed"}).status_code == 403
+
+
+def test_the_mistakes_of_one_client_keep_a_model_from_nobody(door: Door) -> None:
+    """LiteLLM leaves out deployments that fail; none of this is the deployment's failure."""
+    for _turn in range(4):
+        assert ask(door, {"model": "pair", "query": "a", "documents": ["b"]}, "rerank") == 404
+    for _turn in range(8):
+        assert ask(door, {**CHAT, "timeout": 0.0001}) == 408
+    assert ask(door, CHAT) == 200
