@@ -11,8 +11,8 @@ options:
   models:
     description:
       - The host's models, as C(fleet_models) has them. Each entry has the keys C(name), C(type), C(source), C(devices),
-        C(replicas), C(state), C(args), C(env), C(image), C(recipe), C(open), C(direct), C(ready_timeout) (seconds, default 1800)
-        and C(shm_size) (default C(8g)).
+        C(replicas), C(state), C(args), C(env), C(image), C(recipe), C(open), C(direct), C(ready_timeout) (seconds,
+        default 1800) and C(shm_size) (default C(8g)).
       - Faults of all entries are reported in one message, each with its path.
     type: list
     elements: dict

@@ -111,14 +111,14 @@ def test_no_request_is_lost_while_the_master_key_is_rotated_and_both_are_taken_f
 def test_a_direct_key_is_rotated_without_a_word_to_anybody_else(admin: Admin, door: Door, host: Host) -> None:
     before, old = identities(host), secret(host, "direct-made")
     with loaded(door, direct=old):
-        run = admin.play("rotate_keys", "-e", "secret=direct_key", "-e", "name=made")
+        run = admin.play("rotate_keys", "-e", "secret=direct-made")
     assert run.status == 0, run.output
     assert "accepted until" in run.messages
     assert identities(host) == before
     new = secret(host, "direct-made")
     assert new != old
     assert chats(door, "/models/pair/v1", "pair", new) == 200
-    gone = admin.play("rotate_keys", "-e", "secret=direct_key", "-e", "name=made", "-e", "overlap=0")
+    gone = admin.play("rotate_keys", "-e", "secret=direct-made", "-e", "overlap=0")
     assert gone.status == 0, gone.output
     for key in (old, new):
         assert chats(door, "/models/pair/v1", "pair", key) == 401
@@ -153,9 +153,9 @@ def test_what_cannot_be_rotated_is_refused_before_anything_is_touched(admin: Adm
     before = identities(host)
     for arguments, told in {
         ("secret=salt_key",): "never rotated",
-        ("secret=direct_key",): "-e name=NAME",
-        ("secret=direct_key", "name=nobody"): "direct-nobody: there is no such secret on this host",
-        ("secret=direct_key", "name=awkward"): "the inventory gives it",
+        ("secret=direct-nobody",): "direct-nobody: there is no such secret on this host",
+        ("secret=direct-awkward",): "the inventory gives it",
+        ("secret=direct-made", "overlap=1h"): "a whole number, 0 or more",
         (): "which secret?",
     }.items():
         run = admin.play("rotate_keys", *(word for one in arguments for word in ("-e", one)))

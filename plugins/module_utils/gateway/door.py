@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.access import DIRECT
+from ansible_collections.inference.fleet.plugins.module_utils.model.access import DIRECT, OPEN_ALIAS
 
 MASTER_KEY = "master_key"
 OPEN_KEY = "open_key"
-OPEN_ALIAS = "fleet-open-"
 NOTHING = "."  # no name of a model (a DNS label) and no line of a key; a missing file would be an error to Caddy
 
 

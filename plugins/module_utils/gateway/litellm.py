@@ -95,7 +95,7 @@ class LiteLLM:
         if status == 401:
             raise NoAnswer(
                 f"LiteLLM in container {self._container} does not take the master key of {self._master_key_file}: "
-                f"it was started with another one"
+                f"it was started with another one; run install, which starts it with that"
             )
         answer = _json(text)
         if status != 200 or answer is None:

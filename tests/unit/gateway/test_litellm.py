@@ -196,7 +196,7 @@ def test_another_master_key_is_told_with_its_file(litellm: LiteLLM, master_key_f
     (fault,) = faults(LiteLLM(FakeDocker(), "litellm", str(master_key_file), port).keys)
     assert fault == (
         f"LiteLLM in container litellm does not take the master key of {master_key_file}: "
-        "it was started with another one"
+        "it was started with another one; run install, which starts it with that"
     )
 
 

@@ -189,3 +189,10 @@ def test_reads_the_settings_of_litellm() -> None:
 def test_a_direct_key_is_in_no_fault(value: Any) -> None:
     for entries in (SECRET, [SECRET], [value, SECRET], [{"name": value, "key": [SECRET]}], [app(kee=value)]):
         assert not any(SECRET in fault for fault in fleet_faults(direct_keys=entries))
+
+
+def test_an_alias_of_the_collections_own_is_refused() -> None:
+    assert fleet_faults(keys=[{"alias": "fleet-open-qwen3-8b"}]) == [
+        "fleet_keys[0].alias: 'fleet-open-qwen3-8b' is of a kind that the collection makes for open routes; "
+        "choose one that does not begin with fleet-open-"
+    ]
