@@ -107,8 +107,13 @@ def every_client_gets_its_own_answer(door: Door, host: Host) -> Iterator[None]:
         assert door.request("GET", "/models/pair/v1/absent").status_code == 404
 
 
-def head(door: Door, base: str) -> bytes:
-    lines = (f"POST {base} HTTP/1.1", f"Host: {door.address}", f"Authorization: Bearer {door.key}", "Content-Type: x/y")
+def head(door: Door, base: str, method: str = "POST") -> bytes:
+    lines = (
+        f"{method} {base} HTTP/1.1",
+        f"Host: {door.address}",
+        f"Authorization: Bearer {door.key}",
+        "Content-Type: x/y",
+    )
     return "".join(line + "\r\n" for line in lines).encode()
 
 
@@ -126,12 +131,18 @@ def test_requests_one_after_the_other_are_answered_one_by_one(door: Door, base: 
     assert Wire(door.address, door.trust).statuses(request + request + LAST) == [200, 200, 404]
 
 
-@pytest.mark.parametrize("base", ["/models/pair/v1/refused", *BASES[1:]])
-def test_a_length_that_can_be_read_in_two_ways_is_refused(door: Door, host: Host, base: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "base"),
+    [
+        *(("POST", base) for base in ("/models/pair/v1/refused", *BASES[1:])),
+        *((method, "/models/pair/v1/refused") for method in ("GET", "DELETE")),
+    ],
+)
+def test_a_length_that_can_be_read_in_two_ways_is_refused(door: Door, host: Host, method: str, base: str) -> None:
     wire = Wire(door.address, door.trust)
     got = {}
     for shape, (lines, body) in SHAPES.items():
-        statuses = wire.statuses(head(door, base) + lines + b"\r\n" + body + LAST)
+        statuses = wire.statuses(head(door, base, method) + lines + b"\r\n" + body + LAST)
         if not statuses or statuses[0] not in REFUSED or any(status < 400 for status in statuses):
             got[shape] = statuses
     assert got == {}
