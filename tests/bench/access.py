@@ -17,9 +17,9 @@ from stack import ENGINE_PORT, HOST, STAND_IN, VLLM, Engine, Stack, stack
 STRAIGHT, DIRECT, GATEWAY = "straight to the container", "Caddy's direct route", "Caddy and LiteLLM"
 PARTS = {"engine": "engine", "caddy": "Caddy", "litellm": "LiteLLM", "postgres": "PostgreSQL"}
 CLIENTS = 8
-ROUNDS, BLOCK = 16, 40
-STREAM_ROUNDS, STREAM_BLOCK = 8, 10
-LOAD_ROUNDS, LOAD_SECONDS = 6, 3
+ROUNDS, BLOCK = 12, 40
+STREAM_ROUNDS, STREAM_BLOCK = 6, 10
+LOAD_ROUNDS, LOAD_SECONDS = 5, 3
 TOKENS, STREAMED_TOKENS = 1, 8
 PACED = Engine(
     "paced", STAND_IN.image, ("example/paced", "--served-model-name", "paced"), {"STANDIN_TOKEN_SECONDS": "0.005"}

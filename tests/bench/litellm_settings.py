@@ -13,8 +13,8 @@ from playbook import BenchError
 from report import Findings
 from stack import ENGINE_PORT, HOST, LITELLM_PORT, STAND_IN, Gateway, Stack, stack
 
-PAIRS, BLOCK = 40, 8
-LOAD_PAIRS, LOAD_SECONDS = 8, 1
+PAIRS, BLOCK = 30, 8
+LOAD_PAIRS, LOAD_SECONDS = 4, 4
 BASE, OTHER = "litellm", "litellm-other"
 PRICE = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import secrets
 import shutil
 import ssl
@@ -126,8 +127,9 @@ class Stack:
     def run_litellm(self, name: str = "litellm", gateway: Gateway | None = None) -> None:
         gateway = gateway or Gateway()
         folder = self._folder / name
-        folder.mkdir(exist_ok=True)
-        config = yaml.safe_load((self._folder / "litellm" / "config.yaml").read_text())
+        if folder != self._folder / "litellm":
+            shutil.copytree(self._folder / "litellm", folder, dirs_exist_ok=True)
+        config = yaml.safe_load((folder / "config.yaml").read_text())
         for section, settings in gateway.config.items():
             merged = {**config.get(section, {}), **settings}
             config[section] = {key: value for key, value in merged.items() if value is not None}
@@ -151,7 +153,8 @@ class Stack:
     def run_caddy(self, name: str = "caddy", change: Callable[[str], str] = str) -> None:
         """change: gives another Caddyfile for that of the role."""
         original, folder = self._folder / "caddy", self._folder / name
-        shutil.copytree(original, folder, dirs_exist_ok=True) if name != "caddy" else None
+        if folder != original:
+            shutil.copytree(original, folder, dirs_exist_ok=True)
         (folder / "Changed").write_text(change((original / "Caddyfile").read_text()))
         command = ["caddy", "run", "--config", "/etc/caddy/Changed", "--adapter", "caddyfile"]
         self._run(name, CADDY, command, {}, mounts=[Mount("/etc/caddy", str(folder), type="bind", read_only=True)])
@@ -193,7 +196,7 @@ class Stack:
         return str(self.container(name).attrs["NetworkSettings"]["Networks"][NETWORK]["IPAddress"])
 
     def processor_seconds(self, name: str) -> float:
-        """That the threads which the container has now have used so far.
+        """That the processes which the container has now have used so far, to the clock tick (10 ms).
 
         From /proc: Docker itself has no figures where it may not have cgroups.
         """
@@ -243,12 +246,11 @@ class Stack:
 
 
 def _processor_seconds(pid: str) -> float:
-    """The first figure of every thread's schedstat: nanoseconds on a processor (Linux, sched-stats.rst)."""
-    seconds = 0.0
-    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            seconds += int(thread.read_text().split()[0]) / 1e9
-    return seconds
+    """proc(5), /proc/pid/stat: utime and stime, which threads that are gone are part of."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
     Container,
@@ -44,6 +45,7 @@ IMAGE = ImageDefaults(id="sha256:0", env={"PATH": "/usr/bin"}, labels={"maintain
 
 
 def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findings]:
+    init_plugin_loader([])  # the templates have lookups
     timings: dict[int, dict[str, float]] = {}
     for size in SIZES:
         say(f"{size} models")
@@ -81,10 +83,10 @@ def _time(size: int) -> dict[str, float]:
         timings[stage] = time.perf_counter() - begun
         return result
 
-    variables, gpus = _variables(size, GPUS), _gpus(GPUS)
-    observed = _observed(variables)
+    given, gpus = _variables(size, GPUS), _gpus(GPUS)
+    observed = _observed(given)
     containers = _host_containers(observed)
-    fleet = timed("parse and validate", lambda: Fleet.parse(variables))
+    fleet = timed("parse and validate", lambda: Fleet.parse(given))
     names = scope(fleet, None, ())
     devices = timed("place on GPUs", lambda: plan_devices(fleet, gpus, containers, (), names, prune=True))
     desired = timed("desired containers", lambda: desired_containers(fleet, devices.given, names))
@@ -95,7 +97,9 @@ def _time(size: int) -> dict[str, float]:
     for stage, template in TEMPLATES.items():
         loader = DataLoader()
         loader.set_basedir(str(template.parent))  # where a template's includes are looked for
-        templar = Templar(loader=loader, variables={"fleet": public, "ansible_managed": "Ansible", **role_variables})
+        search = {"ansible_search_path": [str(template.parents[1])]}  # and the files of its lookups
+        variables = {"fleet": public, "ansible_managed": "Ansible", **search, **role_variables}
+        templar = Templar(loader=loader, variables=variables)
         text = timed(stage, lambda source=template, on=templar: on.template(trust_as_template(source.read_text())))
         if stage.startswith("render LiteLLM") and text.count("model_name:") != size:
             raise BenchError(f"{template.name} has {text.count('model_name:')} models instead of {size}")
