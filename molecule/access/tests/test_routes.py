@@ -242,16 +242,6 @@ def test_another_name_than_its_own_is_refused(door: Door) -> None:
     assert door.request("GET", "/v1/models", more={"Host": "elsewhere.example.com"}).status_code == 421
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/models/ears/v1/audio/transcriptions"])
-def test_a_body_over_the_limit_is_refused_before_any_of_it_is_read(door: Door, path: str) -> None:
-    connection = door.raw()
-    connection.putrequest("POST", path)
-    connection.putheader("Authorization", f"Bearer {door.key}")
-    connection.putheader("Content-Length", str(512 * MEGABYTE + 1))
-    connection.endheaders()
-    assert connection.getresponse().status == 413
-
-
 def test_what_one_client_gets_wrong_keeps_the_model_from_nobody(door: Door) -> None:
     for _request in range(6):
         wrong = door.request("POST", "/v1/rerank", json={"model": "closed", "query": "x", "documents": ["a"]})
@@ -259,7 +249,7 @@ def test_what_one_client_gets_wrong_keeps_the_model_from_nobody(door: Door) -> N
     assert door.chat("closed").status_code == 200
 
 
-@pytest.mark.parametrize("parameter", ["custom_llm_provider", "deployment_id", "mock_response", "user_config"])
+@pytest.mark.parametrize("parameter", ["custom_llm_provider", "deployment_id", "user_config"])
 @pytest.mark.parametrize("path", ["/v1", "/open/pair/v1"])
 def test_a_body_sends_litellm_nowhere_else(door: Door, path: str, parameter: str) -> None:
     answer = door.request("POST", f"{path}/chat/completions", json={"model": "pair", parameter: "openai", **CHAT})
@@ -269,9 +259,8 @@ def test_a_body_sends_litellm_nowhere_else(door: Door, path: str, parameter: str
 
 def test_answers_do_not_tell_where_containers_are(door: Door) -> None:
     answer = door.request("POST", "/open/pair/v1/chat/completions", key="any", json={"model": "pair", **CHAT})
-    assert "vllm-pair" not in str(
-        {name: value for name, value in answer.headers.items() if name != "x-litellm-model-id"}
-    )
+    assert answer.status_code == 200
+    assert "vllm-pair" not in str(answer.headers)
 
 
 def test_forwarding_headers_from_outside_are_not_believed(door: Door, host: Host) -> None:

@@ -17,8 +17,6 @@ REFUSED = frozenset(
     {
         "custom_llm_provider",
         "deployment_id",
-        "mock_response",
-        "mock_tool_calls",
         "model_list",
         "router_settings_override",
         "specific_deployment",
