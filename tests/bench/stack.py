@@ -176,10 +176,6 @@ class Stack:
     def virtual_key(self, gateway: str = "litellm") -> str:
         return str(self._manage(gateway, "/key/generate", {"key_alias": f"bench-{secrets.token_hex(4)}"})["key"])
 
-    def spent(self, key: str, gateway: str = "litellm") -> float:
-        """What LiteLLM has on record for a key."""
-        return float(self._manage(gateway, f"/key/info?key={key}")["info"]["spend"])
-
     def _manage(self, gateway: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         request = urllib.request.Request(
             f"http://{self.address(gateway)}:{LITELLM_PORT}{path}",
