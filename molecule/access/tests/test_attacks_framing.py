@@ -162,3 +162,10 @@ def test_a_client_that_breaks_off_its_upload_holds_up_nobody(door: Door) -> None
     answer = door.request("GET", "/models/slow/v1/models")
     assert answer.status_code == 200
     assert answer.elapsed.total_seconds() < 0.5
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_body_over_the_limit_is_refused_before_any_of_it_is_read(door: Door, base: str) -> None:
+    answer = Wire(door.address, door.trust).exchange(head(door, base) + b"Content-Length: 512000001\r\n\r\n", "POST")
+    assert answer.status == 413
+    assert b"the limit is 512 MB" in answer.body
