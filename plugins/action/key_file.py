@@ -5,17 +5,15 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.converge import new_value
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.key_file import FilePlan, plan_file
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.key_file import KeyFile
-
-RANDOM_BYTES = 32
 
 
 class ActionModule(ActionBase):
@@ -54,7 +52,7 @@ def _lists(task_vars: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def _values(kept: Mapping[str, str], plan: FilePlan) -> dict[str, str]:
-    made = {alias: f"sk-{secrets.token_urlsafe(RANDOM_BYTES)}" for alias in plan.new}
+    made = {alias: new_value() for alias in plan.new}
     return {alias: value for alias, value in {**kept, **made}.items() if alias not in plan.gone}
 
 

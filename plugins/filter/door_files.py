@@ -41,7 +41,7 @@ _value:
   type: dict
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.door import door_files
@@ -52,5 +52,5 @@ class FilterModule:
         return {"door_files": _door_files}
 
 
-def _door_files(secrets: Mapping[str, Any], models: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def _door_files(secrets: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return door_files(secrets["values"], secrets["previous"], models)

@@ -7,8 +7,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 
 import httpx2 as httpx
@@ -26,7 +25,6 @@ class Stream:
     model: str
     key: str
     per_second: float
-    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Load:
             ) as client:
                 begun = time.monotonic()
                 await asyncio.gather(*(self._send_all(client, stream, begun) for stream in self._streams))
-        except Exception as error:
+        except Exception as error:  # raised again when the block is left: this is another thread
             self.crash = error
 
     async def _send_all(self, client: httpx.AsyncClient, stream: Stream, begun: float) -> None:
@@ -114,7 +112,7 @@ class Load:
 
     async def _send(self, client: httpx.AsyncClient, stream: Stream, begun: float) -> None:
         started = time.monotonic()
-        body = {"model": stream.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}], **stream.extra}
+        body = {"model": stream.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}
         try:
             answer = await client.post(stream.path, json=body, headers={"Authorization": f"Bearer {stream.key}"})
             outcome = "200" if answer.status_code == 200 else f"{answer.status_code}: {answer.text[:200]}"

@@ -316,7 +316,7 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
 
 def test_of_the_models_the_page_needs_only_what_it_shows() -> None:
     whole = fact(SECRETIVE, entry(name="voice", type="tts"), **SECRETS)
-    shown = ("name", "type", "state", "in_gateway", "has_direct_route", "open")
+    shown = ("name", "type", "state", "in_gateway", "has_direct_route", "has_open_route")
     models = [{key: one[key] for key in shown} for one in whole["models"]]
     alone = {"https": {"names": whole["https"]["names"]}, "models": models}
     assert rendered("status.html.j2", alone) == rendered("status.html.j2", whole)

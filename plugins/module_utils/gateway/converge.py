@@ -35,6 +35,11 @@ class Outcome:
     faults: dict[str, str] = field(default_factory=dict)
 
 
+def new_value() -> str:
+    """A key that nobody gave, from the system's random source."""
+    return f"sk-{secrets.token_urlsafe(RANDOM_BYTES)}"
+
+
 def converge(
     plan: Plan,
     litellm: Gateway,
@@ -86,7 +91,7 @@ def _carry_out(action: Action, litellm: Gateway, values: Optional[Mapping[str, s
 
 def _create_new(action: Action, litellm: Gateway, new_keys: dict[str, str]) -> None:
     """Where no answer comes the key may have been made all the same, so its value is told."""
-    new_keys[action.alias] = f"sk-{secrets.token_urlsafe(RANDOM_BYTES)}"
+    new_keys[action.alias] = new_value()
     try:
         litellm.create(action, new_keys[action.alias])
     except NoAnswer:

@@ -8,7 +8,7 @@ a reload loses requests that arrive on new connections just then (golang/go #755
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.access import DIRECT, OPEN_ALIAS
@@ -21,7 +21,7 @@ NOTHING = "."  # no name of a model (a DNS label) and no line of a key; a missin
 def door_files(
     values: Mapping[str, str],
     previous: Mapping[str, Iterable[Mapping[str, Any]]],
-    models: Iterable[Mapping[str, Any]],
+    models: Sequence[Mapping[str, Any]],
 ) -> dict[str, str]:
     """File -> what is in it, one a line.
 
@@ -31,7 +31,6 @@ def door_files(
     how keys begin that `open_keys` made. `…-models`: names.
     """
     direct = [name for name in values if name.startswith(DIRECT)]
-    running = [model for model in models if model["state"] == "running"]
     return {
         "litellm": values[MASTER_KEY],
         OPEN_KEY: values[OPEN_KEY],
@@ -39,8 +38,8 @@ def door_files(
         "direct": _lines(_bearer(values[name]) for name in (MASTER_KEY, *direct)),
         "previous-master": _lines(_previous(previous, (MASTER_KEY,))),
         "previous-direct": _lines(_previous(previous, (MASTER_KEY, *direct))),
-        "direct-models": _lines(model["name"] for model in running if model["has_direct_route"]),
-        "open-models": _lines(model["name"] for model in running if model["open"]),
+        "direct-models": _lines(model["name"] for model in models if model["has_direct_route"]),
+        "open-models": _lines(model["name"] for model in models if model["has_open_route"]),
     }
 
 
@@ -51,11 +50,11 @@ def open_keys(open_key: str, models: Iterable[Mapping[str, Any]]) -> list[dict[s
     models to fall back on. Empty when no model is open.
     """
     offered = [model for model in models if model["in_gateway"]]
-    if not any(model["open"] for model in offered):
+    if not any(model["has_open_route"] for model in offered):
         return []
     return [
         {"alias": OPEN_ALIAS + model["name"], "models": [model["name"]], "key": f"{open_key}-{model['name']}"}
-        if model["open"]
+        if model["has_open_route"]
         else {"alias": OPEN_ALIAS + model["name"], "state": "absent"}
         for model in offered
     ]

@@ -183,6 +183,7 @@ class Fleet:
                 containers=list(model.containers),
                 in_gateway=model.in_gateway,
                 has_direct_route=model.has_direct_route,
+                has_open_route=model.has_open_route,
                 image=self.image_of(model),
             )
         return data

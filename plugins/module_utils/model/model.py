@@ -165,6 +165,11 @@ class Model:
         return self.state == "running" and (self.direct or self.type not in GATEWAY_TYPES)
 
     @property
+    def has_open_route(self) -> bool:
+        """Whether any key opens it, under a path of its own."""
+        return self.open and self.in_gateway
+
+    @property
     def local_path(self) -> Optional[str]:
         """The folder on the host that holds the weights, or None for a hub repository."""
         return self.source if self.source.startswith("/") else None
