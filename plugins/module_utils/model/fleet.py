@@ -84,7 +84,7 @@ class AptRepository:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All that one host should be."""
+    """All that one host should be. config_folder: where the host keeps its configuration and its secrets."""
 
     schema: int
     models: tuple[Model, ...]
@@ -100,6 +100,7 @@ class Fleet:
     monitoring: bool
     caddy: Door
     litellm_admin: bool
+    config_folder: str = "/etc/inference-fleet"
     toolkit_repository: AptRepository = AptRepository()
     keys: tuple[VirtualKey, ...] = ()
 
@@ -137,6 +138,7 @@ class Fleet:
                 monitoring=read.flag("fleet_monitoring"),
                 caddy=read.nested("fleet_caddy", Door.parse, Door()),
                 litellm_admin=read.flag("fleet_litellm_admin"),
+                config_folder=read.absolute_path("fleet_config_folder", cls.config_folder),
                 keys=tuple(keys.values()),
             )
             # A model with a fault of its own is not among `models`; no key is to be blamed for that.
