@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.access impor
     Secrets,
     secret,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.model.database import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.model.https import Https
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe, engine_image
 from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
@@ -37,6 +38,7 @@ RUN_VARIABLES = (
     "fleet_overlap",
     "fleet_keys_file",
     "fleet_keys_vault_password_file",
+    "fleet_backup_vault_password_file",
 )
 
 
@@ -103,6 +105,8 @@ class Fleet:
     config_folder: str = "/etc/inference-fleet"
     toolkit_repository: AptRepository = AptRepository()
     keys: tuple[VirtualKey, ...] = ()
+    postgres: Postgres = Postgres()
+    backup: Backup = Backup()
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
@@ -140,6 +144,8 @@ class Fleet:
                 litellm_admin=read.flag("fleet_litellm_admin"),
                 config_folder=read.absolute_path("fleet_config_folder", cls.config_folder),
                 keys=tuple(keys.values()),
+                postgres=read.nested("fleet_postgres", Postgres.parse, Postgres()),
+                backup=read.nested("fleet_backup", Backup.parse, Backup()),
             )
             # A model with a fault of its own is not among `models`; no key is to be blamed for that.
             read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
