@@ -11,7 +11,6 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.model import unbuilt
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, select
-from ansible_collections.inference.fleet.plugins.module_utils.model.https import is_name
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables
@@ -41,22 +40,11 @@ class ActionModule(ActionBase):
             others = [fault for fault in error.faults if fault.partition(":")[0] not in paths]
             told = "\n".join(dict.fromkeys([*empty, *unread, *others]))
             return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{told}"}
-        public = fleet.public()
-        public["https"]["names"] = list(fleet.https.names) or _reached_by(task_vars)
         return {
             "changed": False,
-            "ansible_facts": {"fleet": public},
+            "ansible_facts": {"fleet": fleet.public()},
             "warnings": [*unbuilt.ignored(fleet), *verdict.warnings, *verdict.faults],
         }
-
-
-def _reached_by(task_vars: Mapping[str, Any]) -> list[str]:
-    """The names and addresses by which Ansible reaches the host, without such as fleet_https would not take.
-
-    They get into the Caddyfile and the page as they are, and an alias of the inventory can be any text.
-    """
-    names = [task_vars.get("ansible_host"), task_vars["inventory_hostname"], "localhost"]
-    return list(dict.fromkeys(name for name in names if isinstance(name, str) and is_name(name)))
 
 
 def _is_anywhere(model: str, task_vars: dict[str, Any]) -> bool:

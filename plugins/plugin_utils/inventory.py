@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,19 @@ _MAX_BYTES = 1_000_000
 def fleet_variables(variables: Mapping[str, Any], templar: Any, loader: Any) -> tuple[dict[str, Any], list[str]]:
     """The templated variables of a host that begin with `fleet_`, and faults of files that cannot be read.
 
-    In `fleet_https` text of files stands in place of their paths, and where mode files has no
-    names they are the certificate's: what Fleet.parse gets is all that the host will ever need.
+    In `fleet_https` text of files stands in place of their paths, and where it has no names they are
+    those of the certificate or those by which Ansible reaches the host: what Fleet.parse gets is all
+    that the host will ever need.
     """
     given = {name: templar.template(value) for name, value in variables.items() if name.startswith(PREFIX)}
-    https = given.get("fleet_https")
+    https = given.get("fleet_https", {})
     faults: list[str] = []
     if isinstance(https, Mapping):
         folder = variables.get("inventory_dir") or variables.get("playbook_dir") or os.getcwd()
         read = {key: _text(value, loader, folder) if key in _FILES else (value, None) for key, value in https.items()}
         faults = [f"fleet_https.{key}: {why}" for key, (_text_of_it, why) in read.items() if why]
-        given["fleet_https"] = _with_names({key: value for key, (value, _why) in read.items()})
+        reached_by = [templar.template(variables.get(name)) for name in ("ansible_host", "inventory_hostname")]
+        given["fleet_https"] = _with_names({key: value for key, (value, _why) in read.items()}, reached_by)
     return given, faults
 
 
@@ -48,10 +50,13 @@ def parse_fleet(variables: Mapping[str, Any] | None, templar: Any, loader: Any) 
         raise AnsibleLookupError(str(error)) from error
 
 
-def _with_names(https: dict[str, Any]) -> dict[str, Any]:
-    if https.get("mode") != "files" or https.get("names"):
+def _with_names(https: dict[str, Any], reached_by: Sequence[Any]) -> dict[str, Any]:
+    mode = https.get("mode") or "internal"
+    if https.get("names") or mode not in ("internal", "files"):
         return https
-    return {**https, "names": list(filter(is_name, certificates.names(https.get("cert"))))}
+    names = certificates.names(https.get("cert")) if mode == "files" else [*reached_by, "localhost"]
+    # They get into the Caddyfile and the page as they are, and an alias of the inventory can be any text.
+    return {**https, "names": list(dict.fromkeys(name for name in names if isinstance(name, str) and is_name(name)))}
 
 
 def _text(value: Any, loader: Any, folder: str) -> tuple[Any, str | None]:

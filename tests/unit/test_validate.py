@@ -119,7 +119,11 @@ def lookup(variables: Variables) -> Any:
 
 def test_the_desired_state_is_all_of_the_fleet_secrets_included() -> None:
     variables = {"fleet_models": [entry(env={"HF_TOKEN": TOKEN})], "fleet_hf_token": TOKEN}
-    assert lookup({**variables, "other": 1}) == Fleet.parse(variables).desired_state()
+    reached_by = {"fleet_https": {"names": ["gpu1", "localhost"]}}
+    assert (
+        lookup({**variables, "other": 1, "inventory_hostname": "gpu1"})
+        == Fleet.parse({**variables, **reached_by}).desired_state()
+    )
 
 
 def test_the_desired_state_of_a_faulty_inventory_is_refused_with_its_faults() -> None:
@@ -140,7 +144,7 @@ def test_names_are_those_of_the_certificate_and_the_fact_holds_no_key() -> None:
     assert answer["ansible_facts"]["fleet"]["https"]["names"] == ["llm.example.com"]
     assert answer["warnings"] == []
     assert "PRIVATE" not in json.dumps(answer)
-    assert lookup(files())["https"]["names"] == ("llm.example.com",)
+    assert lookup(files())["fleet_https"]["names"] == ["llm.example.com"]
 
 
 def test_a_certificate_that_will_not_do_is_a_fault_among_the_others() -> None:

@@ -27,6 +27,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
     Fields,
     FleetError,
     nearest,
+    plain,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.model.virtual_key import VirtualKey, faults_between_keys
 
@@ -172,22 +173,20 @@ class Fleet:
         }
 
     def desired_state(self) -> dict[str, Any]:
-        """All of it but the virtual keys, which are PostgreSQL's, as plain data, secrets included: what
-        config.json holds."""
-        data = {**asdict(self), "mig": self.mig.plain()}
-        del data["keys"]
-        return data
+        """All of it but the virtual keys, which are PostgreSQL's, as an inventory would have it, defaults
+        filled in and secrets included: what config.json holds. Fleet.parse makes the same fleet of it."""
+        return {PREFIX + name: value for name, value in plain(replace(self, keys=())).items() if name != "keys"}
 
     def public(self) -> dict[str, Any]:
         """Plain data for templates and for eyes: everything but the secrets and the models' environments."""
-        data = self.desired_state()
-        for private in ("direct_keys", "secrets", "hf_token"):
+        data = {**asdict(self), "mig": self.mig.plain()}
+        for private in ("direct_keys", "secrets", "hf_token", "keys"):
             del data[private]
         data["https"] = self.https.public()
         data["cache"]["source"] = self.cache.source
-        for plain, model in zip(data["models"], self.models):
-            del plain["env"]
-            plain.update(
+        for shown, model in zip(data["models"], self.models):
+            del shown["env"]
+            shown.update(
                 containers=list(model.containers),
                 in_gateway=model.in_gateway,
                 has_direct_route=model.has_direct_route,

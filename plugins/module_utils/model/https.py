@@ -100,7 +100,7 @@ class Https:
         data = asdict(self)
         for content in ("directory_root", "cert", "key"):
             del data[content]
-        return {**data, "files": self.files}
+        return {**data, "names": list(self.names), "files": self.files}
 
 
 def _refuse_keys_of_other_modes(read: Fields, mode: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from operator import itemgetter
 from typing import Any, Optional, Union
 
@@ -18,6 +18,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
     FleetError,
     clean_path,
     is_whole,
+    plain,
     show,
 )
 
@@ -73,6 +74,12 @@ class Devices:
             gpus = read.nested("gpus", _parse_gpus, cls())
             mig = read.nested("mig", lambda data, path: str(Device.parse(data, path)), None)
             return cls(count=gpus.count, pinned=gpus.pinned, mig=mig, cpu=read.flag("cpu"))
+
+    def plain(self) -> dict[str, Any]:
+        """As an inventory has it."""
+        if self.cpu:
+            return {"cpu": True}
+        return {"mig": self.mig} if self.mig else {"gpus": self.count or list(self.pinned)}
 
     @property
     def gpus_per_replica(self) -> int:
@@ -146,6 +153,16 @@ class Model:
                     f"give {{gpus: {len(model.devices.pinned)}}} and let each have its own",
                 )
             return model
+
+    def plain(self) -> dict[str, Any]:
+        """As an inventory has it. Of `args` a null is a value like any other."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            **plain(own),
+            "args": dict(self.args),
+            "env": dict(self.env),
+            "shm_size": _size(self.shm_size),
+        }
 
     @property
     def containers(self) -> tuple[str, ...]:
@@ -283,6 +300,12 @@ def _flag(key: str, value: Union[bool, int, float, str, list[Any], Mapping[str, 
         return [f"--{key}", json.dumps(value, sort_keys=True)]
     items = value if isinstance(value, (list, tuple)) else [value]
     return [f"--{key}", *map(str, items)]
+
+
+def _size(size: int) -> str:
+    """The reverse of `_bytes`, in the largest unit that leaves no rest."""
+    unit = next(unit for unit in ("g", "m", "k") if size % _UNITS[unit] == 0)
+    return f"{size // _UNITS[unit]}{unit}"
 
 
 def _bytes(size: Optional[str]) -> int:

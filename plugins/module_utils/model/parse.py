@@ -8,6 +8,7 @@ import difflib
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from types import TracebackType
 from typing import Any, Optional, TypeVar
 
@@ -200,6 +201,18 @@ class Fields:
         except FleetError as error:
             self.faults.extend(error.faults)
             return default
+
+
+def plain(value: Any) -> Any:
+    """What was parsed, as an inventory has it: what is None was not given, and is left out. A dataclass
+    whose inventory looks otherwise has a method `plain` of its own."""
+    if hasattr(value, "plain"):
+        return value.plain()
+    if is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _text(data: object, path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,12 +220,55 @@ def test_what_templates_and_eyes_get_has_no_secret() -> None:
     assert [secret for secret in (SECRET, OTHER_SECRET, APP_SECRET) if secret in shown] == []
 
 
-def test_what_the_host_keeps_for_itself_has_them_all() -> None:
-    kept = json.loads(json.dumps(secretive().desired_state()))
-    assert kept["secrets"] == {"master_key": SECRET, "salt_key": SECRET, "postgres_password": SECRET}
-    assert kept["direct_keys"] == [{"name": "app", "key": APP_SECRET}]
-    assert kept["hf_token"] == OTHER_SECRET
-    assert kept["models"][0]["env"] == [["HF_TOKEN", OTHER_SECRET]]
+# The host's own copy
+
+
+EVERYTHING: dict[str, Any] = {
+    "fleet_models": [
+        entry(devices={"gpus": 2}, args={"enable-x": None, "no": False, "list": [1, "a"], "deep": {"a": {"b": None}}}),
+        entry(name="pinned", devices={"gpus": [3, 1]}, shm_size="1536m", env={"HF_TOKEN": OTHER_SECRET, "N": 1}),
+        entry(name="slice", devices={"mig": "1c.3g.20gb"}, state="stopped", replicas=3, open=True, direct=True),
+        entry(name="plain", devices={"cpu": True}, image="example/own:1", ready_timeout=5, recipe="whisper"),
+    ],
+    "fleet_recipes": {"whisper": {"base": "vllm", "pip": ["vllm[audio]"]}},
+    "fleet_mig": {"0": ["3g.20gb", "1c.3g.20gb"], 1: False},
+    "fleet_https": {"mode": "acme", "names": ["llm.example.com"], "email": "a@example.com"},
+    "fleet_secrets": {"master_key": SECRET, "salt_key": SECRET + "2"},
+    "fleet_direct_keys": [{"name": "app", "key": APP_SECRET}, {"name": "made"}],
+    "fleet_hf_token": OTHER_SECRET,
+    "fleet_images": {"vllm": "example/vllm:2"},
+    "fleet_cache": {"path": "/srv/hf"},
+    "fleet_toolkit_repository": {},
+    "fleet_config_folder": "/srv/fleet",
+    "fleet_monitoring": True,
+    "fleet_litellm": {"workers": 3},
+}
+
+
+def read_back(parsed: Fleet) -> Fleet:
+    return Fleet.parse(json.loads(json.dumps(parsed.desired_state())))
+
+
+def test_what_the_host_keeps_for_itself_makes_the_same_fleet() -> None:
+    for variables in ({}, EVERYTHING, {"fleet_mig": "auto"}):
+        parsed = Fleet.parse(variables)
+        kept = read_back(parsed)
+        assert replace(kept, mig=parsed.mig) == parsed
+        assert kept.mig.plain() == parsed.mig.plain()
+
+
+def test_a_model_that_was_taken_away_stays_so_in_the_hosts_own_copy() -> None:
+    assert read_back(fleet(entry(), absent_models=["qwen3-8b"])).models[0].state == "absent"
+
+
+def test_virtual_keys_are_the_databases_and_not_in_the_hosts_own_copy() -> None:
+    assert "fleet_keys" not in fleet(keys=[{"alias": "app", "key": APP_SECRET + SECRET}]).desired_state()
+
+
+@given(st.integers(1, 999_999), st.sampled_from("kmg"))
+def test_a_size_is_read_back_as_it_was(count: int, unit: str) -> None:
+    parsed = fleet(entry(shm_size=f"{count}{unit}"))
+    assert read_back(parsed).models == parsed.models
 
 
 # Plain data for templates

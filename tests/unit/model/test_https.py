@@ -213,7 +213,7 @@ def test_templates_and_eyes_get_the_names_of_files_and_not_what_is_in_them() -> 
 def test_the_host_keeps_all_of_it_and_reads_it_back_the_same() -> None:
     for data in ({}, ACME, OWN_CA, {**FILES, "names": ["llm.example.com"]}):
         state = json.loads(json.dumps(Fleet.parse({"fleet_https": data}).desired_state()))
-        assert https(state["https"]) == https(data)
+        assert https(state["fleet_https"]) == https(data)
 
 
 # The files that Caddy gets

@@ -86,11 +86,16 @@ def test_a_path_that_is_wrong_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "https", [None, "internal", [], {}, {"cert": 7, "key": None}, {"cert": ""}, {"mode": ["files"]}]
+    "https",
+    [None, "internal", [], {"names": ["x"], "cert": 7, "key": None}, {"cert": "", "names": 1}, {"mode": ["files"]}],
 )
 def test_what_names_no_file_is_left_for_the_model_to_judge(tmp_path: Path, https: Any) -> None:
     assert read(tmp_path, https) == (https, [])
 
 
-def test_variables_of_others_are_not_looked_at() -> None:
-    assert fleet_variables({"other": 1, "fleet": 2}, Mock(), None) == ({}, [])
+def test_without_names_it_is_what_the_host_is_reached_by() -> None:
+    variables = {"ansible_host": "10.0.0.7", "inventory_hostname": "gpu 1", "other": 1, "fleet": 2}
+    assert fleet_variables(variables, Mock(template=lambda value: value), None) == (
+        {"fleet_https": {"names": ["10.0.0.7", "localhost"]}},
+        [],
+    )
