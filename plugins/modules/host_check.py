@@ -11,14 +11,19 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - Looks at the system's release and kernel, Docker, the folders that models are read from, the ports that Caddy needs,
-    the space for weights and the clock; where the fleet asks for GPUs or MIG, also at the NVIDIA driver, the NVIDIA
-    Container Toolkit, Docker's use of it, persistence mode, whether containers keep their GPU when systemd reloads, and
-    whether the GPUs can be partitioned and given to the models as asked for.
+    the space for weights, the clock, and whether the image of PostgreSQL can read the data that is there; where the
+    fleet asks for GPUs or MIG, also at the NVIDIA driver, the NVIDIA Container Toolkit, Docker's use of it, persistence
+    mode, whether containers keep their GPU when systemd reloads, and whether the GPUs can be partitioned and given to
+    the models as asked for.
   - Fails with every fault that it finds in one message, unless O(report) is set.
   - Needs nothing but Python on the host. Changes nothing.
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
+  postgres:
+    description: As C(fleet_postgres) in the inventory.
+    type: dict
+    default: {}
   names:
     description:
       - The models that the run acts on, which keep their devices unless they ask for others. Not given, it is all of
@@ -160,6 +165,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
 
 SPEC = dict(
     FLEET_SPEC,
+    postgres=dict(type="dict", default={}),
     names=dict(type="list", elements="str"),
     ports=dict(type="list", elements="int", default=[80, 443]),
     force=dict(type="bool", default=False),

@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.host.check import 
     Check,
     faults_of,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.host.database import DatabaseFacts, database_checks
 from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name
 from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import Nvidia, nvidia_checks
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
@@ -45,8 +46,8 @@ class Host:
     foreign: those of them that this collection does not manage. docker_version: None where
     no engine answers. docker_enabled: whether systemd starts it at boot. clock_ahead: seconds
     that its clock is before the admin's, synchronised: whether a time server sets it; None
-    where that is not known. names: those looked up in DNS. nvidia: None where the fleet asks
-    for no GPU.
+    where that is not known. names: those looked up in DNS. database: what is known of PostgreSQL.
+    nvidia: None where the fleet asks for no GPU.
     """
 
     os_id: str
@@ -66,6 +67,7 @@ class Host:
     clock_ahead: Optional[float] = None
     synchronised: Optional[bool] = None
     names: tuple[Name, ...] = ()
+    database: DatabaseFacts = field(default_factory=DatabaseFacts)
     nvidia: Optional[Nvidia] = field(default=None)
 
     @property
@@ -92,6 +94,7 @@ def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
         *_docker(host),
         *_weights(fleet, host),
         *_containers(fleet, host),
+        *database_checks(fleet, host.database),
         *_ports(host),
         *_disk(fleet, host),
         *_clock(host),

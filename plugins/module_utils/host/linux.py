@@ -21,6 +21,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import needs_gpus
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.host.checks import Host
+from ansible_collections.inference.fleet.plugins.module_utils.host.database import DatabaseFacts
 from ansible_collections.inference.fleet.plugins.module_utils.host.docker_api import ask
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import observe_nvidia
 from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name, needed_names
@@ -64,6 +65,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         clock_ahead=None if now is None else time.time() - now,
         synchronised=_synchronised(),
         names=_looked_up(needed_names(fleet, _images(), names, docker)) if thorough else (),
+        database=_database(fleet) if version else DatabaseFacts(),
         nvidia=observe_nvidia(docker, containers) if needs_gpus(fleet) else None,
     )
 
@@ -81,6 +83,18 @@ def _images() -> frozenset[str]:
     """Tags and digests of the images that the host has."""
     listed: list[dict[str, Any]] = ask("/images/json") or []
     return frozenset(name for one in listed for key in ("RepoTags", "RepoDigests") for name in one.get(key) or ())
+
+
+def _database(fleet: Fleet) -> DatabaseFacts:
+    volume: dict[str, Any] = ask(f"/volumes/{fleet.postgres.volume}") or {}
+    image: dict[str, Any] = ask(f"/images/{fleet.images.postgres}/json") or {}
+    settings = dict(one.partition("=")[::2] for one in (image.get("Config") or {}).get("Env") or ())
+    version = Path(volume.get("Mountpoint", "/dev/null"), "PG_VERSION")
+    try:
+        data = version.read_text().strip() or None
+    except OSError:  # no such volume, or nothing in it yet
+        data = None
+    return DatabaseFacts(data=data, image=settings.get("PG_MAJOR"))
 
 
 def _synchronised() -> Optional[bool]:

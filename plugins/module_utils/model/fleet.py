@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.access import (
@@ -106,8 +106,8 @@ class Fleet:
     config_folder: str = "/etc/inference-fleet"
     toolkit_repository: AptRepository = AptRepository()
     keys: tuple[VirtualKey, ...] = ()
-    postgres: Postgres = Postgres()
-    backup: Backup = Backup()
+    postgres: Postgres = field(default_factory=Postgres)
+    backup: Backup = field(default_factory=Backup)
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The controller's half of inference.fleet.host_backup. Documented in modules/host_backup.py."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]  # PyYAML has none
+from ansible.plugins.action import ActionBase
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, stamp
+from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Folder, Vault, read
+from ansible_collections.inference.fleet.plugins.plugin_utils.database import Database, read_secrets
+
+ROOT = Path(__file__).parents[2]  # the collection's
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        arguments = self._task.args
+        host = str(task_vars["inventory_hostname"])
+        try:
+            vault = Vault(self._loader, arguments.get("vault_password_file"))
+            vault.require_password()
+            folder = Folder(arguments["folder"])
+            _refuse_as_inventory(folder.path, task_vars.get("ansible_inventory_sources") or ())
+            database = Database(self._remote)
+            about = About(
+                host, stamp(datetime.now(timezone.utc)), database.version(), _version(), arguments["spend_logs"]
+            )
+            path, keep = folder.path_of(host, about.made), int(arguments["keep"])
+            told = {"changed": True, "path": str(path), "postgres": about.postgres}
+            if self._task.check_mode:
+                return {**told, "size": None, "removed": [str(one) for one in folder.old(host, keep, path.name)]}
+            secrets = read_secrets(self._remote, arguments["config_folder"])
+            dump = database.dump(about.spend_logs, int(arguments["max_mb"]) * 10**6)
+            self._write(Backup(about, secrets, dump), path, folder, vault, database)
+            old = folder.old(host, keep)
+            for one in old:
+                one.unlink()
+        except FleetError as error:
+            return {"failed": True, "msg": f"no backup of {host} was made, and none was removed: {error}"}
+        return {**told, "size": path.stat().st_size, "removed": [str(one) for one in old]}
+
+    def _write(self, backup: Backup, path: Path, folder: Folder, vault: Vault, database: Database) -> None:
+        """It has its name, by which it counts as a backup, once what is on the disk was read back whole."""
+        part = folder.begin(backup.about.host, vault.encrypt(backup.pack()))
+        try:
+            written = read(part, vault)
+            if written != backup:
+                raise FleetError(f"{part}: what is on the disk is not what was written; see to that disk")
+            database.check(written.dump)
+            folder.finish(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _remote(self, command: str, data: bytes) -> dict[str, Any]:
+        answer: dict[str, Any] = self._low_level_execute_command(command, in_data=data)
+        return answer
+
+
+def _refuse_as_inventory(folder: Path, sources: Any) -> None:
+    """Raises FleetError for a folder that Ansible would read as one more inventory."""
+    for source in map(Path, map(str, sources)):
+        below = folder.resolve()
+        if source.is_dir() and below.is_relative_to(source.resolve()):
+            parts = below.relative_to(source.resolve()).parts
+            if not parts or not parts[0].startswith("."):
+                raise FleetError(
+                    f"fleet_backup.folder: {folder} is in the folder of an inventory, whose every file Ansible reads; "
+                    f"name one elsewhere, or let the name begin with a dot"
+                )
+
+
+def _version() -> str:
+    """This collection's, as it is installed or as it lies in a checkout."""
+    manifest = ROOT / "MANIFEST.json"
+    if manifest.exists():
+        return str(json.loads(manifest.read_text())["collection_info"]["version"])
+    return str(yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"])

@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is in a backup of a host, what its file is called, and which files are too old. Pure.
+
+Decrypted, a backup is a tar file: `manifest.json`, `secrets/NAME` for each secret, and `database.dump`
+as pg_dump's custom format has it. So `ansible-vault decrypt`, `tar` and `pg_restore` open it as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+FORMAT = 1
+SUFFIX = ".fleet-backup"
+MANIFEST, DUMP, SECRETS = "manifest.json", "database.dump", "secrets/"
+_STAMP = "%Y%m%dT%H%M%SZ"
+_SECRET_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")  # they become files of root's on a host
+
+
+@dataclass(frozen=True)
+class About:
+    """Where a backup comes from. host: its name in the inventory. made: UTC, as in the file's name.
+
+    postgres: the version of the server, such as `15.18`. collection: the version of this one.
+    """
+
+    host: str
+    made: str
+    postgres: str
+    collection: str
+    spend_logs: bool = True
+
+    @property
+    def in_words(self) -> str:
+        made = datetime.strptime(self.made, _STAMP)
+        return f"{self.host} as it was on {made:%Y-%m-%d at %H:%M:%S} UTC, PostgreSQL {self.postgres}"
+
+
+@dataclass(frozen=True)
+class Backup:
+    """secrets: name of the file -> what it holds, without the line's end. dump: of the database."""
+
+    about: About
+    secrets: Mapping[str, str]
+    dump: bytes
+
+    def pack(self) -> bytes:
+        members = {**{SECRETS + name: value.encode() for name, value in self.secrets.items()}, DUMP: self.dump}
+        manifest = {
+            "format": FORMAT,
+            **asdict(self.about),
+            "sha256": {name: _digest(members[name]) for name in members},
+        }
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for name, content in {MANIFEST: json.dumps(manifest, indent=2).encode(), **members}.items():
+                member = tarfile.TarInfo(name)
+                member.size, member.mode = len(content), 0o600
+                tar.addfile(member, io.BytesIO(content))
+        return packed.getvalue()
+
+    @classmethod
+    def unpack(cls, data: bytes, path: str) -> Backup:
+        """path: for messages. Raises FleetError for what is no backup, or not whole, or newer than this code."""
+        members = _members(data)
+        try:
+            manifest = json.loads(members[MANIFEST])
+            newer = manifest["format"] > FORMAT
+        except (KeyError, TypeError, ValueError):
+            raise FleetError(f"{path}: is no backup; expected a file that the playbook backup has written") from None
+        if newer:
+            raise FleetError(
+                f"{path}: was written by a newer inference.fleet ({manifest.get('collection')}), in format "
+                f"{manifest['format']}, where this one reads {FORMAT}; install that version or a later one"
+            )
+        return cls._parse(manifest, members, path)
+
+    @classmethod
+    def _parse(cls, manifest: Mapping[str, Any], members: Mapping[str, bytes], path: str) -> Backup:
+        try:
+            about = About(**{name: manifest[name] for name in About.__dataclass_fields__})
+            datetime.strptime(about.made, _STAMP)
+            wrong = [name for name, digest in manifest["sha256"].items() if _digest(members[name]) != digest]
+            secrets = {
+                name.removeprefix(SECRETS): members[name].decode()
+                for name in manifest["sha256"]
+                if name.startswith(SECRETS)
+            }
+            dump = members[DUMP]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FleetError(
+                f"{path}: is a backup with a part that is missing or not as it should be: {error}"
+            ) from None
+        strange = [name for name in secrets if not _SECRET_NAME.fullmatch(name)]
+        if wrong or strange:
+            raise FleetError(
+                f"{path}: is a backup with parts that are not what was written: {', '.join(wrong + strange)}"
+            )
+        return cls(about, secrets, dump)
+
+
+def secrets_in(tar: bytes) -> dict[str, str]:
+    """Name -> value, from a tar file of a host's folder of secrets. Raises FleetError where it is none."""
+    found = _members(tar)
+    secrets = {name.rpartition("/")[2]: content.decode().rstrip("\n") for name, content in found.items()}
+    return {name: value for name, value in secrets.items() if _SECRET_NAME.fullmatch(name)}
+
+
+def stamp(now: datetime) -> str:
+    return now.astimezone(timezone.utc).strftime(_STAMP)
+
+
+def plain_name(host: str) -> str:
+    """A name of the inventory may be any text; what a file's name cannot have is written as in a URL."""
+    return quote(host, safe="")
+
+
+def file_name(host: str, made: str) -> str:
+    return f"{plain_name(host)}-{made}{SUFFIX}"
+
+
+def beyond(names: Collection[str], host: str, keep: int) -> list[str]:
+    """Those of a folder's files that are backups of the host and not among its `keep` newest, oldest first."""
+    pattern = re.compile(re.escape(plain_name(host)) + r"-\d{8}T\d{6}Z" + re.escape(SUFFIX))
+    of_host = sorted(name for name in names if pattern.fullmatch(name))
+    return of_host[:-keep]
+
+
+def is_cut_off(encrypted: bytes) -> bool:
+    """Whether the end is missing of a tar file that Ansible Vault encrypted.
+
+    tar fills up to blocks of 10240 bytes. Vault adds a block of the cipher (16) to those, writes that, a salt
+    and a digest of 64 each in hexadecimal with a line's end between them, and writes all of it in hexadecimal again.
+    """
+    _header, _end, body = encrypted.partition(b"\n")
+    digits = len(body.translate(None, b"\r\n "))
+    return digits % (4 * tarfile.RECORDSIZE) != 2 * (64 + 1 + 64 + 1 + 2 * 16)
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    """Name -> content of the regular files of a tar file; nothing where it is none."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+            return {member.name: _content(tar, member) for member in tar if member.isfile()}
+    except (tarfile.TarError, EOFError):
+        return {}
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    return file.read() if file else b""
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

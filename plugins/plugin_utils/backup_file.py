@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Backups as files on the admin's machine, encrypted by Ansible Vault and never otherwise."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from glob import escape
+from pathlib import Path
+from typing import Any, Optional
+
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, get_file_vault_secret, is_encrypted, match_encrypt_secret
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.backup import (
+    SUFFIX,
+    Backup,
+    beyond,
+    file_name,
+    is_cut_off,
+    plain_name,
+)
+
+_PART = SUFFIX + ".part"
+_PASSWORDS = "fleet_backup_vault_password_file, or --vault-password-file or --ask-vault-pass to ansible-playbook"
+
+
+class Vault:
+    """The passwords of a run. password_file: as ansible-playbook's option of that name; it goes before those."""
+
+    def __init__(self, loader: Any, password_file: Optional[str] = None) -> None:
+        self._secrets = list(loader._vault.secrets or ())
+        if password_file:
+            try:
+                secret = get_file_vault_secret(password_file, loader=loader)
+                secret.load()
+            except AnsibleError as error:
+                raise FleetError(f"fleet_backup_vault_password_file: {error}") from None
+            self._secrets = [("default", secret), *self._secrets]
+
+    def require_password(self) -> None:
+        """Raises FleetError where there is none to encrypt with."""
+        if not self._secrets:
+            raise FleetError(
+                f"no password to encrypt the backup with, and it is never written without; give {_PASSWORDS}"
+            )
+
+    def encrypt(self, data: bytes) -> bytes:
+        self.require_password()
+        _name, secret = match_encrypt_secret(self._secrets)
+        return bytes(VaultLib(self._secrets).encrypt(data, secret))
+
+    def decrypt(self, data: bytes, path: str) -> bytes:
+        """path: for messages."""
+        if not is_encrypted(data):
+            raise FleetError(
+                f"{path}: is no backup; those are encrypted by Ansible Vault and begin with $ANSIBLE_VAULT"
+            )
+        if not self._secrets:
+            raise FleetError(f"{path}: is encrypted by Ansible Vault; give its password: {_PASSWORDS}")
+        try:
+            return bytes(VaultLib(self._secrets).decrypt(data))
+        except (AnsibleError, ValueError):
+            if is_cut_off(data):
+                raise FleetError(
+                    f"{path}: is cut off: its end is missing; copy it again, or take another one"
+                ) from None
+            raise FleetError(
+                f"{path}: no password that was given opens it; give the one of the day it was made: {_PASSWORDS}. "
+                f"If it is the right one, the file is damaged"
+            ) from None
+
+
+def read(path: Path, vault: Vault) -> Backup:
+    """Raises FleetError for all that is wrong with it."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FleetError(f"{path}: {error.strerror}; expected a file that the playbook backup has written") from None
+    return Backup.unpack(vault.decrypt(data, str(path)), str(path))
+
+
+class Folder:
+    """Where the backups of all hosts are."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path).expanduser()
+
+    def path_of(self, host: str, made: str) -> Path:
+        return self.path / file_name(host, made)
+
+    def begin(self, host: str, encrypted: bytes) -> Path:
+        """Writes what is not taken for a backup yet, only its owner's to read, and comes back when it is on the disk.
+
+        Of the same host it takes away what a run left that was cut off here.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self.path.glob(f".{escape(plain_name(host))}.*{_PART}"):
+                left.unlink()
+            handle, name = tempfile.mkstemp(dir=self.path, prefix=f".{plain_name(host)}.", suffix=_PART)
+            with os.fdopen(handle, "wb") as file:
+                file.write(encrypted)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise FleetError(f"{self.path}: {error.strerror}; the backup was to be written there") from None
+        return Path(name)
+
+    def finish(self, part: Path, path: Path) -> None:
+        part.replace(path)
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def old(self, host: str, keep: int, coming: str = "") -> list[Path]:
+        """Backups of the host that are not among its `keep` newest. coming: the name of one that is yet to be there."""
+        names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+        return [self.path / name for name in beyond(names | ({coming} if coming else set()), host, keep)]
