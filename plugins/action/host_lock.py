@@ -15,11 +15,29 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+POLL_SECONDS = 2
+
 
 class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         owner = _this_run()
         arguments = {**self._task.args, "owner": owner}
+        wait = int(arguments.pop("wait", 0))
+        if not wait or arguments.get("state") == "absent":
+            return self._take(arguments, owner, task_vars)
+        deadline = time.monotonic() + wait
+        patient = {**arguments, "take_over": False}
+        answer = self._take(patient, owner, task_vars)
+        while answer.get("held") and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            answer = self._take(patient, owner, task_vars)
+        if answer.get("held") and arguments.get("take_over"):
+            told = f"took over the lock of {_who(answer['holder'])}, which did not give it back within {wait} s"
+            answer = {**self._take(arguments, owner, task_vars), "warnings": [told]}
+        return answer
+
+    def _take(self, arguments: dict[str, Any], owner: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        """held: whether it is another run's."""
         answer = self._lock(arguments, task_vars)
         if answer.get("failed") or arguments.get("state") == "absent":
             return answer
@@ -32,7 +50,8 @@ class ActionModule(ActionBase):
         if not holder or _same_run(holder, owner):
             return answer
         how = "wait for it to end; if that machine is gone, run again with -e fleet_break_lock=true"
-        return {"failed": True, "msg": f"{arguments.get('path', 'the lock')} is held by {_who(holder)}: {how}"}
+        told = f"{arguments.get('path', 'the lock')} is held by {_who(holder)}: {how}"
+        return {"failed": True, "msg": told, "held": True, "holder": holder}
 
     def _lock(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(

@@ -22,9 +22,13 @@ options:
     choices: [present, absent]
     default: present
   take_over:
-    description: Take the lock whoever holds it.
+    description: Take the lock whoever holds it, if need be after O(wait).
     type: bool
     default: false
+  wait:
+    description: Seconds to wait for another run to give the lock back.
+    type: int
+    default: 0
   path:
     description: The lock's file.
     type: path
@@ -79,6 +83,7 @@ from ansible.module_utils.basic import AnsibleModule
 SPEC = dict(
     state=dict(type="str", choices=["present", "absent"], default="present"),
     take_over=dict(type="bool", default=False),
+    wait=dict(type="int", default=0),
     path=dict(type="path", default="/run/inference-fleet/lock"),
     owner=dict(type="dict"),
     replaces=dict(type="dict"),

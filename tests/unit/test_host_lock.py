@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,32 @@ def test_the_module_alone_cannot_know_who_takes_the_lock(host: Host) -> None:
 )
 def test_a_lock_tells_the_playbook_and_no_options(command: str, told: list[str]) -> None:
     assert action._playbooks(command.split()) == told
+
+
+def test_a_patient_run_gets_the_lock_when_it_is_given_back(host: Host, other: int, quick: None) -> None:
+    host.run(other)
+    threading.Timer(0.3, lambda: host.lock.write_text("null")).start()
+    answer = host.run(wait=30)
+    assert "failed" not in answer
+    assert host.holder()["pid"] == os.getpid()
+
+
+def test_patience_ends_with_who_holds_it(host: Host, other: int, quick: None) -> None:
+    host.run(other)
+    answer = host.run(wait=1)
+    assert answer["failed"]
+    assert f"PID {other}" in answer["msg"]
+    assert host.holder()["pid"] == other
+
+
+def test_after_its_patience_a_restore_takes_it_over_with_a_word(host: Host, other: int, quick: None) -> None:
+    host.run(other)
+    answer = host.run(wait=1, take_over=True)
+    assert "failed" not in answer
+    assert "did not give it back within 1 s" in answer["warnings"][0]
+    assert host.holder()["pid"] == os.getpid()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action, "POLL_SECONDS", 0.05)
