@@ -23,6 +23,16 @@ options:
     description: Seconds to wait at most.
     type: int
     required: true
+  gave_up:
+    description:
+      - What its health check prints when the container will not get ready by itself, however long it is waited for.
+      - Only checks that end while it is waited for count.
+    type: str
+    default: ""
+  hopeless_fails:
+    description: Whether the task fails where RV(hopeless) is not empty.
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: full
@@ -37,30 +47,57 @@ EXAMPLES = r"""
   inference.fleet.service_ready:
     name: postgres
     timeout: 300
+
+- name: Find out whether LiteLLM gets ready, or has to be started anew
+  inference.fleet.service_ready:
+    name: litellm
+    timeout: 600
+    gave_up: Not connected
+    hopeless_fails: false
+  register: litellm
 """
 
-RETURN = r""" # """
+RETURN = r"""
+hopeless:
+  description:
+    - Why it will not get ready by itself, with the end of its log; it died, or its health check says O(gave_up).
+    - Empty where it is ready, and where it is only slow.
+  returned: always, except in check mode
+  type: str
+"""
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import wait_until_ready
+from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Hopeless, wait_until_ready
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
-SPEC = dict(name=dict(type="str", required=True), timeout=dict(type="int", required=True))
+SPEC = dict(
+    name=dict(type="str", required=True),
+    timeout=dict(type="int", required=True),
+    gave_up=dict(type="str", default=""),
+    hopeless_fails=dict(type="bool", default=True),
+)
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     if module.check_mode:
         module.exit_json()
-    name, timeout = module.params["name"], module.params["timeout"]
+    given = module.params
     try:
-        fault = wait_until_ready(name, Docker(), lambda container: container.health == "healthy", timeout)
+        fault = wait_until_ready(
+            given["name"],
+            Docker(),
+            lambda container: container.health == "healthy",
+            given["timeout"],
+            gave_up=given["gave_up"],
+        )
     except FleetError as error:
         fault = str(error)
-    if fault:
-        module.fail_json(msg=fault)
-    module.exit_json()
+    hopeless = fault if isinstance(fault, Hopeless) else ""
+    if fault and (given["hopeless_fails"] or not hopeless):
+        module.fail_json(msg=fault, hopeless=hopeless)
+    module.exit_json(hopeless=hopeless)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ class Container:
     """A container as Docker reports it.
 
     status and health: Docker's own words (running, exited, created, ...; healthy, starting,
-    unhealthy, or empty where the container has no health check).
+    unhealthy, or empty where the container has no health check). last_check: when its health
+    was checked last, and what the check printed.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Container:
     restarts: int = 0
     exit_code: int = 0
     health: str = ""
+    last_check: tuple[str, str] = ("", "")
 
     @property
     def model(self) -> str:

@@ -49,6 +49,10 @@ class Engine(Waitable, Protocol):
     def is_healthy(self, container: Container) -> bool: ...
 
 
+class Hopeless(str):
+    """A fault that no waiting mends: the container died, or says itself that it will not get ready."""
+
+
 @dataclass
 class Outcome:
     """What came of a plan. done: the actions carried out. faults: by container or image."""
@@ -100,16 +104,21 @@ def wait_until_ready(
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
     seen: Optional[Container] = None,
+    gave_up: str = "",
 ) -> Optional[str]:
     """None once the container is ready; the fault, with the last lines of its log, when it
-    dies or `timeout` seconds are over. seen: the container as it was a moment ago, where that
-    is known: one that is ready then costs Docker no question."""
+    dies (Hopeless) or `timeout` seconds are over. seen: the container as it was a moment ago, where
+    that is known: one that is ready then costs Docker no question. gave_up: what its health check
+    prints when it is hopeless."""
     deadline = now() + timeout
     try:
         first = container = seen or engine.inspect(name)
         while first and container and container.restarts == first.restarts and container.status == "running":
             if is_ready(container):
                 return None
+            # A check of before may have been another start's: Docker keeps its output.
+            if gave_up and container.last_check != first.last_check and gave_up in container.last_check[1]:
+                return Hopeless(_told(engine, name, f"runs, but its health check says {gave_up!r}"))
             if now() >= deadline:
                 return _told(engine, name, f"runs, but is not ready after {timeout} s")
             pause(POLL_SECONDS)
@@ -117,8 +126,10 @@ def wait_until_ready(
         if container is None:
             return f"{name}: there is no such container; was it removed while it was waited for?"
         if container.status == "running":  # its exit code went with the restart
-            return _told(engine, name, f"died and was started again by Docker, {container.restarts} times by now")
-        return _told(engine, name, f"died with exit code {container.exit_code}, is {container.status} now")
+            what = f"died and was started again by Docker, {container.restarts} times by now"
+        else:
+            what = f"died with exit code {container.exit_code}, is {container.status} now"
+        return Hopeless(_told(engine, name, what))
     except FleetError as error:
         return f"{name}: {error}"
 

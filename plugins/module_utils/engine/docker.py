@@ -227,6 +227,8 @@ def _env(config: Mapping[str, Any]) -> dict[str, str]:
 def _container(data: Mapping[str, Any]) -> Container:
     config, host, state = data["Config"], data["HostConfig"], data["State"]
     networks = data["NetworkSettings"]["Networks"] or {}
+    health = state.get("Health") or {}
+    last_check = (health.get("Log") or [{}])[-1]
     mounts = tuple(
         Mount(mount["Name"] if mount["Type"] == "volume" else mount["Source"], mount["Destination"], not mount["RW"])
         for mount in data["Mounts"]
@@ -238,7 +240,8 @@ def _container(data: Mapping[str, Any]) -> Container:
         started_at=state["StartedAt"],
         restarts=data["RestartCount"],
         exit_code=state["ExitCode"],
-        health=(state.get("Health") or {}).get("Status", ""),
+        health=health.get("Status", ""),
+        last_check=(last_check.get("Start", ""), last_check.get("Output", "")),
         spec=Spec(
             name=data["Name"].lstrip("/"),
             image=data["Image"],

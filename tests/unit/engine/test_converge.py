@@ -11,6 +11,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import (
     LOG_LINES,
     POLL_SECONDS,
+    Hopeless,
     converge,
     probe,
     wait_until_ready,
@@ -215,9 +216,11 @@ class Waiting:
     def later(self, seconds: float, **changes: object) -> None:
         self.clock.at[seconds] = lambda: self.engine.change("vllm-a-1", **changes)
 
-    def until(self, timeout: float, is_ready: Callable[[Container], bool] | None = None) -> str | None:
-        ready = is_ready or self.engine.is_healthy
-        return wait_until_ready("vllm-a-1", self.engine, ready, timeout, self.clock.now, self.clock.pause)
+    def until(
+        self, timeout: float, is_ready: Callable[[Container], bool] | None = None, gave_up: str = ""
+    ) -> str | None:
+        ready, clock = is_ready or self.engine.is_healthy, self.clock
+        return wait_until_ready("vllm-a-1", self.engine, ready, timeout, clock.now, clock.pause, gave_up=gave_up)
 
 
 @pytest.fixture
@@ -313,6 +316,34 @@ def test_what_ready_means_is_for_the_caller_to_say(waiting: Waiting) -> None:
     waiting.later(30, health="healthy")
     assert waiting.until(600, lambda container: container.health == "healthy") is None
     assert waiting.clock.seconds >= 30
+
+
+@pytest.mark.parametrize(
+    "end", [{"status": "exited"}, {"status": "restarting"}, {"restarts": 1}, {"last_check": ("12:01", "lost it\n")}]
+)
+def test_one_that_died_or_gave_up_is_hopeless(waiting: Waiting, end: dict[str, object]) -> None:
+    waiting.later(30, **end)
+    assert isinstance(waiting.until(600, gave_up="lost it"), Hopeless)
+    assert waiting.clock.seconds <= 30 + POLL_SECONDS
+
+
+def test_one_that_is_slow_is_not_hopeless(waiting: Waiting) -> None:
+    waiting.later(30, last_check=("12:01", "not yet"))
+    assert not isinstance(waiting.until(600, gave_up="lost it"), Hopeless)
+    assert waiting.clock.seconds >= 600
+
+
+def test_what_its_health_check_says_is_told(waiting: Waiting) -> None:
+    waiting.later(30, last_check=("12:01", "lost it\n"))
+    fault = waiting.until(600, gave_up="lost it")
+    assert fault is not None
+    assert fault.startswith("vllm-a-1: runs, but its health check says 'lost it'; the end of its log ")
+
+
+def test_what_a_check_said_before_it_was_waited_for_does_not_count(waiting: Waiting) -> None:
+    waiting.engine.change("vllm-a-1", last_check=("11:59", "lost it\n"))
+    waiting.clock.at[90] = waiting.engine.unready.clear
+    assert waiting.until(600, gave_up="lost it") is None
 
 
 # A look without waiting

@@ -164,8 +164,17 @@ def test_reads_how_a_container_ended() -> None:
 
 def test_reads_health_and_named_volumes() -> None:
     container = engine._container(captured("health_check"))
-    assert container.health == "starting"
+    assert (container.health, container.last_check) == ("starting", ("", ""))
     assert Mount("probe-vol", "/data") in container.spec.mounts
+
+
+def test_reads_what_the_last_health_check_said() -> None:
+    data = captured("health_check")
+    data["State"]["Health"]["Log"] = [
+        {"Start": f"2026-11-24T06:15:2{second}.7Z", "End": "", "ExitCode": 1, "Output": f"said at {second}"}
+        for second in (3, 6)
+    ]
+    assert engine._container(data).last_check == ("2026-11-24T06:15:26.7Z", "said at 6")
 
 
 @pytest.mark.parametrize(("part", "field"), [("Entrypoint", "entrypoint"), ("Cmd", "command"), ("Env", "env")])
