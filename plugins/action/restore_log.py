@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The controller's half of inference.fleet.restore_log: the clock, and what has happened so far."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+from dataclasses import replace
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.inference.fleet.plugins.module_utils.host.restore import Restore
+
+_FACT = "fleet_restore_so_far"
+
+
+class ActionModule(ActionBase):
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        state = self._task.args.get("state", "step")
+        host = task_vars["inventory_hostname"]
+        if state == "begun":
+            return _so_far(Restore(time.time(), _who()))
+        restore = Restore.parse(task_vars[_FACT])
+        if state == "step" or self._task.args.get("fault"):
+            restore = restore.after(self._task.args.get("step"), time.time(), self._task.args.get("fault") or None)
+            Display().display(f"{host}: {restore.steps[-1]}")
+        if state == "step":
+            return _so_far(restore)
+        restore = replace(restore, ended=time.time())
+        told = "\n".join([f"{host}: {restore.verdict()}", *restore.lines()])
+        arguments = {
+            "record": restore.plain(),
+            **{key: self._task.args[key] for key in ("path",) & self._task.args.keys()},
+        }
+        answer: dict[str, Any] = self._execute_module(
+            module_name="inference.fleet.restore_log", module_args=arguments, task_vars=task_vars
+        )
+        if answer.get("failed"):
+            return answer
+        if restore.faults:
+            return {"failed": True, "msg": told}
+        Display().display(told)
+        return {"changed": False, "msg": told}
+
+
+def _so_far(restore: Restore) -> dict[str, Any]:
+    return {"changed": False, "ansible_facts": {_FACT: restore.plain()}}
+
+
+def _who() -> str:
+    if os.environ.get("INVOCATION_ID"):  # systemd.exec(5): set for what systemd starts
+        return "the host itself"
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: this_host
+short_description: The host that Ansible runs on, as its own config.json says it should be
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - For the restore that a host runs by itself. There is one host, in the group C(fleet), reached without a connection,
+    with the variables that the last converge wrote to C(config.json).
+  - Nothing in that file is taken for a template.
+options:
+  plugin:
+    description: The name of this plugin.
+    required: true
+    choices: [inference.fleet.this_host]
+  config_folder:
+    description: The folder with C(config.json). The value of C(fleet_config_folder), whatever the file says of that.
+    type: path
+    default: /etc/inference-fleet
+    env:
+      - name: INFERENCE_FLEET_CONFIG
+  python:
+    description: The Python that modules run with, which has the Docker SDK.
+    type: str
+    default: /usr/bin/python3
+"""
+
+EXAMPLES = r"""
+# /opt/inference-fleet/this_host.fleet.yml
+plugin: inference.fleet.this_host
+python: /usr/bin/python3
+"""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX
+
+_REMEDY = "run the playbook install from your machine, which writes it anew"
+
+
+class InventoryModule(BaseInventoryPlugin):
+    NAME = "inference.fleet.this_host"
+
+    def verify_file(self, path: str) -> bool:
+        return bool(super().verify_file(path)) and path.endswith((".fleet.yml", ".fleet.yaml"))
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        folder = self.get_option("config_folder")
+        variables = read_state(Path(folder, "config.json"))
+        host = self.inventory.add_host(socket.gethostname(), group=self.inventory.add_group("fleet"))
+        for name, value in {**variables, f"{PREFIX}config_folder": folder}.items():
+            self.inventory.set_variable(host, name, wrap_var(value))
+        self.inventory.set_variable(host, "ansible_connection", "local")
+        self.inventory.set_variable(host, "ansible_python_interpreter", self.get_option("python"))
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """The fleet_* variables that the file holds. Raises AnsibleParserError, without what it holds."""
+    try:
+        state = json.loads(file.read_text())
+    except OSError as error:
+        raise AnsibleParserError(f"{file}: cannot be read ({error.strerror}); {_REMEDY}") from None
+    except ValueError as error:
+        raise AnsibleParserError(f"{file}: is not whole or was edited, it is no JSON ({error}); {_REMEDY}") from None
+    if not isinstance(state, dict) or not state or not all(name.startswith(PREFIX) for name in state):
+        raise AnsibleParserError(f"{file}: expected a mapping of fleet_* variables; {_REMEDY}")
+    return state

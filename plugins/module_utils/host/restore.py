@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How a host was brought back: step by step, with what each took and what to do where one failed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from typing import Any, Optional
+
+# In their order; what to do where one fails. Those before it are up, those after it were not tried.
+STEPS: Mapping[str, str] = {
+    "checks": "put right what is named, then run reboot_restore again; nothing was touched",
+    "foundation": "put right what is named, then run reboot_restore again",
+    "GPUs": "look at `nvidia-smi` and `dmesg | grep -i -e nvrm -e xid`; models without MIG are served all the same",
+    "PostgreSQL": "`docker logs postgres`; its volume is untouched, and the playbook restore_backup is the last resort",
+    "models": "the others are served; `docker logs` of those named, then reboot_restore or add_model again",
+    "LiteLLM": "`docker logs litellm`; models with a direct route may be reached by that once Caddy is up",
+    "Caddy": "`docker logs caddy`; what is behind it is up",
+}
+_WIDTH = max(map(len, STEPS))
+
+
+@dataclass(frozen=True)
+class Step:
+    """seconds: what it took. fault: None where it went well."""
+
+    name: str
+    seconds: float
+    fault: Optional[str] = None
+
+    def __str__(self) -> str:
+        return f"{self.name:{_WIDTH}}  {self.seconds:6.1f} s" + ("" if self.fault is None else "  FAILED")
+
+
+@dataclass(frozen=True)
+class Restore:
+    """began: seconds since 1970 in UTC. by: who ran it. ended: None while it runs, or where it was cut off."""
+
+    began: float
+    by: str
+    steps: tuple[Step, ...] = ()
+    ended: Optional[float] = None
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Restore:
+        """What `plain` made; KeyError or TypeError where it is something else."""
+        steps = tuple(Step(one["name"], one["seconds"], one.get("fault")) for one in data["steps"])
+        return cls(data["began"], data["by"], steps, data.get("ended"))
+
+    def plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def faults(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.fault is not None)
+
+    def next_step(self) -> str:
+        """The first that has not been taken yet; the last one where all have."""
+        taken = {step.name for step in self.steps}
+        return next((name for name in STEPS if name not in taken), list(STEPS)[-1])
+
+    def after(self, name: Optional[str], now: float, fault: Optional[str] = None) -> Restore:
+        """With one more step, which ended now; without a name, with the one that was under way."""
+        begun = self.began + sum(step.seconds for step in self.steps)
+        return replace(self, steps=(*self.steps, Step(name or self.next_step(), max(0.0, now - begun), fault)))
+
+    def verdict(self) -> str:
+        took = "" if self.ended is None else f" after {self.ended - self.began:.1f} s"
+        if self.ended is None:
+            return "was cut off, or is still under way"
+        return f"ended with faults{took}" if self.faults else f"all is back{took}"
+
+    def lines(self) -> list[str]:
+        """For a person: every step, then what went wrong with what to do about it."""
+        told = [f"  {step}" for step in self.steps]
+        untried = [name for name in STEPS if name not in {step.name for step in self.steps}]
+        if self.ended is not None and untried:
+            told.append(f"  not tried: {', '.join(untried)}")
+        for step in self.faults:
+            told.append(f"{step.name}: {step.fault}\n  what to do: {STEPS.get(step.name, 'run reboot_restore again')}")
+        return told
+
+
+def told(restore: Optional[Restore], unit: Mapping[str, str]) -> list[str]:
+    """The last restore, for the playbook status.
+
+    unit: of `systemctl show`, what ActiveState, Result and ExecMainExitTimestamp of the unit are;
+    empty where there is none.
+    """
+    lines = ["no restore has been recorded on this host"]
+    if restore:
+        when = datetime.fromtimestamp(restore.began, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+        lines = [f"restore of {when} by {restore.by}: {restore.verdict()}", *restore.lines()]
+    state = unit.get("ActiveState")
+    if state == "failed":
+        ended = unit.get("ExecMainExitTimestamp") or "at an unknown time"
+        lines.append(
+            f"inference-fleet-restore.service failed ({unit.get('Result', 'unknown')}, {ended}); "
+            "`journalctl --unit inference-fleet-restore` on the host has all of it"
+        )
+    elif state == "activating":
+        lines.append("inference-fleet-restore.service is at work now")
+    return lines

@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore_log
+short_description: Tell how a restore goes, step by step, and keep a record of it on the host
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - For the playbook C(reboot_restore), with its steps in their order. Each step is told with the time it took; at the end
+    the record is written to the host, and the task fails if a step did, with what to do about it.
+options:
+  state:
+    description: V(begun) starts the clock, V(step) is the end of a step, V(ended) that of the restore.
+    type: str
+    choices: [begun, step, ended]
+    default: step
+  step:
+    description: Which step has ended. Not given, it is the first one that has not.
+    type: str
+  fault:
+    description: Why it failed; empty where it did not.
+    type: str
+  path:
+    description: Where the record is kept on the host.
+    type: path
+    default: /var/lib/inference-fleet/restore.json
+  record:
+    description: The record. Filled in by the action plugin of the same name.
+    type: dict
+attributes:
+  action:
+    support: full
+    description: The time is taken on the controller.
+  check_mode:
+    support: full
+    description: Tells the same, and keeps no record.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+"""
+
+EXAMPLES = r"""
+- name: Begin
+  inference.fleet.restore_log:
+    state: begun
+
+- name: Tell that PostgreSQL answers
+  inference.fleet.restore_log:
+    step: PostgreSQL
+
+- name: Tell how it went
+  inference.fleet.restore_log:
+    state: ended
+"""
+
+RETURN = r"""
+msg:
+  description: How it went, step by step.
+  returned: when O(state=ended)
+  type: str
+"""
+
+import json
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+SPEC = dict(
+    state=dict(type="str", choices=["begun", "step", "ended"], default="step"),
+    step=dict(type="str"),
+    fault=dict(type="str"),
+    path=dict(type="path", default="/var/lib/inference-fleet/restore.json"),
+    record=dict(type="dict"),
+)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    path, record = module.params["path"], module.params["record"]
+    if record is None:
+        module.fail_json(msg="record: missing; the action plugin inference.fleet.restore_log fills it in")
+    if not module.check_mode:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        new = path + ".new"
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(record, file)
+        os.replace(new, path)
+    module.exit_json()
+
+
+if __name__ == "__main__":
+    main()
