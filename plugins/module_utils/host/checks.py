@@ -40,9 +40,10 @@ _SET_CLOCK = "`timedatectl set-ntp true`, or install chrony"
 class Host:
     """What was found.
 
-    missing_paths: of the models' local folders, those that are not there. ports: TCP port ->
-    who listens on it, as text, None where it is free; the fleet's own Caddy is left out.
-    cache_free: bytes free where weights are kept. containers: names of all containers.
+    missing_python: Debian's names of packages for Python. missing_paths: of the models' local
+    folders, those that are not there. ports: TCP port -> who listens on it, as text, None where
+    it is free; the fleet's own Caddy is left out. cache_free: bytes free where weights are kept.
+    containers: names of all containers.
     foreign: those of them that this collection does not manage. docker_version: None where
     no engine answers. docker_enabled: whether systemd starts it at boot. clock_ahead: seconds
     that its clock is before the admin's, synchronised: whether a time server sets it; None
@@ -54,7 +55,7 @@ class Host:
     os_version: str
     kernel: str
     systemd: bool
-    python_sdk: bool
+    missing_python: tuple[str, ...]
     docker_installed: bool
     docker_version: Optional[str]
     docker_enabled: bool
@@ -79,7 +80,7 @@ class Host:
     def missing_packages(self) -> list[str]:
         """Debian's names of the packages that the fleet needs and the host lacks."""
         engine = [] if self.docker_installed else ["docker.io", "iptables"]
-        return engine + ([] if self.python_sdk else ["python3-docker"])
+        return [*engine, *self.missing_python]
 
 
 def host_faults(fleet: Fleet, host: Host) -> list[str]:

@@ -30,6 +30,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.model import
 
 DOCKER_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/docker.service"  # what `systemctl enable` makes
 DOCKER_ROOT = "/var/lib/docker"
+# Of Python: what modules need, and what makes the environment that the host restores itself with; with Debian's packages.
+PYTHON = {"docker": "python3-docker", "ensurepip": "python3-venv", "packaging": "python3-packaging"}
 _CADDY = {"managed-by": MANAGED_BY, "service": "caddy"}
 _LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
 _LOOK_UP_SECONDS = 5  # for all names together; resolv.conf(5) gives one server as long
@@ -50,7 +52,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         os_version=release.get("VERSION_ID", ""),
         kernel=os.uname().release,
         systemd=os.path.isdir("/run/systemd/system"),
-        python_sdk=importlib.util.find_spec("docker") is not None,
+        missing_python=tuple(package for name, package in PYTHON.items() if importlib.util.find_spec(name) is None),
         docker_installed=bool(version) or shutil.which("dockerd") is not None,
         docker_version=version["Version"] if version else None,
         docker_enabled=os.path.exists(DOCKER_AT_BOOT),

@@ -35,6 +35,7 @@ PREFIX = "fleet_"
 # Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
 RUN_VARIABLES = (
     "fleet_break_lock",
+    "fleet_restoring",
     "fleet_rotate",
     "fleet_overlap",
     "fleet_keys_file",

@@ -130,8 +130,8 @@ def test_a_docker_that_runs_needs_no_systemd() -> None:
     [
         ({}, []),
         ({"docker_installed": False}, ["docker.io", "iptables"]),
-        ({"python_sdk": False}, ["python3-docker"]),
-        ({"docker_installed": False, "python_sdk": False}, ["docker.io", "iptables", "python3-docker"]),
+        ({"missing_python": ("python3-docker",)}, ["python3-docker"]),
+        ({"docker_installed": False, "missing_python": ("python3-docker",)}, ["docker.io", "iptables", "python3-docker"]),
     ],
 )
 def test_names_the_packages_that_are_missing(changes: dict[str, Any], packages: list[str]) -> None:
@@ -273,7 +273,7 @@ def test_a_name_that_does_not_resolve_is_a_warning_that_says_what_it_is_wanted_f
 
 
 def test_lines_stand_in_columns_and_faults_in_capitals() -> None:
-    host = replace(GOOD, ports={443: "nginx (PID 812)"}, python_sdk=False)
+    host = replace(GOOD, ports={443: "nginx (PID 812)"}, missing_python=("python3-docker",))
     assert check_lines([check.as_dict() for check in checks(fleet(), host)]) == [
         "ok       host      debian 12",
         "ok       kernel    6.1.0-18-amd64",
