@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Vault, read
@@ -23,7 +24,7 @@ class ActionModule(ActionBase):
         try:
             backup = read(path, Vault(self._loader, arguments.get("vault_password_file")))
             about = backup.about
-            if about.host != host and not arguments.get("other_host"):
+            if about.host != host and not boolean(arguments.get("other_host", False)):
                 raise FleetError(
                     f"{path}: is of another host: {about.in_words}; if that one is to live on as {host}, "
                     f"run again with -e other_host=true"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, stamp
@@ -32,7 +33,11 @@ class ActionModule(ActionBase):
             _refuse_as_inventory(folder.path, task_vars.get("ansible_inventory_sources") or ())
             database = Database(self._remote)
             about = About(
-                host, stamp(datetime.now(timezone.utc)), database.version(), _version(), arguments["spend_logs"]
+                host,
+                stamp(datetime.now(timezone.utc)),
+                database.version(),
+                _version(),
+                boolean(arguments["spend_logs"]),
             )
             path, keep = folder.path_of(host, about.made), int(arguments["keep"])
             told = {"changed": True, "path": str(path), "postgres": about.postgres}
