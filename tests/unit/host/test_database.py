@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.host import linux
 from ansible_collections.inference.fleet.plugins.module_utils.host.database import DatabaseFacts, database_checks
 from ansible_collections.inference.fleet.tests.unit.samples import fleet
 
@@ -65,3 +69,30 @@ def test_a_version_that_keeps_its_data_elsewhere_is_refused(data: str | None) ->
     assert told("postgres:18.1", data) == [
         "fault fleet_images.postgres: postgres:18.1 is PostgreSQL 18; 17 is the newest that is known here"
     ]
+
+
+# What is seen of it on a host
+
+
+def seen(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], image: str = "example/postgres:15") -> DatabaseFacts:
+    monkeypatch.setattr(linux, "ask", answers.get)
+    return linux._database(fleet(images={"postgres": image}))
+
+
+def test_the_data_tells_its_version_in_the_volume_and_the_image_in_its_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "PG_VERSION").write_text("15\n")
+    answers = {
+        "/volumes/fleet-postgres": {"Mountpoint": str(tmp_path)},
+        "/images/example/postgres:15/json": {"Config": {"Env": ["PATH=/bin", "PG_MAJOR=16"]}},
+    }
+    assert seen(monkeypatch, answers) == DatabaseFacts("15", "16")
+
+
+@pytest.mark.parametrize("image", [None, {}, {"Config": {}}, {"Config": {"Env": None}}, {"Config": {"Env": ["X=1"]}}])
+def test_nothing_is_known_where_nothing_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Any) -> None:
+    """Of a volume whose first start was cut off, of none, of an image that does not say."""
+    for volume in (None, {"Mountpoint": str(tmp_path)}):
+        answers = {"/volumes/fleet-postgres": volume, "/images/example/postgres:15/json": image}
+        assert seen(monkeypatch, answers) == DatabaseFacts()
