@@ -1,0 +1,86 @@
+"""The network between the admin and the host goes in the middle of a run, and comes back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from faults.amount import some
+from faults.machine import Machine
+from faults.promise import Promise
+from lab.fixtures import Admin, inspect, wait_until
+
+STARTUP_S = 8
+# With these an SSH client notices within seconds that nobody is there any more.
+IMPATIENT = "-o ServerAliveInterval=1 -o ServerAliveCountMax=3"
+GIVES_UP_S = 60
+
+
+@contextmanager
+def under_way(admin: Admin, promise: Promise, machine: Machine, turn: int, ssh: str = "") -> Iterator[Any]:
+    """An install that has just made the container of a model that takes its time. A connection of its own to the
+    host, and no other's, so that `ssh` is in force."""
+    with tempfile.TemporaryDirectory() as sockets:
+        environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets, "ANSIBLE_SSH_COMMON_ARGS": ssh}
+        command = admin.command("install", "--limit", machine.name, variables=slow(promise, turn))
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            try:
+                wait_until(lambda: "vllm-slow-1" in inspect(machine.host), "the run has made a container")
+                yield process
+            finally:
+                process.kill()
+
+
+def slow(promise: Promise, turn: int) -> Mapping[str, Any]:
+    model = {"name": "slow", "type": "chat", "source": f"example/{turn}", "devices": {"cpu": True}}
+    return {"fleet_models": [*promise.door.models, {**model, "env": {"STANDIN_STARTUP_SECONDS": STARTUP_S}}]}
+
+
+@pytest.fixture(autouse=True)
+def without_the_slow_model(promise: Promise) -> Iterator[None]:
+    yield
+    promise.settles()
+    promise.holds()
+
+
+@pytest.mark.fault("network cut for a while; the run waits")
+@pytest.mark.parametrize("turn", some(range(3), [0]))
+def test_a_run_goes_on_where_the_network_comes_back_in_time(
+    promise: Promise, machine: Machine, admin: Admin, turn: int
+) -> None:
+    with under_way(admin, promise, machine, turn) as process:
+        with machine.cut_off():
+            wait_until(lambda: not modules(machine), "what the run does on the host has ended")
+            assert process.poll() is None
+        output, _none = process.communicate()
+    assert process.returncode == 0, output
+    models = slow(promise, turn)["fleet_models"]
+    promise.holds(models)
+    assert promise.install(slow(promise, turn)).changed() == {machine.name: 0}
+
+
+@pytest.mark.fault("network cut until the run gives up")
+@pytest.mark.parametrize("turn", some(range(3, 6), [3]))
+def test_a_run_that_was_cut_off_for_good_is_finished_by_the_next(
+    promise: Promise, machine: Machine, admin: Admin, turn: int
+) -> None:
+    with under_way(admin, promise, machine, turn, IMPATIENT) as process:
+        with machine.cut_off():
+            output, _none = process.communicate(timeout=GIVES_UP_S)
+        assert process.returncode != 0
+        assert "UNREACHABLE" in output or '"unreachable": true' in output, output
+    run = promise.settles(slow(promise, turn))
+    assert "which has ended without giving it back" in run.output
+    promise.holds(slow(promise, turn)["fleet_models"])
+
+
+def modules(machine: Machine) -> Sequence[str]:
+    """Ansible's modules that run on the host."""
+    return machine.host.run("pgrep --full AnsiballZ").stdout.split()

@@ -1,0 +1,83 @@
+"""Reboots and restarts of Docker: the host brings all of it back by itself, and `install` finds nothing to do."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from faults.amount import some
+from faults.machine import Machine
+from faults.promise import Promise
+from faults.record import measures
+from lab.fixtures import wait_until
+
+HARDWARE = "/etc/simulated-nvidia.json"
+FIRST_ANSWER = "from boot to the first answered chat"
+
+
+def comes_back(promise: Promise, machine: Machine) -> None:
+    """By itself: nobody runs a playbook before all of it is there again."""
+    machine.wait_for_restore()
+    promise.holds()
+    assert promise.install().changed() == {machine.name: 0}
+
+
+@pytest.mark.fault("reboot")
+@pytest.mark.parametrize("_turn", some(range(10), [1]))
+def test_a_host_that_is_rebooted_comes_back(promise: Promise, machine: Machine, _turn: int) -> None:
+    machine.shut_down()
+    booted = time.monotonic()
+    machine.boot()
+    wait_until(promise.first_answer, "one model answers")
+    measures.setdefault(FIRST_ANSWER, []).append(time.monotonic() - booted)
+    comes_back(promise, machine)
+
+
+@pytest.fixture(scope="module")
+def uuids_as_before(promise: Promise, machine: Machine) -> Iterator[None]:
+    yield
+    set_new_uuids(machine, False)
+    machine.shut_down()
+    machine.boot()
+    comes_back(promise, machine)
+
+
+@pytest.mark.fault("reboot that gives the MIG instances other UUIDs")
+@pytest.mark.parametrize("_turn", some(range(2), [1]))
+def test_other_mig_uuids_after_a_reboot_are_taken_up(
+    promise: Promise, machine: Machine, uuids_as_before: None, _turn: int
+) -> None:
+    before = mig_uuids(machine)
+    machine.shut_down(then=lambda: set_new_uuids(machine, True))
+    machine.boot()
+    comes_back(promise, machine)
+    assert mig_uuids(machine).isdisjoint(before)
+
+
+@pytest.mark.fault("power cut: everything is killed at once, then a boot")
+@pytest.mark.parametrize("_turn", some(range(5), [1]))
+def test_a_host_that_loses_power_comes_back(promise: Promise, machine: Machine, _turn: int) -> None:
+    machine.lose_power()
+    machine.boot()
+    comes_back(promise, machine)
+
+
+@pytest.mark.fault("systemctl restart docker")
+@pytest.mark.parametrize("_turn", some(range(3), [1]))
+def test_a_restart_of_docker_brings_everything_back(promise: Promise, machine: Machine, _turn: int) -> None:
+    machine.host.check_output("systemctl restart docker")
+    comes_back(promise, machine)
+
+
+def mig_uuids(machine: Machine) -> set[str]:
+    found = set(re.findall(r"\(UUID: (MIG-[^)]+)\)", machine.host.check_output("nvidia-smi -L")))
+    assert found
+    return found
+
+
+def set_new_uuids(machine: Machine, new: bool) -> None:
+    """Whether MIG devices have other UUIDs after each boot."""
+    change = f"import json; path = '{HARDWARE}'; told = json.load(open(path)); told['new_uuids_at_boot'] = {new}"
+    machine.host.check_output(f'python3 -c "{change}; json.dump(told, open(path, chr(119)))"')
