@@ -15,7 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.host.restore import Restore
 
-_FACT = "fleet_restore_so_far"
+_FACT = "__restore_so_far"  # no fleet_ name: those are the inventory's
 
 
 class ActionModule(ActionBase):

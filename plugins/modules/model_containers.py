@@ -48,6 +48,12 @@ options:
       - Containers of a listed model that it no longer needs (fewer replicas, V(absent)) are removed in any case.
     type: bool
     default: false
+  keep_going:
+    description:
+      - Where the GPUs are in trouble (one fell off, a partition could not be made), start the containers that are there
+        with the devices that they have, instead of none, and fail with the trouble afterwards. For restores.
+    type: bool
+    default: false
   report:
     description:
       - In check mode, return as RV(trouble) what is wrong with the GPUs instead of failing with it, and have
@@ -167,6 +173,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Observed,
     desired_containers,
     plan_containers,
+    without_lacking,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge, probe
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
@@ -190,12 +197,13 @@ SPEC = dict(
     names=dict(type="list", elements="str"),
     prune=dict(type="bool", default=False),
     report=dict(type="bool", default=False),
+    keep_going=dict(type="bool", default=False),
 )
 
 
 @dataclass(frozen=True)
 class _Gpus:
-    """trouble: why devices cannot be given out, where that is only reported."""
+    """trouble: why devices cannot be given out, where that is only reported or comes last."""
 
     found: tuple[Gpu, ...] = ()
     plan: DevicePlan = field(default_factory=DevicePlan)
@@ -211,11 +219,11 @@ def main() -> None:
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
         gpus = _gpus(module, fleet, docker, observed, speaks_for)
-        if not module.check_mode:
-            refuse_unmade(gpus.plan, gpus.found)
         present, minors = device_nodes()
         nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
         desired = desired_containers(fleet, gpus.plan.given, speaks_for, nodes)
+        if module.params["keep_going"] and gpus.trouble:
+            desired = without_lacking(desired, fleet, observed)
         plan = plan_containers(desired, observed, module.params["prune"], speaks_for)
         outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
         after = docker.observe(()) if outcome.done else observed
@@ -229,25 +237,27 @@ def main() -> None:
     )
     if module.params["report"]:
         result.update(trouble=gpus.trouble, actions=[*gpus.plan.partition.actions, *result["actions"]])
-    if outcome.faults:
-        module.fail_json(msg="\n".join(outcome.faults.values()), faults=outcome.faults, **result)
+    faults = [*outcome.faults.values(), *(() if module.params["report"] else gpus.trouble)]
+    if faults:
+        module.fail_json(msg="\n".join(faults), faults=outcome.faults, **result)
     module.exit_json(containers=_as_they_are(after, outcome, desired, gpus.found), **result)
 
 
 def _gpus(
     module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observed, speaks_for: tuple[str, ...]
 ) -> _Gpus:
-    """Where trouble is only reported, every container has what it holds."""
+    """Where trouble is only reported or comes last, every container has what it holds."""
     if not needs_gpus(fleet):
         return _Gpus()
     found: tuple[Gpu, ...] = ()
     try:
         found = NvidiaSmi().observe_some()
-        return _Gpus(
-            found, plan_devices(fleet, found, docker.host_containers(), (), speaks_for, module.params["prune"])
-        )
+        plan = plan_devices(fleet, found, docker.host_containers(), (), speaks_for, module.params["prune"])
+        if not module.check_mode:
+            refuse_unmade(plan, found)
+        return _Gpus(found, plan)
     except FleetError as error:
-        if not (module.check_mode and module.params["report"]):
+        if not (module.params["keep_going"] or (module.check_mode and module.params["report"])):
             raise
         held = {container.spec.name: container.spec.devices for container in observed.containers}
         return _Gpus(found, DevicePlan(given=held), error.faults)

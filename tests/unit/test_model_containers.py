@@ -149,3 +149,39 @@ def test_an_empty_list_of_names_is_no_model(run: Run, engine: FakeEngine) -> Non
 
 def test_a_name_that_is_not_listed_is_an_error(run: Run) -> None:
     assert run(cpu("a"), names=["b"])["msg"] == "model: 'b' is not in this host's inventory (fleet_models has a)"
+
+
+# GPUs in trouble
+
+
+def lose_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_smi: object) -> None:
+        raise FleetError("nvidia-smi: the driver is gone")
+
+    monkeypatch.setattr(model_containers.NvidiaSmi, "observe_some", fail)
+
+
+def test_gpus_in_trouble_leave_everything_as_it_is(
+    run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_driver(monkeypatch)
+    assert run(cpu("a"), entry(name="b", devices={"gpus": 1}))["msg"] == "nvidia-smi: the driver is gone"
+    assert engine.containers == {}
+
+
+def test_a_restore_starts_what_is_there_with_what_it_has_and_then_fails(
+    run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_gpu = entry(name="b", devices={"gpus": 1})
+    run(cpu("a"), on_gpu)
+    held = engine.containers["vllm-b-1"].spec.devices
+    for name in ("vllm-a-1", "vllm-b-1"):
+        engine.stop(name)
+    lose_the_driver(monkeypatch)
+    answer = run(cpu("a"), on_gpu, entry(name="c", devices={"gpus": 1}), keep_going=True)
+    assert (answer["failed"], answer["msg"]) == (True, "nvidia-smi: the driver is gone")
+    assert {name: one.status for name, one in engine.containers.items()} == {
+        "vllm-a-1": "running",
+        "vllm-b-1": "running",
+    }
+    assert engine.containers["vllm-b-1"].spec.devices == held

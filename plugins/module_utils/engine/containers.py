@@ -214,6 +214,13 @@ def desired_containers(
     )
 
 
+def without_lacking(desired: Iterable[Desired], fleet: Fleet, observed: Observed) -> tuple[Desired, ...]:
+    """Those that are there or need no device: where devices cannot be given out, no other can be made."""
+    possible = {container.spec.name for container in observed.containers}
+    possible.update(name for model in fleet.models if model.devices.cpu for name in model.containers)
+    return tuple(one for one in desired if one.spec.name in possible)
+
+
 def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Spec:
     mounts = [Mount(fleet.cache.source, CACHE_MOUNT)]
     if model.local_path:
