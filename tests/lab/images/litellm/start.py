@@ -118,7 +118,9 @@ def migrate(url: str) -> None:
                 apply(database, file)
                 count += 1
     except psycopg.Error as error:
-        sys.exit(f"The database could not be migrated, {name}: {error}")
+        # In LiteLLM's own words, and with its exit code.
+        print(f"LiteLLM Proxy: Database migration cannot proceed. {name}: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)
     if count:
         took = time.monotonic() - started
         print(f"Applied {count} database migrations in {took:.1f} s", file=sys.stderr, flush=True)
