@@ -1,0 +1,197 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_files
+short_description: Have folders and small text files on a host, all in one call
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - Makes folders and writes files whose content is given. Everything is root's; nothing else in the folders is touched.
+  - A file is replaced by rename, so whoever reads it meets the old one or the new one, also when the disk is full. One
+    that its own C(validate) command refuses is not put in place, and those listed after it are not written.
+  - C(ansible.builtin.template) and C(ansible.builtin.file) do the same with a connection or two for each file.
+options:
+  folders:
+    description: Folders, parents first.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where it is.
+        type: path
+        required: true
+      mode:
+        description: Its mode, such as V("0700"). Not given, a new one gets V("0755"), another keeps its own.
+        type: str
+  files:
+    description: Files, in the order in which they are written.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where it is. Its folder is there or one of O(folders).
+        type: path
+        required: true
+      content:
+        description: All of its text.
+        type: str
+        required: true
+      mode:
+        description: Its mode.
+        type: str
+        default: "0600"
+      validate:
+        description: A command that is given the new file in place of C(%s) and ends with 0 if that will do.
+        type: str
+attributes:
+  check_mode:
+    support: full
+    description: Nothing is made, written or validated.
+  diff_mode:
+    support: full
+    description: Shows what changes of each file; a task whose files hold secrets needs C(no_log).
+"""
+
+EXAMPLES = r"""
+- name: Tell Caddy what to let in, if it takes that
+  inference.fleet.host_files:
+    folders:
+      - {path: /etc/inference-fleet/caddy, mode: "0700"}
+    files:
+      - path: /etc/inference-fleet/caddy/Caddyfile
+        content: "{{ lookup('ansible.builtin.template', 'Caddyfile.j2') }}"
+        validate: caddy validate --config %s --adapter caddyfile
+"""
+
+RETURN = r"""
+paths:
+  description: The folders and files that were made or changed; in check mode those that would be.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/inference-fleet/caddy/Caddyfile]
+"""
+
+import os
+import shlex
+from typing import Any, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+SPEC = dict(
+    folders=dict(
+        type="list",
+        elements="dict",
+        default=[],
+        options=dict(path=dict(type="path", required=True), mode=dict(type="str")),
+    ),
+    files=dict(
+        type="list",
+        elements="dict",
+        default=[],
+        options=dict(
+            path=dict(type="path", required=True),
+            content=dict(type="str", required=True, no_log=False),
+            mode=dict(type="str", default="0600"),
+            validate=dict(type="str"),
+        ),
+    ),
+)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    changed: list[str] = []
+    diff: list[dict[str, str]] = []
+    try:
+        for folder in module.params["folders"]:
+            if _have_folder(module, folder["path"], folder["mode"]):
+                changed.append(folder["path"])
+        for file in module.params["files"]:
+            before = _text(file["path"])
+            if before != file["content"] or _differs(file["path"], file["mode"]):
+                changed.append(file["path"])
+                diff.append(_diff(file["path"], before, file["content"]))
+                if not module.check_mode:
+                    _write(module, file)
+    except OSError as error:
+        told = f"{error.filename}: {error.strerror}; what was there before is there still"
+        module.fail_json(msg=told, paths=changed)
+    module.exit_json(changed=bool(changed), paths=changed, diff=diff)
+
+
+def _have_folder(module: AnsibleModule, path: str, mode: Optional[str]) -> bool:
+    if os.path.isdir(path) and (mode is None or not _differs(path, mode)):
+        return False
+    if not module.check_mode:
+        if not os.path.isdir(path):
+            os.mkdir(path, 0o700)
+        _set_owner_and_mode(path, mode or "0755")
+    return True
+
+
+def _write(module: AnsibleModule, file: dict[str, Any]) -> None:
+    """To a name that only this module uses beside it, so that what a killed run left is written over."""
+    new = f"{file['path']}.new"
+    try:
+        with open(
+            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600),
+            "w",
+            encoding="utf-8",
+            newline="",
+        ) as target:
+            target.write(file["content"])
+            target.flush()
+            os.fsync(target.fileno())
+        if file["validate"]:
+            command = shlex.split(file["validate"].replace("%s", shlex.quote(new)))
+            status, out, err = module.run_command(command)
+            if status:
+                module.fail_json(
+                    msg=f"{file['path']}: not put in place, {command[0]} refuses it:\n{(err or out).strip()}"
+                )
+        _set_owner_and_mode(new, file["mode"])
+        os.replace(new, file["path"])
+    except OSError as error:
+        error.filename = file["path"]
+        raise
+    finally:
+        if os.path.lexists(new):
+            os.unlink(new)
+
+
+def _differs(path: str, mode: str) -> bool:
+    """Whether owner, group or mode is another; a path that is not there has none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return True
+    return (found.st_uid, found.st_gid, found.st_mode & 0o7777) != (os.geteuid(), os.getegid(), int(mode, 8))
+
+
+def _set_owner_and_mode(path: str, mode: str) -> None:
+    os.chown(path, os.geteuid(), os.getegid())
+    os.chmod(path, int(mode, 8))
+
+
+def _text(path: str) -> Optional[str]:
+    """None for a file that is not there, or that is no text."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
+def _diff(path: str, before: Optional[str], after: str) -> dict[str, str]:
+    return dict(before_header=path, after_header=path, before=before or "", after=after)
+
+
+if __name__ == "__main__":
+    main()
