@@ -1,4 +1,4 @@
-"""`install` again on a host that is already as it should be."""
+"""`install` and `reboot_restore` on a host that is already as it should be."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from report import Findings, against, seconds, spread
 MODELS = 8
 ROUNDS = 3
 SLOWEST = 5
-AIM_SECONDS = 8
+AIM_SECONDS = {"install": 8, "reboot_restore": 6}
 STATE = Path("/etc/inference-fleet")
 KEYS = "fleet-postgres"
 IMAGES = {
@@ -43,13 +43,14 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
         try:
             say(f"install, the first time, with {MODELS} models")
             first = playbooks.run("inference.fleet.install")
-            reruns, pings = [], []
+            reruns: dict[str, list[Run]] = {name: [] for name in (*AIM_SECONDS, "ping")}
             for number in range(ROUNDS):
-                say(f"round {number + 1} of {ROUNDS}: install again")
-                reruns.append(playbooks.rerun("inference.fleet.install"))
-                pings.append(playbooks.rerun("ping"))
-            yield _whole(first, reruns, pings)
-            yield _slowest(reruns)
+                for name, runs in reruns.items():
+                    say(f"round {number + 1} of {ROUNDS}: {name} again")
+                    runs.append(playbooks.rerun(f"inference.fleet.{name}" if name in AIM_SECONDS else name))
+            yield _whole(first, reruns)
+            for name in AIM_SECONDS:
+                yield _slowest(name, reruns[name])
         finally:
             say("taking all of it away")
             _take_away(docker, playbooks)
@@ -73,21 +74,15 @@ def _take_away(docker: DockerClient, playbooks: Playbooks) -> None:
     shutil.rmtree(STATE, ignore_errors=True)  # not there where the run broke before it was made
 
 
-def _whole(first: Run, reruns: list[Run], pings: list[Run]) -> Findings:
-    times = [run.seconds for run in reruns]
-    again, ping = median(times), median(run.seconds for run in pings)
+def _whole(first: Run, reruns: dict[str, list[Run]]) -> Findings:
+    ping = median(run.seconds for run in reruns["ping"])
     return Findings(
-        title=f"`install` on one converged host with {MODELS} models",
+        title=f"One converged host with {MODELS} models",
         columns=("one `ansible-playbook` run", "time", "tasks", ""),
         rows=(
-            ("again, nothing to change", spread(times), _tasks(reruns[0]), against(again, AIM_SECONDS, " s")),
-            (
-                "a ping, for comparison",
-                spread([run.seconds for run in pings]),
-                "1",
-                f"install takes {again / ping:.1f} x as long",
-            ),
-            ("the first time", seconds(first.seconds), _tasks(first), "with LiteLLM's migrations"),
+            *(_again(name, reruns[name], ping) for name in AIM_SECONDS),
+            ("a ping, for comparison", spread([run.seconds for run in reruns["ping"]]), "1", ""),
+            ("`install`, the first time", seconds(first.seconds), _tasks(first), "with LiteLLM's migrations"),
         ),
         notes=(
             "This machine over a local connection, tests/bench/ansible.cfg (pipelining on); stand-in engines, "
@@ -97,7 +92,13 @@ def _whole(first: Run, reruns: list[Run], pings: list[Run]) -> Findings:
     )
 
 
-def _slowest(reruns: list[Run]) -> Findings:
+def _again(name: str, runs: list[Run], ping: float) -> tuple[str, ...]:
+    times = [run.seconds for run in runs]
+    verdict = f"{against(median(times), AIM_SECONDS[name], ' s')}, {median(times) / ping:.1f} x a ping"
+    return f"`{name}`, nothing to change", spread(times), _tasks(runs[0]), verdict
+
+
+def _slowest(name: str, reruns: list[Run]) -> Findings:
     """By the median over the re-runs; the same tasks run in each."""
     tasks = [
         (same[0][0], median(duration for _name, duration in same))
@@ -106,7 +107,7 @@ def _slowest(reruns: list[Run]) -> Findings:
     longest = sorted(tasks, key=lambda task: task[1], reverse=True)[:SLOWEST]
     whole = median(run.seconds for run in reruns)
     return Findings(
-        title="Its five longest tasks",
+        title=f"The longest tasks of `{name}`",
         columns=("task", "median", "of the whole run"),
         rows=tuple((name, seconds(duration), f"{duration / whole:.0%}") for name, duration in longest),
         notes=(f"All tasks together: {seconds(sum(duration for _name, duration in tasks))}.",),
