@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import requests
-from faults.machine import Machine
+from faults.machine import RESTORE_S, Machine
 from lab.fixtures import SECRETS, Admin, Door, Run, inspect, wait_until
 
 FOLDER = "/etc/inference-fleet"
@@ -148,7 +148,7 @@ class Promise:
             return not last
 
         try:
-            wait_until(serves, "every model answers and every key works")
+            wait_until(serves, "every model answers and every key works", RESTORE_S)
         except AssertionError as error:
             raise AssertionError("\n".join([str(error), *last])) from None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from faults.amount import some
-from faults.machine import Machine
+from faults.machine import RESTORE_S, Machine
 from faults.promise import Promise
 from faults.record import measures
 from lab.fixtures import wait_until
@@ -30,7 +30,7 @@ def test_a_host_that_is_rebooted_comes_back(promise: Promise, machine: Machine, 
     machine.shut_down()
     booted = time.monotonic()
     machine.boot()
-    wait_until(promise.first_answer, "one model answers")
+    wait_until(promise.first_answer, "one model answers", RESTORE_S)
     measures.setdefault(FIRST_ANSWER, []).append(time.monotonic() - booted)
     comes_back(promise, machine)
 
