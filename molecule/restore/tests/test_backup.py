@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -107,14 +108,27 @@ def backup(backups: Backups, keys: dict[str, str]) -> Path:
     return backups.newest()
 
 
+@dataclass(frozen=True)
+class Spare:
+    """New hardware. words: what makes a run one onto it alone; together: onto it and the host of before."""
+
+    host: Host
+    words: tuple[str, ...]
+    together: tuple[str, ...]
+
+
 @pytest.fixture(scope="module")
-def spare(host: Host, admin: Admin) -> Iterator[Host]:
-    """New hardware, and as new again in the end."""
-    (spare,) = testinfra.get_hosts(["ansible://spares"], ansible_inventory=str(INVENTORY))
-    yield spare
-    spare.run("docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes")
-    spare.run("docker network rm llm-network; docker volume ls --quiet | xargs --no-run-if-empty docker volume rm")
-    spare.check_output("rm -rf /etc/inference-fleet")
+def spare(admin: Admin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spare]:
+    """As new again in the end."""
+    (host,) = testinfra.get_hosts(["ansible://spares"], ansible_inventory=str(INVENTORY))
+    inventory = tmp_path_factory.mktemp("spare") / "inventory.yml"
+    inventory.write_text(f"fleet: {{hosts: {{{host.backend.host}: }}}}\n")
+    together = ("--inventory", str(inventory))
+    words = (*together, "--limit", host.backend.host)
+    yield Spare(host, words, together)
+    run = admin.play("uninstall", *words)
+    assert run.status == 0, run.output
+    host.check_output("docker volume rm fleet-postgres && rm -r /etc/inference-fleet")
 
 
 def databases(host: Host) -> list[str]:
@@ -353,33 +367,28 @@ def test_a_lost_database_and_lost_secrets_come_back(
     see_that_the_keys_work(door, keys)
 
 
+def test_more_than_one_host_is_refused(backups: Backups, spare: Spare, backup: Path) -> None:
+    run = backups.restore(*spare.together, file=backup)
+    assert run.status != 0
+    assert "which backup, and onto which host? Run again with -e file=PATH and --limit HOST" in run.messages
+
+
 def test_a_lost_host_lives_on_on_new_hardware_from_its_backup_alone(
-    backups: Backups, spare: Host, door: Door, backup: Path, keys: dict[str, str], tmp_path: Path
+    backups: Backups, spare: Spare, door: Door, backup: Path, keys: dict[str, str], tmp_path: Path
 ) -> None:
-    inventory = tmp_path / "inventory.yml"
-    inventory.write_text(f"fleet: {{hosts: {{{spare.backend.host}: }}}}\n")
-    there = ("--inventory", str(inventory), "--limit", spare.backend.host)
-    refused = backups.restore(*there, file=backup)
+    refused = backups.restore(*spare.words, file=backup)
     assert refused.status != 0
     assert f"is of another host: {backups.name} as it was on" in refused.messages
-    assert spare.check_output("docker ps --all --quiet") == ""
-    run = backups.restore(*there, file=backup, other_host=True)
+    assert spare.host.check_output("docker ps --all --quiet") == ""
+    run = backups.restore(*spare.words, file=backup, other_host=True)
     assert run.status == 0, run.output
-    installed = backups.admin.play("install", *there)
+    installed = backups.admin.play("install", *spare.words)
     assert installed.status == 0, installed.output
-    new = Door(spare, tmp_path)
+    new = Door(spare.host, tmp_path)
     assert new.key == door.key
     see_that_the_keys_work(new, keys)
     assert new.chat("plain", key=door.key).status_code == 200
-    see_that_no_secret_lies_about(spare)
-
-
-def test_more_than_one_host_is_refused(backups: Backups, spare: Host, backup: Path, tmp_path: Path) -> None:
-    inventory = tmp_path / "inventory.yml"
-    inventory.write_text(f"fleet: {{hosts: {{{spare.backend.host}: }}}}\n")
-    run = backups.restore("--inventory", str(inventory), file=backup)
-    assert run.status != 0
-    assert "which backup, and onto which host? Run again with -e file=PATH and --limit HOST" in run.messages
+    see_that_no_secret_lies_about(spare.host)
 
 
 # Another major version of PostgreSQL
