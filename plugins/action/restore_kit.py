@@ -18,7 +18,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         roots = {}
-        for name in self._task.args["collections"]:
+        for name in self._task.args.get("collections", ()):
             try:
                 roots[name] = Path(_get_collection_path(name)).resolve()
             except ValueError:
@@ -28,7 +28,8 @@ class ActionModule(ActionBase):
         answer = self._run_module(arguments, task_vars)
         if answer.get("failed") or not answer["changed"] or self._task.check_mode:
             return answer
-        self._make_tmp_path()
+        if self._connection._shell.tmpdir is None:  # the module has made one, unless it was pipelined
+            self._make_tmp_path()
         archive = self._connection._shell.join_path(self._connection._shell.tmpdir, "collections.tar.gz")
         with tempfile.NamedTemporaryFile(suffix=".tar.gz") as packed:
             packed.write(pack(files))

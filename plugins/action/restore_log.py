@@ -24,6 +24,8 @@ class ActionModule(ActionBase):
         host = task_vars["inventory_hostname"]
         if state == "begun":
             return _so_far(Restore(time.time(), _who()))
+        if _FACT not in task_vars:
+            return {"failed": True, "msg": f"state: {state} without one that is begun before it in the same play"}
         restore = Restore.parse(task_vars[_FACT])
         if state == "step" or self._task.args.get("fault"):
             restore = restore.after(self._task.args.get("step"), time.time(), self._task.args.get("fault") or None)
@@ -40,7 +42,7 @@ class ActionModule(ActionBase):
             module_name="inference.fleet.restore_log", module_args=arguments, task_vars=task_vars
         )
         if answer.get("failed"):
-            return answer
+            return {**answer, "msg": f"{told}\n{answer['msg']}"}
         if restore.faults:
             return {"failed": True, "msg": told}
         Display().display(told)
@@ -52,6 +54,7 @@ def _so_far(restore: Restore) -> dict[str, Any]:
 
 
 def _who() -> str:
-    if os.environ.get("INVOCATION_ID"):  # systemd.exec(5): set for what systemd starts
+    # systemd.exec(5): the process that systemd itself started. An admin's terminal may hand on that of its own unit.
+    if os.environ.get("SYSTEMD_EXEC_PID") == str(os.getppid()):  # ansible-playbook, as this is a child of it
         return "the host itself"
     return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -37,24 +37,14 @@ _value:
   elements: str
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.host.restore import Restore, told
+from ansible_collections.inference.fleet.plugins.module_utils.host.restore import told
 
 
-def restore_told(record: str, unit: Sequence[str]) -> list[str]:
-    restore = None
-    try:
-        restore = Restore.parse(json.loads(record)) if record.strip() else None
-    except (ValueError, KeyError, TypeError):
-        return ["the record of the last restore cannot be read", *told(None, dict(_pairs(unit)))]
-    return told(restore, dict(_pairs(unit)))
-
-
-def _pairs(lines: Sequence[str]) -> list[tuple[str, str]]:
-    return [(key, value) for key, _equals, value in (line.partition("=") for line in lines)]
+def restore_told(record: str, unit: Iterable[str]) -> list[str]:
+    return told(record, {key: value for key, _equals, value in (line.partition("=") for line in unit)})
 
 
 class FilterModule:

@@ -69,7 +69,7 @@ class InventoryModule(BaseInventoryPlugin):
 def read_state(file: Path) -> dict[str, Any]:
     """The fleet_* variables that the file holds. Raises AnsibleParserError, without what it holds."""
     try:
-        state = json.loads(file.read_text())
+        state = json.loads(file.read_text("utf-8"))
     except OSError as error:
         raise AnsibleParserError(f"{file}: cannot be read ({error.strerror}); {_REMEDY}") from None
     except ValueError as error:

@@ -84,7 +84,12 @@ def main() -> None:
     folder = Path(module.params["path"])
     changed = _digest(folder / "collections") != module.params["digest"]
     if changed and module.params["archive"]:
-        unpack(Path(module.params["archive"]), folder / "collections", module.params["digest"])
+        try:
+            unpack(Path(module.params["archive"]), folder / "collections", module.params["digest"])
+        except (OSError, EOFError, tarfile.TarError) as error:
+            module.fail_json(
+                msg=f"{folder / 'collections'}: cannot be replaced ({error}); what was there is still in use"
+            )
     module.exit_json(
         changed=changed, ansible_core=_ansible_core(folder / "venv"), systemd=os.path.isdir("/run/systemd/system")
     )

@@ -66,6 +66,7 @@ msg:
 
 import json
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -83,13 +84,20 @@ def main() -> None:
     path, record = module.params["path"], module.params["record"]
     if record is None:
         module.fail_json(msg="record: missing; the action plugin inference.fleet.restore_log fills it in")
-    if not module.check_mode:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        new = path + ".new"
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(record, file)
-        os.replace(new, path)
+    try:
+        if not module.check_mode:
+            write(path, record)
+    except OSError as error:
+        module.fail_json(msg=f"{path}: the record of this restore cannot be written ({error.strerror})")
     module.exit_json()
+
+
+def write(path: str, record: dict[str, Any]) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    new = path + ".new"
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(record, file)
+    os.replace(new, path)
 
 
 if __name__ == "__main__":

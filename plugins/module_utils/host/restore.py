@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -45,9 +46,15 @@ class Restore:
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Restore:
-        """What `plain` made; KeyError or TypeError where it is something else."""
-        steps = tuple(Step(one["name"], one["seconds"], one.get("fault")) for one in data["steps"])
-        return cls(data["began"], data["by"], steps, data.get("ended"))
+        """What `plain` made; ValueError where it is something else."""
+        try:
+            steps = tuple(Step(str(one["name"]), float(one["seconds"]), one["fault"]) for one in data["steps"])
+            ended = None if data["ended"] is None else float(data["ended"])
+            restore = cls(float(data["began"]), str(data["by"]), steps, ended)
+            restore.when()  # a time that there is
+        except (LookupError, TypeError, ArithmeticError, OSError) as error:
+            raise ValueError(f"no restore ({error})") from None
+        return restore
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,6 +62,9 @@ class Restore:
     @property
     def faults(self) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.fault is not None)
+
+    def when(self) -> str:
+        return datetime.fromtimestamp(self.began, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
     def next_step(self) -> str:
         """The first that has not been taken yet; the last one where all have."""
@@ -67,10 +77,10 @@ class Restore:
         return replace(self, steps=(*self.steps, Step(name or self.next_step(), max(0.0, now - begun), fault)))
 
     def verdict(self) -> str:
-        took = "" if self.ended is None else f" after {self.ended - self.began:.1f} s"
         if self.ended is None:
             return "was cut off, or is still under way"
-        return f"ended with faults{took}" if self.faults else f"all is back{took}"
+        took = max(0.0, self.ended - self.began)  # the clock may have been put back
+        return f"{'ended with faults' if self.faults else 'all is back'} after {took:.1f} s"
 
     def lines(self) -> list[str]:
         """For a person: every step, then what went wrong with what to do about it."""
@@ -83,16 +93,19 @@ class Restore:
         return told
 
 
-def told(restore: Optional[Restore], unit: Mapping[str, str]) -> list[str]:
+def told(record: str, unit: Mapping[str, str]) -> list[str]:
     """The last restore, for the playbook status.
 
-    unit: of `systemctl show`, what ActiveState, Result and ExecMainExitTimestamp of the unit are;
-    empty where there is none.
+    record: as JSON; empty where there is none. unit: of `systemctl show`, what ActiveState, Result and
+    ExecMainExitTimestamp of the unit are; empty where there is none.
     """
     lines = ["no restore has been recorded on this host"]
-    if restore:
-        when = datetime.fromtimestamp(restore.began, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-        lines = [f"restore of {when} by {restore.by}: {restore.verdict()}", *restore.lines()]
+    try:
+        if record.strip():
+            restore = Restore.parse(json.loads(record))
+            lines = [f"restore of {restore.when()} by {restore.by}: {restore.verdict()}", *restore.lines()]
+    except ValueError:
+        lines = ["the record of the last restore is not whole; the next restore writes it anew"]
     state = unit.get("ActiveState")
     if state == "failed":
         ended = unit.get("ExecMainExitTimestamp") or "at an unknown time"

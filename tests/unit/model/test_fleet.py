@@ -19,6 +19,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.images impor
 from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.tests.unit.inventories import inventories
 from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, entry, faults, fleet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -255,6 +256,13 @@ def test_what_the_host_keeps_for_itself_makes_the_same_fleet() -> None:
         kept = read_back(parsed)
         assert replace(kept, mig=parsed.mig) == parsed
         assert kept.mig.plain() == parsed.mig.plain()
+
+
+@given(inventories)
+def test_of_any_inventory_what_the_host_keeps_makes_the_same_fleet(variables: dict[str, Any]) -> None:
+    parsed = Fleet.parse(variables)
+    assert read_back(parsed) == parsed
+    assert read_back(parsed).desired_state() == parsed.desired_state()
 
 
 def test_a_model_that_was_taken_away_stays_so_in_the_hosts_own_copy() -> None:

@@ -1,0 +1,97 @@
+"""Valid inventories, by Hypothesis: every kind of device, every mode of HTTPS, anything that `args` may hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+Strategy = st.SearchStrategy[Any]
+
+
+def some(**optional: Strategy) -> Strategy:
+    """A mapping with any of these keys."""
+    return st.fixed_dictionaries({}, optional=optional)
+
+
+def all_of(optional: dict[str, Strategy] | None = None, **required: Strategy) -> Strategy:
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+def pem(label: str) -> Strategy:
+    return words.map(lambda body: f"-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+
+
+def pinned(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that are to have 0 GPUs get two of their own, by index, which replicas could not share."""
+    return [
+        {**one, "devices": {"gpus": [2 * place + 1, 2 * place]}, "replicas": 1}
+        if one.get("devices") == {"gpus": 0}
+        else one
+        for place, one in enumerate(entries)
+    ]
+
+
+words = st.text("abcxyz0123456789", min_size=1, max_size=12)
+texts = st.text(max_size=12)
+secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=20)
+profiles = st.sampled_from(["1g.10gb", "1g.10gb+me", "1c.3g.40gb", "2c.3g.40gb", "3g.40gb", "7g.80gb"])
+
+_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
+_arguments = _scalars | st.lists(st.integers() | texts, max_size=3) | st.dictionaries(texts, _scalars, max_size=3)
+models = all_of(
+    name=words,
+    type=st.sampled_from(["chat", "vision", "embedding"]),
+    source=words | words.map("/srv/{}/".format),
+    optional={
+        "devices": st.just({"cpu": True}) | all_of(gpus=st.integers(0, 8)) | all_of(mig=profiles),
+        "replicas": st.integers(1, 8),
+        "state": st.sampled_from(["running", "stopped", "absent"]),
+        "args": st.dictionaries(st.from_regex("o-[a-z0-9.-]{1,9}", fullmatch=True), _arguments, max_size=4),
+        "env": st.dictionaries(st.from_regex("[A-Z_]{1,9}", fullmatch=True), st.integers() | texts, max_size=3),
+        "image": words.map("example/{}:1".format),
+        "recipe": st.just("whisper"),
+        "open": st.booleans(),
+        "direct": st.booleans(),
+        "ready_timeout": st.integers(1, 9999),
+        "shm_size": st.builds("{}{}".format, st.integers(1, 999_999), st.sampled_from("kmg")),
+    },
+)
+
+_acme = {"mode": st.just("acme"), "names": st.lists(words, min_size=1), "email": words.map("{}@example.com".format)}
+https = st.one_of(
+    some(mode=st.just("internal"), names=st.lists(words)),
+    all_of(**{**_acme, "names": st.lists(words.map("{}.example.com".format), min_size=1)}),
+    all_of(
+        **_acme,
+        directory=words.map("https://{}.example/acme".format),
+        optional={"directory_root": pem("CERTIFICATE")},
+    ),
+    all_of(mode=st.just("files"), names=st.lists(words), cert=pem("CERTIFICATE"), key=pem("EC PRIVATE KEY")),
+)
+
+inventories = all_of(
+    fleet_recipes=all_of(whisper=all_of(base=st.just("vllm"), optional={"pip": st.lists(words, max_size=3)})),
+    optional={
+        "fleet_models": st.lists(models, max_size=4, unique_by=lambda one: one["name"]).map(pinned),
+        "fleet_https": https,
+        "fleet_mig": st.just("auto") | st.dictionaries(st.integers(0, 7), st.just("off") | st.lists(profiles)),
+        "fleet_secrets": some(master_key=secrets.map("sk-{}".format), salt_key=secrets, postgres_password=secrets),
+        "fleet_direct_keys": st.lists(
+            all_of(name=words, optional={"key": secrets}),
+            max_size=3,
+            unique_by=(lambda one: one["name"], lambda one: one.get("key", one["name"])),
+        ),
+        "fleet_hf_token": secrets,
+        "fleet_images": some(vllm=words.map("example/{}:1".format), caddy=words.map("example/{}:2".format)),
+        "fleet_cache": some(path=words.map("/srv/{}/".format), min_free_gb=st.integers(0)),
+        "fleet_litellm": some(workers=st.integers(1), restart_wait=st.integers(0)),
+        "fleet_caddy": some(max_body_mb=st.integers(1)),
+        "fleet_monitoring": st.booleans(),
+        "fleet_litellm_admin": st.booleans(),
+        "fleet_postgres": some(volume=words.map("pg-{}".format)),
+        "fleet_backup": some(folder=words, keep=st.integers(1), spend_logs=st.booleans(), max_mb=st.integers(1)),
+        "fleet_config_folder": words.map("/etc/{}".format),
+        "fleet_toolkit_repository": some(url=words.map("https://{}.example/deb".format)),
+    },
+)

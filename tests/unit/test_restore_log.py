@@ -1,0 +1,160 @@
+"""inference.fleet.restore_log: steps with their times, both halves together: the action here, the module on a host."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from ansible_collections.inference.fleet.plugins.action import restore_log as action
+from ansible_collections.inference.fleet.plugins.module_utils.host.restore import STEPS
+from ansible_collections.inference.fleet.plugins.modules import restore_log as module
+from ansible_collections.inference.fleet.tests.unit.running import Module
+
+ME = f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+class Play:
+    """The tasks of one play on gpu1, a second apart. shown: what they told on the terminal."""
+
+    def __init__(self, record: Path, main: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.record = record
+        self.main = main
+        self.monkeypatch = monkeypatch
+        self.now = 1_767_225_600.0
+        self.facts: dict[str, Any] = {"inventory_hostname": "gpu1"}
+        self.shown: list[str] = []
+
+    def run(self, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        self.now += 1
+        self.monkeypatch.setattr(action.time, "time", lambda: self.now)
+        self.monkeypatch.setattr(action.Display, "display", lambda _self, text: self.shown.append(text))
+        plugin = action.ActionModule(Mock(args=arguments), Mock(), Mock(), Mock(), Mock(), Mock())
+        self.monkeypatch.setattr(
+            plugin, "_execute_module", lambda module_name, module_args, task_vars: self.main(check, **module_args)
+        )
+        answer: dict[str, Any] = plugin.run(task_vars=self.facts)
+        self.facts.update(json.loads(json.dumps(answer.get("ansible_facts", {}))))
+        return answer
+
+    def end(self, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        return self.run(check, state="ended", path=str(self.record), **arguments)
+
+    def kept(self) -> Any:
+        return json.loads(self.record.read_text())
+
+
+@pytest.fixture
+def play(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Play:
+    monkeypatch.delenv("SYSTEMD_EXEC_PID", raising=False)
+    begun = Play(tmp_path / "lib" / "restore.json", Module(module.main, capsys), monkeypatch)
+    begun.run(state="begun")
+    return begun
+
+
+def test_each_step_is_told_as_it_ends_with_its_time(play: Play) -> None:
+    assert not play.run(step="checks").get("failed")
+    play.run(step="foundation", fault="")
+    play.run(step="GPUs", fault="GPU 0 fell off the bus")
+    assert play.shown == [
+        "gpu1: checks         1.0 s",
+        "gpu1: foundation     1.0 s",
+        "gpu1: GPUs           1.0 s  FAILED",
+    ]
+
+
+def test_a_step_that_failed_does_not_stop_those_after_it(play: Play) -> None:
+    assert not play.run(step="GPUs", fault="GPU 0 fell off the bus").get("failed")
+
+
+def test_a_restore_that_went_well_is_told_and_recorded(play: Play) -> None:
+    for step in STEPS:
+        play.run(step=step)
+    answer = play.end(fault="")
+    assert not answer.get("failed")
+    assert not answer["changed"]
+    assert answer["msg"].splitlines()[0] == "gpu1: all is back after 8.0 s"
+    assert play.shown[-1] == answer["msg"]
+    kept = play.kept()
+    assert [step["name"] for step in kept["steps"]] == list(STEPS)
+    assert (kept["by"], kept["ended"] - kept["began"]) == (ME, 8.0)
+
+
+def test_a_fault_at_the_end_is_that_of_the_step_under_way(play: Play) -> None:
+    play.run(step="checks")
+    answer = play.end(fault="cannot reach the Docker daemon")
+    assert answer["failed"] is True
+    assert answer["msg"].splitlines() == [
+        "gpu1: ended with faults after 2.0 s",
+        "  checks         1.0 s",
+        "  foundation     1.0 s  FAILED",
+        "  not tried: GPUs, PostgreSQL, models, LiteLLM, Caddy",
+        "foundation: cannot reach the Docker daemon",
+        "  what to do: put right what is named, then run reboot_restore again",
+    ]
+    assert play.kept()["steps"][1]["fault"] == "cannot reach the Docker daemon"
+
+
+def test_a_restore_with_a_fault_before_its_end_ends_as_failed(play: Play) -> None:
+    play.run(step="models", fault="vllm-a-1: exited with 1")
+    assert play.end(fault="")["failed"] is True
+    assert len(play.kept()["steps"]) == 1
+
+
+def test_the_record_is_the_owners_alone_and_replaced_as_a_whole(play: Play) -> None:
+    play.end()
+    first = play.record.open()
+    play.end(fault="x")
+    assert json.load(first)["steps"] == []
+    assert play.kept()["steps"]
+    assert stat.S_IMODE(play.record.stat().st_mode) == 0o600
+    assert list(play.record.parent.iterdir()) == [play.record]
+
+
+def test_a_record_that_cannot_be_written_hides_no_fault(play: Play) -> None:
+    play.record.parent.write_text("a file where the folder should be")
+    answer = play.end(fault="GPU 0 fell off the bus")
+    assert answer["failed"] is True
+    assert "checks: GPU 0 fell off the bus\n" in answer["msg"]
+    assert answer["msg"].endswith(f"\n{play.record}: the record of this restore cannot be written (File exists)")
+
+
+def test_check_mode_tells_the_same_and_keeps_no_record(play: Play) -> None:
+    assert "all is back" in play.end(check=True)["msg"]
+    assert not play.record.parent.exists()
+
+
+@pytest.mark.parametrize("state", ["step", "ended"])
+def test_without_a_beginning_it_says_so(play: Play, state: str) -> None:
+    play.facts = {"inventory_hostname": "gpu1"}
+    answer = play.run(state=state)
+    assert answer["failed"] is True
+    assert answer["msg"] == f"state: {state} without one that is begun before it in the same play"
+
+
+def test_a_run_that_systemd_started_is_the_hosts_own(play: Play) -> None:
+    play.monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getppid()))
+    play.run(state="begun")
+    play.end()
+    assert play.kept()["by"] == "the host itself"
+
+
+def test_a_terminal_that_systemd_started_makes_no_admin_the_host(play: Play) -> None:
+    """What runs in it has the variables of the terminal's own unit."""
+    play.monkeypatch.setenv("SYSTEMD_EXEC_PID", "1")
+    play.monkeypatch.setenv("INVOCATION_ID", "0123456789abcdef0123456789abcdef")
+    play.run(state="begun")
+    play.end()
+    assert play.kept()["by"] == ME
+
+
+def test_the_module_alone_has_no_clock(play: Play) -> None:
+    answer = play.main(state="ended")
+    assert answer["failed"] is True
+    assert answer["msg"] == "record: missing; the action plugin inference.fleet.restore_log fills it in"
