@@ -13,6 +13,7 @@ from types import TracebackType
 import httpx2 as httpx
 
 PATIENCE_S = 180
+AGAIN_S = 0.5  # what OpenAI's clients wait before they try again
 CONNECTIONS = 64
 
 
@@ -29,12 +30,14 @@ class Stream:
 
 @dataclass(frozen=True)
 class Answer:
-    """started: seconds since the load began. outcome: 200, another status with what was said, or the client's error."""
+    """started: seconds since the load began. outcome: 200, another status with what was said, or the client's error.
+    turned_away: whether its first connection was closed before a word was said, so that it came again."""
 
     stream: str
     started: float
     took: float
     outcome: str
+    turned_away: bool = False
 
 
 class Load:
@@ -42,12 +45,15 @@ class Load:
 
     An open loop: a request that waits holds up no other, as with clients that know nothing of each
     other. Connections are kept alive and nothing is tried twice, so that what is lost is seen.
+    newcomers: each request comes on a connection of its own instead, and once more where that is closed
+    before a word was said, as OpenAI's clients do.
     """
 
-    def __init__(self, url: str, certificate: str, *streams: Stream) -> None:
+    def __init__(self, url: str, certificate: str, *streams: Stream, newcomers: bool = False) -> None:
         self._url = url
         self._trust = ssl.create_default_context(cafile=certificate)
         self._streams = streams
+        self._newcomers = newcomers
         self._ending = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self.answers: list[Answer] = []
@@ -90,7 +96,7 @@ class Load:
 
     async def _run(self) -> None:
         try:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS)
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0 if self._newcomers else CONNECTIONS)
             async with httpx.AsyncClient(
                 base_url=self._url, verify=self._trust, timeout=PATIENCE_S, limits=limits, trust_env=False
             ) as client:
@@ -112,10 +118,24 @@ class Load:
 
     async def _send(self, client: httpx.AsyncClient, stream: Stream, begun: float) -> None:
         started = time.monotonic()
-        body = {"model": stream.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}
+        turned_away = False
         try:
-            answer = await client.post(stream.path, json=body, headers={"Authorization": f"Bearer {stream.key}"})
-            outcome = "200" if answer.status_code == 200 else f"{answer.status_code}: {answer.text[:200]}"
+            try:
+                answer = await self._ask(client, stream)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                if not self._newcomers:
+                    raise
+                turned_away = True
+                await asyncio.sleep(AGAIN_S)
+                answer = await self._ask(client, stream)
+            text = (await answer.aread()).decode()
+            outcome = "200" if answer.status_code == 200 else f"{answer.status_code}: {text[:200]}"
         except httpx.HTTPError as error:
             outcome = f"{type(error).__name__}: {error}"
-        self.answers.append(Answer(stream.name, started - begun, time.monotonic() - started, outcome))
+        self.answers.append(Answer(stream.name, started - begun, time.monotonic() - started, outcome, turned_away))
+
+    async def _ask(self, client: httpx.AsyncClient, stream: Stream) -> httpx.Response:
+        """The answer's head; its body is still to be read."""
+        body = {"model": stream.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}
+        headers = {"Authorization": f"Bearer {stream.key}"}
+        return await client.send(client.build_request("POST", stream.path, json=body, headers=headers), stream=True)

@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from lab.fixtures import ROOT_CERTIFICATE, Admin, Door, identities, inspect, wait_until
+from lab.fixtures import ROOT_CERTIFICATE, Admin, Door, identities, inspect, requests_seen, wait_until
 from testinfra.host import Host
 from unit.authority import Pair, issue
 
 NAME = "gate.test"
-TOKENS = 60  # 12 s on the model that is slow
-BETWEEN_S = 4  # so that one is always under way
+TOKENS = 40  # 8 s on the model that is slow
+BETWEEN_S = 2  # so that some are always under way
 CADDYFILE = "/etc/inference-fleet/caddy/Caddyfile"
 STORED = "/data/caddy/certificates/acme.test-acme-local-directory /data/caddy/acme/acme.test-acme-local-directory"
 ACME_SERVER = """
@@ -53,7 +53,9 @@ class Mode:
 
 @dataclass
 class Streamed:
-    """A client's chat. started, ended: seconds since the epoch; started is 0 where it did not trust the certificate."""
+    """A client's chat. started, ended: seconds since the epoch; started is 0 where it was not let in: it did not trust
+    the certificate, or a reload closed its new connection without a word (golang/go #75591), so that it may come again.
+    """
 
     started: float = 0
     ended: float = 0
@@ -95,7 +97,12 @@ def chat(door: Door, mode: Mode, streamed: Streamed) -> None:
     streamed.started = time.time()
     try:
         connection.request("POST", "/models/slow/v1/chat/completions", json.dumps(body), headers)
-        for line in connection.getresponse():
+        try:
+            answer = connection.getresponse()
+        except ConnectionError:  # RemoteDisconnected is one: not a byte of an answer
+            streamed.started = 0
+            return
+        for line in answer:
             if line.startswith(b"data: "):
                 streamed.lines.append(line.decode().removeprefix("data: ").strip())
     except Exception as error:  # for the test to tell: this is another thread
@@ -227,13 +234,17 @@ def test_a_certificate_of_an_acme_server_is_a_reload(
 
 
 def test_back_to_its_own_ca_is_a_reload(admin: Admin, door: Door, host: Host, modes: dict[str, Mode]) -> None:
-    change(admin, door, host, modes["acme"], modes["internal"])
+    change(admin, door, host, modes["acme"], modes["internal"], twice=False)  # molecule's idempotence, already
     assert host.check_output("ls /etc/inference-fleet/caddy/tls") == ""
+
+
+def chats_seen(host: Host) -> int:
+    return sum(one["path"] == "/v1/chat/completions" for one in requests_seen(host, "slow"))
 
 
 def change(admin: Admin, door: Door, host: Host, before: Mode, after: Mode, twice: bool = True) -> None:
     """From one mode to the next, and all that is promised of it."""
-    containers = identities(host)
+    containers, asked = identities(host), chats_seen(host)
     with clients(door, before) as chats:
         run = admin.play("install", variables=after.variables())
         assert run.status == 0, run.output
@@ -242,6 +253,7 @@ def change(admin: Admin, door: Door, host: Host, before: Mode, after: Mode, twic
     for one in chats:
         assert one.error is None
         assert (one.tokens, one.lines[-1]) == (TOKENS, "[DONE]")
+    assert chats_seen(host) - asked == len(chats), "who was not let in had reached no engine"
 
     shown = served(door, after)
     assert shown == (after.leaf or shown)

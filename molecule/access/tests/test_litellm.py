@@ -1,0 +1,112 @@
+"""LiteLLM gets to its database whatever became of that meanwhile, and a failed migration ends it with a clear word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from lab.fixtures import Admin, Door, identities, inspect, wait_until
+from lab.load import Load, Stream
+from testinfra.host import Host
+
+MIGRATION = "20261009000000_add_credential_display_name"  # can be applied twice
+DEATHS = 7  # after these Docker pauses for 12.8 s, and longer after each that follows
+
+
+def psql(host: Host, *commands: str, database: str = "litellm") -> str:
+    """As the tests' own superuser: over the container's socket, which asks for no password."""
+    sql = "; ".join(commands)
+    return host.check_output(
+        f"docker exec -i postgres psql -U litellm -d {database} -qAt -v ON_ERROR_STOP=1 <<'END'\n{sql};\nEND"
+    )
+
+
+@pytest.fixture
+def refusing(host: Host) -> Iterator[None]:
+    """PostgreSQL lets nobody into LiteLLM's database, until the test says otherwise."""
+    psql(host, "ALTER DATABASE litellm ALLOW_CONNECTIONS false", database="postgres")
+    yield
+    psql(host, "ALTER DATABASE litellm ALLOW_CONNECTIONS true", database="postgres")
+
+
+@pytest.fixture
+def conflict(host: Host) -> Iterator[None]:
+    """The last migration is to be applied once more, and an event trigger is against it."""
+    psql(
+        host,
+        "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS "
+        "'BEGIN RAISE EXCEPTION $$refused by the tests$$; END'",
+        "CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION refuse()",
+    )
+    forgotten = psql(host, f"DELETE FROM _prisma_migrations WHERE migration_name = '{MIGRATION}' RETURNING 1")
+    assert forgotten == "1"
+    yield
+    psql(host, "DROP EVENT TRIGGER IF EXISTS refuse", "DROP FUNCTION IF EXISTS refuse")
+
+
+def is_connected(door: Door, key: str) -> bool:
+    """A virtual key is looked up in the database."""
+    return door.chat("pair", key=key).status_code == 200
+
+
+def test_one_that_waits_for_its_database_is_left_to_wait_and_loses_no_request(
+    admin: Admin, door: Door, host: Host, virtual_key: str
+) -> None:
+    """It is only slow: PostgreSQL was away when it started, and is back before it gave up."""
+    chats = Stream("/v1", "/v1/chat/completions", "pair", virtual_key, 3)
+    with Load(door.url, str(door.certificate), chats) as load:
+        load.wait_for(3)
+        host.check_output(
+            "docker stop litellm && docker stop postgres && docker start litellm && docker start postgres"
+        )
+        before = identities(host)
+        run = admin.play("install")
+    print(load.summary())
+    assert run.status == 0, run.output
+    assert identities(host) == before
+    assert load.failed() == []
+
+
+def test_one_that_dies_for_lack_of_its_database_is_started_anew(
+    admin: Admin, door: Door, host: Host, virtual_key: str, refusing: None
+) -> None:
+    """LiteLLM's own image dies where PostgreSQL does not answer. Docker starts it with ever longer pauses between."""
+    before = identities(host)
+    host.check_output("docker restart litellm")
+
+    def pauses() -> bool:
+        litellm = inspect(host, "litellm")["litellm"]
+        return litellm["RestartCount"] >= DEATHS and litellm["State"]["Restarting"]
+
+    wait_until(pauses, "Docker pauses for long")
+    psql(host, "ALTER DATABASE litellm ALLOW_CONNECTIONS true", database="postgres")
+    run = admin.play("install")
+    assert run.status == 0, run.output
+    assert is_connected(door, virtual_key)
+    after = identities(host)
+    assert {name for name in before if after[name] != before[name]} == {"litellm"}
+
+
+def test_a_failed_migration_stops_it_and_says_what_to_do(
+    admin: Admin, door: Door, host: Host, virtual_key: str, conflict: None
+) -> None:
+    before = identities(host)
+    run = admin.play("install", variables={"fleet_litellm": {"workers": 2, "restart_wait": 1}})
+    assert run.status != 0
+    for told in (
+        "The migration of LiteLLM's database failed on gate",
+        f"{MIGRATION}: refused by the tests",
+        "go back to the image before (fleet_images.litellm)",
+    ):
+        assert told in run.messages
+    state = inspect(host, "litellm")["litellm"]["State"]
+    assert (state["Running"], state["Restarting"]) == (False, False)
+    assert {name: one for name, one in identities(host).items() if name != "litellm"} == {
+        name: one for name, one in before.items() if name != "litellm"
+    }
+
+    psql(host, "DROP EVENT TRIGGER refuse")
+    run = admin.play("install")
+    assert run.status == 0, run.output
+    assert psql(host, f"SELECT count(*) FROM _prisma_migrations WHERE migration_name = '{MIGRATION}'") == "1"
+    assert is_connected(door, virtual_key)
