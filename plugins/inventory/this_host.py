@@ -11,7 +11,9 @@ author:
 description:
   - For the restore that a host runs by itself. There is one host, in the group C(fleet), reached without a connection,
     with the variables that the last converge wrote to C(config.json).
-  - Nothing in that file is taken for a template.
+  - Nothing in that file is taken for a template. A file that is not whole makes no inventory; for that to be an error
+    and no mere warning, C(ansible.cfg) has C(unparsed_is_failed) in its section C(inventory).
+  - The inventory source is a file whose name ends in C(.fleet.yml) or C(.fleet.yaml).
 options:
   plugin:
     description: The name of this plugin.
@@ -30,9 +32,12 @@ options:
 """
 
 EXAMPLES = r"""
-# /opt/inference-fleet/this_host.fleet.yml
+# /opt/inference-fleet/this_host.fleet.yml, as the role restore writes it
 plugin: inference.fleet.this_host
 python: /usr/bin/python3
+
+# What a restore would start from, with a folder that was moved:
+# INFERENCE_FLEET_CONFIG=/srv/fleet ansible-inventory -i /opt/inference-fleet/this_host.fleet.yml --list
 """
 
 import json

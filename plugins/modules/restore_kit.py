@@ -19,7 +19,7 @@ options:
     type: path
     default: /opt/inference-fleet
   collections:
-    description: Names of collections.
+    description: Names of collections that are installed on the machine that runs Ansible.
     type: list
     elements: str
     required: true
