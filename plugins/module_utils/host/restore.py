@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Optional
 
-# In their order; what to do where one fails. Those before it are up, those after it were not tried.
+# In their order; what to do where one fails.
 STEPS: Mapping[str, str] = {
     "checks": "put right what is named, then run reboot_restore again; nothing was touched",
     "foundation": "put right what is named, then run reboot_restore again",

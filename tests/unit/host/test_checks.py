@@ -131,7 +131,10 @@ def test_a_docker_that_runs_needs_no_systemd() -> None:
         ({}, []),
         ({"docker_installed": False}, ["docker.io", "iptables"]),
         ({"missing_python": ("python3-docker",)}, ["python3-docker"]),
-        ({"docker_installed": False, "missing_python": ("python3-docker",)}, ["docker.io", "iptables", "python3-docker"]),
+        (
+            {"docker_installed": False, "missing_python": ("python3-docker",)},
+            ["docker.io", "iptables", "python3-docker"],
+        ),
     ],
 )
 def test_names_the_packages_that_are_missing(changes: dict[str, Any], packages: list[str]) -> None:
