@@ -118,9 +118,10 @@ def _digest(folder: Path) -> Optional[str]:
 
 
 def _ansible_core(venv: Path) -> Optional[str]:
-    """pip writes RECORD last of all, so an installation that was cut off has none."""
-    prefix = "ansible_core-"
-    for record in venv.glob(f"lib/python3*/site-packages/{prefix}*.dist-info/RECORD"):
+    """pip writes RECORD last of all, so an installation that was cut off has none. What was installed for a
+    Python that the system has replaced since does not run."""
+    prefix, python = "ansible_core-", (venv / "bin/python3").resolve()
+    for record in venv.glob(f"lib/{python.name}/site-packages/{prefix}*.dist-info/RECORD") if python.exists() else ():
         return record.parent.name[len(prefix) : -len(".dist-info")]
     return None
 

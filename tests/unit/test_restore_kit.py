@@ -161,7 +161,11 @@ def test_what_was_half_removed_by_hand_is_not_taken_for_whole(host: Host) -> Non
 # What else is there
 
 
-def installed(host: Host, *files: str) -> None:
+def installed(host: Host, *files: str, python: str = "python3.11") -> None:
+    """python: what the system has now."""
+    (host.folder / "venv/bin").mkdir(parents=True)
+    (host.folder / python).touch()
+    (host.folder / "venv/bin/python3").symlink_to(host.folder / python)
     packages = host.folder / "venv/lib/python3.11/site-packages"
     for name in files:
         (packages / name).parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +175,13 @@ def installed(host: Host, *files: str) -> None:
 def test_tells_the_version_of_ansible_core(host: Host) -> None:
     installed(host, "ansible_core-2.19.14.dist-info/RECORD", "ansible/__init__.py", "jinja2-3.1.6.dist-info/RECORD")
     assert host.run()["ansible_core"] == "2.19.14"
+
+
+def test_an_ansible_core_for_a_python_that_was_replaced_counts_as_none(host: Host) -> None:
+    installed(host, "ansible_core-2.19.14.dist-info/RECORD", python="python3.12")
+    assert host.run()["ansible_core"] is None
+    (host.folder / "python3.12").unlink()
+    assert host.run()["ansible_core"] is None
 
 
 @pytest.mark.parametrize(
