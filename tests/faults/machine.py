@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import testinfra
@@ -31,9 +31,8 @@ class Machine:
             "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self._container
         )
 
-    def shut_down(self, then: Callable[[], None] = lambda: None) -> None:
-        """systemd ends what runs. then: what is done last, before the host goes."""
-        then()
+    def shut_down(self) -> None:
+        """systemd ends what runs."""
         self._before = self.address
         _outside("stop", "--time", str(SHUTDOWN_S), self._container)
 

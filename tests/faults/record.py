@@ -23,6 +23,7 @@ PHASES = 3  # setup, call, teardown
 tries: dict[str, Counter[str]] = {}
 measures: dict[str, list[float]] = {}
 _passed: Counter[str] = Counter()
+_skipped: set[str] = set()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,7 +36,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     fault = item.get_closest_marker("fault")
-    if fault and not report.skipped:
+    if report.skipped:
+        _skipped.add(item.nodeid)
+    if fault and item.nodeid not in _skipped:
         counted = tries.setdefault(fault.args[0], Counter())
         _passed[item.nodeid] += report.passed
         if report.when == "teardown":

@@ -14,21 +14,28 @@ NAMES = ("litellm", "caddy", "postgres", "vllm-half-1")
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
-@pytest.mark.fault("DNS broken on the host")
-@pytest.mark.parametrize("text", some(["", "nameserver 192.0.2.1", "\\001\\002 garbage"], ["nameserver 192.0.2.1"]))
-def test_a_host_whose_dns_is_broken_serves_and_converges(promise: Promise, machine: Machine, text: str) -> None:
+@pytest.fixture
+def broken_dns(machine: Machine, text: str) -> Iterator[None]:
     machine.host.check_output("cp /etc/resolv.conf /run/resolv.conf")
     machine.host.check_output(f"printf '{text}\\n' > /etc/resolv.conf")
-    try:
-        machine.host.check_output("docker restart vllm-half-1 caddy")
-        promise.holds()
-        run = promise.install()
-        assert run.changed() == {machine.name: 0}
-        machine.host.check_output("systemctl restart docker")
-        machine.wait_for_restore()
-        promise.holds()
-    finally:
-        machine.host.check_output("cat /run/resolv.conf > /etc/resolv.conf")
+    yield
+    machine.host.check_output("cat /run/resolv.conf > /etc/resolv.conf")
+
+
+@pytest.mark.fault("DNS broken on the host")
+@pytest.mark.parametrize("text", some(["", "nameserver 192.0.2.1", "\\001\\002 garbage"], ["nameserver 192.0.2.1"]))
+def test_a_host_whose_dns_is_broken_serves_and_converges(promise: Promise, machine: Machine, broken_dns: None) -> None:
+    machine.host.check_output("docker restart vllm-half-1 caddy")
+    promise.holds()
+    assert promise.install().changed() == {machine.name: 0}
+
+
+@pytest.mark.fault("a restore while DNS is broken")
+@pytest.mark.parametrize("text", some(["", "nameserver 192.0.2.1"], []))
+def test_a_restore_asks_no_name_server(promise: Promise, machine: Machine, broken_dns: None) -> None:
+    machine.host.check_output("systemctl restart docker")
+    machine.wait_for_restore()
+    promise.holds()
     assert promise.install().changed() == {machine.name: 0}
 
 
@@ -55,7 +62,7 @@ def test_a_wrong_clock_is_told_before_anything_is_touched(
 
 
 @pytest.mark.fault("a restore while the clock is wrong")
-@pytest.mark.parametrize("moved", some(["+2h", "-3d", "+400d"], ["+400d"]), indirect=True)
+@pytest.mark.parametrize("moved", some(["+2h", "-3d", "+400d"], []), indirect=True)
 def test_a_restore_does_not_ask_for_the_right_time(promise: Promise, machine: Machine, moved: str) -> None:
     machine.host.check_output("systemctl restart docker")
     machine.wait_for_restore()
@@ -81,8 +88,8 @@ def taken(promise: Promise, machine: Machine, request: pytest.FixtureRequest) ->
 
 
 @pytest.mark.fault("a container of others with a name of ours")
-@pytest.mark.parametrize("taken", some(NAMES, ["vllm-half-1"]), indirect=True)
-@pytest.mark.parametrize("by", some(["install", "restore"], ["install", "restore"]))
+@pytest.mark.parametrize("taken", some(NAMES, ["litellm"]), indirect=True)
+@pytest.mark.parametrize("by", some(["install", "restore"], ["restore"]))
 def test_a_container_of_others_is_refused_with_its_name_and_left_alone(
     machine: Machine, admin: Admin, taken: str, by: str
 ) -> None:
