@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
@@ -33,6 +33,7 @@ DOCKER_ROOT = "/var/lib/docker"
 # Of Python: what modules need, and what makes the environment that the host restores itself with; Debian's packages.
 PYTHON = {"docker": "python3-docker", "ensurepip": "python3-venv", "packaging": "python3-packaging"}
 _CADDY = {"managed-by": MANAGED_BY, "service": "caddy"}
+_PROXY = "docker-proxy "  # Docker's, which listens for a container
 _LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
 _LOOK_UP_SECONDS = 5  # for all names together; resolv.conf(5) gives one server as long
 _TIMEX_BYTES = 512  # more than `struct timex` takes on any platform
@@ -131,16 +132,27 @@ def _is_ours(container: dict[str, Any]) -> bool:
     return (container.get("Labels") or {}).get("managed-by") == MANAGED_BY
 
 
-def _holder(port: int, containers: Iterable[dict[str, Any]]) -> Optional[str]:
+def _holder(port: int, containers: Collection[dict[str, Any]]) -> Optional[str]:
     """Who listens on a TCP port of the host, or None: nobody, or the fleet's own Caddy."""
     for one in containers:
         if any(published.get("PublicPort") == port for published in one.get("Ports") or ()):
-            ours = _CADDY.items() <= (one.get("Labels") or {}).items()
-            return None if ours else f"container {one['Names'][0].lstrip('/')}"
+            return None if _is_our_caddy(one) else f"container {one['Names'][0].lstrip('/')}"
     inodes = set(_listening_inodes(port))
     if not inodes:
         return None
-    return _process_with_socket(inodes) or "a process that cannot be seen from here"
+    process = _process_with_socket(inodes)
+    # A Caddy that dies again and again has its ports at one moment, and not at that in which Docker listed it.
+    if process and process.startswith(_PROXY) and any(_is_our_caddy(one) and _restarts(one) for one in containers):
+        return None
+    return process or "a process that cannot be seen from here"
+
+
+def _is_our_caddy(container: dict[str, Any]) -> bool:
+    return _CADDY.items() <= (container.get("Labels") or {}).items()
+
+
+def _restarts(container: dict[str, Any]) -> bool:
+    return container.get("State") == "restarting"
 
 
 def _listening_inodes(port: int) -> Iterator[str]:

@@ -231,6 +231,22 @@ def test_a_container_that_publishes_nothing_holds_no_port(listening: int) -> Non
 
 
 @pytest.mark.usefixtures("no_docker")
+@pytest.mark.parametrize(
+    ("service", "state", "holder"),
+    [
+        ("caddy", "restarting", None),
+        ("caddy", "exited", "docker-proxy (PID 7)"),
+        ("other", "restarting", "docker-proxy (PID 7)"),
+    ],
+)
+def test_a_caddy_that_dies_again_and_again_has_its_ports_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, listening: int, service: str, state: str, holder: str | None
+) -> None:
+    monkeypatch.setattr(linux, "_process_with_socket", lambda _inodes: "docker-proxy (PID 7)")
+    labels = {"managed-by": "inference.fleet", "service": service}
+    assert linux._holder(listening, [{"Names": ["/caddy"], "Labels": labels, "State": state}]) == holder
+
+
 def test_compares_its_clock_with_the_admins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linux.time, "time", lambda: 1000.0)
     assert linux.observe(fleet(), [], now=940.5).clock_ahead == 59.5
