@@ -197,6 +197,7 @@ def test_the_mistakes_of_one_client_keep_a_model_from_nobody(door: Door) -> None
     """LiteLLM leaves out deployments that fail; none of this is the deployment's failure."""
     for _turn in range(4):
         assert ask(door, {"model": "pair", "query": "a", "documents": ["b"]}, "rerank") == 404
-    for _turn in range(8):
-        assert ask(door, {**CHAT, "timeout": 0.0001}) == 408
+    in_a_hurry = [ask(door, {**CHAT, "timeout": 0.0001}) for _turn in range(12)]
+    assert set(in_a_hurry) <= {200, 408}  # an engine can be quicker than LiteLLM looks at its clock
+    assert in_a_hurry.count(408) > 3
     assert ask(door, CHAT) == 200
