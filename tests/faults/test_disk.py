@@ -24,7 +24,7 @@ mount -o loop=$loop /var/small.img /mnt
 rmdir /mnt/lost+found
 cp --archive {FOLDER}/. /mnt
 umount /mnt
-mount -o loop=$(losetup --find) /var/small.img {FOLDER}
+mount -o nodelalloc,loop=$(losetup --find) /var/small.img {FOLDER}
 docker restart caddy
 """
 BACK = f"""
@@ -114,6 +114,7 @@ def checksums(machine: Machine) -> dict[str, str]:
 
 
 def fill(machine: Machine, left_kb: int) -> None:
-    machine.host.run(f"cat /dev/zero > {FILLER}")
+    # Block by block and at once, else the file system keeps some room back.
+    machine.host.run(f"dd if=/dev/zero of={FILLER} bs=1K")
     if left_kb:
         machine.host.check_output(f"truncate --size -{left_kb}K {FILLER}")

@@ -41,7 +41,7 @@ def other(promise: Promise) -> Variables:
     start = datetime.now(UTC) - timedelta(days=1)
     pair = issue(NAME, promise.door.address, start=start)
     with promise.door.certificate.open("a") as trusted:
-        trusted.write(pair.cert)
+        trusted.write(f"\n{pair.cert}")
     return {
         "fleet_models": [*models.values()],
         "fleet_mig": {0: [*OTHER_LAYOUT], 1: "off"},
@@ -83,7 +83,7 @@ def wear_down(machine: Machine) -> None:
     """Something to do for the tasks that a host which was set up once has behind it."""
     machine.host.check_output("systemctl stop nvidia-persistenced.service")
     machine.host.check_output("rm -f /etc/udev/rules.d/72-inference-fleet-nvidia.rules")
-    machine.host.check_output("find /dev/char -type l -delete")
+    machine.host.check_output("rm -rf /dev/char")
     machine.host.check_output("docker stop postgres")
 
 
