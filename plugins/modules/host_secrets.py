@@ -163,14 +163,21 @@ def main() -> None:
     ended = [name for name in files if name not in right and (name.endswith(PREVIOUS) or module.params["prune"])]
     loose = _mode(folder) != 0o700
     if not module.check_mode:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        # What was before is kept first: cut off in between, the run may have kept one too many and lost none.
-        for name in sorted(stale, key=lambda name: not name.endswith(PREVIOUS)):
-            _write(folder / name, right[name])
-        for name in ended:
-            (folder / name).unlink()
+        try:
+            _keep(folder, {name: right[name] for name in stale}, ended)
+        except OSError as error:
+            module.fail_json(msg=f"{folder}: {error.strerror}; each secret is there as it was before or as it is to be")
     module.exit_json(changed=bool(stale or ended) or loose, **told)
+
+
+def _keep(folder: Path, values: dict[str, str], ended: list[str]) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    # What was before is kept first: cut off in between, the run may have kept one too many and lost none.
+    for name in sorted(values, key=lambda name: not name.endswith(PREVIOUS)):
+        _write(folder / name, values[name])
+    for name in ended:
+        (folder / name).unlink()
 
 
 def _previous(text: str) -> tuple[Previous, ...]:
@@ -185,11 +192,15 @@ def _mode(path: Path) -> int:
 
 def _write(path: Path, value: str) -> None:
     handle, temporary = tempfile.mkstemp(dir=str(path.parent))  # 0600 from the start
-    with os.fdopen(handle, "w") as file:
-        file.write(value + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, str(path))
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(value + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, str(path))
+    except OSError:
+        os.unlink(temporary)
+        raise
 
 
 if __name__ == "__main__":

@@ -104,6 +104,7 @@ def kill_after(admin: Admin, point: int, variables: Variables | None, everything
             if done == point:
                 break
         else:
-            raise AssertionError(f"install ended after {done} tasks, before it could be killed after {point}:\n{told}")
+            assert process.wait() == 0 and done, told
+            pytest.skip(f"install has only {done} tasks to carry out")
         os.killpg(process.pid, signal.SIGKILL) if everything else process.kill()
     return process.pid
