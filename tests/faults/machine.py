@@ -13,7 +13,6 @@ from testinfra.host import Host
 
 SHUTDOWN_S = 60
 RESTORE_S = 300  # of a machine that has other things to do; docs/operations.md has the time of one that has not
-SSH = "--protocol tcp --match multiport --ports 22 --jump DROP"
 
 
 class Machine:
@@ -49,11 +48,15 @@ class Machine:
     @contextmanager
     def cut_off(self) -> Iterator[None]:
         """Packets between it and its admin are dropped meanwhile, both ways; nobody is told."""
-        for verb in ("--insert", "--delete"):
-            for chain in ("INPUT", "OUTPUT"):
-                self.host.check_output(f"iptables {verb} {chain} {SSH}")
-            if verb == "--insert":
-                yield
+        self._drop("--insert")
+        try:
+            yield
+        finally:
+            self._drop("--delete")
+
+    def _drop(self, verb: str) -> None:
+        for chain, ports in (("INPUT", "--dports"), ("OUTPUT", "--sports")):
+            self.host.check_output(f"iptables {verb} {chain} --protocol tcp --match multiport {ports} 22 --jump DROP")
 
     def kill(self, pid: int | str) -> None:
         self.host.check_output(f"kill -9 {pid}")

@@ -57,6 +57,7 @@ def test_a_run_goes_on_where_the_network_comes_back_in_time(
 ) -> None:
     with under_way(admin, promise, machine, turn) as process:
         with machine.cut_off():
+            assert modules(machine)
             wait_until(lambda: not modules(machine), "what the run does on the host has ended")
             assert process.poll() is None
         output, _none = process.communicate()
@@ -82,5 +83,6 @@ def test_a_run_that_was_cut_off_for_good_is_finished_by_the_next(
 
 
 def modules(machine: Machine) -> Sequence[str]:
-    """Ansible's modules that run on the host."""
-    return machine.host.run("pgrep --full AnsiballZ").stdout.split()
+    """Ansible's modules that run on the host: a Python that has its program from standard input."""
+    found: Sequence[str] = machine.host.run(r"pgrep --full --exact '/usr/bin/python3(\.[0-9]+)?'").stdout.split()
+    return found
