@@ -1,0 +1,30 @@
+"""A virtual key for tests that have to know one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+from .fixtures import SECRETS, Door, inspect
+
+
+@pytest.fixture
+def virtual_key(door: Door, host: Host) -> Iterator[str]:
+    """A virtual key, made as LiteLLM's own API makes them; door has no way to that."""
+    key = "sk-a-virtual-key-of-the-tests"
+    _litellm(host, "/key/generate", {"key": key, "key_alias": "tests", "models": ["pair", "new"]})
+    yield key
+    _litellm(host, "/key/delete", {"key_aliases": ["tests"]})
+
+
+def _litellm(host: Host, path: str, body: dict[str, Any]) -> str:
+    """From inside the host, with its master key, which stands in no command line."""
+    address = inspect(host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
+    return host.check_output(
+        f"sed 's/^/Authorization: Bearer /' {SECRETS}/master_key | curl --silent --show-error --fail-with-body "
+        f"-H @- -H 'Content-Type: application/json' -d '{json.dumps(body)}' http://{address}:4000{path}"
+    )
