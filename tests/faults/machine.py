@@ -72,12 +72,14 @@ class Machine:
 
         def ended() -> bool:
             told = dict(line.split("=") for line in self.host.check_output(unit).splitlines())
-            docker = self.host.check_output("systemctl show --property ActiveEnterTimestampMonotonic --value docker")
-            return told["ActiveState"] in ("inactive", "failed") and int(told["ExecMainExitTimestampMonotonic"]) > int(
-                docker
-            )
+            ended_at = int(told["ExecMainExitTimestampMonotonic"])
+            return told["ActiveState"] in ("inactive", "failed") and ended_at > self.docker_since()
 
         wait_until(ended, f"{self.name} has restored itself (journalctl --unit inference-fleet-restore)", RESTORE_S)
+
+    def docker_since(self) -> int:
+        """When systemd last had its engine started, in microseconds since boot."""
+        return int(self.host.check_output("systemctl show --property ActiveEnterTimestampMonotonic --value docker"))
 
     def wait_for_docker(self) -> None:
         wait_until(lambda: self.host.run("docker version").rc == 0, f"Docker answers on {self.name}")

@@ -24,7 +24,7 @@ from unit.authority import issue
 
 Variables = Mapping[str, Any]
 OTHER_LAYOUT = ("3g.20gb", "1g.5gb", "1g.5gb", "1g.5gb", "1g.5gb")
-NAME = "phoenix.test"
+NAME = "fleet.test"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_an_install_that_is_killed_is_finished_by_the_next(
     there = next(THERE_AND_BACK)
     variables = other if there else None
     wear_down(machine)
-    pid = kill_after(admin, point, variables, everything=point % 2 == 0)
+    pid = kill_after(machine, admin, point, variables, everything=point % 2 == 0)
     held = f'"pid": {pid},' in machine.host.run(f"cat {LOCK}").stdout
     run = promise.settles(variables)
     assert ("which has ended without giving it back" in run.output) == held
@@ -87,11 +87,11 @@ def wear_down(machine: Machine) -> None:
     machine.host.check_output("docker stop postgres")
 
 
-def kill_after(admin: Admin, point: int, variables: Variables | None, everything: bool) -> int:
+def kill_after(machine: Machine, admin: Admin, point: int, variables: Variables | None, everything: bool) -> int:
     """Lets an install run until its `point`-th task has ended, and kills it: itself, or with `everything` its
     whole process group. What its last task does on the host goes on, as it does in life. Its process ID."""
     environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl"}
-    command = admin.command("install", "--limit", "phoenix", variables=variables)
+    command = admin.command("install", "--limit", machine.name, variables=variables)
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:

@@ -34,13 +34,15 @@ def test_a_container_whose_process_is_killed_comes_back(promise: Promise, machin
 @pytest.mark.fault("kill -9 of dockerd or containerd")
 @pytest.mark.parametrize("daemon", some(["docker", "containerd"], ["docker"]))
 def test_a_daemon_that_is_killed_takes_nothing_with_it(promise: Promise, machine: Machine, daemon: str) -> None:
-    killed = main_process_of_unit(machine, daemon)
+    killed, docker_since = main_process_of_unit(machine, daemon), machine.docker_since()
     assert killed != "0"
     machine.kill(killed)
     wait_until(
         lambda: main_process_of_unit(machine, daemon) not in ("0", killed), f"systemd has started {daemon} again"
     )
     machine.wait_for_docker()
+    if daemon == "docker" or machine.docker_since() != docker_since:
+        machine.wait_for_restore()
     promise.settles()
     promise.holds()
 

@@ -26,13 +26,17 @@ def under_way(admin: Admin, promise: Promise, machine: Machine, turn: int, ssh: 
     """An install that has just made the container of a model that takes its time. A connection of its own to the
     host, and no other's, so that `ssh` is in force."""
     with tempfile.TemporaryDirectory() as sockets:
-        environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets, "ANSIBLE_SSH_COMMON_ARGS": ssh}
+        environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets, "ANSIBLE_SSH_EXTRA_ARGS": ssh}
         command = admin.command("install", "--limit", machine.name, variables=slow(promise, turn))
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
             try:
-                wait_until(lambda: "vllm-slow-1" in inspect(machine.host), "the run has made a container")
+                wait_until(
+                    lambda: "vllm-slow-1" in inspect(machine.host) or process.poll() is not None,
+                    "the run has made a container",
+                )
+                assert process.poll() is None, process.communicate()[0].decode()
                 yield process
             finally:
                 process.kill()
