@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 POLL_SECONDS = 2
 
@@ -28,6 +29,8 @@ class ActionModule(ActionBase):
         deadline = time.monotonic() + wait
         patient = {**arguments, "take_over": False}
         answer = self._take(patient, owner, task_vars)
+        if answer.get("held"):
+            Display().display(f"waiting for {wait} s at most: the lock is held by {_who(answer['holder'])}")
         while answer.get("held") and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             answer = self._take(patient, owner, task_vars)

@@ -264,3 +264,4 @@ def test_after_its_patience_a_restore_takes_it_over_with_a_word(host: Host, othe
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(action, "Display", Mock())
