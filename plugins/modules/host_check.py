@@ -149,6 +149,11 @@ leaving:
   returned: success
   type: list
   elements: str
+gpu_faults:
+  description: Those of RV(checks) that are faults of the GPUs, a line each. Empty unless O(report) is set.
+  returned: success
+  type: list
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -158,6 +163,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.host.checks import
 from ansible_collections.inference.fleet.plugins.module_utils.host.devices import device_checks
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux import observe, open_devices
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import host_containers
+from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import nvidia_checks
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import scope
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
@@ -185,12 +191,14 @@ def main() -> None:
         module.fail_json(msg=str(error))
     host = observe(fleet, module.params["ports"], module.params["now"], module.params["thorough"])
     found = checks(fleet, host)
+    gpu_faults = faults_of(nvidia_checks(fleet, host.nvidia)) if host.nvidia else []
     devices = DevicePlan()
     if host.nvidia and host.nvidia.gpus:
         gpus = host.nvidia.gpus
         prune, force = module.params["names"] is None, module.params["force"]
         devices, more = device_checks(fleet, gpus, host_containers(), open_devices(gpus), speaks_for, prune, force)
         found += more
+        gpu_faults += faults_of(more)
     faults = faults_of(found)
     if faults and not module.params["report"]:
         module.fail_json(msg="\n".join(faults))
@@ -204,6 +212,7 @@ def main() -> None:
         cdi_refresh=bool(host.nvidia and host.nvidia.cdi_refresh),
         layout=devices.layout.plain(),
         leaving=sorted(devices.leaving),
+        gpu_faults=gpu_faults,
     )
 
 

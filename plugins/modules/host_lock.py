@@ -26,7 +26,9 @@ options:
     type: bool
     default: false
   wait:
-    description: Seconds to wait for another run to give the lock back.
+    description:
+      - Seconds to wait for another run to give the lock back. A restore is waited for in any case, 10 minutes at most,
+        since hosts run it by themselves and it ends soon.
     type: int
     default: 0
   path:

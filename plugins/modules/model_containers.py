@@ -237,7 +237,8 @@ def main() -> None:
     )
     if module.params["report"]:
         result.update(trouble=gpus.trouble, actions=[*gpus.plan.partition.actions, *result["actions"]])
-    faults = [*outcome.faults.values(), *(() if module.params["report"] else gpus.trouble)]
+    # What is wrong with the GPUs first: it is why containers do not start.
+    faults = [*(() if module.params["report"] else gpus.trouble), *outcome.faults.values()]
     if faults:
         module.fail_json(msg="\n".join(faults), faults=outcome.faults, **result)
     module.exit_json(containers=_as_they_are(after, outcome, desired, gpus.found), **result)

@@ -245,6 +245,15 @@ def test_a_patient_run_gets_the_lock_when_it_is_given_back(host: Host, other: in
     assert host.holder()["pid"] == os.getpid()
 
 
+def test_a_restore_is_waited_for_by_everybody(host: Host, other: int, quick: None) -> None:
+    host.run(other)
+    held = {**host.holder(), "command": "ansible-playbook inference.fleet.reboot_restore"}
+    host.lock.write_text(json.dumps(held))
+    threading.Timer(0.3, lambda: host.lock.write_text("null")).start()
+    assert "failed" not in host.run()
+    assert host.holder()["pid"] == os.getpid()
+
+
 def test_patience_ends_with_who_holds_it(host: Host, other: int, quick: None) -> None:
     host.run(other)
     answer = host.run(wait=1)
@@ -264,3 +273,4 @@ def test_after_its_patience_a_restore_takes_it_over_with_a_word(host: Host, othe
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(action, "Display", Mock())

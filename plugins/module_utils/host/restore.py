@@ -14,12 +14,19 @@ from typing import Any, Optional
 STEPS: Mapping[str, str] = {
     "checks": "put right what is named, then run reboot_restore again; nothing was touched",
     "foundation": "put right what is named, then run reboot_restore again",
-    "GPUs": "look at `nvidia-smi` and `dmesg | grep -i -e nvrm -e xid`; models without MIG are served all the same",
-    "PostgreSQL": "`docker logs postgres`; its volume is untouched, and the playbook restore_backup is the last resort",
-    "models": "the others are served; `docker logs` of those named, then reboot_restore or add_model again",
+    "GPUs": (
+        "`nvidia-smi`, and `dmesg | grep -i -e nvrm -e xid`; after a new kernel `dkms status`. Models that have their "
+        "devices all the same are served"
+    ),
+    "PostgreSQL": (
+        "bring its image to the host if that is missing, else `docker logs postgres`; its volume is untouched. "
+        "What needs no key of LiteLLM's is served"
+    ),
+    "models": "where the GPUs failed too, those first; else `docker logs` of those named. The others are served",
     "LiteLLM": "`docker logs litellm`; models with a direct route may be reached by that once Caddy is up",
     "Caddy": "`docker logs caddy`; what is behind it is up",
 }
+_FROM_RECORD_TO_EXIT_S = 30  # more than it takes Ansible to end
 _WIDTH = max(map(len, STEPS))
 
 
@@ -64,7 +71,7 @@ class Restore:
         return tuple(step for step in self.steps if step.fault is not None)
 
     def when(self) -> str:
-        return datetime.fromtimestamp(self.began, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return _utc(self.began)
 
     def next_step(self) -> str:
         """The first that has not been taken yet; the last one where all have."""
@@ -89,30 +96,43 @@ class Restore:
         if self.ended is not None and untried:
             told.append(f"  not tried: {', '.join(untried)}")
         for step in self.faults:
-            told.append(f"{step.name}: {step.fault}\n  what to do: {STEPS.get(step.name, 'run reboot_restore again')}")
+            told += f"{step.name}: {step.fault}".splitlines()
+            told.append(f"  what to do: {STEPS.get(step.name, 'run reboot_restore again')}")
         return told
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def told(record: str, unit: Mapping[str, str]) -> list[str]:
     """The last restore, for the playbook status.
 
     record: as JSON; empty where there is none. unit: of `systemctl show`, what ActiveState, Result and
-    ExecMainExitTimestamp of the unit are; empty where there is none.
+    ExecMainExitTimestamp (as @SECONDS) of the unit are; empty where there is none.
     """
     lines = ["no restore has been recorded on this host"]
+    recorded = 0.0
     try:
         if record.strip():
             restore = Restore.parse(json.loads(record))
+            recorded = restore.ended or restore.began
             lines = [f"restore of {restore.when()} by {restore.by}: {restore.verdict()}", *restore.lines()]
     except ValueError:
         lines = ["the record of the last restore is not whole; the next restore writes it anew"]
     state = unit.get("ActiveState")
     if state == "failed":
-        ended = unit.get("ExecMainExitTimestamp") or "at an unknown time"
-        lines.append(
-            f"inference-fleet-restore.service failed ({unit.get('Result', 'unknown')}, {ended}); "
+        stamp = unit.get("ExecMainExitTimestamp", "").lstrip("@")
+        ended = float(stamp) if stamp.isdigit() else 0.0
+        when = _utc(ended) if ended else "at an unknown time"
+        failure = (
+            f"inference-fleet-restore.service failed ({unit.get('Result', 'unknown')}, {when}); "
             "`journalctl --unit inference-fleet-restore` on the host has all of it"
         )
+        if recorded and ended > recorded + _FROM_RECORD_TO_EXIT_S:
+            lines = [failure, "it failed before it could record anything. What was recorded last is older:", *lines]
+        else:
+            lines.append(failure)
     elif state == "activating":
         lines.append("inference-fleet-restore.service is at work now")
     return lines

@@ -75,14 +75,22 @@ def test_where_it_stopped_it_tells_what_to_do_and_what_was_not_tried() -> None:
     assert stopped.lines()[3:] == [
         "  PostgreSQL    10.0 s  FAILED",
         "  not tried: models, LiteLLM, Caddy",
-        f"PostgreSQL: postgres is not ready after 300 s\n  what to do: {STEPS['PostgreSQL']}",
+        "PostgreSQL: postgres is not ready after 300 s",
+        f"  what to do: {STEPS['PostgreSQL']}",
     ]
 
 
 def test_models_that_failed_keep_no_other_step_from_being_told() -> None:
     lines = restore(None, None, None, None, "vllm-a-1: exited with 1", None, None).lines()
     assert [line for line in lines if "not tried" in line] == []
-    assert lines[len(STEPS) :] == [f"models: vllm-a-1: exited with 1\n  what to do: {STEPS['models']}"]
+    assert lines[len(STEPS) :] == ["models: vllm-a-1: exited with 1", f"  what to do: {STEPS['models']}"]
+
+
+def test_each_line_of_a_fault_is_a_line() -> None:
+    lines = restore(
+        None, None, None, None, "vllm-a-1: exited; its log:\n    no weights\nvllm-b-1: exited", None, None
+    ).lines()
+    assert lines[len(STEPS) : -1] == ["models: vllm-a-1: exited; its log:", "    no weights", "vllm-b-1: exited"]
 
 
 def test_of_one_that_has_not_ended_nothing_is_called_untried() -> None:
@@ -90,18 +98,18 @@ def test_of_one_that_has_not_ended_nothing_is_called_untried() -> None:
     assert restore(None, ended=False).verdict() == "was cut off, or is still under way"
 
 
-@given(st.lists(st.none() | st.text(min_size=1, max_size=20), max_size=len(STEPS)))
+@given(st.lists(st.none() | st.text("abc ", min_size=1, max_size=20), max_size=len(STEPS)))
 def test_every_fault_is_told_with_what_to_do_about_it(faults: list[str | None]) -> None:
     made = restore(*faults)
     lines = made.lines()
     assert made.verdict().startswith("ended with faults" if any(faults) else "all is back")
     for name, fault in zip(STEPS, faults, strict=False):
-        assert (f"{name}: {fault}\n  what to do: {STEPS[name]}" in lines) == (fault is not None)
+        assert (f"  what to do: {STEPS[name]}" in lines) == (f"{name}: {fault}" in lines) == (fault is not None)
 
 
 def test_a_step_of_another_version_is_told_too() -> None:
     lines = Restore(BEGAN, "me", (Step("monitoring", 1.0, "no disk"),), BEGAN + 1).lines()
-    assert lines[-1] == "monitoring: no disk\n  what to do: run reboot_restore again"
+    assert lines[-2:] == ["monitoring: no disk", "  what to do: run reboot_restore again"]
 
 
 # The record
@@ -172,13 +180,21 @@ def test_a_host_without_a_record_is_called_so(record: str) -> None:
 
 def test_a_unit_that_failed_is_told_with_where_to_look_even_without_a_record() -> None:
     """ansible-core was missing, say, so nothing was left to write one."""
-    unit = ("ActiveState=failed", "Result=exit-code", "ExecMainExitTimestamp=Thu 2026-01-01 00:00:10 UTC")
+    unit = ("ActiveState=failed", "Result=exit-code", f"ExecMainExitTimestamp=@{BEGAN + 10:.0f}")
     failed = (
-        "inference-fleet-restore.service failed (exit-code, Thu 2026-01-01 00:00:10 UTC); "
+        "inference-fleet-restore.service failed (exit-code, 2026-01-01 00:00:10 UTC); "
         "`journalctl --unit inference-fleet-restore` on the host has all of it"
     )
     for record in ("", "{", restore(None)):
         assert told(record, *unit)[-1] == failed
+
+
+def test_a_record_from_before_the_failure_is_called_older() -> None:
+    unit = ("ActiveState=failed", "Result=exit-code", f"ExecMainExitTimestamp=@{BEGAN + 3600:.0f}")
+    lines = told(restore(None), *unit)
+    assert lines[0].startswith("inference-fleet-restore.service failed (exit-code, 2026-01-01 01:00:00 UTC)")
+    assert lines[1] == "it failed before it could record anything. What was recorded last is older:"
+    assert lines[2].startswith("restore of 2026-01-01 00:00:00 UTC")
 
 
 def test_a_unit_that_never_ran_its_command_failed_at_no_known_time() -> None:
