@@ -13,7 +13,7 @@ pytest_plugins = ["lab.fixtures", "faults.record"]
 @pytest.fixture(scope="session")
 def machine() -> Machine:
     """The scenario's only host of the fleet."""
-    (name,) = yaml.safe_load(INVENTORY.read_text())["all"]["children"]["fleet"]["hosts"]
+    (name,) = yaml.safe_load(INVENTORY.read_text())["fleet"]["hosts"]
     return Machine(name)
 
 
