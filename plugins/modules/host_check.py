@@ -149,6 +149,13 @@ leaving:
   returned: success
   type: list
   elements: str
+service_faults:
+  description:
+    - Those of RV(checks) that say that others have a container by the name of a service, a line each. Empty unless
+      O(report) is set.
+  returned: success
+  type: list
+  elements: str
 gpu_faults:
   description: Those of RV(checks) that are faults of the GPUs, a line each. Empty unless O(report) is set.
   returned: success
@@ -159,7 +166,7 @@ gpu_faults:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import DevicePlan
 from ansible_collections.inference.fleet.plugins.module_utils.host.check import faults_of
-from ansible_collections.inference.fleet.plugins.module_utils.host.checks import checks
+from ansible_collections.inference.fleet.plugins.module_utils.host.checks import checks, service_faults
 from ansible_collections.inference.fleet.plugins.module_utils.host.devices import device_checks
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux import observe, open_devices
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import host_containers
@@ -191,14 +198,14 @@ def main() -> None:
         module.fail_json(msg=str(error))
     host = observe(fleet, module.params["ports"], module.params["now"], module.params["thorough"])
     found = checks(fleet, host)
-    gpu_faults = faults_of(nvidia_checks(fleet, host.nvidia)) if host.nvidia else []
+    gpu_checks = tuple(nvidia_checks(fleet, host.nvidia)) if host.nvidia else ()
     devices = DevicePlan()
     if host.nvidia and host.nvidia.gpus:
         gpus = host.nvidia.gpus
         prune, force = module.params["names"] is None, module.params["force"]
         devices, more = device_checks(fleet, gpus, host_containers(), open_devices(gpus), speaks_for, prune, force)
-        found += more
-        gpu_faults += faults_of(more)
+        gpu_checks += more
+    found += gpu_checks
     faults = faults_of(found)
     if faults and not module.params["report"]:
         module.fail_json(msg="\n".join(faults))
@@ -212,7 +219,8 @@ def main() -> None:
         cdi_refresh=bool(host.nvidia and host.nvidia.cdi_refresh),
         layout=devices.layout.plain(),
         leaving=sorted(devices.leaving),
-        gpu_faults=gpu_faults,
+        service_faults=service_faults(found),
+        gpu_faults=faults_of(gpu_checks),
     )
 
 

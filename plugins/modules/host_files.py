@@ -83,6 +83,7 @@ import shlex
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.host.files import own, put
 
 SPEC = dict(
     folders=dict(
@@ -119,7 +120,7 @@ def main() -> None:
                 changed.append(file["path"])
                 diff.append(_diff(file["path"], before, file["content"]))
                 if not module.check_mode:
-                    _write(module, file)
+                    _put(module, file)
     except OSError as error:
         told = f"{error.filename}: {error.strerror}; what was there before is there still"
         module.fail_json(msg=told, paths=changed)
@@ -132,38 +133,18 @@ def _have_folder(module: AnsibleModule, path: str, mode: Optional[str]) -> bool:
     if not module.check_mode:
         if not os.path.isdir(path):
             os.mkdir(path, 0o700)
-        _set_owner_and_mode(path, mode or "0755")
+        own(path, int(mode or "0755", 8))
     return True
 
 
-def _write(module: AnsibleModule, file: dict[str, Any]) -> None:
-    """To a name that only this module uses beside it, so that what a killed run left is written over."""
-    new = f"{file['path']}.new"
-    try:
-        with open(
-            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600),
-            "w",
-            encoding="utf-8",
-            newline="",
-        ) as target:
-            target.write(file["content"])
-            target.flush()
-            os.fsync(target.fileno())
-        if file["validate"]:
-            command = shlex.split(file["validate"].replace("%s", shlex.quote(new)))
-            status, out, err = module.run_command(command)
-            if status:
-                module.fail_json(
-                    msg=f"{file['path']}: not put in place, {command[0]} refuses it:\n{(err or out).strip()}"
-                )
-        _set_owner_and_mode(new, file["mode"])
-        os.replace(new, file["path"])
-    except OSError as error:
-        error.filename = file["path"]
-        raise
-    finally:
-        if os.path.lexists(new):
-            os.unlink(new)
+def _put(module: AnsibleModule, file: dict[str, Any]) -> None:
+    def validate(new: str) -> None:
+        command = shlex.split(file["validate"].replace("%s", shlex.quote(new)))
+        status, out, err = module.run_command(command)
+        if status:
+            module.fail_json(msg=f"{file['path']}: not put in place, {command[0]} refuses it:\n{(err or out).strip()}")
+
+    put(file["path"], file["content"], int(file["mode"], 8), validate if file["validate"] else None)
 
 
 def _differs(path: str, mode: str) -> bool:
@@ -173,11 +154,6 @@ def _differs(path: str, mode: str) -> bool:
     except FileNotFoundError:
         return True
     return (found.st_uid, found.st_gid, found.st_mode & 0o7777) != (os.geteuid(), os.getegid(), int(mode, 8))
-
-
-def _set_owner_and_mode(path: str, mode: str) -> None:
-    os.chown(path, os.geteuid(), os.getegid())
-    os.chmod(path, int(mode, 8))
 
 
 def _text(path: str) -> Optional[str]:

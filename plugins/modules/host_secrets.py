@@ -106,17 +106,16 @@ faults:
   elements: str
 """
 
-import os
 import re
 import secrets
 import stat
-import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.rotation import Previous, Wanted, plan_secrets
+from ansible_collections.inference.fleet.plugins.module_utils.host.files import put
 
 SPEC = dict(
     path=dict(type="path", required=True),
@@ -175,7 +174,7 @@ def _keep(folder: Path, values: dict[str, str], ended: list[str]) -> None:
     folder.chmod(0o700)
     # What was before is kept first: cut off in between, the run may have kept one too many and lost none.
     for name in sorted(values, key=lambda name: not name.endswith(PREVIOUS)):
-        _write(folder / name, values[name])
+        put(str(folder / name), values[name] + "\n")
     for name in ended:
         (folder / name).unlink()
 
@@ -188,19 +187,6 @@ def _previous(text: str) -> tuple[Previous, ...]:
 def _mode(path: Path) -> int:
     """Its permission bits, or -1 where there is nothing."""
     return stat.S_IMODE(path.stat().st_mode) if path.exists() else -1
-
-
-def _write(path: Path, value: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=str(path.parent))  # 0600 from the start
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(value + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, str(path))
-    except OSError:
-        os.unlink(temporary)
-        raise
 
 
 if __name__ == "__main__":

@@ -96,18 +96,20 @@ def main() -> None:
 
 
 def unpack(archive: Path, target: Path, digest: str) -> None:
-    """Whatever is cut off, what stands at `target` with its digest is whole."""
-    new, old = target.with_name(target.name + ".new"), target.with_name(target.name + ".old")
-    for left_over in (new, old):
-        shutil.rmtree(left_over, ignore_errors=True)
-    new.mkdir(mode=0o755, parents=True)
+    """`target` is a link, which is replaced when the new folder is whole: there is no moment without one."""
+    whole, link = target.with_name(f"{target.name}-{digest}"), target.with_name(f"{target.name}.new")
+    if whole.exists():  # cut off
+        shutil.rmtree(whole)
+    whole.mkdir(mode=0o755, parents=True)
     with tarfile.open(archive) as packed:
-        packed.extractall(new, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]  # a keyword since 3.9.17 and 3.11.4
-    (new / DIGEST).write_text(digest)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+        packed.extractall(whole, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]  # a keyword since 3.9.17 and 3.11.4
+    (whole / DIGEST).write_text(digest)
+    link.unlink(missing_ok=True)
+    link.symlink_to(whole.name)
+    link.replace(target)
+    for other in target.parent.glob(f"{target.name}-*"):
+        if other != whole:
+            shutil.rmtree(other)
 
 
 def _digest(folder: Path) -> Optional[str]:

@@ -80,9 +80,9 @@ msg:
 
 import json
 import os
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.host.files import put
 
 SPEC = dict(
     state=dict(type="str", choices=["begun", "step", "ended"], default="step"),
@@ -100,18 +100,11 @@ def main() -> None:
         module.fail_json(msg="record: missing; the action plugin inference.fleet.restore_log fills it in")
     try:
         if not module.check_mode:
-            write(path, record)
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            put(path, json.dumps(record))
     except OSError as error:
         module.fail_json(msg=f"{path}: the record of this restore cannot be written ({error.strerror})")
     module.exit_json()
-
-
-def write(path: str, record: dict[str, Any]) -> None:
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    new = path + ".new"
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(record, file)
-    os.replace(new, path)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, get_file_vault_secret, is_encrypted, match_encrypt_secret
+from ansible.parsing.vault import VaultLib, is_encrypted, match_encrypt_secret
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import (
     SUFFIX,
@@ -21,6 +21,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.backup import (
     is_cut_off,
     plain_name,
 )
+from ansible_collections.inference.fleet.plugins.plugin_utils.vault import passwords, sync
 
 _PART = SUFFIX + ".part"
 _PASSWORDS = "fleet_backup_vault_password_file, or --vault-password-file or --ask-vault-pass to ansible-playbook"
@@ -30,14 +31,7 @@ class Vault:
     """The passwords of a run. password_file: as ansible-playbook's option of that name; it goes before those."""
 
     def __init__(self, loader: Any, password_file: Optional[str] = None) -> None:
-        self._secrets = list(loader._vault.secrets or ())
-        if password_file:
-            try:
-                secret = get_file_vault_secret(password_file, loader=loader)
-                secret.load()
-            except AnsibleError as error:
-                raise FleetError(f"fleet_backup_vault_password_file: {error}") from None
-            self._secrets = [("default", secret), *self._secrets]
+        self._secrets = passwords(loader, password_file, "fleet_backup_vault_password_file")
 
     def require_password(self) -> None:
         """Raises FleetError where there is none to encrypt with."""
@@ -110,11 +104,7 @@ class Folder:
 
     def finish(self, part: Path, path: Path) -> None:
         part.replace(path)
-        folder = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self.path)
 
     def old(self, host: str, keep: int, coming: str = "") -> list[Path]:
         """Backups of the host that are not among its `keep` newest. coming: the name of one that is yet to be there."""

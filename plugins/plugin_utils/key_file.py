@@ -16,8 +16,9 @@ from typing import Any, Optional
 
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, get_file_vault_secret, is_encrypted
+from ansible.parsing.vault import VaultLib, is_encrypted
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.vault import passwords, sync
 
 HEADER = "# Virtual keys by their alias, written by inference.fleet.keys. LiteLLM does not show them again.\n"
 
@@ -32,15 +33,8 @@ class KeyFile:
     def __init__(self, path: str, loader: Any, vault_password_file: Optional[str] = None) -> None:
         self.path = Path(path).expanduser().resolve()  # a link stays one: what it points to is replaced
         self.stale = False
-        self._secrets = list(loader._vault.secrets or ())  # those that ansible-playbook was given
-        self._secret: Any = None
-        if vault_password_file:
-            try:
-                self._secret = get_file_vault_secret(vault_password_file, loader=loader)
-                self._secret.load()
-            except AnsibleError as error:
-                raise FleetError(f"fleet_keys_vault_password_file: {error}") from None
-            self._secrets.insert(0, ("default", self._secret))
+        self._secrets = passwords(loader, vault_password_file, "fleet_keys_vault_password_file")
+        self._secret: Any = self._secrets[0][1] if vault_password_file else None
 
     @property
     def encrypted(self) -> bool:
@@ -104,11 +98,7 @@ class KeyFile:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self.path.parent)
 
     def _decrypt(self, data: bytes) -> bytes:
         """It is encrypted again with the password that opened it, unless another one was given."""

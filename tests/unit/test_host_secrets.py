@@ -316,16 +316,16 @@ def test_a_rotation_that_is_cut_off_loses_no_key_that_was_accepted(
     names = ["master_key", "direct-app"]
     given = dict.fromkeys(names)
     before = run(given)["values"]
-    write, written = host_secrets._write, []
+    write, written = host_secrets.put, []
 
-    def cut_off(path: Path, value: str) -> None:
+    def cut_off(path: str, text: str) -> None:
         if len(written) == files:
             raise OSError(errno.ENOSPC, "No space left on device")
-        written.append(path.name)
-        write(path, value)
+        written.append(path)
+        write(path, text)
 
     with monkeypatch.context() as patch:
-        patch.setattr(host_secrets, "_write", cut_off)
+        patch.setattr(host_secrets, "put", cut_off)
         told = run(given, rotate=names, overlapping=names)
     assert told["failed"]
     assert told["msg"].startswith(f"{folder}: No space left on device; ")

@@ -57,6 +57,9 @@ class Host:
     def collections(self) -> Path:
         return self.folder / "collections"
 
+    def one_copy(self) -> bool:
+        return set(self.folder.iterdir()) == {self.collections, self.collections.resolve()}
+
     def content(self) -> dict[str, str]:
         root = self.collections / "ansible_collections/acme/web"
         return {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*") if path.is_file()}
@@ -87,7 +90,7 @@ def test_what_changed_here_replaces_all_that_is_there(host: Host) -> None:
     assert host.run()["changed"] is True
     moved = {("playbooks/cite.yml" if name == "playbooks/site.yml" else name): text for name, text in RUNS.items()}
     assert host.content() == moved
-    assert list(host.folder.iterdir()) == [host.collections]
+    assert host.one_copy()
 
 
 def test_check_mode_says_what_there_is_to_do_and_does_nothing(host: Host) -> None:
@@ -128,7 +131,7 @@ def test_an_archive_that_came_over_in_part_leaves_what_was_there(newer: Host) ->
     assert newer.content() == RUNS
 
 
-@pytest.mark.parametrize("cut", ["extractall", "write_text"])
+@pytest.mark.parametrize("cut", ["extractall", "write_text", "symlink_to", "replace"])
 def test_a_run_that_is_killed_while_it_unpacks_leaves_what_was_there(newer: Host, cut: str) -> None:
     """The next one starts anew and leaves nothing of it."""
 
@@ -142,14 +145,7 @@ def test_a_run_that_is_killed_while_it_unpacks_leaves_what_was_there(newer: Host
     assert newer.content() == RUNS
     assert newer.run()["changed"] is True
     assert newer.content() == {**RUNS, "playbooks/site.yml": "[{}]"}
-    assert list(newer.folder.iterdir()) == [newer.collections]
-
-
-def test_a_run_that_is_killed_between_the_two_renames_is_made_good_by_the_next(newer: Host) -> None:
-    newer.collections.rename(newer.folder / "collections.old")
-    assert newer.run()["changed"] is True
-    assert newer.content() == {**RUNS, "playbooks/site.yml": "[{}]"}
-    assert list(newer.folder.iterdir()) == [newer.collections]
+    assert newer.one_copy()
 
 
 def test_what_was_half_removed_by_hand_is_not_taken_for_whole(host: Host) -> None:

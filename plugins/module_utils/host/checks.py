@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -19,7 +19,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.host.check import 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.host.database import DatabaseFacts, database_checks
 from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name
-from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import Nvidia, nvidia_checks
+from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import Nvidia
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import SERVICES, name_taken
 
@@ -89,7 +89,7 @@ def host_faults(fleet: Fleet, host: Host) -> list[str]:
 
 
 def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
-    """All that was looked at, good or not, in the order that a person would go through it."""
+    """All that was looked at but the GPUs, good or not, in the order that a person would go through it."""
     return (
         *_system(host),
         *_docker(host),
@@ -100,8 +100,13 @@ def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
         *_disk(fleet, host),
         *_clock(host),
         *_names(host),
-        *(nvidia_checks(fleet, host.nvidia) if host.nvidia else ()),
     )
+
+
+def service_faults(found: Iterable[Check]) -> list[str]:
+    """Those that say that others have a container by the name of a service."""
+    taken = {Check.parse(name_taken(service)).name for service in SERVICES}
+    return faults_of(check for check in found if check.name in taken)
 
 
 def _system(host: Host) -> Iterator[Check]:

@@ -9,7 +9,6 @@ import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.host.check import check_lines
 from ansible_collections.inference.fleet.plugins.module_utils.host.checks import GB, checks, host_faults
 from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name
-from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import Nvidia
 from ansible_collections.inference.fleet.tests.unit.host.hosts import GOOD
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
@@ -304,13 +303,3 @@ def test_docker_is_left_alone_where_it_runs_and_will_run_after_a_boot(
 ) -> None:
     host = replace(GOOD, docker_version=version, docker_enabled=enabled, systemd=systemd)
     assert host.docker_to_start is to_start
-
-
-def test_gpus_are_asked_for_in_vain_where_no_driver_is() -> None:
-    none = Nvidia(smi=False, trouble="no nvidia-smi on this host: the NVIDIA driver is not installed")
-    assert found(entry(name="big", devices={"gpus": 2}), nvidia=none) == [
-        "fleet_models[0].devices: big asks for 2 gpu, and there is no nvidia-smi on this host; "
-        "install the NVIDIA driver, or give {cpu: true}"
-    ]
-    assert found(entry(devices={"cpu": True}), nvidia=none) == []
-    assert found(entry(devices={"gpus": 2}, state="absent"), nvidia=none) == []

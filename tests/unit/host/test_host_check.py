@@ -52,6 +52,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
         "cdi_refresh": False,
         "layout": {},
         "leaving": [],
+        "service_faults": [],
         "gpu_faults": [],
     }
     assert world.asked == (1, [80, 443], None, False)

@@ -37,6 +37,16 @@ def test_a_good_host_has_a_line_for_each_thing_and_nothing_to_do() -> None:
 # The driver
 
 
+def test_gpus_are_asked_for_in_vain_where_no_driver_is() -> None:
+    none = {"smi": False, "trouble": "no nvidia-smi on this host: the NVIDIA driver is not installed"}
+    assert told("fleet_models[0].devices", entry(name="big", devices={"gpus": 2}), **none) == [
+        "fault fleet_models[0].devices: big asks for 2 gpu, and there is no nvidia-smi on this host; "
+        "install the NVIDIA driver, or give {cpu: true}"
+    ]
+    assert told("fleet_models[0].devices", entry(devices={"cpu": True}), **none) == []
+    assert told("fleet_models[0].devices", entry(devices={"gpus": 2}, state="absent"), **none) == []
+
+
 def test_tells_the_driver_and_the_gpus_that_it_serves() -> None:
     gpus = (gpu(), gpu(index=1), gpu("NVIDIA L40S", "Ada Lovelace"))
     assert told("driver", gpus=gpus) == ["ok driver: 550.90.07 for 2 x NVIDIA H100 80GB HBM3, 1 x NVIDIA L40S"]

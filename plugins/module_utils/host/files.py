@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files that are either as they were or as they are to be, whenever the power goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Optional
+
+
+def put(path: str, text: str, mode: int = 0o600, check: Optional[Callable[[str], None]] = None) -> None:
+    """Written and synced beside it, then renamed.
+
+    The name beside it, PATH.new, is this function's alone, so that what a killed run left is written over.
+    check: is called with that name before the file is put in place, and raises if it must not be.
+    OSError has PATH for its file name.
+    """
+    new = f"{path}.new"
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with open(os.open(new, flags, 0o600), "w", encoding="utf-8", newline="") as target:
+            target.write(text)
+            target.flush()
+            os.fsync(target.fileno())
+        if check:
+            check(new)
+        own(new, mode)
+        os.replace(new, path)
+    except OSError as error:
+        error.filename = path
+        raise
+    finally:
+        if os.path.lexists(new):
+            os.unlink(new)
+
+
+def own(path: str, mode: int) -> None:
+    """Whoever runs this is its owner."""
+    os.chown(path, os.geteuid(), os.getegid())
+    os.chmod(path, mode)

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What files that are encrypted by Ansible Vault on the admin's machine have in common."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Optional
+
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import get_file_vault_secret
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+
+def passwords(loader: Any, file: Optional[str], option: str) -> list[tuple[str, Any]]:
+    """Vault IDs with their passwords: first that of the file, then those that ansible-playbook was given.
+
+    file: as ansible-playbook's --vault-password-file. option: what it is called, for messages.
+    """
+    given = list(loader._vault.secrets or ())
+    if not file:
+        return given
+    try:
+        secret = get_file_vault_secret(file, loader=loader)
+        secret.load()
+    except AnsibleError as error:
+        raise FleetError(f"{option}: {error}") from None
+    return [("default", secret), *given]
+
+
+def sync(folder: Path) -> None:
+    """Comes back when what was renamed in it is on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
