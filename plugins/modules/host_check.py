@@ -116,6 +116,10 @@ docker_to_start:
   description: Whether systemd has to be told to run Docker, now or at every boot.
   returned: success
   type: bool
+network:
+  description: Whether the Docker network C(llm-network) is there.
+  returned: success
+  type: bool
 gpu_to_do:
   description:
     - What has to be done for GPUs in containers, in this order. Empty where the fleet asks for no GPU.
@@ -214,6 +218,7 @@ def main() -> None:
         packages=host.missing_packages,
         docker_version=host.docker_version,
         docker_to_start=host.docker_to_start,
+        network=host.network,
         gpu_to_do=host.nvidia.to_do if host.nvidia else [],
         persistence_command=host.nvidia.unit_command if host.nvidia else "",
         cdi_refresh=bool(host.nvidia and host.nvidia.cdi_refresh),

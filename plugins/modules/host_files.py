@@ -28,6 +28,10 @@ options:
       mode:
         description: Its mode, such as V("0700"). Not given, a new one gets V("0755"), another keeps its own.
         type: str
+      expected:
+        description: Names of files that may be in it; whatever else is there is returned as RV(others), and left alone.
+        type: list
+        elements: str
   files:
     description: Files, in the order in which they are written.
     type: list
@@ -76,6 +80,12 @@ paths:
   type: list
   elements: str
   sample: [/etc/inference-fleet/caddy/Caddyfile]
+others:
+  description: Paths of what is in a folder beside the names that it was given as C(expected).
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/inference-fleet/caddy/tls/key-9f2c.pem]
 """
 
 import os
@@ -90,7 +100,9 @@ SPEC = dict(
         type="list",
         elements="dict",
         default=[],
-        options=dict(path=dict(type="path", required=True), mode=dict(type="str")),
+        options=dict(
+            path=dict(type="path", required=True), mode=dict(type="str"), expected=dict(type="list", elements="str")
+        ),
     ),
     files=dict(
         type="list",
@@ -124,7 +136,8 @@ def main() -> None:
     except OSError as error:
         told = f"{error.filename}: {error.strerror}; what was there before is there still"
         module.fail_json(msg=told, paths=changed)
-    module.exit_json(changed=bool(changed), paths=changed, diff=diff)
+    others = [path for folder in module.params["folders"] for path in _others(folder["path"], folder["expected"])]
+    module.exit_json(changed=bool(changed), paths=changed, others=others, diff=diff)
 
 
 def _have_folder(module: AnsibleModule, path: str, mode: Optional[str]) -> bool:
@@ -135,6 +148,12 @@ def _have_folder(module: AnsibleModule, path: str, mode: Optional[str]) -> bool:
             os.mkdir(path, 0o700)
         own(path, int(mode or "0755", 8))
     return True
+
+
+def _others(path: str, expected: Optional[list[str]]) -> list[str]:
+    if expected is None or not os.path.isdir(path):
+        return []
+    return [os.path.join(path, name) for name in sorted(os.listdir(path)) if name not in expected]
 
 
 def _put(module: AnsibleModule, file: dict[str, Any]) -> None:

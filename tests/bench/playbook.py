@@ -59,6 +59,7 @@ class Playbooks:
         ]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         environment["ANSIBLE_CONFIG"] = str(CONFIG)
+        environment["ANSIBLE_COLLECTIONS_PATH"] = str(Path(sys.prefix, "src"))  # not what molecule installed at home
         begun = time.perf_counter()
         done = subprocess.run(
             command, env=environment, cwd=self._folder, capture_output=True, text=True, timeout=LIMIT_SECONDS
@@ -79,8 +80,9 @@ class Playbooks:
 
 
 def _parse(output: str, took: float) -> Run:
-    """output: what the callback ansible.posix.json prints."""
-    data = json.loads(output)
+    """output: what the callback ansible.posix.json prints at its end; action plugins may have told something before."""
+    _told, opening, rest = f"\n{output}".partition("\n{")
+    data = json.loads(opening + rest)
     results = [
         (one["task"], one["hosts"][HOST]) for play in data["plays"] for one in play["tasks"] if HOST in one["hosts"]
     ]

@@ -103,3 +103,12 @@ def test_the_difference_is_shown(run: Run, tmp_path: Path) -> None:
     run(**wanted(tmp_path))
     (diff,) = run(**wanted(tmp_path, "newer"))["diff"]
     assert (diff["before"], diff["after"]) == ("new\n", "newer")
+
+
+def test_what_is_not_expected_in_a_folder_is_told_and_left_alone(run: Run, tmp_path: Path) -> None:
+    for name in ("key", "old", "older"):
+        (tmp_path / name).touch()
+    answer = run(folders=[{"path": str(tmp_path), "expected": ["key", "new"]}])
+    assert (answer["changed"], answer["others"]) == (False, [str(tmp_path / "old"), str(tmp_path / "older")])
+    assert run(folders=[{"path": str(tmp_path)}])["others"] == []
+    assert run(check=True, folders=[{"path": str(tmp_path / "none"), "expected": []}])["others"] == []

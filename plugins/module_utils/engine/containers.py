@@ -11,13 +11,13 @@ from typing import Any, Optional
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import (
     MANAGED_BY,
+    NETWORK,
     Model,
     is_secret_name,
     name_taken,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
-NETWORK = "llm-network"
 REPLICAS = "model"  # NAME.model is all replicas of a model in Docker's DNS; with its dot it is no container's name
 CACHE_MOUNT = "/root/.cache/huggingface"
 

@@ -43,7 +43,7 @@ class Host:
     missing_python: Debian's names of packages for Python. missing_paths: of the models' local
     folders, those that are not there. ports: TCP port -> who listens on it, as text, None where
     it is free; the fleet's own Caddy is left out. cache_free: bytes free where weights are kept.
-    containers: names of all containers.
+    containers: names of all containers. network: whether the fleet's own is there.
     foreign: those of them that this collection does not manage. docker_version: None where
     no engine answers. docker_enabled: whether systemd starts it at boot. clock_ahead: seconds
     that its clock is before the admin's, synchronised: whether a time server sets it; None
@@ -68,6 +68,7 @@ class Host:
     clock_ahead: Optional[float] = None
     synchronised: Optional[bool] = None
     names: tuple[Name, ...] = ()
+    network: bool = False
     database: DatabaseFacts = field(default_factory=DatabaseFacts)
     nvidia: Optional[Nvidia] = field(default=None)
 

@@ -26,7 +26,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.host.docker_api im
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import observe_nvidia
 from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name, needed_names
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY, NETWORK
 
 DOCKER_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/docker.service"  # what `systemctl enable` makes
 DOCKER_ROOT = "/var/lib/docker"
@@ -68,6 +68,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         clock_ahead=None if now is None else time.time() - now,
         synchronised=_synchronised(),
         names=_looked_up(needed_names(fleet, _images(), names, docker)) if thorough else (),
+        network=bool(version and ask(f"/networks/{NETWORK}")),
         database=_database(fleet) if version else DatabaseFacts(),
         nvidia=observe_nvidia(docker, containers) if needs_gpus(fleet) else None,
     )

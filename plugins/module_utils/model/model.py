@@ -26,6 +26,7 @@ TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
 GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
 MANAGED_BY = "inference.fleet"  # the label by which the collection knows its own containers
+NETWORK = "llm-network"  # Docker's, in which all of them are
 SERVICES = ("caddy", "litellm", "postgres", "prometheus", "grafana", "dcgm-exporter")
 
 # What the collection itself passes to `vllm serve`, and why a model may not.

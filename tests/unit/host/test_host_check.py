@@ -47,6 +47,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
         "packages": [],
         "docker_version": "28.2.2",
         "docker_to_start": False,
+        "network": False,
         "gpu_to_do": [],
         "persistence_command": "",
         "cdi_refresh": False,
