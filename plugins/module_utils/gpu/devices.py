@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -67,6 +68,25 @@ def plan_devices(
     partition = plan_partition(gpus, layout, clients, force)
     meant = layout.devices if fleet.mig.auto else ()  # what auto counted on, rather than what lies about elsewhere
     return DevicePlan(layout, partition, place(tenants, partition.after, meant), tenants.leaving)
+
+
+def what_is_left(
+    layout: Layout, gpus: Sequence[Gpu], containers: Sequence[HostContainer], processes: Sequence[OpenDevice]
+) -> Layout:
+    """The part of a layout that can be had where not all of it can, a GPU being lost for instance.
+
+    The others may have moved up by an index, so one that a container has as a whole is left to it.
+    """
+    clients = clients_of(gpus, containers, processes, ())
+    whole = {device for container in containers for device in container.devices}
+    possible: dict[str, Optional[tuple[Device, ...]]] = {}
+    for key, devices in layout.devices.items():
+        gpu = find_gpu(gpus, key)
+        with suppress(FleetError):
+            if gpu is None or gpu.uuid not in whole:
+                plan_partition(gpus, Layout(devices={key: devices}), clients)
+                possible[key] = devices
+    return Layout(devices=possible)
 
 
 def refuse_unmade(plan: DevicePlan, gpus: Sequence[Gpu]) -> None:

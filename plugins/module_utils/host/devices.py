@@ -7,7 +7,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, OpenDevice
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import DevicePlan, plan_devices
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
+    DevicePlan,
+    plan_devices,
+    what_is_left,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.host.check import FAULT, INSTALL, NOTE, OK, Check
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
@@ -23,11 +27,13 @@ def device_checks(
     prune: bool,
     force: bool,
 ) -> tuple[DevicePlan, tuple[Check, ...]]:
-    """names, prune, force: as `plan_devices` takes them. The plan is empty where there is a fault."""
+    """names, prune, force: as `plan_devices` takes them. Of a plan with a fault no more is there than what is left
+    of the layout."""
     try:
         plan = plan_devices(fleet, gpus, containers, processes, names, prune, force)
     except FleetError as error:
-        return DevicePlan(), tuple(check for fault in error.faults for check in _as_checks(fault))
+        left = what_is_left(fleet.mig, gpus, containers, processes)
+        return DevicePlan(left), tuple(check for fault in error.faults for check in _as_checks(fault))
     return plan, tuple(_as_planned(fleet, plan))
 
 

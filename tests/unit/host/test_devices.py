@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
@@ -43,6 +44,22 @@ def test_a_fault_of_the_layout_is_one_line_and_leaves_no_plan() -> None:
     assert plan.partition.steps == ()
     (fault,) = faults_of(checks)
     assert fault.startswith("GPU 0: 7g.40gb: in the way and in use: 3g.20gb at 4 (container vllm-half-1).")
+
+
+def test_where_a_gpu_is_lost_the_others_are_partitioned_all_the_same() -> None:
+    layout = {0: ["3g.20gb", "4g.20gb"], 1: ["7g.40gb"]}
+    plan, checks = checked(HALF, mig=layout, gpus=(SLICED,))
+    assert faults_of(checks) == [f"fleet_mig.1: no such GPU on this host; it has {SLICED}"]
+    assert plan.layout.plain() == {"0": ["3g.20gb", "4g.20gb"]}
+
+
+def test_a_gpu_that_moved_up_an_index_is_left_to_who_has_it_as_a_whole() -> None:
+    moved = replace(WHOLE, index=0)
+    owner = replace(RUNNING, name="vllm-big-1", devices=(WHOLE.uuid,))
+    asked = fleet(entry(name="big", devices={"gpus": 1}), mig={0: ["3g.20gb"], 1: "off"})
+    plan, checks = device_checks(asked, (moved,), [owner], [], scope(asked, None, ()), prune=True, force=False)
+    assert faults_of(checks)
+    assert plan.layout.plain() == {}
 
 
 def test_a_full_host_is_told_with_its_table() -> None:
