@@ -65,6 +65,26 @@ def test_a_restart_of_docker_brings_everything_back(promise: Promise, machine: M
     comes_back(promise, machine)
 
 
+@pytest.mark.fault("a GPU that is gone after a reboot")
+def test_a_gpu_that_is_gone_takes_nothing_with_it_but_its_own_models(promise: Promise, machine: Machine) -> None:
+    hardware = json.loads(machine.host.check_output(f"cat {HARDWARE}"))
+    try:
+        change_hardware(machine, gpus=hardware["gpus"][:1], nvlink=[])
+        machine.shut_down()
+        machine.boot()
+        machine.wait_for_restore()
+        others = [model for model in promise.door.models if model["name"] != "whole"]
+        wait_until(lambda: promise.unanswered(others) == [], "all but the model of that GPU answer", RESTORE_S)
+        told = machine.host.check_output("journalctl --boot --unit inference-fleet-restore.service --output cat")
+        assert "fleet_mig.1: no such GPU on this host" in told
+        assert machine.host.run("systemctl is-failed inference-fleet-restore.service").rc == 0
+    finally:
+        change_hardware(machine, **hardware)
+    machine.shut_down()
+    machine.boot()
+    comes_back(promise, machine)
+
+
 def mig_uuids(machine: Machine) -> set[str]:
     found = set(re.findall(r"\(UUID: (MIG-[^)]+)\)", machine.host.check_output("nvidia-smi -L")))
     assert found
