@@ -15,7 +15,7 @@ WAYS = {
 }
 FILES = {"config.json": None, "caddy/Caddyfile": "caddy", "litellm/config.yaml": "litellm"}
 """Each with the container that reads it when it starts."""
-SAMPLE = [("caddy/Caddyfile", "truncated"), ("litellm/config.yaml", "emptied")]
+SAMPLE = [("caddy/Caddyfile", "truncated"), ("litellm/config.yaml", "truncated")]
 
 
 @pytest.mark.fault("config.json, Caddyfile or LiteLLM's config.yaml broken by hand")
