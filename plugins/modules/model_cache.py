@@ -109,6 +109,7 @@ held:
   elements: str
 """
 
+import os
 from collections.abc import Iterable
 from typing import Any, Union
 
@@ -237,6 +238,8 @@ def _download(
 ) -> list[Download]:
     """Those that are there now. One that fails keeps none of the others from it."""
     done = []
+    if fleet.cache.path:  # Docker makes a volume, and no folder
+        os.makedirs(fleet.cache.path, exist_ok=True)
     with token_in_file(fleet.hf_token):
         for download in plan.downloads:
             image = fleet.cache.image or fleet.image_of(select(fleet, download.wanted.models[0]))

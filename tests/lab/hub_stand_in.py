@@ -31,13 +31,16 @@ LFS_BYTES = 100_000
 @dataclass
 class Hub:
     """folder: OWNER/NAME/files. token: the one it knows. gated: repositories that this token may not read
-    either; private: those that are hidden without it. cut: path -> bytes after which its next transfer breaks off."""
+    either; private: those that are hidden without it. cut: path -> bytes after which its next transfer breaks off.
+    broken: paths that it fails to send. claims: path -> bytes that it says a file has."""
 
     folder: Path
     token: str = "hf_known_token"
     gated: set[str] = field(default_factory=set)
     private: set[str] = field(default_factory=set)
     cut: dict[str, int] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    claims: dict[str, int] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
     asked: list[str] = field(default_factory=list)
     ranges: list[str] = field(default_factory=list)
@@ -116,6 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.hub.files(repo).get(path)
         if data is None:
             return self._refuse(404, "EntryNotFound", "Entry not found")
+        if path in self.hub.broken:
+            return self._refuse(500, "", "Something is broken")
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         start = int(asked[1]) if asked else 0
         end = int(asked[2]) + 1 if asked and asked[2] else len(data)
@@ -166,7 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
 def _entries(hub: Hub, repo: str) -> list[dict[str, Any]]:
     entries = []
     for path, data in hub.files(repo).items():
-        entry: dict[str, Any] = {"type": "file", "path": path, "size": len(data), "oid": _oid(data)}
+        size = hub.claims.get(path, len(data))
+        entry: dict[str, Any] = {"type": "file", "path": path, "size": size, "oid": _oid(data)}
         if len(data) >= LFS_BYTES:
             entry["lfs"] = {"oid": _etag(data), "sha256": _etag(data), "size": len(data), "pointerSize": 134}
         entries.append(entry)

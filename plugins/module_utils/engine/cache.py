@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
-from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import is_online
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model
+from ansible_collections.inference.fleet.plugins.module_utils.model.hub import MAIN, is_online, repositories
 
 GB = 10**9
-MAIN = "main"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 # What vLLM does not read of a repository that has safetensors: the same weights in other formats.
 _OTHER_FORMATS = (".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".onnx_data", ".msgpack", ".h5", ".ot", ".tflite")
 _SAFETENSORS = ".safetensors"
@@ -165,36 +162,16 @@ def wanted_of(fleet: Fleet, models: Iterable[str], stopped: bool = False, offlin
     states = ("running", "stopped") if stopped else ("running",)
     found: dict[tuple[str, str], tuple[bool, list[str]]] = {}
     for model in fleet.models:
-        looks_after_itself = not offline and not is_online({"HF_HUB_OFFLINE": "0", **dict(model.env)})
+        looks_after_itself = not offline and not is_online(dict(model.env))
         if model.name not in asked or model.state not in states or looks_after_itself:
             continue
-        for repo, revision, weights in _repositories(model):
-            before, names = found.get((repo, revision), (False, []))
-            found[repo, revision] = (before or weights, [*names, model.name])
+        for one in repositories(model):
+            before, names = found.get((one.name, one.revision), (False, []))
+            found[one.name, one.revision] = (before or one.weights, [*names, model.name])
     return tuple(
         Wanted(repo, revision, weights, tuple(dict.fromkeys(names)))
         for (repo, revision), (weights, names) in found.items()
     )
-
-
-def _repositories(model: Model) -> Iterator[tuple[str, str, bool]]:
-    """Repository, revision and whether weights are taken of it, as `vllm serve` will."""
-    args = dict(model.args)
-    if not model.local_path:
-        yield model.source, str(args.get("revision") or MAIN), True
-    tokenizer = args.get("tokenizer")
-    if _is_repository(tokenizer):
-        yield str(tokenizer), str(args.get("tokenizer-revision") or MAIN), False
-    config = args.get("hf-config-path")
-    if _is_repository(config):
-        yield str(config), MAIN, False
-    draft = args.get("speculative-config")
-    if isinstance(draft, Mapping) and _is_repository(draft.get("model")):
-        yield str(draft["model"]), str(draft.get("revision") or MAIN), True
-
-
-def _is_repository(value: Any) -> bool:
-    return isinstance(value, str) and bool(_REPOSITORY.fullmatch(value))
 
 
 def chosen(files: Mapping[str, int], weights: bool) -> dict[str, int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import AT_START, HUB, Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.hub import is_online
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import (
     MANAGED_BY,
     NETWORK,
@@ -246,15 +247,11 @@ def _hub_env(fleet: Fleet, model: Model) -> dict[str, str]:
     """What it may ask of a hub: nothing, where its weights are there before it starts."""
     if model.local_path:
         return {}
-    if fleet.cache.downloads != AT_START and not is_online(dict(model.env)):
+    env = {"HF_HUB_OFFLINE": "1", **dict(model.env)}
+    if fleet.cache.downloads != AT_START and not is_online(env):
         return {"HF_HUB_OFFLINE": "1"}
     endpoint = {"HF_ENDPOINT": fleet.cache.endpoint} if fleet.cache.endpoint != HUB else {}
     return {**endpoint, **({"HF_TOKEN": fleet.hf_token} if fleet.hf_token else {})}
-
-
-def is_online(env: Mapping[str, str]) -> bool:
-    """Whether a model's own environment asks for the hub, as huggingface_hub reads it."""
-    return env.get("HF_HUB_OFFLINE", "1").upper() not in ("1", "ON", "YES", "TRUE")
 
 
 def plan_containers(

@@ -173,7 +173,7 @@ class Docker:
         """The end of its log, both streams, without terminal colours."""
         with _told(f"reading the log of container {name}"):
             log = self._api.logs(name, tail=count, stdout=True, stderr=True)
-        return [_ANSI.sub("", line) for line in log.decode(errors="replace").splitlines()]
+        return plain_text(log.decode(errors="replace")).splitlines()
 
     def _inspect(self, name: str) -> Optional[Container]:
         return next(map(_container, self._found({"Id": name})), None)
@@ -205,6 +205,11 @@ class Docker:
             labels=config.get("Labels") or {},
             volumes=tuple(map(clean_path, config.get("Volumes") or ())),  # `VOLUME /data/` is mounted at /data
         )
+
+
+def plain_text(text: str) -> str:
+    """Without terminal colours."""
+    return _ANSI.sub("", text)
 
 
 @contextmanager

@@ -8,16 +8,14 @@ import hashlib
 import io
 import tarfile
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
+from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker, plain_text
 from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import (
     CONTENT_LABEL,
     DOCKERFILE_LABEL,
-    LOG_LINES,
     RECIPE_LABEL,
     Base,
     Build,
@@ -29,6 +27,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 _CHUNK = 1 << 20
+_LOG_CHARACTERS = 20_000
 
 
 class DockerImages(Docker):
@@ -46,22 +45,21 @@ class DockerImages(Docker):
 
     def build(self, build: Build, say: Callable[[str], None]) -> None:
         """Raises FleetError with the end of the log."""
-        log: deque[str] = deque(maxlen=LOG_LINES)
-        step = ""
+        log, step = "", ""
         try:
             with tempfile.TemporaryFile(dir="/var/tmp") as context:
                 _write_context(build, context)
                 context.seek(0)
                 for chunk in self._chunks(build, context):
-                    for line in str(chunk.get("stream", "")).splitlines():
-                        log.append(line.rstrip())
-                        if line.startswith("Step "):
-                            step = line
-                            say(f"{build.recipe}: {line[:160]}")
+                    text = plain_text(str(chunk.get("stream", "")))
+                    log = (log + text)[-_LOG_CHARACTERS:]  # lines come in pieces
+                    if text.startswith("Step ") and ": LABEL " not in text:
+                        step = text.strip()
+                        say(f"{build.recipe}: {step[:120]}")
                     if "error" in chunk:
                         raise FleetError(str(chunk["error"]))
         except (FleetError, OSError) as error:
-            raise FleetError(told(build, step, str(error), [line for line in log if line])) from error
+            raise FleetError(told(build, step, str(error), log.splitlines())) from error
 
     def remove_image(self, removal: Removal) -> None:
         with self._told(f"removing image {removal.name}"):

@@ -288,6 +288,7 @@ def told(build: Build, step: str, error: str, log: Sequence[str]) -> str:
     text = "\n".join([*log, error])
     hints = (meant.format(found[1]) for pattern, meant in _HINTS for found in [re.search(pattern, text)] if found)
     why = next(hints, error)
-    lines = "\n    ".join(log[-LOG_LINES:]) or "(nothing)"
+    own = [line for line in log if line.strip() and not line.startswith((" ---> ", "Removing intermediate "))]
+    lines = "\n    ".join(own[-LOG_LINES:]) or "(nothing)"
     what = f"fleet_recipes.{build.recipe}: building {build.image} failed" + (f" at {step[:160]}" if step else "")
     return f"{what}: {why}; the end of the build's log:\n    {lines}"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
@@ -19,6 +20,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.access impor
 )
 from ansible_collections.inference.fleet.plugins.module_utils.model.database import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.model.https import Https
+from ansible_collections.inference.fleet.plugins.module_utils.model.hub import repositories
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import (
     IMAGE_REFERENCE,
     OMNI_TYPES,
@@ -32,6 +34,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
     FleetError,
     nearest,
     plain,
+    show,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.model.recipe import SHIPPED, Recipe
 from ansible_collections.inference.fleet.plugins.module_utils.model.virtual_key import VirtualKey, faults_between_keys
@@ -74,9 +77,7 @@ class Cache:
                 path=read.absolute_path("path", None),
                 min_free_gb=read.integer("min_free_gb", cls.min_free_gb),
                 downloads=read.one_of("downloads", DOWNLOADS, cls.downloads),
-                endpoint=read.text(
-                    "endpoint", cls.endpoint, r"https?://[^\s/@]+(/[^\s@]*)?", "the URL of a hub, without a password"
-                ).rstrip("/"),
+                endpoint=read.nested("endpoint", _endpoint, cls.endpoint),
                 image=read.text("image", None, *IMAGE_REFERENCE),
             )
 
@@ -223,8 +224,18 @@ class Fleet:
                 has_direct_route=model.has_direct_route,
                 has_open_route=model.has_open_route,
                 image=self.image_of(model),
+                from_hub=bool(repositories(model)),
             )
         return data
+
+
+def _endpoint(data: object, path: str) -> str:
+    expected = "expected the URL of a hub without a name or password in it"
+    if isinstance(data, str) and "@" in data:
+        raise FleetError(f"{path}: {expected}; what was found is not shown")
+    if not isinstance(data, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", data):
+        raise FleetError(f"{path}: {expected}, such as {HUB}, got {show(data)}")
+    return data.rstrip("/")
 
 
 def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> list[str]:
