@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         if data is None:
             return self._refuse(404, "EntryNotFound", "Entry not found")
         if path in self.hub.broken:
-            return self._refuse(500, "", "Something is broken")
+            return self._refuse(403, "", "Something is broken")  # the client tries again after a 500
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         start = int(asked[1]) if asked else 0
         end = int(asked[2]) + 1 if asked and asked[2] else len(data)

@@ -13,7 +13,8 @@ from testinfra.host import Host
 
 testinfra_hosts = ["ansible://light"]
 WHEELS = INVENTORY.parent / "wheels"
-EXTRA = {"name": "extra", "type": "chat", "source": "example/extra", "devices": {"cpu": True}, "recipe": "lab"}
+# Of a type that LiteLLM does not offer: it need not restart for these tests.
+EXTRA = {"name": "extra", "type": "stt", "source": "example/extra", "devices": {"cpu": True}, "recipe": "lab"}
 LAB = {
     "apt": ["python3-pip"],
     "pip": ["lab-extra"],
@@ -72,8 +73,8 @@ def test_a_model_starts_on_the_image_that_was_built_for_it(site: Site, host: Hos
     assert inspect(host, "vllm-extra-1")["vllm-extra-1"]["Config"]["Image"] == image
     assert host.check_output("docker exec vllm-extra-1 python3 -c 'import lab_extra; print(lab_extra.WORD)'") == "found"
     assert host.check_output("docker exec vllm-extra-1 greet") == "hello"
-    assert door.chat("extra").status_code == 200
-    assert {name for name in before if before[name] != identities(host)[name]} == {"litellm"}
+    assert door.request("GET", "/models/extra/v1/models").status_code == 200
+    assert before.items() <= identities(host).items()
     assert site.play("add_model", LAB, "-e", "model=extra").changed() == {"light": 0}
 
 
@@ -114,7 +115,7 @@ def test_a_model_without_its_image_keeps_no_other_from_serving(site: Site, host:
     assert run.status != 0
     assert "fleet_recipes.lab.base: image 127.0.0.1:1/no/such:1: cannot be pulled" in run.messages
     assert identities(host) == before, "the model's container of before goes on"
-    assert door.chat("extra").status_code == 200
+    assert door.request("GET", "/models/extra/v1/models").status_code == 200
 
 
 def test_images_that_nothing_asks_for_are_removed_on_request(site: Site, host: Host) -> None:
