@@ -88,6 +88,7 @@ held:
   elements: str
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -149,6 +150,9 @@ def _plan(module: AnsibleModule, fleet: Fleet, docker: DockerImages, wanted: Any
         {recipe.base_image(fleet.images) for recipe in recipes.values()},
         {name: folder for name, recipe in recipes.items() for folder in [recipe.wheels_on_host(name)] if folder},
     )
+    if module.check_mode:  # wheels of the admin's machine may not have been copied yet
+        copied = {name: {"(to be copied)": ""} for name, recipe in recipes.items() if recipe.copies_wheels}
+        observed = replace(observed, wheels={**copied, **observed.wheels})
     keep = {*fleet.recipes, *needed_recipes(fleet, (model.name for model in fleet.models)), *wanted}
     return plan_recipes(fleet, wanted, observed, keep if module.params["prune"] else None)
 

@@ -88,6 +88,14 @@ def test_check_mode_says_the_same_and_does_nothing(run: Run, docker: FakeImages)
     assert [diff["after"].splitlines()[0] for diff in told["diff"]] == ["FROM own/base:1", f"FROM {Images().vllm}"]
 
 
+def test_check_mode_takes_wheels_for_there_that_are_yet_to_be_copied(run: Run) -> None:
+    recipes = {"own": {"pip": ["a"], "wheelhouse": "wheels"}}
+    assert run(check=True, names=["a"], recipes={**RECIPES, **recipes})["actions"]
+    assert run(names=["a"], recipes={**RECIPES, **recipes})["msg"].startswith(
+        "fleet_recipes.own.wheelhouse: /var/lib/inference-fleet/wheels/own is not a folder on this host"
+    )
+
+
 def test_one_that_fails_is_told_with_the_models_it_holds_up_and_the_others_are_built(
     run: Run, docker: FakeImages
 ) -> None:

@@ -92,9 +92,12 @@ class Recipe:
 
     def wheels_on_host(self, name: str) -> Optional[str]:
         """The folder of the wheels on the host."""
-        if self.wheelhouse and not self.wheelhouse.startswith("/"):
-            return f"{COPIED_WHEELS}/{name}"
-        return self.wheelhouse
+        return f"{COPIED_WHEELS}/{name}" if self.copies_wheels else self.wheelhouse
+
+    @property
+    def copies_wheels(self) -> bool:
+        """Whether its wheels are on the admin's machine."""
+        return self.wheelhouse is not None and not self.wheelhouse.startswith("/")
 
 
 # What vLLM's own documentation asks for beyond its image. docs/recipes.md has the sources.
