@@ -221,7 +221,9 @@ def main() -> None:
     module.no_log_values.update(secret_values(module.params["models"]))
     try:
         fleet = fleet_from(module.params)
+        held = module.params["held"]  # what they have of the GPUs stays theirs
         speaks_for = scope(fleet, module.params["names"], module.params["absent"])
+        speaks_for = tuple(name for name in speaks_for if name not in held)
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
         gpus = _gpus(module, fleet, docker, observed, speaks_for)
@@ -230,7 +232,7 @@ def main() -> None:
         desired = desired_containers(fleet, gpus.plan.given, speaks_for, nodes)
         if module.params["keep_going"] and gpus.trouble:
             desired = without_lacking(desired, fleet, observed)
-        plan = plan_containers(desired, observed, module.params["prune"], speaks_for, module.params["held"])
+        plan = plan_containers(desired, observed, module.params["prune"], speaks_for, held)
         outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
         after = docker.observe(()) if outcome.done else observed
     except FleetError as error:

@@ -264,12 +264,12 @@ def plan_containers(
     """The steps from what is to what should be; empty when Docker already has it all.
 
     models: the models that `desired` speaks for; containers of theirs that it lacks (fewer
-    replicas, a model gone absent) are removed. prune: so are those of every other model. held: models
-    that lack what they need to start; their containers stay as they are.
+    replicas, a model gone absent) are removed. prune: so are those of every other model but for
+    those that are held, which lack what they need to start.
     Raises FleetError when a name is taken by a container that is not managed.
     """
     held = frozenset(held)
-    wanted = {one.spec.name: one for one in desired if one.model not in held}
+    wanted = {one.spec.name: one for one in desired}
     clashes = sorted(observed.foreign & set(wanted))
     if clashes:
         raise FleetError(*map(name_taken, clashes))

@@ -487,17 +487,6 @@ def test_a_step_says_what_and_why() -> None:
     assert str(Action("start", "vllm-a-1", detail="was exited")) == "start vllm-a-1 (was exited)"
 
 
-@pytest.mark.parametrize("prune", [True, False])
-def test_what_lacks_something_to_start_with_is_left_as_it_is(prune: bool) -> None:
-    world = converged(cpu("a", replicas=2), cpu("b"))
-    world.inventory(cpu("a", image=OWN_IMAGE), cpu("b", image=OWN_IMAGE), cpu("c"))
-    names = ["a", "b", "c"]
-    observed = world.engine.observe([OWN_IMAGE, STANDARD])
-    plan = plan_containers(world.desired(names), observed, prune, names, held=["a", "c"])
-    assert {action.name for action in plan.actions} - {OWN_IMAGE} == {"vllm-b-1"}
-    assert {one.model for one in plan.waits} == {"b"}
-
-
 def test_a_container_without_a_models_label_is_of_no_model() -> None:
     one = converged(cpu("a")).engine.containers["vllm-a-1"]
     assert one.model == "a"
