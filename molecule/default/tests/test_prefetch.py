@@ -52,7 +52,8 @@ def site(host: Host, admin: Admin, door: Door, tmp_path_factory: pytest.TempPath
     subprocess.run(["tar", "-C", str(folder / "lab"), "-xz"], input=packed, check=True)
     for name in ("large", "gated", "huge"):
         _repository(folder / "lab" / name, 24 * MB if name == "large" else 1000)
-    hub = Hub(folder, TOKEN, gated={"lab/gated"}, claims={"huge.safetensors": 10**15})
+    private = {"lab/tiny-chat", "lab/large"}  # the client has to come with the token
+    hub = Hub(folder, TOKEN, gated={"lab/gated"}, private=private, claims={"huge.safetensors": 10**15})
     machine = host.check_output("ip route show default").split()[2]
     with serving(hub, machine) as port:
         yield Site(hub, f"http://{machine}:{port}", admin, door.models)
