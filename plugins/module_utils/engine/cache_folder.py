@@ -23,7 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 _UNFINISHED = ".incomplete"
-# huggingface_hub from 2.0 on gives each try a name of its own and never goes on with another's.
+# huggingface_hub from 1.18 on gives each try a name of its own and never goes on with another's.
 _ORPHAN = re.compile(r"\.[0-9a-f]{8}\.incomplete$")
 
 
