@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
                 select(fleet, asked_for)
             verdict = certificates.check(fleet.https, datetime.now(timezone.utc))
             lenient = self._task.args.get("certificates") == "warn"
-            if faults := [*empty, *unread, *unbuilt.refused(fleet), *(() if lenient else verdict.faults)]:
+            if faults := [*empty, *unread, *(() if lenient else verdict.faults)]:
                 raise FleetError(*faults)
         except FleetError as error:
             # A file that cannot be read is told once, not as text that is no PEM too.

@@ -22,13 +22,15 @@ options:
     type: dict
     default: {}
   recipes:
-    description: Recipes that the models name, as C(fleet_recipes) has them.
+    description:
+      - Recipes that the models name, as C(fleet_recipes) has them. Those of the collection (C(whisper), C(voxtral),
+        C(gemma3n)) need not be listed.
     type: dict
     default: {}
   cache:
     description:
-      - Where weights from a hub are kept, as C(fleet_cache) has it. Without a C(path) it is the Docker volume
-        C(fleet-hf-cache).
+      - Where weights from a hub are kept and how they get there, as C(fleet_cache) has it. Without a C(path) it is the
+        Docker volume C(fleet-hf-cache).
     type: dict
     default: {}
   mig:

@@ -54,6 +54,11 @@ options:
         with the devices that they have, instead of none, and fail with the trouble afterwards. For restores.
     type: bool
     default: false
+  held:
+    description: Models that lack what they need to start. Their containers are neither made nor touched.
+    type: list
+    elements: str
+    default: []
   report:
     description:
       - In check mode, return as RV(trouble) what is wrong with the GPUs instead of failing with it, and have
@@ -198,6 +203,7 @@ SPEC = dict(
     prune=dict(type="bool", default=False),
     report=dict(type="bool", default=False),
     keep_going=dict(type="bool", default=False),
+    held=dict(type="list", elements="str", default=[]),
 )
 
 
@@ -215,7 +221,9 @@ def main() -> None:
     module.no_log_values.update(secret_values(module.params["models"]))
     try:
         fleet = fleet_from(module.params)
+        held = module.params["held"]  # what they have of the GPUs stays theirs
         speaks_for = scope(fleet, module.params["names"], module.params["absent"])
+        speaks_for = tuple(name for name in speaks_for if name not in held)
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
         gpus = _gpus(module, fleet, docker, observed, speaks_for)
@@ -224,7 +232,7 @@ def main() -> None:
         desired = desired_containers(fleet, gpus.plan.given, speaks_for, nodes)
         if module.params["keep_going"] and gpus.trouble:
             desired = without_lacking(desired, fleet, observed)
-        plan = plan_containers(desired, observed, module.params["prune"], speaks_for)
+        plan = plan_containers(desired, observed, module.params["prune"], speaks_for, held)
         outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
         after = docker.observe(()) if outcome.done else observed
     except FleetError as error:

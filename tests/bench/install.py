@@ -36,7 +36,7 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
         "fleet_models": [model(index) for index in range(1, MODELS + 1)],
         "fleet_images": IMAGES,
         "fleet_https": {"mode": "internal", "names": ["localhost"]},
-        "fleet_cache": {"min_free_gb": 1},
+        "fleet_cache": {"min_free_gb": 1, "downloads": "at_start"},
     }
     with tempfile.TemporaryDirectory() as folder:
         playbooks = Playbooks(Path(folder), variables)

@@ -185,3 +185,18 @@ def test_a_restore_starts_what_is_there_with_what_it_has_and_then_fails(
         "vllm-b-1": "running",
     }
     assert engine.containers["vllm-b-1"].spec.devices == held
+
+
+@pytest.mark.parametrize("options", [{}, {"prune": True}, {"names": ["a", "b", "c"]}])
+def test_what_lacks_something_to_start_with_is_left_as_it_is(run: Run, engine: FakeEngine, options: Any) -> None:
+    run(entry(name="a", devices={"gpus": 1}), cpu("b"))
+    before = dict(engine.containers)
+    changed = [{**one, "args": {"seed": 1}} for one in (entry(name="a", devices={"gpus": [5]}), cpu("b"), cpu("c"))]
+    answer = run(*changed, entry(name="d", devices={"gpus": 1}), held=["a", "c"], **options)
+    assert engine.containers["vllm-a-1"] is before["vllm-a-1"]
+    assert "vllm-c-1" not in engine.containers
+    assert engine.containers["vllm-b-1"].id != before["vllm-b-1"].id
+    if "names" not in options:
+        assert statuses(answer) == {"vllm-b-1": "running", "vllm-d-1": "running"}
+        given = {engine.containers[name].spec.devices for name in ("vllm-a-1", "vllm-d-1")}
+        assert len(given) == 2, "what the one holds is not given to the other"

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import AT_START, HUB, Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.hub import is_online
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import (
     MANAGED_BY,
     NETWORK,
@@ -225,13 +226,12 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Sp
     mounts = [Mount(fleet.cache.source, CACHE_MOUNT)]
     if model.local_path:
         mounts.append(Mount(model.local_path, model.local_path, read_only=True))
-    token = {"HF_TOKEN": fleet.hf_token} if fleet.hf_token and not model.local_path else {}
     return Spec(
         name=name,
         image=fleet.image_of(model),
         entrypoint=("vllm", "serve"),
         command=model.command,
-        env={**token, **dict(model.env)},
+        env={**_hub_env(fleet, model), **dict(model.env)},
         mounts=tuple(mounts),
         networks=(NETWORK,),
         aliases=(f"{model.name}.{REPLICAS}",),
@@ -243,15 +243,32 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Sp
     )
 
 
+def _hub_env(fleet: Fleet, model: Model) -> dict[str, str]:
+    """What it may ask of a hub: nothing, where its weights are there before it starts."""
+    if model.local_path:
+        return {}
+    env = {"HF_HUB_OFFLINE": "1", **dict(model.env)}
+    if fleet.cache.downloads != AT_START and not is_online(env):
+        return {"HF_HUB_OFFLINE": "1"}
+    endpoint = {"HF_ENDPOINT": fleet.cache.endpoint} if fleet.cache.endpoint != HUB else {}
+    return {**endpoint, **({"HF_TOKEN": fleet.hf_token} if fleet.hf_token else {})}
+
+
 def plan_containers(
-    desired: Iterable[Desired], observed: Observed, prune: bool = False, models: Iterable[str] = ()
+    desired: Iterable[Desired],
+    observed: Observed,
+    prune: bool = False,
+    models: Iterable[str] = (),
+    held: Iterable[str] = (),
 ) -> Plan:
     """The steps from what is to what should be; empty when Docker already has it all.
 
     models: the models that `desired` speaks for; containers of theirs that it lacks (fewer
-    replicas, a model gone absent) are removed. prune: so are those of every other model.
+    replicas, a model gone absent) are removed. prune: so are those of every other model but for
+    those that are held, which lack what they need to start.
     Raises FleetError when a name is taken by a container that is not managed.
     """
+    held = frozenset(held)
     wanted = {one.spec.name: one for one in desired}
     clashes = sorted(observed.foreign & set(wanted))
     if clashes:
@@ -261,7 +278,7 @@ def plan_containers(
     actions = [
         Action("remove", name, container_id=container.id, detail="not in the inventory")
         for name, container in present.items()
-        if name not in wanted and (prune or container.model in speaks_for)
+        if name not in wanted and container.model not in held and (prune or container.model in speaks_for)
     ]
     missing = sorted({one.spec.image for one in wanted.values()} - set(observed.images))
     actions += [Action("pull", image) for image in missing]

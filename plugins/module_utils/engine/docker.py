@@ -7,7 +7,7 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
@@ -20,6 +20,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, clean_path
+from ansible_collections.inference.fleet.plugins.module_utils.model.recipe import REPOSITORY
 
 try:
     import requests
@@ -42,7 +43,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Docker:
-    """The Docker engine of this host (or of DOCKER_HOST)."""
+    """The Docker engine of this host (or of DOCKER_HOST). Subclasses do more with its images and its volumes."""
 
     def __init__(self) -> None:
         if SDK_ERROR:
@@ -76,6 +77,10 @@ class Docker:
 
     def pull(self, reference: str) -> None:
         """Raises FleetError with the registry's own words."""
+        if reference.startswith(REPOSITORY):
+            raise FleetError(
+                f"image {reference}: is not on this host; the playbook build_images builds it, as does install"
+            )
         repository, tag = parse_repository_tag(reference)
         with _told(f"image {reference}: cannot be pulled and is not on this host"):
             for progress in self._api.pull(repository, tag=tag or "latest", stream=True, decode=True):
@@ -168,7 +173,7 @@ class Docker:
         """The end of its log, both streams, without terminal colours."""
         with _told(f"reading the log of container {name}"):
             log = self._api.logs(name, tail=count, stdout=True, stderr=True)
-        return [_ANSI.sub("", line) for line in log.decode(errors="replace").splitlines()]
+        return plain_text(log.decode(errors="replace")).splitlines()
 
     def _inspect(self, name: str) -> Optional[Container]:
         return next(map(_container, self._found({"Id": name})), None)
@@ -178,12 +183,21 @@ class Docker:
         with suppress(NotFound):
             yield self._api.inspect_container(listed["Id"])
 
+    @staticmethod
+    def _told(doing: str) -> AbstractContextManager[None]:
+        """For subclasses: Docker's errors as a FleetError that says what was being done."""
+        return _told(doing)
+
+    def _inspect_image(self, reference: str) -> Optional[dict[str, Any]]:
+        with _told(f"inspecting image {reference}"), suppress(ImageNotFound):
+            found: dict[str, Any] = self._api.inspect_image(reference)
+            return found
+        return None
+
     def _image(self, reference: str) -> Optional[ImageDefaults]:
-        with _told(f"inspecting image {reference}"):
-            try:
-                found = self._api.inspect_image(reference)
-            except ImageNotFound:
-                return None
+        found = self._inspect_image(reference)
+        if not found:
+            return None
         config = found.get("Config") or {}
         return ImageDefaults(
             id=found["Id"],
@@ -191,6 +205,11 @@ class Docker:
             labels=config.get("Labels") or {},
             volumes=tuple(map(clean_path, config.get("Volumes") or ())),  # `VOLUME /data/` is mounted at /data
         )
+
+
+def plain_text(text: str) -> str:
+    """Without terminal colours."""
+    return _ANSI.sub("", text)
 
 
 @contextmanager

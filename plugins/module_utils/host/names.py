@@ -10,10 +10,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import NEVER, Fleet
 
 DOCKER_HUB = "registry-1.docker.io"  # whom Docker asks where a reference names no registry
-HUGGING_FACE = "huggingface.co"
 _MONITORING = ("prometheus", "grafana", "dcgm_exporter")
 _ENGINES = ("vllm", "vllm_omni")  # pulled for the models that run them
 
@@ -42,9 +41,10 @@ def needed_names(
     for model in fleet.models:
         env = dict(model.env)
         new = [name for name in model.containers if name not in containers]
-        if model.state == "running" and not model.local_path and new and env.get("HF_HUB_OFFLINE", "0") == "0":
+        asks = env.get("HF_HUB_OFFLINE", "0") == "0" and fleet.cache.downloads != NEVER
+        if model.state == "running" and not model.local_path and new and asks:
             proxy = env.get("HTTPS_PROXY") or env.get("https_proxy")
-            host = _host(proxy or env.get("HF_ENDPOINT") or f"https://{HUGGING_FACE}")
+            host = _host(proxy or env.get("HF_ENDPOINT") or fleet.cache.endpoint)
             wanted[host].append(f"the weights of {model.name}")
     return {name: _in_words(things) for name, things in wanted.items() if name}
 

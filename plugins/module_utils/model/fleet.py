@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
@@ -19,7 +20,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.access impor
 )
 from ansible_collections.inference.fleet.plugins.module_utils.model.database import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.model.https import Https
-from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe, engine_image
+from ansible_collections.inference.fleet.plugins.module_utils.model.hub import repositories
+from ansible_collections.inference.fleet.plugins.module_utils.model.images import (
+    IMAGE_REFERENCE,
+    OMNI_TYPES,
+    Images,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.model.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model
@@ -28,10 +34,15 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
     FleetError,
     nearest,
     plain,
+    show,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.model.recipe import SHIPPED, Recipe
 from ansible_collections.inference.fleet.plugins.module_utils.model.virtual_key import VirtualKey, faults_between_keys
 
 PREFIX = "fleet_"
+HUB = "https://huggingface.co"
+# `fleet_cache.downloads`: by the collection, before a container starts; by vLLM as it starts; by nobody.
+DOWNLOADS = (BEFORE_START, AT_START, NEVER) = ("before_start", "at_start", "never")
 # Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
 RUN_VARIABLES = (
     "fleet_break_lock",
@@ -49,15 +60,26 @@ class Cache:
     """Where weights from a hub are kept. path: a folder on the host, or None for a Docker volume.
 
     min_free_gb: GB (10^9 bytes) that must be free there before a model container is made.
+    downloads: when weights come. endpoint: the hub. image: one with `hf` that downloads, in
+    place of the model's own.
     """
 
     path: Optional[str] = None
     min_free_gb: int = 20
+    downloads: str = BEFORE_START
+    endpoint: str = HUB
+    image: Optional[str] = None
 
     @classmethod
     def parse(cls, data: object, path: str) -> Cache:
         with Fields(data, path) as read:
-            return cls(path=read.absolute_path("path", None), min_free_gb=read.integer("min_free_gb", cls.min_free_gb))
+            return cls(
+                path=read.absolute_path("path", None),
+                min_free_gb=read.integer("min_free_gb", cls.min_free_gb),
+                downloads=read.one_of("downloads", DOWNLOADS, cls.downloads),
+                endpoint=read.nested("endpoint", _endpoint, cls.endpoint),
+                image=read.text("image", None, *IMAGE_REFERENCE),
+            )
 
     @property
     def source(self) -> str:
@@ -157,12 +179,21 @@ class Fleet:
                 for index, key in keys.items()
                 if key.alias.startswith(OPEN_ALIAS)
             )
-            read.faults.extend(_faults_between(models, read.names("fleet_recipes")))
+            read.faults.extend(_faults_between(models, {*SHIPPED, *read.names("fleet_recipes")}))
             read.faults.extend(_faults_between_keys(direct_keys, fleet.secrets.master_key))
             return fleet
 
     def image_of(self, model: Model) -> str:
-        return engine_image(model.type, model.image, model.recipe, self.recipes, self.images)
+        """The model's own image, else its recipe's, else the standard one of its type."""
+        if model.image:
+            return model.image
+        if model.recipe:
+            return self.recipe(model.recipe).image(model.recipe, self.images)
+        return self.images.vllm_omni if model.type in OMNI_TYPES else self.images.vllm
+
+    def recipe(self, name: str) -> Recipe:
+        """The inventory's own, else the one of that name that comes with the collection."""
+        return self.recipes[name] if name in self.recipes else SHIPPED[name]
 
     @property
     def given_secrets(self) -> dict[str, Optional[str]]:
@@ -193,8 +224,18 @@ class Fleet:
                 has_direct_route=model.has_direct_route,
                 has_open_route=model.has_open_route,
                 image=self.image_of(model),
+                from_hub=bool(repositories(model)),
             )
         return data
+
+
+def _endpoint(data: object, path: str) -> str:
+    expected = "expected the URL of a hub without a name or password in it"
+    if isinstance(data, str) and "@" in data:
+        raise FleetError(f"{path}: {expected}; what was found is not shown")
+    if not isinstance(data, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", data):
+        raise FleetError(f"{path}: {expected}, such as {HUB}, got {show(data)}")
+    return data.rstrip("/")
 
 
 def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> list[str]:
@@ -209,7 +250,10 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
             faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
         first.setdefault(model.name, index)
         if model.recipe and model.recipe not in recipes:
-            faults.append(f"{path}.recipe: {model.recipe!r} is not in fleet_recipes{nearest(model.recipe, recipes)}")
+            faults.append(
+                f"{path}.recipe: {model.recipe!r} is neither in fleet_recipes nor one of the collection's own "
+                f"({', '.join(SHIPPED)}){nearest(model.recipe, recipes)}"
+            )
         for gpu in model.devices.pinned if model.state != "absent" else ():
             if gpu in holder:
                 faults.append(f"{path}.devices.gpus: GPU {gpu} is already taken by {holder[gpu]}")

@@ -4,11 +4,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Optional
+from dataclasses import dataclass, fields
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import Fields
 
@@ -39,34 +35,3 @@ IMAGE_REFERENCE = (
     r"[a-zA-Z0-9][\w.:/-]*(:[\w.-]+|@sha256:[0-9a-f]{64})",
     "an image reference with a tag or digest, such as vllm/vllm-openai:v0.22.0",
 )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """An image made on the host: packages on top of an engine's image."""
-
-    base: str
-    apt: tuple[str, ...] = ()
-    pip: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, data: object, path: str) -> Recipe:
-        with Fields(data, path) as read:
-            return cls(base=read.one_of("base", ("vllm", "vllm_omni")), apt=read.texts("apt"), pip=read.texts("pip"))
-
-    def image(self, name: str, images: Images) -> str:
-        """The reference of this recipe's image; its tag is a hash of all that goes into it."""
-        content = {**asdict(self), "base": getattr(images, self.base)}
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        return f"inference-fleet/recipe-{name}:{digest[:12]}"
-
-
-def engine_image(
-    model_type: str, own: Optional[str], recipe: Optional[str], recipes: Mapping[str, Recipe], images: Images
-) -> str:
-    """The model's own image, else its recipe's, else the standard one of its type."""
-    if own:
-        return own
-    if recipe:
-        return recipes[recipe].image(recipe, images)
-    return images.vllm_omni if model_type in OMNI_TYPES else images.vllm

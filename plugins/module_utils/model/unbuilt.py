@@ -10,18 +10,6 @@ from __future__ import annotations
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
 
 
-def refused(fleet: Fleet) -> list[str]:
-    """Faults: what would keep a model from running at all."""
-    faults = []
-    for index, model in enumerate(fleet.models):
-        if model.containers and model.recipe and not model.image:
-            faults.append(
-                f"fleet_models[{index}].recipe: this version does not build recipes yet; "
-                f"build the image yourself and name it as the model's image"
-            )
-    return faults
-
-
 def ignored(fleet: Fleet) -> list[str]:
     """Warnings: what is taken and has no effect."""
     return ["fleet_monitoring: has no effect yet in this version"] if fleet.monitoring else []

@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 STANDARD = Images().vllm
+TOKEN = "hf_0123456789"
 
 
 def spec(world: World, name: str = "vllm-a-1") -> Any:
@@ -39,7 +40,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "image": STANDARD,
         "entrypoint": ("vllm", "serve"),
         "command": world.fleet.models[0].command,
-        "env": {"A": "1"},
+        "env": {"A": "1", "HF_HUB_OFFLINE": "1"},
         "mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface"),),
         "networks": ("llm-network",),
         "devices": ("GPU-2", "GPU-3"),
@@ -58,17 +59,26 @@ def test_weights_of_the_host_are_mounted_read_only_where_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "env"),
+    ("changes", "cache", "env"),
     [
-        ({}, {"HF_TOKEN": "hf_0123456789"}),
-        ({"env": {"HF_TOKEN": "own"}}, {"HF_TOKEN": "own"}),
-        ({"source": "/srv/qwen"}, {}),
+        ({}, {}, {"HF_HUB_OFFLINE": "1"}),
+        ({}, {"downloads": "never"}, {"HF_HUB_OFFLINE": "1"}),
+        ({"source": "/srv/qwen"}, {}, {}),
+        ({"env": {"HF_HUB_OFFLINE": 0}}, {}, {"HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN}),
+        ({}, {"downloads": "at_start"}, {"HF_TOKEN": TOKEN}),
+        ({"env": {"HF_TOKEN": "own"}}, {"downloads": "at_start"}, {"HF_TOKEN": "own"}),
+        ({"source": "/srv/qwen"}, {"downloads": "at_start"}, {}),
+        (
+            {},
+            {"downloads": "at_start", "endpoint": "https://hub.example/hf/"},
+            {"HF_ENDPOINT": "https://hub.example/hf", "HF_TOKEN": TOKEN},
+        ),
     ],
 )
-def test_only_models_from_the_hub_get_the_hubs_token_and_their_own_comes_first(
-    changes: dict[str, Any], env: dict[str, str]
+def test_a_model_asks_a_hub_and_has_its_token_only_where_it_downloads_by_itself(
+    changes: dict[str, Any], cache: dict[str, Any], env: dict[str, str]
 ) -> None:
-    assert spec(World(cpu("a", **changes), hf_token="hf_0123456789")).env == env
+    assert spec(World(cpu("a", **changes), cache=cache, hf_token=TOKEN)).env == env
 
 
 def test_every_replica_is_a_container_and_an_absent_model_has_none() -> None:
@@ -458,8 +468,9 @@ def test_the_diff_shows_mounts_as_docker_writes_them() -> None:
 
 def test_the_diff_shows_no_secret_neither_the_old_nor_the_new() -> None:
     old, new, token = "hf_old0123456789", "hf_new0123456789", "hf_hub0123456789"
-    world = converged(cpu("a", env={"API_TOKEN": old}))
-    world.inventory(cpu("a", env={"API_TOKEN": new}), hf_token=token)
+    cache = {"downloads": "at_start"}
+    world = converged(cpu("a", env={"API_TOKEN": old}), cache=cache)
+    world.inventory(cpu("a", env={"API_TOKEN": new}), cache=cache, hf_token=token)
     diff = world.plan().diff()
     assert "vllm-a-1.env.API_TOKEN: (secret)\n" in diff["before"]
     assert "vllm-a-1.env.API_TOKEN: (secret)\nvllm-a-1.env.HF_TOKEN: (secret)\n" in diff["after"]
@@ -598,7 +609,7 @@ def test_planning_is_pure() -> None:
 
 
 def test_a_resolved_spec_is_what_was_asked_for_on_top_of_the_image() -> None:
-    asked = spec(World(cpu("a", env={"PATH": "/own"})))
+    asked = spec(World(cpu("a", source="/srv/a", env={"PATH": "/own"})))
     image = ImageDefaults("sha256:9", {"PATH": "/usr/bin", "B": "2"}, {"vendor": "x", "model-name": "y"})
     resolved = asked.resolved(image)
     assert (resolved.image, resolved.env) == ("sha256:9", {"PATH": "/own", "B": "2"})

@@ -210,7 +210,7 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
     """The loop closed over real data: what Docker.create was given, against what Docker says of it."""
-    asked = fleet(entry(**{"image": IMAGE, **one}), cache={"path": "/tmp/probe/cache/"})
+    asked = fleet(entry(**{"image": IMAGE, **one}), cache={"path": "/tmp/probe/cache/", "downloads": "at_start"})
     container = engine._container(captured(file))
     observed = Observed((container,), frozenset(), host.observe([IMAGE]).images)
     held = {container.spec.name: container.spec.devices}

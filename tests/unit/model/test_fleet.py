@@ -19,11 +19,16 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.images impor
 from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.model.recipe import SHIPPED
 from ansible_collections.inference.fleet.tests.unit.inventories import inventories
 from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, entry, faults, fleet
 from hypothesis import given
 from hypothesis import strategies as st
 
+BASE = (
+    "expected a key of fleet_images such as vllm or vllm_omni, or an image reference with a tag or digest, "
+    "such as vllm/vllm-openai:v0.22.0"
+)
 SECRET = "sk-0123456789abcdef"
 OTHER_SECRET = "hf_fedcba9876543210"
 APP_SECRET = "sk-app-0123456789"
@@ -79,7 +84,7 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory(switch: dict[str, 
         (
             {"recipes": {"whisper": {"base": "vlm", "atp": []}}},
             [
-                "fleet_recipes.whisper.base: expected one of vllm, vllm_omni, got 'vlm'; did you mean 'vllm'?",
+                f"fleet_recipes.whisper.base: {BASE}, got 'vlm'",
                 "fleet_recipes.whisper.atp: unknown key; did you mean 'apt'?",
             ],
         ),
@@ -91,6 +96,17 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory(switch: dict[str, 
         (
             {"cache": {"min_free_gb": -5}},
             ["fleet_cache.min_free_gb: expected a whole number of at least 0, got -5"],
+        ),
+        (
+            {"cache": {"downloads": "nevr", "endpoint": "https://ann:pw@hub.example", "image": "vllm"}},
+            [
+                "fleet_cache.downloads: expected one of before_start, at_start, never, got 'nevr'; "
+                "did you mean 'never'?",
+                "fleet_cache.endpoint: expected the URL of a hub without a name or password in it; "
+                "what was found is not shown",
+                "fleet_cache.image: expected an image reference with a tag or digest, such as "
+                "vllm/vllm-openai:v0.22.0, got 'vllm'",
+            ],
         ),
         ({"cache": {"pth": "/x"}}, ["fleet_cache.pth: unknown key; did you mean 'path'?"]),
         ({"litellm": {"workers": 0}}, ["fleet_litellm.workers: expected a whole number of at least 1, got 0"]),
@@ -130,11 +146,13 @@ def test_every_fault_of_an_inventory_is_in_one_message() -> None:
     ) == [
         "fleet_models[1].replicas: expected a whole number of at least 1, got 0",
         "fleet_models[3]: expected a mapping, got 'c'",
-        "fleet_recipes.whisper.pip[0]: expected text, got 1",
+        "fleet_recipes.whisper.pip[0]: expected a requirement as pip takes it, such as vllm[audio] or timm>=1.0.17, "
+        "got 1",
         "fleet_secrets.master_key: expected at least 8 printable ASCII characters without blanks; "
         "what was found is not shown",
         "fleet_models[2].name: 'a' is also the name of fleet_models[0]",
-        "fleet_models[2].recipe: 'whipser' is not in fleet_recipes; did you mean 'whisper'?",
+        "fleet_models[2].recipe: 'whipser' is neither in fleet_recipes nor one of the collection's own "
+        "(whisper, voxtral, gemma3n); did you mean 'whisper'?",
         "fleet_models[2].devices.gpus: GPU 0 is already taken by a (fleet_models[0])",
         "fleet_monitring: unknown key; did you mean 'fleet_monitoring'?",
     ]
@@ -177,13 +195,21 @@ def test_an_absent_model_has_no_gpu() -> None:
 
 
 def test_a_recipe_must_be_there() -> None:
-    assert fleet_faults(entry(recipe="whisper")) == ["fleet_models[0].recipe: 'whisper' is not in fleet_recipes"]
-    assert fleet(entry(recipe="whisper"), recipes={"whisper": {"base": "vllm"}}).models[0].recipe == "whisper"
+    assert fleet_faults(entry(recipe="mine")) == [
+        "fleet_models[0].recipe: 'mine' is neither in fleet_recipes nor one of the collection's own "
+        "(whisper, voxtral, gemma3n)"
+    ]
+    assert fleet(entry(recipe="mine"), recipes={"mine": {"base": "vllm"}}).models[0].recipe == "mine"
+
+
+def test_a_recipe_of_the_collection_need_not_be_listed_and_the_inventorys_own_takes_its_place() -> None:
+    assert fleet().recipe("whisper") == SHIPPED["whisper"]
+    assert fleet(recipes={"whisper": {"pip": ["own"]}}).recipe("whisper").pip == ("own",)
 
 
 def test_a_recipe_with_a_fault_is_not_called_missing_too() -> None:
     assert fleet_faults(entry(recipe="whisper"), recipes={"whisper": {"base": 1}}) == [
-        "fleet_recipes.whisper.base: expected one of vllm, vllm_omni, got 1"
+        f"fleet_recipes.whisper.base: {BASE}, got 1"
     ]
 
 

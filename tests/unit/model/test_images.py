@@ -6,8 +6,9 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images, Recipe
+from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import TYPES
+from ansible_collections.inference.fleet.plugins.module_utils.model.recipe import Recipe
 from ansible_collections.inference.fleet.tests.unit.samples import entry, faults, fleet
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4

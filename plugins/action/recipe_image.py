@@ -1,0 +1,11 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""inference.fleet.recipe_image, whose steps are shown while it works. Documented in modules/recipe_image.py."""
+
+from __future__ import annotations
+
+from ansible_collections.inference.fleet.plugins.plugin_utils.watched import Watched
+
+
+class ActionModule(Watched):
+    module = "inference.fleet.recipe_image"

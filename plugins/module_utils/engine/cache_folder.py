@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The cache of weights on a disk of this host."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import (
+    Cached,
+    Download,
+    Record,
+    Removal,
+    folder_name,
+    repo_of,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+_UNFINISHED = ".incomplete"
+# huggingface_hub from 1.18 on gives each try a name of its own and never goes on with another's.
+_ORPHAN = re.compile(r"\.[0-9a-f]{8}\.incomplete$")
+
+
+class CacheFolder:
+    """path: what containers have at /root/.cache/huggingface. It need not be there."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    def observe(self) -> dict[str, Cached]:
+        with _told(self._path):
+            folders = sorted(self._hub.iterdir()) if self._hub.is_dir() else []
+            found = {repo: folder for folder in folders for repo in [repo_of(folder.name)] if repo}
+            return {repo: self._cached(folder) for repo, folder in found.items()}
+
+    def free(self) -> int:
+        """Bytes."""
+        folder = self._path
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+    def arrived(self, repo: str) -> int:
+        """Bytes of a repository that are on the disk by now, those of unfinished files too."""
+        return sum(size for _name, size in _sizes(self._hub / folder_name(repo) / "blobs"))
+
+    def clear_orphans(self, repo: str) -> None:
+        """Parts of files that no download will go on with."""
+        with _told(self._path):
+            for name, _size in _sizes(self._hub / folder_name(repo) / "blobs"):
+                if _ORPHAN.search(name):
+                    (self._hub / folder_name(repo) / "blobs" / name).unlink()
+
+    def verify(self, download: Download) -> None:
+        """Raises FleetError where a file is not of the size that the hub says; it is removed, for the next run."""
+        repo = download.wanted.repo
+        wrong = self.observe().get(repo, Cached()).lacks(download.commit, download.files)
+        for path in wrong:
+            link = self._hub / folder_name(repo) / "snapshots" / download.commit / path
+            with suppress(OSError):
+                link.resolve().unlink()
+            with suppress(OSError):
+                link.unlink()
+        if wrong:
+            path, size = next(iter(wrong.items()))
+            raise FleetError(
+                f"{repo}: {len(wrong)} files are not as the hub has them, {path} for one, which should have {size} "
+                "bytes; they were removed, and the next run downloads them again"
+            )
+
+    def record(self, download: Download) -> None:
+        """Notes it as whole, and lets its branch or tag stand for it: a start finds it from now on."""
+        repo, revision = download.wanted.repo, download.wanted.revision
+        content = {"weights": download.wanted.weights, "files": dict(download.files)}
+        with _told(self._path):
+            _write(self._records / folder_name(repo) / f"{download.commit}.json", json.dumps(content))
+            if revision != download.commit:
+                _write(self._hub / folder_name(repo) / "refs" / revision, download.commit)
+
+    def remove(self, removal: Removal) -> None:
+        folder = self._hub / folder_name(removal.repo)
+        records = self._records / folder_name(removal.repo)
+        with _told(self._path):
+            if removal.commit is None:
+                for whole in (folder, records, self._hub / ".locks" / folder_name(removal.repo)):
+                    if whole.exists():
+                        shutil.rmtree(whole)
+                return
+            shutil.rmtree(folder / "snapshots" / removal.commit)
+            for path in (
+                *(folder / "blobs" / blob for blob in removal.blobs),
+                folder / "trees" / f"{removal.commit}.json",
+                records / f"{removal.commit}.json",
+            ):
+                if path.exists():
+                    path.unlink()
+
+    @property
+    def _hub(self) -> Path:
+        return self._path / "hub"
+
+    @property
+    def _records(self) -> Path:
+        return self._path / "inference-fleet"
+
+    def _cached(self, folder: Path) -> Cached:
+        blobs = dict(_sizes(folder / "blobs"))
+        records = self._records / folder.name
+        return Cached(
+            refs={str(path.relative_to(folder / "refs")): path.read_text().strip() for path in _files(folder / "refs")},
+            snapshots={one.name: dict(_links(one)) for one in _folders(folder / "snapshots")},
+            records={path.stem: record for path in _files(records) for record in _record(path)},
+            blobs={name: size for name, size in blobs.items() if not name.endswith(_UNFINISHED)},
+            other=sum(size for name, size in blobs.items() if name.endswith(_UNFINISHED)),
+        )
+
+
+def _record(path: Path) -> Iterator[Record]:
+    with suppress(OSError, ValueError, KeyError, TypeError):  # a record that cannot be read is none
+        content = json.loads(path.read_text())
+        yield Record(bool(content["weights"]), {str(name): int(size) for name, size in content["files"].items()})
+
+
+def _links(snapshot: Path) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Path in the repository, and the size and name of its blob; links that lead nowhere are left out."""
+    for path in _files(snapshot):
+        with suppress(OSError):
+            yield str(path.relative_to(snapshot)), (path.stat().st_size, path.resolve().name)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (Path(where, name) for where, _folders, names in os.walk(str(folder)) for name in sorted(names))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+
+
+def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    if folder.is_dir():
+        with os.scandir(str(folder)) as entries:
+            for entry in entries:
+                with suppress(OSError):  # renamed meanwhile
+                    yield entry.name, entry.stat().st_size
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    os.replace(str(new), str(path))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FleetError(f"the cache of weights {path}: {error.filename}: {error.strerror}") from error

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Docker's images as recipes need them: looked at, built and removed through its SDK."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any, Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker, plain_text
+from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import (
+    CONTENT_LABEL,
+    DOCKERFILE_LABEL,
+    RECIPE_LABEL,
+    Base,
+    Build,
+    Built,
+    Observed,
+    Removal,
+    told,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+_CHUNK = 1 << 20
+_LOG_CHARACTERS = 20_000
+
+
+class DockerImages(Docker):
+    def observe_recipes(self, bases: Iterable[str], wheelhouses: Mapping[str, str]) -> Observed:
+        """wheelhouses: recipe -> its folder on the host."""
+        with self._told("listing images"):
+            listed = self._api.images(filters={"label": RECIPE_LABEL})
+            containers = self._api.containers(all=True)
+        wheels = {name: _wheels(folder) for name, folder in wheelhouses.items()}
+        return Observed(
+            bases={reference: base for reference in bases for base in [self._base(reference)] if base},
+            built=tuple(_built(one, containers) for one in listed),
+            wheels={name: found for name, found in wheels.items() if found is not None},
+        )
+
+    def build(self, build: Build, say: Callable[[str], None]) -> None:
+        """Raises FleetError with the end of the log."""
+        log, step = "", ""
+        try:
+            with tempfile.TemporaryFile(dir="/var/tmp") as context:
+                _write_context(build, context)
+                context.seek(0)
+                for chunk in self._chunks(build, context):
+                    text = plain_text(str(chunk.get("stream", "")))
+                    log = (log + text)[-_LOG_CHARACTERS:]  # lines come in pieces
+                    if text.startswith("Step ") and ": LABEL " not in text:
+                        step = text.strip()
+                        say(f"{build.recipe}: {step[:120]}")
+                    if "error" in chunk:
+                        raise FleetError(str(chunk["error"]))
+        except (FleetError, OSError) as error:
+            raise FleetError(told(build, step, str(error), log.splitlines())) from error
+
+    def remove_image(self, removal: Removal) -> None:
+        with self._told(f"removing image {removal.name}"):
+            self._api.remove_image(removal.id, force=True)
+
+    def _chunks(self, build: Build, context: IO[bytes]) -> Iterable[dict[str, Any]]:
+        with self._told("Docker's builder"):
+            yield from self._api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=build.image,
+                labels=build.labels,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+
+    def _base(self, reference: str) -> Optional[Base]:
+        found = self._inspect_image(reference)
+        return Base(found["Id"], (found.get("Config") or {}).get("User") or "") if found else None
+
+
+def _built(listed: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -> Built:
+    labels = listed["Labels"]
+    return Built(
+        id=listed["Id"],
+        tags=tuple(tag for tag in listed.get("RepoTags") or () if not tag.startswith("<none>")),
+        recipe=labels[RECIPE_LABEL],
+        content=labels.get(CONTENT_LABEL, ""),
+        dockerfile=labels.get(DOCKERFILE_LABEL, ""),
+        size=listed["Size"],
+        used_by=tuple(one["Names"][0].lstrip("/") for one in containers if one["ImageID"] == listed["Id"]),
+    )
+
+
+def _wheels(folder: str) -> Optional[dict[str, str]]:
+    """Wheel -> SHA-256, or None where there is no such folder."""
+    if not Path(folder).is_dir():
+        return None
+    return {path.name: _digest(path) for path in sorted(Path(folder).glob("*.whl"))}
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _write_context(build: Build, target: IO[bytes]) -> None:
+    with tarfile.open(fileobj=target, mode="w") as tar:
+        for name, text in {"Dockerfile": build.dockerfile, **build.files}.items():
+            content = text.encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o755 if text.startswith("#!") else 0o644
+            tar.addfile(entry, io.BytesIO(content))
+        for path in sorted(Path(build.wheels).glob("*.whl")) if build.wheels else ():
+            tar.add(path, arcname=f"wheels/{path.name}", filter=_plain)
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Without what changes nothing of the image and would keep Docker from using its cache."""
+    entry.uid = entry.gid = entry.mtime = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o644
+    return entry

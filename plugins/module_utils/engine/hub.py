@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A hub's API: what a revision is, how large its files are, and whether they may be had. Asks, never changes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from typing import Any, Optional
+from urllib.parse import quote, urljoin, urlsplit
+
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+_SECONDS = 30
+# huggingface_hub, utils/_http.py: what the hub says in this header, and what it answers to a token it does not know.
+_CODE, _MESSAGE = "X-Error-Code", "X-Error-Message"
+_WRONG_TOKEN = "Invalid credentials"
+
+
+class Unreachable(FleetError):
+    """No answer at all: what is in the cache may do all the same."""
+
+
+class Hub:
+    """endpoint: without a slash at its end. token: sent to that host alone."""
+
+    def __init__(self, endpoint: str, token: Optional[str]) -> None:
+        self._endpoint = endpoint
+        self._token = token
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def revision(self, repo: str, revision: str) -> Remote:
+        """What the revision is, once its files may be read. Raises FleetError with what to do."""
+        told = self._ask(
+            "GET", f"/api/models/{quote(repo)}/revision/{quote(revision, safe='')}?blobs=true", repo, revision
+        )
+        files = {str(one["rfilename"]): one.get("size") for one in told.get("siblings") or ()}
+        unknown = [path for path, size in files.items() if not isinstance(size, int)]
+        if not files or unknown or not told.get("sha"):
+            raise FleetError(f"{repo}: {self._endpoint} does not say which files it has and how large they are")
+        # A gated repository shows its files' names to everybody.
+        smallest = min(files, key=lambda path: files[path])
+        self._ask("HEAD", f"/{quote(repo)}/resolve/{told['sha']}/{quote(smallest)}", repo, revision)
+        return Remote(str(told["sha"]), files)
+
+    def _ask(self, method: str, path: str, repo: str, revision: str) -> dict[str, Any]:
+        url = self._endpoint + path
+        for _hop in range(5):  # a repository that was renamed is a redirect
+            try:
+                with self._opener.open(self._request(method, url), timeout=_SECONDS) as answer:
+                    return json.loads(answer.read()) if method == "GET" else {}
+            except urllib.error.HTTPError as error:
+                location = urljoin(url, error.headers.get("Location", ""))
+                if error.code // 100 != 3:
+                    raise FleetError(self._refused(error.code, error.headers, repo, revision)) from error
+                if method == "HEAD" or urlsplit(location).netloc != urlsplit(url).netloc:
+                    return {}  # to where the file itself is: it may be had
+                url = location
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise Unreachable(self._unreachable(repo, getattr(error, "reason", error))) from error
+        raise FleetError(f"{repo}: {self._endpoint} redirects again and again")
+
+    def _request(self, method: str, url: str) -> urllib.request.Request:
+        headers = {"User-Agent": "inference.fleet"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        return urllib.request.Request(url, method=method, headers=headers)
+
+    def _unreachable(self, repo: str, why: object) -> str:
+        return (
+            f"{repo}: {self._endpoint} cannot be reached from this host ({why}); see its DNS and proxy, set "
+            "fleet_cache.endpoint where a mirror is to be asked, or copy the cache here and set "
+            "fleet_cache.downloads: never"
+        )
+
+    def _refused(self, status: int, headers: Any, repo: str, revision: str) -> str:
+        code, message = headers.get(_CODE, ""), headers.get(_MESSAGE, "")
+        page = f"{self._endpoint}/{repo}"
+        if code == "GatedRepo":
+            whose = (
+                "with the account of fleet_hf_token"
+                if self._token
+                else "and give that account's token as fleet_hf_token"
+            )
+            return f"{repo}: is gated, and {_no_access(bool(self._token))}; ask for access at {page} {whose}"
+        if status == 401 and _WRONG_TOKEN in message:
+            make = f"make one at {self._endpoint}/settings/tokens"
+            return f"{repo}: {self._endpoint} does not know the token in fleet_hf_token; {make}"
+        if code == "RevisionNotFound":
+            return f"{repo}: has no revision {revision!r}; see {page}/commits/main"
+        if code == "RepoNotFound" or status in (401, 404):
+            hidden = "the token may not see it" if self._token else "it is private or gated, which takes fleet_hf_token"
+            return f"{repo}: {self._endpoint} has no such repository, or {hidden}; see {page} and the model's `source`"
+        if status == 403:
+            return f"{repo}: the token in fleet_hf_token may not read it ({message or 'forbidden'}); see {page}"
+        return f"{repo}: {self._endpoint} answered {status} {message}".rstrip() + "; try again later"
+
+
+def _no_access(has_token: bool) -> str:
+    return "the token's account has no access" if has_token else "there is no token"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """So that the token goes to no other host."""
+
+    def redirect_request(self, *_request: Any) -> None:
+        return None

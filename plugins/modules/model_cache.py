@@ -1,0 +1,267 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_cache
+short_description: Fill the cache with the weights of a host's models, and empty it of others
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - Downloads what the models want of a hub into the cache that their containers share, with the Hugging Face CLI in a
+    container of the model's own image. That is the source, and of the model's C(args) C(tokenizer), C(hf-config-path)
+    and the model of C(speculative-config), each in its revision. Models from a folder of the host are left alone.
+  - A branch or tag is looked up once; the commit that it was then is kept, until O(update). What is there whole costs
+    no question to the hub and no container.
+  - Room on the disk is checked before, sizes after. Of a download that broke off whole files are kept, and the next
+    call downloads the others. Where the repository has safetensors, other formats of the same weights are left out.
+  - The token is given to the container as a file in memory of mode 0600, removed afterwards.
+requirements:
+  - the Docker SDK for Python on the host
+  - C(hf) in the image, which huggingface_hub has from 0.34 on
+extends_documentation_fragment:
+  - inference.fleet.fleet
+options:
+  names:
+    description: Look after these models only. Not given, it is all of them.
+    type: list
+    elements: str
+  hf_token:
+    description: A token of the hub, for repositories that are gated or private.
+    type: str
+  stopped:
+    description: Whether models of state V(stopped) count too.
+    type: bool
+    default: false
+  update:
+    description: Ask the hub what commit each branch is now, and download that.
+    type: bool
+    default: false
+  prune:
+    description: Download nothing; remove from the cache what no model of O(models) uses, stopped ones included.
+    type: bool
+    default: false
+  progress:
+    description: A file on the host to which progress is added as lines. Set by the module's own action plugin.
+    type: path
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be downloaded or removed, with sizes. The hub is asked.
+  diff_mode:
+    support: full
+    description: What would be downloaded or removed, a line each.
+seealso:
+  - module: inference.fleet.model_containers
+"""
+
+EXAMPLES = r"""
+- name: Have the weights before anything starts
+  inference.fleet.model_cache:
+    models:
+      - name: qwen3-8b
+        type: chat
+        source: Qwen/Qwen3-8B
+        args: {revision: b968826d9c46dd6066d109eabc6255188de91218}
+    hf_token: "{{ fleet_hf_token }}"
+
+- name: See what takes room for nothing
+  inference.fleet.model_cache:
+    models: "{{ fleet_models }}"
+    prune: true
+  check_mode: true
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be.
+  returned: always
+  type: list
+  elements: str
+  sample: ["download Qwen/Qwen3-8B at b968826d9c46 (15 files, 16.4 GB)"]
+revisions:
+  description: What the models want, with the commit that the cache has of it, null where it has none, and its bytes.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - repo: Qwen/Qwen3-8B
+      revision: main
+      commit: b968826d9c46dd6066d109eabc6255188de91218
+      bytes: 16397297613
+      models: [qwen3-8b]
+told:
+  description: The same for a person.
+  returned: always
+  type: list
+  elements: str
+  sample: ["Qwen/Qwen3-8B main is b968826d9c46dd6066d109eabc6255188de91218, 16.4 GB (qwen3-8b)"]
+bytes:
+  description: How much was downloaded or removed, or would be.
+  returned: always
+  type: int
+held:
+  description: The models that lack something of what they want.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+from collections.abc import Iterable
+from typing import Any, Union
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import (
+    Cached,
+    Download,
+    Fill,
+    Refusal,
+    Remote,
+    Wanted,
+    in_gb,
+    plan_fill,
+    plan_prune,
+    to_ask,
+    wanted_of,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
+from ansible_collections.inference.fleet.plugins.module_utils.engine.downloads import (
+    DockerVolumes,
+    fetch,
+    has_certificates,
+    spec_of,
+    token_in_file,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Hub, Unreachable
+from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
+from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import AT_START, NEVER, Fleet, scope, select
+from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
+from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+SPEC = dict(
+    FLEET_SPEC,
+    hf_token=dict(type="str", no_log=True),
+    names=dict(type="list", elements="str"),
+    stopped=dict(type="bool", default=False),
+    update=dict(type="bool", default=False),
+    prune=dict(type="bool", default=False),
+    progress=dict(type="path"),
+)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module.no_log_values.update(secret_values(module.params["models"]))
+    try:
+        fleet = fleet_from(module.params)
+        names = scope(fleet, module.params["names"], module.params["absent"])
+        docker = DockerVolumes()
+        folder = CacheFolder(docker.folder_of(fleet.cache.source))
+        result = (
+            _prune(module, fleet, folder) if module.params["prune"] else _fill(module, fleet, names, docker, folder)
+        )
+    except FleetError as error:
+        module.fail_json(msg=str(error))
+    faults = result.pop("faults")
+    if faults:
+        module.fail_json(msg="\n".join(faults), **result)
+    module.exit_json(**result)
+
+
+def _fill(
+    module: AnsibleModule, fleet: Fleet, names: Iterable[str], docker: DockerVolumes, folder: CacheFolder
+) -> dict[str, Any]:
+    wanted = wanted_of(fleet, names, module.params["stopped"]) if fleet.cache.downloads != AT_START else ()
+    cache = folder.observe() if wanted else {}
+    answers = _answers(fleet, to_ask(wanted, cache, module.params["update"]), cache)
+    plan = plan_fill(wanted, cache, answers, folder.free())
+    for warning in plan.warnings:
+        module.warn(warning)
+    faults = dict(plan.faults)
+    done = list(plan.downloads)
+    if done and not module.check_mode:
+        done = _download(plan, fleet, docker, folder, Progress(module.params["progress"]), faults)
+    after = folder.observe() if done and not module.check_mode else cache
+    revisions = [_as_it_is(one, after) for one in wanted]
+    return dict(
+        changed=bool(done),
+        actions=list(map(str, done)),
+        bytes=sum(download.size for download in done),
+        revisions=revisions,
+        told=[_line(one) for one in revisions],
+        held=sorted({name for one in faults for name in one.models}),
+        diff=plan.diff(),
+        faults=list(faults.values()),
+    )
+
+
+def _prune(module: AnsibleModule, fleet: Fleet, folder: CacheFolder) -> dict[str, Any]:
+    every = [model.name for model in fleet.models]
+    removals = plan_prune(wanted_of(fleet, every, stopped=True, offline=True), folder.observe())
+    if not module.check_mode:
+        for removal in removals:
+            folder.remove(removal)
+    lines = list(map(str, removals))
+    return dict(
+        changed=bool(removals),
+        actions=[f"remove {line}" for line in lines],
+        bytes=sum(removal.size for removal in removals),
+        revisions=[],
+        told=[],
+        held=[],
+        diff={"before": "".join(f"{line}\n" for line in lines), "after": ""},
+        faults=[],
+    )
+
+
+def _answers(fleet: Fleet, asked: dict[Wanted, str], cache: dict[str, Cached]) -> dict[Wanted, Union[Remote, Refusal]]:
+    if fleet.cache.downloads == NEVER:
+        told = "{}: is not in the cache, and fleet_cache.downloads is never; copy it to {} below hub/"
+        absent = [one for one in asked if not cache.get(one.repo, Cached()).snapshot_of(one.revision)]
+        return {one: Refusal(told.format(one, fleet.cache.source)) for one in absent}
+    hub = Hub(fleet.cache.endpoint, fleet.hf_token)
+    answers: dict[Wanted, Union[Remote, Refusal]] = {}
+    for one, revision in asked.items():
+        try:
+            answers[one] = hub.revision(one.repo, revision)
+        except FleetError as error:
+            answers[one] = Refusal(str(error), may_do=isinstance(error, Unreachable))
+    return answers
+
+
+def _download(
+    plan: Fill, fleet: Fleet, docker: DockerVolumes, folder: CacheFolder, say: Progress, faults: dict[Wanted, str]
+) -> list[Download]:
+    """Those that are there now. One that fails keeps none of the others from it."""
+    done = []
+    if fleet.cache.path:  # Docker makes a volume, and no folder
+        os.makedirs(fleet.cache.path, exist_ok=True)
+    with token_in_file(fleet.hf_token):
+        for download in plan.downloads:
+            image = fleet.cache.image or fleet.image_of(select(fleet, download.wanted.models[0]))
+            try:
+                fetch(download, spec_of(download, fleet, image, has_certificates()), docker, folder, say)
+                done.append(download)
+            except FleetError as error:
+                faults[download.wanted] = str(error)
+    return done
+
+
+def _as_it_is(wanted: Wanted, cache: dict[str, Cached]) -> dict[str, Any]:
+    cached = cache.get(wanted.repo, Cached())
+    commit = cached.snapshot_of(wanted.revision)
+    size = sum(size for size, _blob in cached.snapshots.get(commit or "", {}).values())
+    return dict(repo=wanted.repo, revision=wanted.revision, commit=commit, bytes=size, models=list(wanted.models))
+
+
+def _line(one: dict[str, Any]) -> str:
+    there = f"is {one['commit']}, {in_gb(one['bytes'])}" if one["commit"] else "is not there"
+    return f"{one['repo']} {one['revision']} {there} ({', '.join(one['models'])})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Modules that take long: what they tell while they work is shown as they work."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+POLL_SECONDS = 2
+LOST_AT_MOST = 30
+LONGEST_S = 7 * 24 * 3600
+FOLDER = "/run/inference-fleet"
+
+
+class Watched(ActionBase):
+    """Asks the module of the task's own name what there is to do; does that in the background and shows its lines.
+
+    Where nothing is to be done, or in check mode, that is one call. What was begun goes on if
+    this side goes away, and the next run finds what it left.
+    """
+
+    _supports_check_mode = True
+    module = ""
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        asked = self._look(task_vars)
+        if self._task.check_mode or not asked.get("changed"):
+            return asked
+        progress = f"{FOLDER}/progress-{secrets.token_hex(4)}"
+        started = self._start({**self._task.args, "progress": progress}, task_vars)
+        if not started.get("ansible_job_id"):
+            return {**started, "failed": True}
+        try:
+            answer = self._watch(started["ansible_job_id"], progress, task_vars)
+        finally:
+            self._low_level_execute_command(f"rm -f {progress}")
+        self._job(started["ansible_job_id"], "cleanup", task_vars)
+        return {key: value for key, value in answer.items() if key not in ("ansible_job_id", "finished", "started")}
+
+    def _watch(self, job: str, progress: str, task_vars: Any) -> dict[str, Any]:
+        """The module's answer, when it has ended. A connection that breaks off is made anew, for a while."""
+        shown = lost = 0
+        while True:
+            time.sleep(POLL_SECONDS)
+            try:
+                answer = self._job(job, "status", task_vars)
+                shown = self._show(progress, shown, task_vars["inventory_hostname"])
+            except AnsibleConnectionFailure:
+                lost += 1
+                if lost == LOST_AT_MOST:
+                    raise
+                continue
+            lost = 0
+            if answer.get("finished") or answer.get("failed"):
+                return answer
+
+    def _look(self, task_vars: Any) -> dict[str, Any]:
+        check_mode = self._task.check_mode
+        self._task.check_mode = True
+        try:
+            return self._module(self._task.args, task_vars)
+        finally:
+            self._task.check_mode = check_mode
+
+    def _start(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        """As `async:` would; the executor is not to poll for itself afterwards."""
+        self._task.async_val = LONGEST_S
+        try:
+            return self._module(arguments, task_vars, wrap_async=True)
+        finally:
+            self._task.async_val = 0
+
+    def _module(self, arguments: dict[str, Any], task_vars: Any, **how: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._execute_module(
+            module_name=self.module, module_args=dict(arguments), task_vars=task_vars, **how
+        )
+        return answer
+
+    def _job(self, job: str, mode: str, task_vars: Any) -> dict[str, Any]:
+        folder = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
+        arguments = {"jid": job, "mode": mode, "_async_dir": folder}
+        answer: dict[str, Any] = self._execute_module(
+            module_name="ansible.legacy.async_status", module_args=arguments, task_vars=task_vars
+        )
+        return answer
+
+    def _show(self, path: str, shown: int, host: str) -> int:
+        """Displays the lines from `shown` on; how many there are now."""
+        lines = self._low_level_execute_command(f"cat {path} 2>/dev/null || true")["stdout"].splitlines()
+        for line in lines[shown:]:
+            Display().display(f"  {host}: {line}")
+        return max(shown, len(lines))

@@ -1,0 +1,282 @@
+"""A download: the container that does it, what it leaves on the disk, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import (
+    Cached,
+    Download,
+    Record,
+    Removal,
+    Wanted,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Container, Mount, Spec
+from ansible_collections.inference.fleet.plugins.module_utils.engine.downloads import fetch, spec_of, token_in_file
+from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.tests.unit.samples import fleet
+
+COMMIT = "c" * 40
+FILES = {"config.json": 2, "sub/model.safetensors": 1000}
+WANTED = Wanted("own/a", "main", True, ("a",))
+DOWNLOAD = Download(WANTED, COMMIT, FILES, FILES)
+TOKEN = "hf_0123456789"
+
+
+def put(root: Path, path: str, size: int, commit: str = COMMIT, repo: str = "models--own--a") -> None:
+    """A file as the hub's client leaves it: a blob, and a link to it."""
+    blob = root / "hub" / repo / "blobs" / path.replace("/", "-")
+    link = root / "hub" / repo / "snapshots" / commit / path
+    for folder in (blob.parent, link.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    blob.write_bytes(bytes(size))
+    link.symlink_to(os.path.relpath(blob, link.parent))
+
+
+class Engine:
+    """A FAKE of Docker with one container, which downloads `files` over a few looks and ends with `code`."""
+
+    def __init__(self, root: Path, files: dict[str, int], code: int = 0, log: tuple[str, ...] = ()) -> None:
+        self.root, self.files, self.code, self.log = root, files, code, log
+        self.journal: list[str] = []
+        self.container: Container | None = None
+        self.looks = 0
+        self.start_fails = ""
+
+    def has_image(self, reference: str) -> bool:
+        return "pull" in self.journal
+
+    def pull(self, reference: str) -> None:
+        self.journal.append("pull")
+
+    def create(self, spec: Spec) -> None:
+        self.journal.append("create")
+        self.container = Container("id", spec, "created")
+
+    def start(self, name: str) -> None:
+        if self.start_fails:
+            raise FleetError(self.start_fails)
+        self.journal.append("start")
+        assert self.container
+        self.container = replace(self.container, status="running")
+
+    def inspect(self, name: str) -> Container | None:
+        if self.container and self.container.status == "running":
+            self.looks += 1
+            if self.looks == 3:
+                for path, size in self.files.items():
+                    put(self.root, path, size)
+                self.container = replace(self.container, status="exited", exit_code=self.code)
+        return self.container
+
+    def remove(self, container_id: str, name: str) -> None:
+        self.journal.append("remove")
+        self.container = None
+
+    def last_lines(self, name: str, count: int) -> list[str]:
+        return list(self.log)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CacheFolder:
+    return CacheFolder(str(tmp_path))
+
+
+def run(engine: Engine, folder: CacheFolder, seconds: int = 6) -> list[str]:
+    """What was said. seconds: between two looks at the clock."""
+    said: list[str] = []
+    spec = spec_of(DOWNLOAD, fleet(), "own/vllm:1", False)
+    clock = iter(range(0, 1000, seconds))
+    fetch(DOWNLOAD, spec, engine, folder, said.append, pause=lambda _seconds: None, now=lambda: float(next(clock)))
+    return said
+
+
+def fault(engine: Engine, folder: CacheFolder) -> str:
+    with pytest.raises(FleetError) as caught:
+        run(engine, folder)
+    return str(caught.value)
+
+
+# The container
+
+
+def test_the_container_downloads_the_chosen_files_of_one_commit_and_nothing_else() -> None:
+    spec = spec_of(DOWNLOAD, fleet(cache={"endpoint": "https://hub.example/"}), "own/vllm:1", True)
+    assert spec.entrypoint + spec.command == (
+        *("hf", "download", "own/a", "config.json", "sub/model.safetensors"),
+        *("--revision", COMMIT),
+    )
+    assert spec.env["HF_ENDPOINT"] == "https://hub.example"
+    assert spec.env["SSL_CERT_FILE"] == "/run/secrets/host-certificates.crt"
+    assert Mount("fleet-hf-cache", "/root/.cache/huggingface") in spec.mounts
+    assert spec.labels == {"managed-by": "inference.fleet", "service": "download"}
+    assert spec.restart == "no"
+
+
+def test_the_token_is_a_mounted_file_and_stands_nowhere_in_the_container() -> None:
+    spec = spec_of(DOWNLOAD, fleet(hf_token=TOKEN), "own/vllm:1", False)
+    assert TOKEN not in str(spec)
+    assert spec.env["HF_TOKEN_PATH"] == "/run/secrets/hf-token"
+    assert Mount("/run/inference-fleet/hf-token", "/run/secrets/hf-token", read_only=True) in spec.mounts
+
+
+def test_the_tokens_file_is_roots_alone_and_gone_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "token"
+    with token_in_file(TOKEN, str(path)):
+        assert path.read_text() == TOKEN
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not path.exists()
+    with token_in_file(None, str(path)):
+        assert not path.exists()
+
+
+# One download
+
+
+def test_what_arrived_whole_is_noted_and_its_branch_stands_for_it(tmp_path: Path, folder: CacheFolder) -> None:
+    engine = Engine(tmp_path, FILES)
+    said = run(engine, folder)
+    assert engine.journal == ["pull", "create", "start", "remove"]
+    cached = folder.observe()["own/a"]
+    assert (cached.refs, cached.records) == ({"main": COMMIT}, {COMMIT: Record(True, FILES)})
+    assert said[1:] == ["own/a: 0 bytes of 1.0 kB (0 %)", "own/a: 1.0 kB are there, at cccccccccccc"]
+
+
+def test_progress_is_told_with_speed_and_time_left(tmp_path: Path, folder: CacheFolder) -> None:
+    (tmp_path / "hub/models--own--a/blobs").mkdir(parents=True)
+    half = tmp_path / "hub/models--own--a/blobs/x.incomplete"
+
+    class Slow(Engine):
+        def inspect(self, name: str) -> Container | None:
+            half.write_bytes(bytes(501) if self.looks else b"")
+            return super().inspect(name)
+
+    slow = Slow(tmp_path, FILES)
+    assert "own/a: 501 bytes of 1.0 kB (50 %), 11 bytes/s, 1 min left" in run(slow, folder, seconds=11)
+
+
+def test_one_that_another_run_began_is_waited_for(tmp_path: Path, folder: CacheFolder) -> None:
+    engine = Engine(tmp_path, FILES)
+    engine.container = Container("id", spec_of(DOWNLOAD, fleet(), "own/vllm:1", False), "running")
+    run(engine, folder)
+    assert engine.journal == ["remove"]
+
+
+def test_a_file_of_another_size_is_removed_and_told(tmp_path: Path, folder: CacheFolder) -> None:
+    message = fault(Engine(tmp_path, {**FILES, "config.json": 1}), folder)
+    assert message.startswith(
+        "own/a: 1 files are not as the hub has them, config.json for one, which should have 2 bytes"
+    )
+    assert folder.observe()["own/a"].snapshots[COMMIT].keys() == {"sub/model.safetensors"}
+    assert folder.observe()["own/a"].refs == {}, "no start takes it for whole"
+
+
+@pytest.mark.parametrize(
+    ("log", "why"),
+    [
+        (("OSError: [Errno 28] No space left on device",), "the disk is full; prune_cache removes what no model uses"),
+        (("Error: boom",), "it ended with 1"),
+        ((), "it ended with 1"),
+    ],
+)
+def test_one_that_breaks_off_is_told_with_what_is_missing(
+    log: tuple[str, ...], why: str, tmp_path: Path, folder: CacheFolder
+) -> None:
+    message = fault(Engine(tmp_path, {"config.json": 2}, code=1, log=log), folder)
+    assert message.startswith(f"own/a: the download broke off with 1.0 kB missing: {why}")
+    assert "another run goes on with the others" in message
+    assert message.endswith(f"the end of its log:\n    {log[0] if log else '(nothing)'}")
+
+
+def test_an_image_without_the_client_is_told(tmp_path: Path, folder: CacheFolder) -> None:
+    engine = Engine(tmp_path, FILES)
+    engine.start_fails = 'starting: exec: "hf": executable file not found in $PATH'
+    assert fault(engine, folder).startswith("image own/vllm:1: has no `hf`")
+    assert engine.container is None
+    engine.start_fails = "starting: something else"
+    assert fault(engine, folder) == "starting: something else"
+
+
+def test_a_container_that_somebody_removed_is_told(tmp_path: Path, folder: CacheFolder) -> None:
+    class Gone(Engine):
+        def inspect(self, name: str) -> Container | None:
+            return None
+
+    assert "was removed; run again, it goes on from there" in fault(Gone(tmp_path, FILES), folder)
+
+
+def test_parts_that_no_download_goes_on_with_are_cleared_and_others_kept(tmp_path: Path, folder: CacheFolder) -> None:
+    blobs = tmp_path / "hub/models--own--a/blobs"
+    blobs.mkdir(parents=True)
+    for name in ("f00d.0123abcd.incomplete", "f00d.incomplete"):
+        (blobs / name).write_bytes(bytes(10))
+    run(Engine(tmp_path, FILES), folder)
+    assert {path.name for path in blobs.glob("*.incomplete")} == {"f00d.incomplete"}
+
+
+# The folder
+
+
+def test_a_cache_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    folder = CacheFolder(str(tmp_path / "not" / "there"))
+    assert folder.observe() == {}
+    assert folder.arrived("own/a") == 0
+    assert folder.free() > 0
+
+
+def test_links_that_lead_nowhere_and_records_that_cannot_be_read_count_as_absent(
+    tmp_path: Path, folder: CacheFolder
+) -> None:
+    put(tmp_path, "config.json", 2)
+    (tmp_path / "hub/models--own--a/blobs/config.json").unlink()
+    record = tmp_path / "inference-fleet/models--own--a" / f"{COMMIT}.json"
+    record.parent.mkdir(parents=True)
+    for text in ("", "[]", json.dumps({"weights": True})):
+        record.write_text(text)
+        assert folder.observe()["own/a"] == Cached(snapshots={COMMIT: {}})
+
+
+def test_removing_a_revision_leaves_the_others(tmp_path: Path, folder: CacheFolder) -> None:
+    put(tmp_path, "config.json", 2)
+    put(tmp_path, "old.safetensors", 9, commit="d" * 40)
+    folder.remove(Removal("own/a", "d" * 40, 9, ("old.safetensors",)))
+    cached = folder.observe()["own/a"]
+    assert (cached.snapshots.keys(), cached.blobs) == ({COMMIT}, {"config.json": 2})
+
+
+def test_removing_a_repository_removes_its_record_too(tmp_path: Path, folder: CacheFolder) -> None:
+    run(Engine(tmp_path, FILES), folder)
+    put(tmp_path, "config.json", 2, repo="models--own--b")
+    folder.remove(Removal("own/a", None, 1002))
+    assert folder.observe().keys() == {"own/b"}
+    assert not (tmp_path / "inference-fleet/models--own--a").exists()
+
+
+@pytest.mark.parametrize("act", [CacheFolder.observe, lambda folder: folder.record(DOWNLOAD)])
+def test_a_disk_in_trouble_is_told_with_its_path(
+    act: Callable[[CacheFolder], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(5, "Input/output error", str(tmp_path))
+
+    monkeypatch.setattr(Path, "iterdir", fail)
+    monkeypatch.setattr(Path, "mkdir", fail)
+    (tmp_path / "hub").symlink_to(tmp_path)
+    with pytest.raises(FleetError, match=f"the cache of weights {tmp_path}: {tmp_path}: Input/output error"):
+        act(CacheFolder(str(tmp_path)))
+
+
+def test_progress_is_lines_of_a_file_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "progress"
+    for say in (Progress(str(path)), Progress(None)):
+        say("one\nline")
+        say("another")
+    assert path.read_text() == "one line\nanother\n"

@@ -1,0 +1,114 @@
+"""The hub's API as this collection asks it, against the lab's stand-in."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
+from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Hub, Unreachable
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+
+def _stand_in() -> Any:
+    path = Path(__file__).parents[2] / "lab/hub_stand_in.py"
+    spec = importlib.util.spec_from_file_location("hub_stand_in", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hub_stand_in"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+STAND_IN = _stand_in()
+serving: Callable[..., AbstractContextManager[int]] = STAND_IN.serving
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Any:
+    (tmp_path / "own/a/sub").mkdir(parents=True)
+    (tmp_path / "own/a/config.json").write_text("{}")
+    (tmp_path / "own/a/sub/model.safetensors").write_bytes(bytes(200_000))
+    return STAND_IN.Hub(tmp_path)
+
+
+@pytest.fixture
+def url(hub: Any) -> Iterator[str]:
+    with serving(hub, "127.0.0.1") as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def refused(url: str, repo: str, token: str | None = None, revision: str = "main") -> str:
+    with pytest.raises(FleetError) as caught:
+        Hub(url, token).revision(repo, revision)
+    return str(caught.value)
+
+
+def test_tells_the_commit_of_a_branch_and_its_files_with_their_sizes(hub: Any, url: str) -> None:
+    commit = hub.commit("own/a")
+    expected = Remote(commit, {"config.json": 2, "sub/model.safetensors": 200_000})
+    assert Hub(url, None).revision("own/a", "main") == expected
+    assert Hub(url, hub.token).revision("own/a", commit) == expected
+    assert hub.sent.total() == 0, "no file was fetched for that"
+
+
+def test_a_gated_repository_is_told_with_the_page_where_access_is_asked_for(hub: Any, url: str) -> None:
+    hub.gated.add("own/a")
+    assert refused(url, "own/a", hub.token) == (
+        f"own/a: is gated, and the token's account has no access; ask for access at {url}/own/a "
+        "with the account of fleet_hf_token"
+    )
+    assert refused(url, "own/a") == (
+        f"own/a: is gated, and there is no token; ask for access at {url}/own/a "
+        "and give that account's token as fleet_hf_token"
+    )
+
+
+def test_a_token_that_the_hub_does_not_know_is_told_and_not_shown(url: str) -> None:
+    message = refused(url, "own/a", "hf_wrong")
+    assert message.startswith(f"own/a: {url} does not know the token in fleet_hf_token; make one at ")
+    assert "hf_wrong" not in message
+
+
+def test_a_repository_that_there_is_not_may_be_hidden(hub: Any, url: str) -> None:
+    there_is_none = f"own/b: {url} has no such repository, or "
+    see = f"; see {url}/own/b and the model's `source`"
+    assert refused(url, "own/b", hub.token) == f"{there_is_none}the token may not see it{see}"
+    assert refused(url, "own/b") == f"{there_is_none}it is private or gated, which takes fleet_hf_token{see}"
+    hub.private.add("own/a")
+    assert "it is private or gated" in refused(url, "own/a")
+
+
+def test_a_revision_that_there_is_not_is_told(url: str) -> None:
+    assert refused(url, "own/a", revision="v1") == f"own/a: has no revision 'v1'; see {url}/own/a/commits/main"
+
+
+def test_a_hub_that_cannot_be_reached_is_a_fault_of_its_own_kind() -> None:
+    with pytest.raises(Unreachable, match=r"own/a: http://127.0.0.1:9 cannot be reached from this host \(.*refused\)"):
+        Hub("http://127.0.0.1:9", None).revision("own/a", "main")
+
+
+def test_a_mirror_that_tells_no_sizes_is_no_help(hub: Any, url: str) -> None:
+    hub.claims["config.json"] = None
+    assert refused(url, "own/a") == f"own/a: {url} does not say which files it has and how large they are"
+
+
+def test_the_token_goes_to_no_other_host(hub: Any, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    other = STAND_IN.Hub(tmp_path)
+
+    def send_away(handler: Any, *_arguments: Any) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", f"http://localhost:{port}/elsewhere")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with serving(other, "127.0.0.1") as port:
+        monkeypatch.setattr(STAND_IN._Handler, "_info", send_away)
+        seen.append(refused(url, "own/a", hub.token))
+    assert other.asked == []

@@ -1,0 +1,155 @@
+"""inference.fleet.model_cache: the whole module, on a folder, a fake Docker and a fake hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Download, Remote
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Spec
+from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Unreachable
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.modules import model_cache
+from ansible_collections.inference.fleet.tests.unit.engine.test_downloads import put
+from ansible_collections.inference.fleet.tests.unit.running import Module
+from ansible_collections.inference.fleet.tests.unit.samples import entry
+
+Run = Callable[..., dict[str, Any]]
+COMMIT = "c" * 40
+A = entry(name="a", source="own/a")
+TOKEN = "hf_0123456789"
+
+
+class World:
+    """asked: what the hub was asked. fails: why it refuses a repository, or the download does. images: those used."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.asked: list[str] = []
+        self.fails: dict[str, FleetError] = {}
+        self.images: list[str] = []
+
+    def revision(self, repo: str, revision: str) -> Remote:
+        self.asked.append(f"{repo} {revision}")
+        if repo in self.fails:
+            raise self.fails[repo]
+        return Remote(COMMIT, {"config.json": 2, "model.safetensors": 1000})
+
+    def fetch(self, download: Download, spec: Spec, _docker: Any, folder: CacheFolder, say: Any) -> None:
+        if f"download {download.wanted.repo}" in self.fails:
+            raise self.fails[f"download {download.wanted.repo}"]
+        self.images.append(spec.image)
+        for path, size in download.missing.items():
+            put(self.root, path, size, download.commit, download.wanted.repo.replace("/", "--").join(["models--", ""]))
+        folder.record(download)
+        say("done")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "cache")
+
+
+@pytest.fixture
+def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """With these models; the cache is the world's."""
+
+    class FakeDocker:
+        def folder_of(self, source: str) -> str:
+            return source
+
+    monkeypatch.setattr(model_cache, "DockerVolumes", FakeDocker)
+    monkeypatch.setattr(model_cache, "Hub", lambda _endpoint, _token: world)
+    monkeypatch.setattr(model_cache, "fetch", world.fetch)
+    module = Module(model_cache.main, capsys)
+
+    def run(*models: dict[str, Any], cache: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+        return module(models=list(models), cache={"path": str(world.root), **(cache or {})}, **options)
+
+    return run
+
+
+def test_downloads_what_is_missing_and_then_asks_nobody(run: Run, world: World) -> None:
+    first = run(A)
+    assert (first["changed"], first["bytes"], first["held"]) == (True, 1002, [])
+    assert first["actions"] == ["download own/a at cccccccccccc (2 files, 1.0 kB)"]
+    assert first["told"] == [f"own/a main is {COMMIT}, 1.0 kB (a)"]
+    world.asked.clear()
+    second = run(A)
+    assert (second["changed"], second["actions"], world.asked) == (False, [], [])
+    assert second["revisions"] == first["revisions"]
+    assert run(A, update=True)["changed"] is False
+    assert world.asked == ["own/a main"]
+
+
+def test_check_mode_says_the_same_and_does_nothing(run: Run, world: World) -> None:
+    told = run(A, check=True)
+    assert told["actions"] == ["download own/a at cccccccccccc (2 files, 1.0 kB)"]
+    assert told["told"] == ["own/a main is not there (a)"]
+    assert not world.root.exists()
+
+
+def test_downloads_with_the_image_of_the_model_or_the_one_that_is_named_for_that(run: Run, world: World) -> None:
+    run(entry(name="a", source="own/a", image="own/vllm:1"))
+    run(entry(name="b", source="own/b"), cache={"image": "own/client:1"})
+    assert world.images == ["own/vllm:1", "own/client:1"]
+
+
+def test_what_fails_holds_up_its_models_and_no_others(run: Run, world: World) -> None:
+    world.fails = {"own/b": FleetError("own/b: is gated"), "download own/c": FleetError("own/c: broke off")}
+    sources = {"a": "own/a", "b": "own/b", "b2": "own/b", "c": "own/c", "d": "/srv/d"}
+    answer = run(*(entry(name=name, source=source) for name, source in sources.items()))
+    assert answer["failed"]
+    assert answer["msg"] == "own/b: is gated\nown/c: broke off"
+    assert answer["held"] == ["b", "b2", "c"]
+    assert answer["actions"] == ["download own/a at cccccccccccc (2 files, 1.0 kB)"]
+
+
+def test_without_a_hub_what_is_there_is_taken_as_it_is(run: Run, world: World) -> None:
+    world.fails["own/a"] = Unreachable("own/a: the hub cannot be reached")
+    assert run(A)["held"] == ["a"]
+    put(world.root, "config.json", 2)
+    (world.root / "hub/models--own--a/refs").mkdir()
+    (world.root / "hub/models--own--a/refs/main").write_text(COMMIT)
+    answer = run(A)
+    assert (answer["changed"], answer["held"]) == (False, [])
+    assert run(A, cache={"downloads": "never"})["held"] == []
+
+
+def test_where_nobody_downloads_what_is_missing_is_told(run: Run, world: World) -> None:
+    answer = run(A, cache={"downloads": "never"})
+    assert answer["msg"].startswith("own/a: is not in the cache, and fleet_cache.downloads is never; copy it to ")
+    assert world.asked == []
+
+
+def test_where_vllm_downloads_by_itself_nothing_is_done(run: Run, world: World) -> None:
+    answer = run(A, cache={"downloads": "at_start"})
+    assert (answer["changed"], answer["held"], world.asked) == (False, [], [])
+
+
+def test_stopped_models_count_when_that_is_asked_for(run: Run) -> None:
+    stopped = {**A, "state": "stopped"}
+    assert run(stopped)["changed"] is False
+    assert run(stopped, stopped=True)["changed"] is True
+
+
+def test_removes_what_no_model_uses_and_says_so_before(run: Run, world: World) -> None:
+    run(A, entry(name="b", source="own/b"))
+    told = run({**A, "state": "stopped"}, prune=True, check=True)
+    assert (told["actions"], told["bytes"]) == (["remove own/b (1.0 kB)"], 1002)
+    assert told["diff"] == {"before": "own/b (1.0 kB)\n", "after": ""}
+    assert run({**A, "state": "stopped"}, prune=True)["changed"] is True
+    assert run({**A, "state": "stopped"}, prune=True)["actions"] == []
+    assert CacheFolder(str(world.root)).observe().keys() == {"own/a"}
+
+
+def test_the_token_is_in_nothing_that_is_returned(run: Run) -> None:
+    assert TOKEN not in str(run(A, hf_token=TOKEN))
+
+
+def test_an_inventory_with_faults_stops_before_anything_is_asked(run: Run, world: World) -> None:
+    assert run(A, cache={"downloads": "later"})["msg"].startswith("fleet_cache.downloads: expected one of before_start")
+    assert world.asked == []
