@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
         return {
             "changed": False,
             "ansible_facts": {"fleet": fleet.public()},
-            "warnings": [*unbuilt.ignored(fleet), *verdict.warnings, *verdict.faults],
+            "warnings": [*verdict.warnings, *verdict.faults],
         }
 
 

@@ -20,8 +20,3 @@ def refused(fleet: Fleet) -> list[str]:
                 f"build the image yourself and name it as the model's image"
             )
     return faults
-
-
-def ignored(fleet: Fleet) -> list[str]:
-    """Warnings: what is taken and has no effect."""
-    return ["fleet_monitoring: has no effect yet in this version"] if fleet.monitoring else []

@@ -13,9 +13,9 @@ def parsed(*entries: dict[str, Any], **variables: Any) -> Fleet:
     return Fleet.parse({"fleet_models": list(entries), **variables})
 
 
-def test_what_is_built_is_neither_refused_nor_warned_of() -> None:
+def test_what_is_built_is_not_refused() -> None:
     fleet = parsed(entry(name="a"), entry(name="b", type="embedding", devices={"cpu": True}))
-    assert unbuilt.refused(fleet) == unbuilt.ignored(fleet) == []
+    assert unbuilt.refused(fleet) == []
 
 
 def test_a_model_of_a_recipe_is_refused_before_anything_is_touched() -> None:
@@ -27,7 +27,3 @@ def test_a_model_of_a_recipe_is_refused_before_anything_is_touched() -> None:
     assert [fault.partition(":")[0] for fault in unbuilt.refused(fleet)] == [
         "fleet_models[0].recipe",
     ]
-
-
-def test_what_has_no_effect_is_warned_of() -> None:
-    assert unbuilt.ignored(parsed(fleet_monitoring=True)) == ["fleet_monitoring: has no effect yet in this version"]
