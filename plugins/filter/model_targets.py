@@ -9,7 +9,8 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - One group for each replica of each model that is to run, with the labels C(model), C(replica) and C(type), and the container's name as C(instance).
+  - One group for each replica of each model that is to run, with the labels C(model), C(replica) and C(type), and the
+    container's name as C(instance).
 positional: _input
 options:
   _input:

@@ -19,6 +19,12 @@ def percentiles(histogram: str, by: str, where: str = "", legend: str = "") -> t
     return tuple(Query(quantile(q, histogram, by, where), f"{legend} p{q * 100:.0f}") for q in (0.5, 0.95))
 
 
+def by_key(metric: str, by: str = "api_key_alias", rate: str = "rate", over: str = R) -> str:
+    """Of LiteLLM's counters; the master key has no alias there."""
+    named = '"api_key_alias", "master key", "hashed_api_key", "litellm_proxy_master_key"'
+    return f"sum by ({by}) (label_replace({rate}({metric}{over}), {named}))"
+
+
 OVERVIEW = Dashboard(
     "overview",
     "Fleet overview",
@@ -163,7 +169,8 @@ OVERVIEW = Dashboard(
                     "percentunit",
                     (
                         Query(
-                            '1 - node_filesystem_avail_bytes{mountpoint="/"} / node_filesystem_size_bytes{mountpoint="/"}',
+                            '1 - node_filesystem_avail_bytes{mountpoint="/"} '
+                            '/ node_filesystem_size_bytes{mountpoint="/"}',
                             "Docker",
                         ),
                         Query(
@@ -338,8 +345,8 @@ SLICE = "GPU {{gpu}} {{GPU_I_PROFILE}} {{model}}"
 GPUS = Dashboard(
     "gpus",
     "GPUs and MIG slices",
-    "What the GPUs do, and for which model. A slice has the memory and the use of its own; power, temperature and errors "
-    "are the whole GPU's.",
+    "What the GPUs do, and for which model. Memory and use are each slice's own; power, heat and errors are the "
+    "whole GPU's.",
     (
         Row(
             "GPUs and slices",
@@ -436,12 +443,7 @@ GATEWAY = Dashboard(
                     "By key",
                     "Requests a second through LiteLLM, by the alias of the virtual key.",
                     "reqps",
-                    (
-                        Query(
-                            f"sum by (api_key_alias) (rate(litellm_proxy_total_requests_metric_total{R}))",
-                            "{{api_key_alias}}",
-                        ),
-                    ),
+                    (Query(by_key("litellm_proxy_total_requests_metric_total"), "{{api_key_alias}}"),),
                     "areas",
                 ),
                 Panel(
@@ -472,22 +474,14 @@ GATEWAY = Dashboard(
                     "Tokens by key",
                     "Tokens a second, read and generated.",
                     "none",
-                    (
-                        Query(
-                            f"sum by (api_key_alias) (rate(litellm_total_tokens_metric_total{R}))", "{{api_key_alias}}"
-                        ),
-                    ),
+                    (Query(by_key("litellm_total_tokens_metric_total"), "{{api_key_alias}}"),),
                     "areas",
                 ),
                 Panel(
                     "Spend by key",
                     "USD an hour, of models that have a price.",
                     "currencyUSD",
-                    (
-                        Query(
-                            f"sum by (api_key_alias) (rate(litellm_spend_metric_total{R})) * 3600", "{{api_key_alias}}"
-                        ),
-                    ),
+                    (Query(f"{by_key('litellm_spend_metric_total')} * 3600", "{{api_key_alias}}"),),
                     "areas",
                 ),
                 Panel(
@@ -496,7 +490,9 @@ GATEWAY = Dashboard(
                     "currencyUSD",
                     (
                         Query(
-                            "sum by (api_key_alias, requested_model) (increase(litellm_spend_metric_total[$__range]))",
+                            by_key(
+                                "litellm_spend_metric_total", "api_key_alias, requested_model", "increase", "[$__range]"
+                            ),
                             "{{api_key_alias}} {{requested_model}}",
                         ),
                     ),
@@ -534,8 +530,8 @@ GATEWAY = Dashboard(
             (
                 Panel(
                     "Answers by status",
-                    "What Caddy has answered: 401 for keys that open nothing, 404 for paths that are not served, 5xx for "
-                    "what is down behind it.",
+                    "What Caddy has answered: 401 to keys that open nothing, 404 on paths that are not served, 5xx "
+                    "where what is behind it is down.",
                     "reqps",
                     (
                         Query(

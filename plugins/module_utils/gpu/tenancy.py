@@ -36,9 +36,10 @@ def tenancies(gpus: Collection[Gpu], containers: Iterable[HostContainer]) -> tup
     }
     found = []
     for gpu in gpus:
-        parts = [(one.id, one.profile, {part.uuid for part in one.compute}) for one in gpu.instances]
-        for instance, profile, devices in parts or [(None, None, {gpu.uuid})]:
+        for instance in gpu.instances or (None,):
+            devices = {part.uuid for part in instance.compute} if instance else {gpu.uuid}
             here = sorted(name for name, (_model, holds) in held.items() if holds & devices)
             models = tuple(sorted({str(held[name][0]) for name in here}))
-            found.append(Tenancy(gpu.index, gpu.uuid, instance, profile, models, tuple(here)))
+            place = (instance.id, instance.profile) if instance else (None, None)
+            found.append(Tenancy(gpu.index, gpu.uuid, *place, models, tuple(here)))
     return tuple(found)

@@ -53,5 +53,7 @@ def _parse_alertmanager(data: object, path: str) -> str:
     if isinstance(data, str) and _ALERTMANAGER.fullmatch(data):
         return str(data)
     # It may have a password in it.
-    raise FleetError(f"{path}: expected the URL of an Alertmanager, such as http://alerts.example.com:9093, "
-                     f"got {show(data, secret=True)}")
+    raise FleetError(
+        f"{path}: expected the URL of an Alertmanager, such as http://alerts.example.com:9093, "
+        f"got {show(data, secret=True)}"
+    )
