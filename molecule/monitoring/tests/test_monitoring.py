@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import Prometheus
 from lab.fixtures import Admin, Door, identities, inspect, wait_until
+from lab.prometheus import Prometheus
 from testinfra.host import Host
 
 ROLE = Path(__file__).parents[3] / "roles/monitoring"

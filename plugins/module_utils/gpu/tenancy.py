@@ -40,6 +40,6 @@ def tenancies(gpus: Collection[Gpu], containers: Iterable[HostContainer]) -> tup
             devices = {part.uuid for part in instance.compute} if instance else {gpu.uuid}
             here = sorted(name for name, (_model, holds) in held.items() if holds & devices)
             models = tuple(sorted({str(held[name][0]) for name in here}))
-            place = (instance.id, instance.profile) if instance else (None, None)
-            found.append(Tenancy(gpu.index, gpu.uuid, *place, models, tuple(here)))
+            number, profile = (instance.id, instance.profile) if instance else (None, None)
+            found.append(Tenancy(gpu.index, gpu.uuid, number, profile, models, tuple(here)))
     return tuple(found)
