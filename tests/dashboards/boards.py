@@ -25,6 +25,15 @@ def by_key(metric: str, by: str = "api_key_alias", rate: str = "rate", over: str
     return f"sum by ({by}) (label_replace({rate}({metric}{over}), {named}))"
 
 
+ANSWERS = Panel(
+    "Answers at the door",
+    "What Caddy has answered: 401 to keys that open nothing, 404 on paths that are not served, 5xx where what is "
+    "behind it is down.",
+    "reqps",
+    (Query(f"sum by (code) (rate(caddy_http_request_duration_seconds_count{{{DOOR}}}{R}))", "{{code}}"),),
+    "areas",
+)
+
 OVERVIEW = Dashboard(
     "overview",
     "Fleet overview",
@@ -130,18 +139,7 @@ OVERVIEW = Dashboard(
                     (Query("max by (model) (vllm:kv_cache_usage_perc)", "{{model}}"),),
                     most=1,
                 ),
-                Panel(
-                    "Answers at the door",
-                    "What Caddy has answered, by status.",
-                    "reqps",
-                    (
-                        Query(
-                            f"sum by (code) (rate(caddy_http_request_duration_seconds_count{{{DOOR}}}{R}))",
-                            "{{code}}",
-                        ),
-                    ),
-                    "areas",
-                ),
+                ANSWERS,
             ),
         ),
         Row(
@@ -528,19 +526,7 @@ GATEWAY = Dashboard(
         Row(
             "Door",
             (
-                Panel(
-                    "Answers by status",
-                    "What Caddy has answered: 401 to keys that open nothing, 404 on paths that are not served, 5xx "
-                    "where what is behind it is down.",
-                    "reqps",
-                    (
-                        Query(
-                            f"sum by (code) (rate(caddy_http_request_duration_seconds_count{{{DOOR}}}{R}))",
-                            "{{code}}",
-                        ),
-                    ),
-                    "areas",
-                ),
+                ANSWERS,
                 Panel(
                     "Under way",
                     "Requests that are being answered.",
