@@ -39,7 +39,7 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
         rows=tuple((stage, *(f"{took[size][stage] * 1000:.0f} ms" for size in SIZES)) for stage in took[SIZES[0]]),
         notes=(
             f"{SIZES[0]:,} models: {against(whole * 1000, AIM_MS, ' ms')}.",
-            f"Medians of {ROUNDS}; one process. prometheus.yml is rendered by Ansible's own templating and the same for "
+            f"Medians of {ROUNDS}; one process. prometheus.yml, rendered by Ansible, is the same for "
             "all models; only the targets grow, in a file that Prometheus watches.",
         ),
     )
