@@ -107,10 +107,12 @@ def main() -> None:
         module.fail_json(msg="record: missing; the action plugin inference.fleet.restore_log fills it in")
     try:
         if not module.check_mode:
-            metrics = os.path.join(os.path.dirname(path), METRICS)
-            os.makedirs(os.path.dirname(metrics), mode=0o755, exist_ok=True)
-            put(path, json.dumps(record))
-            put(metrics, module.params["metrics"], 0o644)
+            for where, text, mode in (
+                (path, json.dumps(record), 0o600),
+                (os.path.join(os.path.dirname(path), METRICS), module.params["metrics"], 0o644),
+            ):
+                os.makedirs(os.path.dirname(where), mode=0o755, exist_ok=True)
+                put(where, text, mode)
     except OSError as error:
         module.fail_json(msg=f"{path}: the record of this restore cannot be written ({error.strerror})")
     module.exit_json()
