@@ -42,6 +42,7 @@ options:
       - The same for Prometheus, written to C(metrics/restore.prom) beside the record, readable by all. Filled in by the
         action plugin of the same name.
     type: str
+    default: ""
 attributes:
   action:
     support: full
