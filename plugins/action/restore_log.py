@@ -36,6 +36,7 @@ class ActionModule(ActionBase):
         told = "\n".join([f"{host}: {restore.verdict()}", *restore.lines()])
         arguments = {
             "record": restore.plain(),
+            "metrics": restore.metrics(),
             **{key: self._task.args[key] for key in ("path",) & self._task.args.keys()},
         }
         answer: dict[str, Any] = self._execute_module(

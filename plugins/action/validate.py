@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.inference.fleet.plugins.module_utils.model import unbuilt
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, select
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
@@ -43,7 +42,7 @@ class ActionModule(ActionBase):
         return {
             "changed": False,
             "ansible_facts": {"fleet": fleet.public()},
-            "warnings": [*unbuilt.ignored(fleet), *verdict.warnings, *verdict.faults],
+            "warnings": [*verdict.warnings, *verdict.faults],
         }
 
 

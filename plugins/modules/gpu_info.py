@@ -152,10 +152,43 @@ gpus:
               the driver does not tell), and the C(uuid) and C(index) of the MIG device.
           type: list
           elements: dict
+devices:
+  description: Each GPU instance, and each GPU that has none, with the models of this collection that run on it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    gpu:
+      description: The GPU's index.
+      type: int
+    uuid:
+      description: The GPU's UUID.
+      type: str
+    instance:
+      description: GPU instance ID; null for a GPU in one piece.
+      type: int
+    profile:
+      description: The GPU instance's profile; null for a GPU in one piece.
+      type: str
+      sample: 3g.20gb
+    models:
+      description: The models that run there; several where it has several compute instances.
+      type: list
+      elements: str
+      sample: [qwen3-8b]
+    containers:
+      description: Their containers.
+      type: list
+      elements: str
+      sample: [vllm-qwen3-8b-1]
 """
+
+from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.tenancy import tenancies
+from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import host_containers
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 
@@ -165,7 +198,8 @@ def main() -> None:
         observed = NvidiaSmi().observe()
     except FleetError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(gpus=[gpu.as_dict() for gpu in observed.gpus], note=observed.note)
+    devices = [asdict(one) for one in tenancies(observed.gpus, host_containers())]
+    module.exit_json(gpus=[gpu.as_dict() for gpu in observed.gpus], note=observed.note, devices=devices)
 
 
 if __name__ == "__main__":

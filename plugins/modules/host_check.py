@@ -24,6 +24,9 @@ options:
     description: As C(fleet_postgres) in the inventory.
     type: dict
     default: {}
+  monitoring:
+    description: As C(fleet_monitoring) in the inventory.
+    type: raw
   names:
     description:
       - The models that the run acts on, which keep their devices unless they ask for others. Not given, it is all of
@@ -183,6 +186,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.parse import
 SPEC = dict(
     FLEET_SPEC,
     postgres=dict(type="dict", default={}),
+    monitoring=dict(type="raw"),
     names=dict(type="list", elements="str"),
     ports=dict(type="list", elements="int", default=[80, 443]),
     force=dict(type="bool", default=False),

@@ -44,6 +44,10 @@ options:
         description: The models that it opens, by the names that clients use. Not given or empty for all.
         type: list
         elements: str
+      allowed_routes:
+        description: The paths of LiteLLM that it opens, such as V(/v1/embeddings). Not given or empty for all.
+        type: list
+        elements: str
       max_budget:
         description: What it may spend, in USD.
         type: float
@@ -184,6 +188,7 @@ KEY_SPEC = dict(
     alias=dict(type="str", required=True),
     state=dict(type="str", choices=list(STATES), default="present"),
     models=dict(type="list", elements="str"),
+    allowed_routes=dict(type="list", elements="str"),
     max_budget=dict(type="float"),
     budget_duration=dict(type="str"),
     rpm_limit=dict(type="int"),

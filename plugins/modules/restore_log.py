@@ -23,7 +23,7 @@ options:
   step:
     description:
       - Which step has ended. Not given, it is the first one that has not, of C(checks), C(foundation), C(GPUs),
-        C(PostgreSQL), C(models), C(LiteLLM) and C(Caddy).
+        C(PostgreSQL), C(models), C(LiteLLM), C(Caddy) and C(monitoring).
     type: str
   fault:
     description:
@@ -37,6 +37,12 @@ options:
   record:
     description: The record, as JSON has it. Filled in by the action plugin of the same name.
     type: dict
+  metrics:
+    description:
+      - The same for Prometheus, written to C(metrics/restore.prom) beside the record, readable by all. Filled in by the
+        action plugin of the same name.
+    type: str
+    default: ""
 attributes:
   action:
     support: full
@@ -84,12 +90,14 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.host.files import put
 
+METRICS = "metrics/restore.prom"
 SPEC = dict(
     state=dict(type="str", choices=["begun", "step", "ended"], default="step"),
     step=dict(type="str"),
     fault=dict(type="str"),
     path=dict(type="path", default="/var/lib/inference-fleet/restore.json"),
     record=dict(type="dict"),
+    metrics=dict(type="str", default=""),
 )
 
 
@@ -100,8 +108,12 @@ def main() -> None:
         module.fail_json(msg="record: missing; the action plugin inference.fleet.restore_log fills it in")
     try:
         if not module.check_mode:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            put(path, json.dumps(record))
+            for where, text, mode in (
+                (path, json.dumps(record), 0o600),
+                (os.path.join(os.path.dirname(path), METRICS), module.params["metrics"], 0o644),
+            ):
+                os.makedirs(os.path.dirname(where), mode=0o755, exist_ok=True)
+                put(where, text, mode)
     except OSError as error:
         module.fail_json(msg=f"{path}: the record of this restore cannot be written ({error.strerror})")
     module.exit_json()

@@ -1,4 +1,5 @@
-"""Measures of the collection, as tables: python tests/bench [access] [containers] [install] [litellm] [mig] [validate].
+"""Measures of the collection, as tables: python tests/bench [access] [containers] [install] [litellm] [mig] [scrape]
+[validate].
 
 Timings decide nothing: the bench fails only where a run is broken.
 """
@@ -16,6 +17,7 @@ import install
 import litellm_settings
 import machine
 import mig
+import scrape
 import validate
 from docker.errors import DockerException
 from playbook import BenchError
@@ -28,6 +30,7 @@ MEASURES = {
     "install": install.measure,
     "litellm": litellm_settings.measure,
     "mig": mig.measure,
+    "scrape": scrape.measure,
     "validate": validate.measure,
 }
 

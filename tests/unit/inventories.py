@@ -87,7 +87,12 @@ inventories = all_of(
         "fleet_cache": some(path=words.map("/srv/{}/".format), min_free_gb=st.integers(0)),
         "fleet_litellm": some(workers=st.integers(1), restart_wait=st.integers(0)),
         "fleet_caddy": some(max_body_mb=st.integers(1)),
-        "fleet_monitoring": st.booleans(),
+        "fleet_monitoring": st.booleans()
+        | some(
+            retention=st.builds("{}{}".format, st.integers(1, 999), st.sampled_from("hdwy")),
+            size=st.builds("{}{}B".format, st.integers(1, 999), st.sampled_from("MGT")),
+            alertmanagers=st.lists(words.map("http://{}:9093".format), max_size=2),
+        ),
         "fleet_litellm_admin": st.booleans(),
         "fleet_postgres": some(volume=words.map("pg-{}".format)),
         "fleet_backup": some(folder=words, keep=st.integers(1), spend_logs=st.booleans(), max_mb=st.integers(1)),

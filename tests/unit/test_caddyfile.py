@@ -165,6 +165,11 @@ def test_grafana_has_a_path_where_there_is_monitoring() -> None:
     assert "reverse_proxy grafana:3000 {" in block(caddyfile(monitoring=True), "handle /grafana/*")
 
 
+def test_metrics_have_a_listener_of_their_own_where_there_is_monitoring() -> None:
+    assert "metrics" not in caddyfile()
+    assert block(caddyfile(monitoring=True), "http://:9180") == ["metrics /metrics"]
+
+
 def test_only_the_switch_opens_the_rest_of_litellm() -> None:
     assert block(caddyfile(), "handle") == ['import refuse 404 not_found "no such path"']
     assert block(caddyfile(litellm_admin=True), "handle") == ["import to_litellm"]

@@ -79,11 +79,11 @@ def test_a_restore_that_went_well_is_told_and_recorded(play: Play) -> None:
     answer = play.end(fault="")
     assert not answer.get("failed")
     assert not answer["changed"]
-    assert answer["msg"].splitlines()[0] == "gpu1: all is back after 8.0 s"
+    assert answer["msg"].splitlines()[0] == "gpu1: all is back after 9.0 s"
     assert play.shown[-1] == answer["msg"]
     kept = play.kept()
     assert [step["name"] for step in kept["steps"]] == list(STEPS)
-    assert (kept["by"], kept["ended"] - kept["began"]) == (ME, 8.0)
+    assert (kept["by"], kept["ended"] - kept["began"]) == (ME, 9.0)
 
 
 def test_a_fault_at_the_end_is_that_of_the_step_under_way(play: Play) -> None:
@@ -94,7 +94,7 @@ def test_a_fault_at_the_end_is_that_of_the_step_under_way(play: Play) -> None:
         "gpu1: ended with faults after 2.0 s",
         "  checks         1.0 s",
         "  foundation     1.0 s  FAILED",
-        "  not tried: GPUs, PostgreSQL, models, LiteLLM, Caddy",
+        "  not tried: GPUs, PostgreSQL, models, LiteLLM, Caddy, monitoring",
         "foundation: cannot reach the Docker daemon",
         "  what to do: put right what is named, then run reboot_restore again",
     ]
@@ -114,7 +114,14 @@ def test_the_record_is_the_owners_alone_and_replaced_as_a_whole(play: Play) -> N
     assert json.load(first)["steps"] == []
     assert play.kept()["steps"]
     assert stat.S_IMODE(play.record.stat().st_mode) == 0o600
-    assert list(play.record.parent.iterdir()) == [play.record]
+    assert {path.name for path in play.record.parent.iterdir()} == {play.record.name, "metrics"}
+
+
+def test_prometheus_is_told_in_a_file_that_its_exporter_may_read(play: Play) -> None:
+    play.end(fault="x")
+    (told,) = (play.record.parent / "metrics").iterdir()
+    assert (told.name, stat.S_IMODE(told.stat().st_mode)) == ("restore.prom", 0o644)
+    assert "inference_fleet_restore_failed 1.0\n" in told.read_text()
 
 
 def test_a_record_that_cannot_be_written_hides_no_fault(play: Play) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.virtual_key 
 
 SETTINGS = (
     "models",
+    "allowed_routes",
     "max_budget",
     "budget_duration",
     "rpm_limit",
@@ -24,7 +25,7 @@ SETTINGS = (
     "expires",
     "metadata",
 )
-UNSET: Mapping[str, Any] = {**dict.fromkeys(SETTINGS), "models": (), "metadata": {}}
+UNSET: Mapping[str, Any] = {**dict.fromkeys(SETTINGS), "models": (), "allowed_routes": (), "metadata": {}}
 STAGES = ("delete", "create", "update")  # a value that moves to another alias must go before it can come
 # LiteLLM takes an expiry as seconds from now, by its own clock and rounded to whole ones.
 SAME_TIME = timedelta(seconds=60)
@@ -53,7 +54,7 @@ class ObservedKey:
             alias=data.get("key_alias"),
             settings={
                 **{name: data.get(name) for name in SETTINGS},
-                "models": tuple(sorted(set(data.get("models") or ()))),
+                **{name: tuple(sorted(set(data.get(name) or ()))) for name in ("models", "allowed_routes")},
                 "max_budget": None if budget is None else float(budget),
                 "expires": _moment(data.get("expires")),
                 "metadata": {name: value for name, value in metadata.items() if name not in LITELLM_METADATA},

@@ -93,7 +93,7 @@ class Client:
     """name: for a person. devices: UUIDs. container, unit: what is stopped where it may be.
 
     model: a model's container. watcher: DCGM and its like. persistence: NVIDIA's persistence daemon.
-    leaving: a model's container that gives its device up in this run anyway.
+    leaving: a model's container that gives its device up in this run anyway. own: this collection's DCGM exporter.
     """
 
     name: str
@@ -103,13 +103,14 @@ class Client:
     model: bool = False
     watcher: bool = False
     leaving: bool = False
+    own: bool = False
 
     @property
     def persistence(self) -> bool:
         return self.unit == PERSISTENCE
 
     def may_stop(self, force: bool) -> bool:
-        return self.leaving or self.persistence or (force and (self.model or self.watcher))
+        return self.leaving or self.persistence or self.own or (force and (self.model or self.watcher))
 
 
 def clients_of(
@@ -141,8 +142,15 @@ def clients_of(
 
 def _container_client(one: HostContainer, devices: frozenset[str], leaving: bool) -> Client:
     model = one.model is not None
+    own = one.is_watcher and one.labels.get("managed-by") == MANAGED_BY
     return Client(
-        f"container {one.name}", devices, one.name, model=model, watcher=one.is_watcher, leaving=leaving and model
+        f"container {one.name}",
+        devices,
+        one.name,
+        model=model,
+        watcher=one.is_watcher,
+        leaving=leaving and model,
+        own=own,
     )
 
 

@@ -45,7 +45,7 @@ class DevicePlan:
 
 
 def needs_gpus(fleet: Fleet) -> bool:
-    return bool(fleet.mig) or any(model.containers and not model.devices.cpu for model in fleet.models)
+    return fleet.needs_gpus
 
 
 def plan_devices(

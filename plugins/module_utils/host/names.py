@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import NEVER, Fleet
 
 DOCKER_HUB = "registry-1.docker.io"  # whom Docker asks where a reference names no registry
-_MONITORING = ("prometheus", "grafana", "dcgm_exporter")
+_MONITORING = ("prometheus", "grafana", "dcgm_exporter", "node_exporter", "blackbox_exporter")
 _ENGINES = ("vllm", "vllm_omni")  # pulled for the models that run them
 
 
@@ -59,7 +59,9 @@ def registry(image: str) -> str:
 
 def _images(fleet: Fleet) -> Iterator[str]:
     for part in fields(fleet.images):
-        if part.name not in _ENGINES and (part.name not in _MONITORING or fleet.monitoring):
+        if part.name in _ENGINES or (part.name in _MONITORING and not fleet.monitoring):
+            continue
+        if part.name != "dcgm_exporter" or fleet.needs_gpus:
             yield getattr(fleet.images, part.name)
     for model in fleet.models:
         if model.containers and (model.image or not model.recipe):  # a recipe's image is built, not pulled

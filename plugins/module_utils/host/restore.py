@@ -25,8 +25,10 @@ STEPS: Mapping[str, str] = {
     "models": "where the GPUs failed too, those first; else `docker logs` of those named. The others are served",
     "LiteLLM": "`docker logs litellm`; models with a direct route may be reached by that once Caddy is up",
     "Caddy": "`docker logs caddy`; what is behind it is up",
+    "monitoring": "`docker logs` of the container named; all that clients use is up",
 }
 _FROM_RECORD_TO_EXIT_S = 30  # more than it takes Ansible to end
+_METRICS = "inference_fleet_restore_"
 _WIDTH = max(map(len, STEPS))
 
 
@@ -88,6 +90,16 @@ class Restore:
             return "was cut off, or is still under way"
         took = max(0.0, self.ended - self.began)  # the clock may have been put back
         return f"{'ended with faults' if self.faults else 'all is back'} after {took:.1f} s"
+
+    def metrics(self) -> str:
+        """For the node exporter's textfile collector. Of one that runs, or was cut off, only when it began."""
+        series = [("began_timestamp_seconds", "When the last restore began.", self.began)]
+        if self.ended is not None:
+            series.append(("failed", "Whether a step of the last restore failed.", float(bool(self.faults))))
+        return "".join(
+            f"# HELP {_METRICS}{name} {about}\n# TYPE {_METRICS}{name} gauge\n{_METRICS}{name} {value}\n"
+            for name, about, value in series
+        )
 
     def lines(self) -> list[str]:
         """For a person: every step, then what went wrong with what to do about it."""

@@ -29,6 +29,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.images impor
 from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.model.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model
+from ansible_collections.inference.fleet.plugins.module_utils.model.monitoring import Monitoring
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import (
     Fields,
     FleetError,
@@ -123,7 +124,7 @@ class Fleet:
     secrets: Secrets
     hf_token: Optional[str]
     mig: Layout
-    monitoring: bool
+    monitoring: Optional[Monitoring]
     caddy: Door
     litellm_admin: bool
     config_folder: str = "/etc/inference-fleet"
@@ -163,7 +164,7 @@ class Fleet:
                 hf_token=secret(read, "fleet_hf_token"),
                 mig=read.nested("fleet_mig", Layout.parse, Layout()),
                 toolkit_repository=read.nested("fleet_toolkit_repository", AptRepository.parse, AptRepository()),
-                monitoring=read.flag("fleet_monitoring"),
+                monitoring=read.nested("fleet_monitoring", Monitoring.parse, None),
                 caddy=read.nested("fleet_caddy", Door.parse, Door()),
                 litellm_admin=read.flag("fleet_litellm_admin"),
                 config_folder=read.absolute_path("fleet_config_folder", cls.config_folder),
@@ -196,6 +197,10 @@ class Fleet:
         return self.recipes[name] if name in self.recipes else SHIPPED[name]
 
     @property
+    def needs_gpus(self) -> bool:
+        return bool(self.mig) or any(model.containers and not model.devices.cpu for model in self.models)
+
+    @property
     def given_secrets(self) -> dict[str, Optional[str]]:
         """Every secret of the host by the name of its file; None for one that the host makes."""
         return {
@@ -216,6 +221,8 @@ class Fleet:
             del data[private]
         data["https"] = self.https.public()
         data["cache"]["source"] = self.cache.source
+        data["monitoring"] = self.monitoring.public() if self.monitoring else None
+        data["needs_gpus"] = self.needs_gpus
         for shown, model in zip(data["models"], self.models):
             del shown["env"]
             shown.update(

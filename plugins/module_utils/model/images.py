@@ -23,6 +23,8 @@ class Images:
     prometheus: str = "prom/prometheus:v3.5.0"
     grafana: str = "grafana/grafana:12.2.0"
     dcgm_exporter: str = "nvidia/dcgm-exporter:4.4.1-4.5.2-ubuntu22.04"
+    node_exporter: str = "prom/node-exporter:v1.9.1"
+    blackbox_exporter: str = "prom/blackbox-exporter:v0.27.0"
 
     @classmethod
     def parse(cls, data: object, path: str) -> Images:

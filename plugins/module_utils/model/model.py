@@ -27,7 +27,10 @@ GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
 MANAGED_BY = "inference.fleet"  # the label by which the collection knows its own containers
 NETWORK = "llm-network"  # Docker's, in which all of them are
-SERVICES = ("caddy", "litellm", "postgres", "prometheus", "grafana", "dcgm-exporter")
+SERVICES = (
+    *("caddy", "litellm", "postgres"),
+    *("prometheus", "grafana", "dcgm-exporter", "node-exporter", "blackbox-exporter"),
+)
 
 # What the collection itself passes to `vllm serve`, and why a model may not.
 RESERVED_ARGS = {

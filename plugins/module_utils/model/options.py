@@ -24,7 +24,9 @@ SPEC: Mapping[str, Any] = dict(
 def fleet_from(params: Mapping[str, Any]) -> Fleet:
     """Raises FleetError as Fleet.parse does, with the paths of the inventory."""
     variables = {
-        f"fleet_{option}": params.get(option) for option in (*SPEC, "hf_token", "postgres") if option != "absent"
+        f"fleet_{option}": params.get(option)
+        for option in (*SPEC, "hf_token", "postgres", "monitoring")
+        if option != "absent"
     }
     return Fleet.parse({**variables, "fleet_absent_models": params["absent"]})
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The status of a host as a table for a terminal. Pure."""
+"""The status of a host as tables for a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,17 @@ def status_table(
                 _endpoint(model, base_url),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    return _table(rows)
+
+
+def service_lines(containers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line a service, in the order of their names. containers: as Docker's API lists them."""
+    rows = sorted((one["Names"][0].lstrip("/"), one["Status"], one["Image"]) for one in containers)
+    return _table([("SERVICE", "STATUS", "IMAGE"), *rows])
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 

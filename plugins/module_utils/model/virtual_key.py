@@ -73,7 +73,7 @@ _LARGEST = {"rpm_limit": 2**53, "tpm_limit": 2**53, "max_parallel_requests": 2**
 class VirtualKey:
     """A virtual key as the inventory asks for it; None is LiteLLM's default, which is no limit.
 
-    models: sorted; empty for all. max_budget: USD. budget_duration: after which LiteLLM counts
+    models, allowed_routes: sorted; empty for all. max_budget: USD. budget_duration: after which LiteLLM counts
     from nought again. expires: RFC 3339 in UTC, to the second. key: its value, a secret, where
     the inventory gives one.
     """
@@ -81,6 +81,7 @@ class VirtualKey:
     alias: str
     state: str = "present"
     models: tuple[str, ...] = ()
+    allowed_routes: tuple[str, ...] = ()
     max_budget: Optional[float] = None
     budget_duration: Optional[str] = None
     rpm_limit: Optional[int] = None
@@ -98,6 +99,7 @@ class VirtualKey:
                 alias=_alias(read),
                 state=read.one_of("state", STATES, cls.state),
                 models=tuple(sorted(set(read.texts("models")))),
+                allowed_routes=tuple(sorted(set(read.texts("allowed_routes")))),
                 max_budget=_budget(read),
                 budget_duration=read.text("budget_duration", None, _DURATION, duration),
                 expires=read.nested("expires", _parse_time, None),

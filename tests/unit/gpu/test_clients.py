@@ -174,6 +174,13 @@ def test_models_and_watchers_are_told_from_others() -> None:
     ]
 
 
+def test_only_the_exporter_of_this_collection_is_its_own() -> None:
+    labels = {"managed-by": "inference.fleet", "service": "dcgm-exporter"}
+    ours = HostContainer(container_id("ours"), "ours", "nvidia/dcgm-exporter:4", labels=labels, devices=("all",))
+    theirs = foreign_container("theirs", "all", image="nvidia/dcgm-exporter:4")
+    assert [(one.watcher, one.own) for one in clients([ours, theirs])] == [(True, True), (True, False)]
+
+
 def test_only_a_models_container_can_leave() -> None:
     has = [model_container("a-1", "GPU-1"), foreign_container("x", "GPU-1")]
     assert [one.leaving for one in clients(has, leaving=["vllm-a-1", "x"])] == [True, False]
@@ -263,6 +270,7 @@ def test_processes_of_a_container_that_ended_are_on_their_own() -> None:
         (Client("x", frozenset(), container="x", model=True, leaving=True), True, True),
         (Client("x", frozenset(), unit="dcgm.service", watcher=True), False, True),
         (Client("x", frozenset(), unit=PERSISTENCE), True, True),
+        (Client("x", frozenset(), container="x", watcher=True, own=True), True, True),
     ],
 )
 def test_who_may_be_stopped_with_and_without_force(client: Client, without_force: bool, with_force: bool) -> None:

@@ -83,9 +83,7 @@ def _real(one: Gpu) -> Gpu:
         asked = [Instance(made.profile, _parts(made)) for made in there]
         steps = plan_instances(one.index, profiles, (), asked, {})
         there = [instance(profiles, step.profile, step.start or 0, 0, step.computes) for step in steps]
-        there = [
-            replace(made, id=None, compute=tuple(replace(part, id=-1) for part in made.compute)) for made in there
-        ]
+        there = [replace(made, id=None, compute=tuple(replace(part, id=-1) for part in made.compute)) for made in there]
     free = (number for number in count(1) if number not in [made.id for made in there])
     numbered = [made if made.id is not None else replace(made, id=next(free)) for made in there]
     return replace(one, profiles=profiles, instances=tuple(_with_uuids(one, made) for made in numbered))

@@ -316,6 +316,17 @@ def test_force_stops_watchers_for_whatever_is_taken_and_starts_them_again() -> N
     assert actions(gpu(), ["7g.40gb"], [watcher], force=True) == ["create 7g.40gb at 0"]
 
 
+def test_our_own_exporter_is_stopped_and_started_around_a_change_without_force() -> None:
+    exporter = Client("container dcgm-exporter", frozenset({"GPU-0"}), "dcgm-exporter", watcher=True, own=True)
+    assert actions(gpu(mig=False), ["7g.40gb"], [exporter])[:2] == ["stop container dcgm-exporter", "enable MIG"]
+    assert actions(gpu(mig=False), ["7g.40gb"], [exporter])[-1] == "start container dcgm-exporter"
+    assert actions(gpu(state=THREES), ["3g.20gb"], [exporter]) == [
+        "stop container dcgm-exporter",
+        "destroy 3g.20gb at 0",
+        "start container dcgm-exporter",
+    ]
+
+
 def test_watchers_are_not_counted_as_holders_of_instances() -> None:
     exporter = Client("container dcgm-exporter", frozenset({"GPU-0", "MIG-0-1"}), "dcgm-exporter", watcher=True)
     assert actions(gpu(state=THREES[:1]), [], [exporter]) == ["destroy 3g.20gb at 0"]

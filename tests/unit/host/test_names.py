@@ -101,5 +101,10 @@ def test_the_image_of_a_recipe_comes_from_nowhere() -> None:
 
 def test_monitoring_has_images_of_its_own() -> None:
     assert needed_names(fleet(monitoring=True), SERVICES, set(), {}) == {
-        "registry-1.docker.io": "grafana/grafana:12.2.0 and 2 more"
+        "registry-1.docker.io": "grafana/grafana:12.2.0 and 3 more"
     }
+
+
+def test_of_its_images_that_for_gpus_is_needed_where_there_are_some() -> None:
+    wanted = needed_names(fleet(entry(source="/srv/q"), monitoring=True), {*SERVICES, Images.vllm}, set(), {})
+    assert wanted == {"registry-1.docker.io": "grafana/grafana:12.2.0 and 4 more"}

@@ -57,7 +57,22 @@ def test_what_fails_without_a_name_is_the_step_that_was_under_way() -> None:
 
 
 def test_after_the_last_step_there_is_none_but_the_last_to_blame() -> None:
-    assert restore(*[None] * len(STEPS)).next_step() == "Caddy"
+    assert restore(*[None] * len(STEPS)).next_step() == "monitoring"
+
+
+# What Prometheus is told
+
+
+def metrics(made: Restore) -> dict[str, float]:
+    lines = [line.split() for line in made.metrics().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in lines}
+
+
+def test_prometheus_is_told_whether_it_failed_and_since_when_that_is_known() -> None:
+    began = {"inference_fleet_restore_began_timestamp_seconds": BEGAN}
+    assert metrics(restore(*[None] * len(STEPS))) == {**began, "inference_fleet_restore_failed": 0}
+    assert metrics(restore(None, "no disk")) == {**began, "inference_fleet_restore_failed": 1}
+    assert metrics(restore(None, ended=False)) == began
 
 
 # What is told of it
@@ -65,7 +80,7 @@ def test_after_the_last_step_there_is_none_but_the_last_to_blame() -> None:
 
 def test_a_restore_that_went_well_is_its_steps_with_their_times() -> None:
     done = restore(*[None] * len(STEPS))
-    assert done.verdict() == "all is back after 70.0 s"
+    assert done.verdict() == "all is back after 80.0 s"
     assert done.lines() == [f"  {name:10}    10.0 s" for name in STEPS]
 
 
@@ -74,21 +89,21 @@ def test_where_it_stopped_it_tells_what_to_do_and_what_was_not_tried() -> None:
     assert stopped.verdict() == "ended with faults after 40.0 s"
     assert stopped.lines()[3:] == [
         "  PostgreSQL    10.0 s  FAILED",
-        "  not tried: models, LiteLLM, Caddy",
+        "  not tried: models, LiteLLM, Caddy, monitoring",
         "PostgreSQL: postgres is not ready after 300 s",
         f"  what to do: {STEPS['PostgreSQL']}",
     ]
 
 
 def test_models_that_failed_keep_no_other_step_from_being_told() -> None:
-    lines = restore(None, None, None, None, "vllm-a-1: exited with 1", None, None).lines()
+    lines = restore(None, None, None, None, "vllm-a-1: exited with 1", None, None, None).lines()
     assert [line for line in lines if "not tried" in line] == []
     assert lines[len(STEPS) :] == ["models: vllm-a-1: exited with 1", f"  what to do: {STEPS['models']}"]
 
 
 def test_each_line_of_a_fault_is_a_line() -> None:
     lines = restore(
-        None, None, None, None, "vllm-a-1: exited; its log:\n    no weights\nvllm-b-1: exited", None, None
+        None, None, None, None, "vllm-a-1: exited; its log:\n    no weights\nvllm-b-1: exited", None, None, None
     ).lines()
     assert lines[len(STEPS) : -1] == ["models: vllm-a-1: exited; its log:", "    no weights", "vllm-b-1: exited"]
 
@@ -108,8 +123,8 @@ def test_every_fault_is_told_with_what_to_do_about_it(faults: list[str | None]) 
 
 
 def test_a_step_of_another_version_is_told_too() -> None:
-    lines = Restore(BEGAN, "me", (Step("monitoring", 1.0, "no disk"),), BEGAN + 1).lines()
-    assert lines[-2:] == ["monitoring: no disk", "  what to do: run reboot_restore again"]
+    lines = Restore(BEGAN, "me", (Step("backups", 1.0, "no disk"),), BEGAN + 1).lines()
+    assert lines[-2:] == ["backups: no disk", "  what to do: run reboot_restore again"]
 
 
 # The record

@@ -54,7 +54,7 @@ def test_an_empty_inventory_is_a_fleet_without_models() -> None:
         secrets=Secrets(None, None, None),
         hf_token=None,
         mig=Layout(),
-        monitoring=False,
+        monitoring=None,
         caddy=Door(max_body_mb=512),
         litellm_admin=False,
     )
@@ -118,7 +118,25 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory(switch: dict[str, 
         ({"caddy": {"max_body_mb": 0}}, ["fleet_caddy.max_body_mb: expected a whole number of at least 1, got 0"]),
         ({"caddy": {"max_body": 1}}, ["fleet_caddy.max_body: unknown key; did you mean 'max_body_mb'?"]),
         ({"litellm_admin": "yes"}, ["fleet_litellm_admin: expected true or false, got 'yes'"]),
-        ({"monitoring": "on"}, ["fleet_monitoring: expected true or false, got 'on'"]),
+        (
+            {"monitoring": "on"},
+            ["fleet_monitoring: expected true, false or a mapping such as {retention: 30d, size: 20GB}, got 'on'"],
+        ),
+        (
+            {"monitoring": {"retention": "30 days", "size": "20", "sizes": 1}},
+            [
+                "fleet_monitoring.retention: expected a time such as 30d or 1y, got '30 days'",
+                "fleet_monitoring.size: expected a size such as 20GB, got '20'",
+                "fleet_monitoring.sizes: unknown key; did you mean 'size'?",
+            ],
+        ),
+        (
+            {"monitoring": {"alertmanagers": ["http://user:password@alerts.example.com"]}},
+            [
+                "fleet_monitoring.alertmanagers[0]: expected the URL of an Alertmanager, such as "
+                "http://alerts.example.com:9093, got text that is not shown"
+            ],
+        ),
         (
             {"mig": "all"},
             ["fleet_mig: expected auto, or for each GPU a list of profiles or off, got 'all'"],

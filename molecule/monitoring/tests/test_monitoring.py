@@ -1,0 +1,245 @@
+"""What an operator was promised to see, on a host that serves."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lab.fixtures import Admin, Door, identities, inspect, wait_until
+from lab.prometheus import Prometheus
+from testinfra.host import Host
+
+ROLE = Path(__file__).parents[3] / "roles/monitoring"
+WATCHING = {"prometheus", "grafana", "node-exporter", "blackbox-exporter", "dcgm-exporter"}
+PATIENCE_S = 90
+# Series that come from a GPU alone; here from a stand-in of the DCGM exporter.
+FROM_GPUS = re.compile(r"DCGM_|fleet:gpu_")
+
+SEEN = 4  # requests of a kind
+
+
+def counted(prometheus: Prometheus) -> Counter[str]:
+    """Requests to the model tiny-chat: what its engine answered, and what LiteLLM did by status."""
+    engine, gateway = prometheus.query_all(
+        [
+            'sum(vllm:request_success_total{model="tiny-chat"})',
+            'sum by (status_code) (litellm_proxy_total_requests_metric_total{requested_model="tiny-chat"})',
+        ]
+    )
+    return Counter({one.get("status_code", "engine"): int(one["value"]) for one in [*engine, *gateway]})
+
+
+@pytest.fixture(scope="module")
+def prometheus(host: Host) -> Prometheus:
+    return Prometheus(host)
+
+
+@pytest.fixture(scope="module")
+def devices(host: Host) -> list[dict[str, Any]]:
+    """The host's GPUs and slices, of which the DCGM exporter's stand-in is told, since no driver tells it."""
+    found = host.ansible("inference.fleet.gpu_info", become=True)["devices"]
+    told = shlex.quote(json.dumps(found))
+    host.check_output(f"printf %s {told} > /tmp/gpus.json && docker cp /tmp/gpus.json dcgm-exporter:/tmp/gpus.json")
+    return list(found)
+
+
+@pytest.fixture(scope="module")
+def seen(prometheus: Prometheus, door: Door, devices: list[dict[str, Any]]) -> Counter[str]:
+    """Requests that were answered, refused and failed, by either route; and how many of each Prometheus has seen
+    before them."""
+    before = counted(prometheus)
+    body = {"model": "tiny-chat", "max_tokens": 5, "messages": [{"role": "user", "content": "Say something."}]}
+    for _number in range(SEEN):
+        assert door.chat("tiny-chat").status_code == 200
+        assert door.chat("slice").status_code == 200
+        assert door.chat("tiny-chat", key="sk-wrong").status_code == 401
+        assert door.chat("tiny-chat", temperature=-1).status_code == 400
+        assert door.request("POST", "/models/tiny-chat/v1/chat/completions", json=body).status_code == 200
+    return before
+
+
+def queries() -> list[tuple[str, str]]:
+    """Of every dashboard: the panel, and its query as Grafana would send it."""
+    found = []
+    for file in sorted((ROLE / "files/dashboards").glob("*.json")):
+        for panel in json.loads(file.read_text())["panels"]:
+            for target in panel.get("targets", ()):
+                expression = target["expr"].replace("$__rate_interval", "1m").replace("$__range", "1h")
+                found.append((f"{file.stem}: {panel['title']}", expression.replace("$model", ".*")))
+    return found
+
+
+def test_every_replica_and_every_service_is_scraped(prometheus: Prometheus) -> None:
+    wait_until(
+        lambda: {one["health"] for one in prometheus.targets().values()} == {"up"},
+        "all targets are up",
+        PATIENCE_S,
+    )
+    targets = prometheus.targets()
+    replicas = {"vllm-tiny-chat-1", "vllm-slice-1", "vllm-whole-1"}
+    services = {"litellm", "caddy", "prometheus", "node-exporter", "dcgm-exporter"}
+    assert targets.keys() >= replicas | services
+    labels = targets["vllm-tiny-chat-1"]["labels"]
+    assert (labels["model"], labels["replica"], labels["type"]) == ("tiny-chat", "1", "chat")
+
+
+def test_every_query_of_every_dashboard_has_an_answer(prometheus: Prometheus, seen: Counter[str]) -> None:
+    assert len(queries()) > 50
+
+    def silent() -> list[tuple[str, str]]:
+        answers = prometheus.query_all([expression for _panel, expression in queries()])
+        return [query for query, answer in zip(queries(), answers, strict=True) if not answer]
+
+    deadline = time.monotonic() + PATIENCE_S
+    while (left := silent()) and time.monotonic() < deadline:
+        time.sleep(5)
+    assert left == []
+
+
+def test_few_of_them_need_a_gpu() -> None:
+    panels = {panel for panel, expression in queries() if FROM_GPUS.search(expression)}
+    assert {panel.partition(":")[0] for panel in panels} == {"gpus", "model"}
+    assert {panel for panel in panels if panel.startswith("model")} == {"model: GPU use"}
+
+
+def test_numbers_are_those_of_what_was_asked_for(prometheus: Prometheus, seen: Counter[str]) -> None:
+    """Each kind came SEEN times, one that was answered by each route; keys that open nothing name no model."""
+    wanted = seen + Counter({"engine": 2 * SEEN, "200": SEEN, "400": SEEN})
+
+    def found() -> Counter[str]:
+        return Counter({kind: count for kind, count in counted(prometheus).items() if kind in wanted})
+
+    wait_until(lambda: found() == wanted, f"{wanted} is counted; now it is {found()}")
+
+
+def test_each_slice_and_gpu_has_the_model_that_runs_there(
+    prometheus: Prometheus, devices: list[dict[str, Any]], seen: Counter[str]
+) -> None:
+    found = {
+        (one["UUID"], one.get("GPU_I_ID")): one.get("model", "") for one in prometheus.query("fleet:gpu_use:ratio")
+    }
+    wanted = {
+        (one["uuid"], None if one["instance"] is None else str(one["instance"])): ", ".join(one["models"])
+        for one in devices
+    }
+    assert found == wanted
+    assert sorted(found.values()) == ["", "slice", "whole"]
+
+
+def test_all_alert_rules_are_loaded_and_none_has_an_error(prometheus: Prometheus) -> None:
+    rules = [rule for group in prometheus.ask("/api/v1/rules")["groups"] for rule in group["rules"]]
+    files = [yaml.safe_load(file.read_text()) for file in (ROLE / "files/rules").glob("*.yml")]
+    mine = {
+        rule.get("alert") or rule["record"] for file in files for group in file["groups"] for rule in group["rules"]
+    }
+    assert {rule["name"] for rule in rules} == mine
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] == "err"} == {}
+
+
+def test_nothing_of_it_is_reachable_but_grafana_through_caddy(host: Host, door: Door) -> None:
+    bound = {name for name, one in inspect(host).items() if one["HostConfig"]["PortBindings"]}
+    assert bound == {"caddy"}
+    sockets = host.check_output("ss --listening --tcp --numeric --no-header").splitlines()
+    addresses = [line.split()[3] for line in sockets]
+    assert {address.rpartition(":")[2] for address in addresses if not address.startswith("127.")} == {
+        "22",
+        "80",
+        "443",
+    }
+    for path in ("/metrics", "/metrics/", "/prometheus/", "/api/v1/query?query=up", "/v1/metrics"):
+        assert door.request("GET", path).status_code == 404, path
+
+
+def test_caddys_admin_api_is_not_where_its_metrics_are(host: Host) -> None:
+    address = inspect(host, "caddy")["caddy"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
+    assert "caddy_http_requests_total" in host.check_output(f"curl -s http://{address}:9180/metrics")
+    assert host.check_output(f"curl -s http://{address}:9180/config/") == ""
+    assert host.run(f"curl -s http://{address}:2019/config/").rc != 0
+
+
+def test_litellm_tells_its_metrics_to_prometheus_alone_whose_key_opens_nothing_else(host: Host) -> None:
+    address = inspect(host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
+    ask = f"curl -s -o /dev/null -w '%{{http_code}}' http://{address}:4000"
+    assert host.check_output(f"{ask}/metrics/") == "401"
+    header = '-H "Authorization: Bearer $(cat /etc/inference-fleet/monitoring/litellm_key)"'
+    assert host.check_output(f"{ask}/metrics/ {header}") == "200"
+    assert host.check_output(f"{ask}/v1/models {header}") in ("401", "403")
+
+
+def test_grafana_is_behind_a_login_of_its_own(host: Host, door: Door) -> None:
+    for path in ("/grafana/", "/grafana/d/fleet-overview", "/grafana/api/dashboards/uid/fleet-overview"):
+        answer = door.request("GET", path, key="")
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/grafana/login"), path
+    assert door.request("GET", "/grafana").headers["Location"] == "/grafana/"
+    given = door.request("GET", "/grafana/stand-in").json()
+    assert given["dashboards"].keys() == {"overview.json", "model.json", "gpus.json", "gateway.json"}
+    assert given["datasources"] == ["Prometheus"]
+    assert given["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    assert given["environment"]["GF_USERS_ALLOW_SIGN_UP"] == "false"
+    password = host.check_output("cat /etc/inference-fleet/monitoring/grafana_admin_password")
+    assert len(password) > 40
+    assert password not in json.dumps(inspect(host, "grafana"))
+
+
+def test_what_holds_a_secret_is_roots_alone(host: Host) -> None:
+    for path in host.check_output("find /etc/inference-fleet -type f").splitlines():
+        assert (host.file(path).mode, host.file(path).user) == (0o600, "root"), path
+
+
+def test_status_shows_the_services(host: Host, admin: Admin) -> None:
+    told = admin.play("status").messages
+    for service in (*WATCHING, "caddy", "litellm", "postgres"):
+        assert re.search(rf"{service} +Up ", told), service
+
+
+def test_a_model_that_stops_is_told_of(host: Host, prometheus: Prometheus) -> None:
+    host.check_output("docker stop vllm-whole-1")
+    try:
+        wait_until(lambda: prometheus.alerts().get("ModelDown", {}).get("state") == "pending", "ModelDown is pending")
+        assert prometheus.alerts()["ModelDown"]["annotations"]["summary"] == "whole: no replica answers"
+    finally:
+        host.check_output("docker start vllm-whole-1")
+    wait_until(lambda: "ModelDown" not in prometheus.alerts(), "ModelDown is over")
+
+
+def test_a_model_that_comes_is_scraped_and_nothing_is_restarted(
+    host: Host, door: Door, admin: Admin, prometheus: Prometheus
+) -> None:
+    before = {name: one for name, one in identities(host).items() if name != "litellm"}
+    new = {"name": "newcomer", "type": "tts", "source": "example/newcomer", "devices": {"cpu": True}}
+    image = "inference-fleet/engine-stand-in:1"
+    run = admin.play("install", variables={"fleet_models": [*door.models, {**new, "image": image}]})
+    assert run.status == 0, run.output
+    after = identities(host)
+    assert {name: after[name] for name in before} == before
+    # Prometheus watches the file: nobody tells it.
+    wait_until(lambda: prometheus.targets().get("vllm-newcomer-1", {}).get("health") == "up", "the newcomer is scraped")
+
+
+def test_a_restore_is_told_to_prometheus(host: Host, admin: Admin, prometheus: Prometheus) -> None:
+    """And brings back what was stopped, last of all; the inventory takes the newcomer away again."""
+    host.check_output("docker stop grafana prometheus node-exporter")
+    run = admin.play("reboot_restore")
+    assert run.status == 0, run.output
+    assert "monitoring" in run.messages
+    wait_until(
+        lambda: [one["value"] for one in prometheus.query("inference_fleet_restore_failed")] == [0],
+        "Prometheus knows of the restore",
+    )
+    assert "vllm-newcomer-1" not in prometheus.targets()
+
+
+def test_switched_off_it_is_gone_and_what_was_seen_is_kept(host: Host, admin: Admin, door: Door) -> None:
+    run = admin.play("install", variables={"fleet_monitoring": False})
+    assert run.status == 0, run.output
+    assert not WATCHING & inspect(host).keys()
+    assert host.check_output("ls /var/lib/docker/volumes/fleet-prometheus/_data/wal")
+    assert host.file("/var/lib/docker/volumes/fleet-grafana/_data/grafana.db").exists
+    assert door.request("GET", "/grafana/").status_code == 404

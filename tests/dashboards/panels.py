@@ -1,0 +1,154 @@
+"""A dashboard in the few words that ours need, and Grafana's JSON of it, made with Grafana's own SDK."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    StackingMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DataSourceRef,
+    Threshold,
+    ThresholdsMode,
+    VariableRefresh,
+)
+
+COLUMNS = 24  # of Grafana's grid
+SOURCE = DataSourceRef(type_val="prometheus", uid="prometheus")
+BUILDERS = {"lines": timeseries.Panel, "areas": timeseries.Panel, "number": stat.Panel, "bars": bargauge.Panel}
+
+
+@dataclass(frozen=True)
+class Query:
+    """expr: PromQL, with Grafana's $__rate_interval and the dashboard's variable. legend: of each series."""
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """unit: Grafana's name of it. kind: a key of BUILDERS. limits: values from which it is orange and red; upside
+    down where less is worse. width: of COLUMNS."""
+
+    title: str
+    about: str
+    unit: str
+    queries: tuple[Query, ...]
+    kind: str = "lines"
+    width: int = 8
+    limits: tuple[float, ...] = ()
+    most: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """name: of its file, and in its URL. variable: the label by which what is shown is chosen, and where its values
+    are."""
+
+    name: str
+    title: str
+    about: str
+    rows: tuple[Row, ...]
+    variable: tuple[str, str] | None = None
+
+    def panels(self) -> Iterator[Panel]:
+        for row in self.rows:
+            yield from row.panels
+
+    def json(self) -> str:
+        built = (
+            dashboard.Dashboard(self.title)
+            .uid(f"fleet-{self.name}")
+            .description(self.about)
+            .tags(["inference.fleet"])
+            .timezone("browser")
+            .refresh("30s")
+            .time("now-1h", "now")
+            .tooltip(DashboardCursorSync.CROSSHAIR)
+            .link(_siblings())
+        )
+        if self.variable:
+            built.with_variable(_variable(*self.variable))
+        ids = count(1)
+        for row in self.rows:
+            built.with_row(dashboard.Row(row.title).id(next(ids)))
+            for panel in row.panels:
+                built.with_panel(_panel(panel).id(next(ids)))
+        return json.dumps(built.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+
+
+def _siblings() -> dashboard.DashboardLink:
+    link = dashboard.DashboardLink("Fleet")
+    return link.type("dashboards").tags(["inference.fleet"]).include_vars(True).keep_time(True)
+
+
+def _variable(label: str, series: str) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(label)
+        .label(label.capitalize())
+        .datasource(SOURCE)
+        .query(f"label_values({series}, {label})")
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+    )
+
+
+def _panel(panel: Panel) -> Any:
+    built = (
+        BUILDERS[panel.kind]()
+        .title(panel.title)
+        .description(panel.about)
+        .datasource(SOURCE)
+        .unit(panel.unit)
+        .span(panel.width)
+        .height(4 if panel.kind == "number" else 8)
+        .min(0)
+    )
+    if panel.most is not None:
+        built.max(panel.most)
+    if panel.kind in ("lines", "areas"):
+        legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
+        built.legend(legend.show_legend(True)).line_width(1).fill_opacity(10 if panel.kind == "lines" else 40)
+        built.tooltip(common.VizTooltipOptions().mode("multi").sort("desc"))
+        if panel.kind == "areas":
+            built.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
+    elif panel.kind == "number":
+        built.color_mode(BigValueColorMode.VALUE)
+    else:
+        built.orientation(VizOrientation.HORIZONTAL)
+    if panel.limits:
+        built.thresholds(_thresholds(panel.limits))
+    for place, query in enumerate(panel.queries):
+        one = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(chr(ord("A") + place))
+        built.with_target(one.range() if panel.kind in ("lines", "areas") else one.instant())
+    return built
+
+
+def _thresholds(limits: tuple[float, ...]) -> dashboard.ThresholdsConfig:
+    """Ascending limits: more is worse. Descending: less is."""
+    colours = ["green", "orange", "red"] if len(limits) == 2 else ["green", "red"]
+    if sorted(limits) != list(limits):
+        limits, colours = limits[::-1], colours[::-1]
+    steps = [Threshold(value=value, color=colour) for value, colour in zip((None, *limits), colours, strict=True)]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)

@@ -1,0 +1,49 @@
+"""Prometheus of a lab host, asked as Grafana asks it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from lab.fixtures import inspect
+from testinfra.host import Host
+
+
+class Prometheus:
+    """Reached from the host alone, by the container's address."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def ask(self, path: str, **arguments: str) -> Any:
+        return self._ask_all([f"{path}?{urlencode(arguments)}"])[0]
+
+    def _ask_all(self, paths: Sequence[str]) -> list[Any]:
+        """All in one command, each answer a line."""
+        container = inspect(self._host, "prometheus")["prometheus"]  # made anew, it may have another address
+        root = f"http://{container['NetworkSettings']['Networks']['llm-network']['IPAddress']}:9090"
+        urls = " ".join(shlex.quote(root + path) for path in paths)
+        lines = self._host.check_output(f"curl -s -w '\\n' {urls}").splitlines()
+        answers = [json.loads(line) for line in lines]
+        assert {answer["status"] for answer in answers} == {"success"}, answers
+        return [answer["data"] for answer in answers]
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Series, each with its labels and its value."""
+        return self.query_all([expression])[0]
+
+    def query_all(self, expressions: Sequence[str]) -> list[list[dict[str, Any]]]:
+        found = self._ask_all([f"/api/v1/query?{urlencode({'query': expression})}" for expression in expressions])
+        return [[{**series["metric"], "value": float(series["value"][1])} for series in one["result"]] for one in found]
+
+    def targets(self) -> dict[str, dict[str, Any]]:
+        """By instance: what Prometheus knows of each target."""
+        active = self.ask("/api/v1/targets", state="active")["activeTargets"]
+        return {one["labels"]["instance"]: one for one in active}
+
+    def alerts(self) -> dict[str, dict[str, Any]]:
+        """Those that are pending or fire, by name."""
+        return {one["labels"]["alertname"]: one for one in self.ask("/api/v1/alerts")["alerts"]}
