@@ -70,8 +70,9 @@ class PowerLoop:
 
     def stop(self) -> None:
         if self._process:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
                 os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait(timeout=REAP_S)
 
     def _start(self) -> None:
         program = shutil.which("nvidia-smi")
