@@ -19,7 +19,7 @@ PERIOD_S = 300  # of a row at most; they end where the wall clock's minutes are 
 GAP_INTERVALS = 3  # without a reading: what lies between two readings further apart is not guessed
 STEP_S = 2.0  # more than the two clocks can be apart by how they are read, or by a time server's gentle corrections
 _LINE = re.compile(r"(GPU-[0-9a-f-]+), *(\[[^\]]{1,40}\]|\d{1,5}(?:\.\d+)?)")
-NOT_RUN = "the sampler did not run, or got no reading"
+NOT_RUN = "the sampler did not run or got no reading"
 NO_LINE = "nvidia-smi told nothing of this GPU"
 
 
@@ -172,6 +172,6 @@ class Meter:
 
 
 def _row_of(share: Share, whole: Row, wh: float) -> Row:
+    row = replace(whole, device=share.device, wh=wh * share.part, note=share.note)
     who = share.holder
-    named = {"model": who.model, "container": who.container, "session": who.session} if who else {}
-    return replace(whole, device=share.device, wh=wh * share.part, note=share.note, **named)
+    return replace(row, model=who.model, container=who.container, session=who.session) if who else row

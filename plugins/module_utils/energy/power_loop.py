@@ -49,10 +49,11 @@ class PowerLoop:
             self._start()
         if self._process is None or self._process.stdout is None:
             return {}
-        ready, _, _ = select.select([self._process.stdout, also], [], [], seconds)
+        told = self._process.stdout.fileno()
+        ready, _, _ = select.select([told, also], [], [], seconds)
         readings: dict[str, object] = {}
-        if self._process.stdout in ready:
-            data = os.read(self._process.stdout.fileno(), 65536)
+        if told in ready:
+            data = os.read(told, 65536)
             if not data:
                 self._end(f"nvidia-smi ended with {STATUS}: {self._words or 'it said nothing'}")
                 return {}

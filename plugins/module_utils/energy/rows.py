@@ -61,9 +61,10 @@ class Row:
         """None for what is no row: the heading, or what is left of a line that was cut off."""
         try:
             (cells,) = csv.reader([line], strict=True)
-            start, end, *words, seconds, wh, note = cells
-            row = cls(_seconds(start), _seconds(end), *words, float(seconds), float(wh), note)
-        except (ValueError, TypeError, csv.Error):
+            start, end, kind, gpu, device, model, container, session, seconds, wh, note = cells
+            who = (kind, gpu, device, model, container, session)
+            row = cls(_seconds(start), _seconds(end), *who, float(seconds), float(wh), note)
+        except (ValueError, csv.Error):
             return None
         return row if row.kind in (ENERGY, GAP, CLOCK) else None
 
@@ -121,9 +122,8 @@ def merged(rows: Iterable[Row]) -> list[Row]:
     """Fewer rows of the same energy, each the sum of a day: for when they cannot be written."""
     sums: dict[tuple[str, ...], Row] = {}
     for row in rows:
-        key = (row.file, row.kind, row.gpu, row.device, row.model, row.container, row.session, row.note)
-        if row.kind == CLOCK:
-            key += (str(row.start),)
+        alone = str(row.start) if row.kind == CLOCK else ""
+        key = (row.file, row.kind, row.gpu, row.device, row.model, row.container, row.session, row.note, alone)
         before = sums.get(key, replace(row, seconds=0.0, wh=0.0))
         sums[key] = replace(
             before,
