@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from testinfra.host import Host
 
 testinfra_hosts = ["ansible://ampere"]
 UNIT = "inference-fleet-energy"
+PROGRAM = "ansible_collections.inference.fleet.plugins.module_utils.energy.sampler"
 WATTS = {"0": 280, "1": 400}
 SECONDS = 5
 # Of the seven compute slices that GPU 0 is cut into.
@@ -49,9 +51,6 @@ def test_the_service_runs_now_and_after_every_boot(host: Host) -> None:
     assert "--loop-ms=1000" in loop.args
 
 
-PROGRAM = "ansible_collections.inference.fleet.plugins.module_utils.energy.sampler"
-
-
 def test_a_model_on_a_slice_takes_its_part_of_the_power(host: Host, counted: list[Row]) -> None:
     sliced, whole = gpus(host)
     energy = [row for row in counted if row.kind == ENERGY and row.wh > 0]
@@ -74,7 +73,7 @@ def test_a_restart_of_the_service_counts_nothing_twice_and_is_a_gap(host: Host, 
     for gpu in gpus(host):
         spans = sorted({(row.start, row.end, row.kind) for row in counted if row.gpu == gpu})
         assert [kind for _start, _end, kind in spans].count(GAP) >= 1
-        assert all(one[1] <= other[0] for one, other in zip(spans, spans[1:], strict=False)), spans
+        assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans)), spans
 
 
 def test_a_restart_of_docker_is_followed(host: Host) -> None:

@@ -103,6 +103,7 @@ def test_a_full_disk_leaves_the_file_whole_and_is_made_up_for(
 def test_a_disk_that_stays_full_costs_a_bounded_amount_of_memory_and_no_energy(
     tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "MOST_ROWS", 100)
     disk = Disk(monkeypatch, 0)
     for number in range(10 * 288):
         book.write([row(300 * number, "GPU-1"), row(300 * number, "GPU-2")])
