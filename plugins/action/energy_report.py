@@ -33,10 +33,10 @@ class ActionModule(ActionBase):
         read = {host: told["sums"] for host, told in hosts.items() if "sums" in told}
         try:
             today = datetime.now(timezone.utc).date()
-            period = Period.parse(arguments.get("period"), arguments.get("since"), arguments.get("until"), today)
+            period = Period.parse(arguments.get("period"), arguments.get("first"), arguments.get("last"), today)
             price, currency = price_of(arguments.get("price")), str(arguments.get("currency") or "")
             if not any(read.values()):
-                raise FleetError(f"no host has anything of {period.since} to {period.until}: " + _notes(hosts))
+                raise FleetError(f"no host has anything of {period.first} to {period.last}: " + _notes(hosts))
             made = self._files(read, period, price, currency)
             changed = _differing(made)
             if not self._task.check_mode:

@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         folder = arguments.get("folder", FOLDER)
         try:
             today = datetime.now(timezone.utc).date()
-            period = Period.parse(arguments.get("period"), arguments.get("since"), arguments.get("until"), today)
+            period = Period.parse(arguments.get("period"), arguments.get("first"), arguments.get("last"), today)
             command = shlex.join(["sh", "-c", _READ, "sh", *period.files(), folder])
             answer = self._low_level_execute_command(command)
             packed, _colon, now = answer["stdout"].strip().rpartition(":")

@@ -23,10 +23,10 @@ options:
     type: str
     choices: [day, week, month]
     required: true
-  since:
+  first:
     description: As of M(inference.fleet.energy_usage).
     type: str
-  until:
+  last:
     description: As of M(inference.fleet.energy_usage).
     type: str
   price:
@@ -63,8 +63,8 @@ EXAMPLES = r"""
   inference.fleet.energy_report:
     usage: usage # of each host, as energy_usage was registered
     period: day
-    since: "2026-11-01"
-    until: "2026-11-30"
+    first: "2026-11-01"
+    last: "2026-11-30"
     price: 0.31
     currency: EUR
     dest: reports

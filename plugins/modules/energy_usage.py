@@ -18,10 +18,10 @@ options:
     type: str
     choices: [day, week, month]
     required: true
-  since:
+  first:
     description: The first day, in UTC. Not given, it is 30 days, 12 weeks or 365 days back from the last one.
     type: str
-  until:
+  last:
     description: The last day, in UTC. Not given, it is today.
     type: str
   folder:
@@ -46,8 +46,8 @@ EXAMPLES = r"""
 - name: Sum up November
   inference.fleet.energy_usage:
     period: day
-    since: "2026-11-01"
-    until: "2026-11-30"
+    first: "2026-11-01"
+    last: "2026-11-30"
   register: usage
 """
 

@@ -17,7 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, nearest, show
 
 UNITS = ("day", "week", "month")
-DAYS_BACK = {"day": 29, "week": 7 * 12 - 1, "month": 364}  # from `until` to `since`, where that is not given
+DAYS_BACK = {"day": 29, "week": 7 * 12 - 1, "month": 364}  # from `last` to `first`, where that is not given
 # In place of a model; no model has a name with such letters.
 UNMEASURED = "(not measured)"
 SILENT_S = 900  # since a host's last row: three times as long as a row at most
@@ -26,36 +26,36 @@ HOST_COLUMNS = ("day", "kind", "model", "container", "session", "seconds", "wh")
 
 @dataclass(frozen=True)
 class Period:
-    """since, until: the first and the last day. unit: what one bar is."""
+    """first, last: days. unit: what one bar is."""
 
-    since: date
-    until: date
+    first: date
+    last: date
     unit: str = "day"
 
     @classmethod
-    def parse(cls, unit: Any, since: Any, until: Any, today: date) -> Period:
+    def parse(cls, unit: Any, first: Any, last: Any, today: date) -> Period:
         """Raises FleetError with what is wrong of the playbook's variables. Not given is None."""
         if unit not in UNITS:
             raise FleetError(f"period: expected one of {', '.join(UNITS)}, got {show(unit)}{nearest(str(unit), UNITS)}")
-        last = _day("until", until) or today
-        first = _day("since", since) or last - timedelta(days=DAYS_BACK[unit])
-        if first > last:
-            raise FleetError(f"since: {first} is after until, {last}")
-        return cls(first, last, unit)
+        end = _day("last", last) or today
+        begin = _day("first", first) or end - timedelta(days=DAYS_BACK[unit])
+        if begin > end:
+            raise FleetError(f"first: {begin} is after last, {end}")
+        return cls(begin, end, unit)
 
     @property
     def name(self) -> str:
-        return f"{self.since}--{self.until}-by-{self.unit}"
+        return f"{self.first}--{self.last}-by-{self.unit}"
 
     def files(self) -> tuple[str, str]:
         """The names of the first and the last file of a host; all between them are of the period as well."""
-        first, last = (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in (self.since, self.until))
+        first, last = (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in (self.first, self.last))
         return file_of(first.timestamp()), file_of(last.timestamp())
 
     def begins(self, day: date) -> date:
         """The first day of the bar that a day is in."""
         first = {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[self.unit]
-        return max(first, self.since)
+        return max(first, self.first)
 
     def ends(self, begin: date) -> date:
         """The last day of the bar that begins then."""
@@ -63,11 +63,11 @@ class Period:
             return begin
         week = begin + timedelta(days=6 - begin.weekday())
         month = (begin.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        return min(week if self.unit == "week" else month, self.until)
+        return min(week if self.unit == "week" else month, self.last)
 
     def bars(self) -> list[date]:
         """The first days of all of them."""
-        days = (self.since + timedelta(days=number) for number in range((self.until - self.since).days + 1))
+        days = (self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1))
         return list(dict.fromkeys(map(self.begins, days)))
 
 
@@ -106,7 +106,7 @@ def usage(lines: Iterable[str], period: Period, now: float) -> Usage:
             key = (_day_of(row.start), row.kind, row.model or f"({row.note})", row.container, row.session)
             _add(sums, key if row.kind == ENERGY else (*key[:2], UNMEASURED, "", ""), row.seconds, row.wh)
             last[row.gpu] = max(row.end, last.get(row.gpu, 0.0))
-    until = datetime(period.until.year, period.until.month, period.until.day, tzinfo=timezone.utc) + timedelta(days=1)
+    until = datetime(period.last.year, period.last.month, period.last.day, tzinfo=timezone.utc) + timedelta(days=1)
     note = ""
     for gpu, end in last.items() if min(now, until.timestamp()) - max(last.values(), default=0) > SILENT_S else ():
         for part in Row(end, min(now, until.timestamp()) - 1e-3, GAP, gpu).by_day():

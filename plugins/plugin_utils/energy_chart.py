@@ -39,7 +39,7 @@ def _figure(periods: Any, period: Period, price: Optional[float], currency: str)
     ratios = {"height_ratios": [4, 1]} if gaps.any() else {}
     axes = figure.subplots(2 if gaps.any() else 1, 1, sharex=True, squeeze=False, gridspec_kw=ratios)[:, 0]
     total = float(energy.to_numpy().sum())
-    figure.suptitle(f"Energy of the GPUs, {_days(period.since, period.until)}", x=0.01, ha="left", weight="bold")
+    figure.suptitle(f"Energy of the GPUs, {_days(period.first, period.last)}", x=0.01, ha="left", weight="bold")
     cost = f", {_amount(total * price)} {currency} at {price:g} a kWh".replace("  ", " ") if price is not None else ""
     axes[0].set_title(f"{_amount(total)} kWh in all{cost}", loc="left", fontsize=10, color="#444444")
     _stacks(axes[0], energy, price, currency)

@@ -16,7 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import
 from ansible_collections.inference.fleet.tests.unit.plugin_utils.test_energy import HOUR, MIDNIGHT, row
 
 Answer = dict[str, Any]
-DAYS = {"period": "day", "since": "2026-11-23", "until": "2026-11-23"}
+DAYS = {"period": "day", "first": "2026-11-23", "last": "2026-11-23"}
 
 
 def act(plugin: Any, arguments: Mapping[str, Any], check: bool = False, **task_vars: Any) -> Answer:
@@ -139,5 +139,5 @@ def test_what_is_missing_on_this_machine_is_told(fleet: Fleet, monkeypatch: pyte
 
 def test_today_is_utcs(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     assert datetime.fromtimestamp(MIDNIGHT, energy_usage.timezone.utc).hour == 0
-    answer = act(energy_usage, {"period": "day", "folder": str(folder), "since": "2026-11-01", "until": None})
+    answer = act(energy_usage, {"period": "day", "folder": str(folder), "first": "2026-11-01", "last": None})
     assert [sums[0] for sums in answer["sums"] if sums[1] == "energy"] == ["2026-11-22", "2026-11-23", "2026-11-24"]

@@ -45,7 +45,7 @@ def row(
 
 
 @pytest.mark.parametrize(
-    ("unit", "since", "until", "period"),
+    ("unit", "first", "last", "period"),
     [
         ("day", None, None, (date(2026, 10, 27), TODAY)),
         ("week", None, None, (date(2026, 9, 3), TODAY)),
@@ -54,17 +54,17 @@ def row(
         ("day", date(2026, 11, 1), "2026-11-01", (date(2026, 11, 1), date(2026, 11, 1))),
     ],
 )
-def test_a_period_ends_today_unless_it_is_said(unit: str, since: Any, until: Any, period: tuple[date, date]) -> None:
-    assert Period.parse(unit, since, until, TODAY) == Period(*period, unit)
+def test_a_period_ends_today_unless_it_is_said(unit: str, first: Any, last: Any, period: tuple[date, date]) -> None:
+    assert Period.parse(unit, first, last, TODAY) == Period(*period, unit)
 
 
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
         (("mont", None, None), "period: expected one of day, week, month, got 'mont'; did you mean 'month'?"),
-        (("day", "1.11.2026", None), "since: expected a day such as 2026-11-30, got '1.11.2026'"),
-        (("day", None, "2026-02-30"), "until: expected a day such as 2026-11-30, got '2026-02-30'"),
-        (("day", "2026-11-02", "2026-11-01"), "since: 2026-11-02 is after until, 2026-11-01"),
+        (("day", "1.11.2026", None), "first: expected a day such as 2026-11-30, got '1.11.2026'"),
+        (("day", None, "2026-02-30"), "last: expected a day such as 2026-11-30, got '2026-02-30'"),
+        (("day", "2026-11-02", "2026-11-01"), "first: 2026-11-02 is after last, 2026-11-01"),
     ],
 )
 def test_a_period_that_is_none_is_told(given: tuple[Any, Any, Any], fault: str) -> None:
@@ -153,7 +153,7 @@ OCTOBER = Period(date(2026, 10, 1), date(2026, 10, 31))
 
 @pytest.mark.parametrize(("unit", "bars"), [("day", 31), ("week", 5), ("month", 1)])
 def test_the_tables_have_all_the_energy_whatever_a_bar_is(month: dict[str, Any], unit: str, bars: int) -> None:
-    found = tables(month, Period(OCTOBER.since, OCTOBER.until, unit), 0.5, "EUR").periods
+    found = tables(month, Period(OCTOBER.first, OCTOBER.last, unit), 0.5, "EUR").periods
     whole = sum(one[6] for sums in month.values() for one in sums) / 1000
     assert found["kwh"].sum() == pytest.approx(whole)
     assert found["cost_EUR"].sum() == pytest.approx(whole / 2, rel=1e-3)
