@@ -34,9 +34,9 @@ class Book:
         """By GPU, when its last row ended. The two newest days are looked at: the newest may have only just begun."""
         found: dict[str, float] = {}
         for name in day_files(path.name for path in self._folder.glob("*"))[-2:]:
-            lines = (self._folder / name).read_bytes().decode("ascii", "replace").splitlines()
-            for row in filter(None, map(Row.parse, lines)):
-                found[row.gpu] = max(row.end, found.get(row.gpu, 0.0))
+            with open(self._folder / name, encoding="ascii", errors="replace") as lines:
+                for row in filter(None, (Row.parse(line.rstrip("\n")) for line in lines)):
+                    found[row.gpu] = max(row.end, found.get(row.gpu, 0.0))
         return found
 
     def write(self, rows: Iterable[Row]) -> None:
