@@ -67,11 +67,19 @@ def _stack(periods: Any, bars: list[date]) -> Any:
 
 def _stacks(axis: Any, energy: Any, price: Optional[float], currency: str) -> None:
     base = [0.0] * len(energy)
-    for number, name in enumerate(energy):
-        colour = GREYS.get(name) or COLOURS[number]
+    # By their names, so that most have the same colour in the chart of another period.
+    colours = {**dict(zip(sorted(set(energy) - set(GREYS)), COLOURS, strict=False)), **GREYS}
+    for name in energy:
         label = f"{name}  {_amount(energy[name].sum())} kWh"
         axis.bar(
-            range(len(energy)), energy[name], 0.8, base, color=colour, label=label, edgecolor="white", linewidth=0.4
+            range(len(energy)),
+            energy[name],
+            0.8,
+            base,
+            color=colours[name],
+            label=label,
+            edgecolor="white",
+            linewidth=0.4,
         )
         base = [below + height for below, height in zip(base, energy[name], strict=True)]
     if len(energy) <= MOST_LABELS:
