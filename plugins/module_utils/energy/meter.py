@@ -70,6 +70,7 @@ class Meter:
     _shares: Optional[Shares] = None
     _ahead: Optional[float] = None  # the wall clock, of the steady one
     _period: int = 0
+    _why: str = NOT_RUN  # of the gap before a GPU's first line
 
     def read(self, now: Moment, readings: Mapping[str, object]) -> list[Row]:
         """readings: what `parse_reading` gives. Without any, it is the time that goes on."""
@@ -81,6 +82,8 @@ class Meter:
                 rows += self._count(uuid, self._gpus[uuid], now, told)
             else:
                 self._gpus[uuid].why = str(told)
+        if readings:
+            self._why = NOT_RUN
         if int(now.wall // PERIOD_S) != self._period:
             self._period = int(now.wall // PERIOD_S)
             rows += self.close(now)
@@ -98,6 +101,7 @@ class Meter:
 
     def trouble(self, why: str) -> None:
         """What gaps that begin or go on now are due to."""
+        self._why = why
         for gpu in self._gpus.values():
             gpu.why = why
 
@@ -137,7 +141,7 @@ class Meter:
     def _first(self, uuid: str, now: Moment) -> list[Row]:
         self._gpus[uuid] = _Gpu(now.steady, now.wall, shares=self._shares_of(uuid))
         end = self.ends.get(uuid, now.wall)
-        gap = Row(end, now.wall, GAP, uuid, seconds=now.wall - end, note=NOT_RUN)
+        gap = Row(end, now.wall, GAP, uuid, seconds=now.wall - end, note=self._why)
         return list(gap.by_day()) if now.wall - end > 0.0005 else []
 
     def _count(self, uuid: str, gpu: _Gpu, now: Moment, watts: float) -> list[Row]:

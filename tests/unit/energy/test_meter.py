@@ -171,6 +171,13 @@ def test_who_goes_on_after_a_stop_counts_nothing_twice_and_marks_the_time_betwee
     assert [row.note for row in rows if row.kind == GAP] == [NOT_RUN]
 
 
+def test_trouble_before_the_first_reading_is_what_the_gap_before_it_is_due_to() -> None:
+    meter = Meter(1, {ONE: NOON - 10, OTHER: NOON - 10})
+    meter.trouble("no nvidia-smi on this host")
+    (one, other) = meter.read(at(0), {ONE: 36.0, OTHER: 36.0})
+    assert one.note == other.note == "no nvidia-smi on this host"
+
+
 def test_a_gpu_that_is_new_has_no_gap_before_it() -> None:
     meter = Meter(1, {OTHER: NOON - 1000})
     assert not spans(run(meter, steady(36.0, 0, 3)), GAP)
