@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 # The tarball: what a user gets.
 ansible-galaxy collection build --force --output-path "$work" > /dev/null
 tarball=$(echo "$work"/inference-fleet-*.tar.gz)
-for_users='^(CHANGELOG.rst|CONTRIBUTING.md|FILES.json|LICENSE|MANIFEST.json|README.md|changelogs|docs|inventories|meta|playbooks|plugins|requirements.yml|roles)(/|$)'
+for_users='^(CHANGELOG.rst|CONTRIBUTING.md|FILES.json|LICENSE|MANIFEST.json|README.md|changelogs|docs|inventories|meta|playbooks|plugins|requirements-energy.txt|requirements.yml|roles)(/|$)'
 if tar -tf "$tarball" | grep -vE "$for_users"; then
     echo "tests/sanity.sh: the tarball has the files above, which are not for users (build_ignore in galaxy.yml)" >&2
     exit 1

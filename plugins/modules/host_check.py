@@ -145,6 +145,10 @@ cdi_refresh:
     - Whether the host has the unit C(nvidia-cdi-refresh.service), which has to run after GPUs were partitioned anew.
   returned: success
   type: bool
+nvidia_smi:
+  description: Whether the host has C(nvidia-smi), and so NVIDIA's driver, whether or not the fleet asks for a GPU.
+  returned: success
+  type: bool
 layout:
   description:
     - What the GPUs have to be partitioned into, as M(inference.fleet.mig_partition) takes it, V(auto) worked out.
@@ -169,6 +173,8 @@ gpu_faults:
   type: list
   elements: str
 """
+
+import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import DevicePlan
@@ -226,6 +232,7 @@ def main() -> None:
         gpu_to_do=host.nvidia.to_do if host.nvidia else [],
         persistence_command=host.nvidia.unit_command if host.nvidia else "",
         cdi_refresh=bool(host.nvidia and host.nvidia.cdi_refresh),
+        nvidia_smi=shutil.which("nvidia-smi") is not None,
         layout=devices.layout.plain(),
         leaving=sorted(devices.leaving),
         service_faults=service_faults(found),

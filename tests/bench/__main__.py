@@ -1,5 +1,4 @@
-"""Measures of the collection, as tables: python tests/bench [access] [containers] [install] [litellm] [mig] [scrape]
-[validate].
+"""Measures of the collection, as tables: python tests/bench [MEASURE...], those of MEASURES below.
 
 Timings decide nothing: the bench fails only where a run is broken.
 """
@@ -13,6 +12,7 @@ from pathlib import Path
 import access
 import containers
 import docker
+import energy
 import install
 import litellm_settings
 import machine
@@ -27,6 +27,7 @@ from rich.console import Console
 MEASURES = {
     "access": access.measure,
     "containers": containers.measure,
+    "energy": energy.measure,
     "install": install.measure,
     "litellm": litellm_settings.measure,
     "mig": mig.measure,

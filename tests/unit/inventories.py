@@ -96,6 +96,7 @@ inventories = all_of(
         "fleet_litellm_admin": st.booleans(),
         "fleet_postgres": some(volume=words.map("pg-{}".format)),
         "fleet_backup": some(folder=words, keep=st.integers(1), spend_logs=st.booleans(), max_mb=st.integers(1)),
+        "fleet_energy": st.booleans() | some(interval=st.integers(1), keep_days=st.integers(1)),
         "fleet_config_folder": words.map("/etc/{}".format),
         "fleet_toolkit_repository": some(url=words.map("https://{}.example/deb".format)),
     },

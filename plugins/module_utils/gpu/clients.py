@@ -29,7 +29,8 @@ _UNIT = re.compile(r"[\w@.:\\-]+\.service")
 
 @dataclass(frozen=True)
 class HostContainer:
-    """A container of the host's, whosever it is. devices: as its device requests name them."""
+    """A container of the host's, whosever it is. devices: as its device requests name them. started_at: as
+    Docker tells it."""
 
     id: str
     name: str
@@ -37,6 +38,7 @@ class HostContainer:
     running: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
+    started_at: str = ""
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> HostContainer:
@@ -49,6 +51,7 @@ class HostContainer:
             running=bool(data["State"]["Running"]),
             labels=config.get("Labels") or {},
             devices=requested_devices(data["HostConfig"], config.get("Env") or ()),
+            started_at=data["State"].get("StartedAt", ""),
         )
 
     @property

@@ -19,6 +19,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.access impor
     secret,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.model.database import Backup, Postgres
+from ansible_collections.inference.fleet.plugins.module_utils.model.energy import Energy
 from ansible_collections.inference.fleet.plugins.module_utils.model.https import Https
 from ansible_collections.inference.fleet.plugins.module_utils.model.hub import repositories
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import (
@@ -132,6 +133,7 @@ class Fleet:
     keys: tuple[VirtualKey, ...] = ()
     postgres: Postgres = field(default_factory=Postgres)
     backup: Backup = field(default_factory=Backup)
+    energy: Energy = field(default_factory=Energy)
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
@@ -171,6 +173,7 @@ class Fleet:
                 keys=tuple(keys.values()),
                 postgres=read.nested("fleet_postgres", Postgres.parse, Postgres()),
                 backup=read.nested("fleet_backup", Backup.parse, Backup()),
+                energy=read.nested("fleet_energy", Energy.parse, Energy()),
             )
             # A model with a fault of its own is not among `models`; no key is to be blamed for that.
             read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))

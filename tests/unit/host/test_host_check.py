@@ -51,6 +51,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
         "gpu_to_do": [],
         "persistence_command": "",
         "cdi_refresh": False,
+        "nvidia_smi": False,
         "layout": {},
         "leaving": [],
         "service_faults": [],

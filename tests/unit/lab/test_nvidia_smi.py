@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 NVIDIA = Path(__file__).resolve().parents[2] / "lab" / "nvidia"
 sys.path.insert(0, str(NVIDIA))
 
-from simulated_nvidia.machine import Answer, Machine  # noqa: E402  # found by the path above
+from simulated_nvidia import cli, power  # noqa: E402  # found by the path above
+from simulated_nvidia.machine import Answer, Machine  # noqa: E402
 
 A100_R510 = {
     "kind": "A100-PCIE-40GB",
@@ -393,3 +395,55 @@ def test_persistence_mode_goes_on_and_off(hopper: Machine) -> None:
         "persistence_mode, power.limit [W], memory.total [MiB], compute_cap\nDisabled, 700.00 W, 81559 MiB, 9.0\n"
     )
     assert hopper.ok(f"-i 0 {fields} --format=csv,noheader,nounits") == "Disabled, 700.00, 81559, 9.0\n"
+
+
+# Power, and loops
+
+QUERY = "--query-gpu=uuid,power.draw --format=csv,noheader,nounits"
+
+
+def test_a_loop_tells_all_of_it_again_and_again(hopper: Machine) -> None:
+    hopper.fault(fail=[{"match": QUERY, "after": 3, "code": 255, "message": "Unknown Error"}])
+    answer = hopper.smi(f"{QUERY} --loop-ms=1")
+    *lines, words = answer.out.splitlines()
+    assert (answer.code, words) == (255, "Unknown Error")
+    assert len(lines) == 6
+    assert len(set(lines)) == 2
+
+
+@pytest.mark.parametrize("loop", ["-l 1", "--loop=1", "-lms 1000", "--loop-ms 1000"])
+def test_every_way_to_ask_for_a_loop_is_one(hopper: Machine, monkeypatch: pytest.MonkeyPatch, loop: str) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(cli.time, "sleep", slept.append)
+    hopper.fault(fail=[{"match": "uuid", "after": 2, "code": 255}])
+    assert hopper.smi(f"{QUERY} {loop}").code == 255
+    assert [round(seconds) for seconds in slept] == [1, 2]
+
+
+def test_power_follows_a_curve_or_has_no_number(hopper: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    curve = {"watts": 300, "swing": 100, "period": 40}
+    hopper.ok("-L")
+    (hopper.state / "power.json").write_text(json.dumps({"0": curve, "1": "[N/A]"}))
+    told = []
+    for second in (0, 10, 30):
+        monkeypatch.setattr(power.time, "time", lambda at=second: float(at))
+        told.append([line.split(", ")[1] for line in hopper.ok(QUERY).splitlines()])
+    assert told == [["300.00", "[N/A]"], ["400.00", "[N/A]"], ["200.00", "[N/A]"]]
+    assert "400.00 W" not in hopper.ok("-q -x") and "200.00 W" in hopper.ok("-q -x")
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.0, 40.0), (3.0, 17.5), (1e9, 1e9 + 7)])
+def test_the_integral_is_that_of_the_curve(start: float, end: float) -> None:
+    curve, steps = {"watts": 300, "swing": 100, "period": 40}, 10_000
+    width = (end - start) / steps
+    summed = sum(power.watts(curve, start + (number + 0.5) * width) * width for number in range(steps))
+    assert power.joules(curve, start, end) == pytest.approx(summed, rel=1e-5)
+
+
+def test_a_gpu_that_is_lost_in_a_loop_has_that_word_in_place_of_everything(hopper: Machine) -> None:
+    hopper.fault(lost=[0], fail=[{"match": QUERY, "after": 2, "code": 255}])
+    answer = hopper.smi(f"{QUERY} --loop-ms=1")
+    first, *rest = answer.out.splitlines()
+    assert first.endswith(", 43.21")
+    assert rest[:2] == ["[GPU is lost], [GPU is lost]", first]
+    assert "GPU is lost.  Reboot the system" in answer.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
@@ -12,6 +13,7 @@ from simulated_nvidia.answer import INVALID_COMBINATION, Code, Refused
 from simulated_nvidia.clients import Clients
 from simulated_nvidia.config import Paths
 from simulated_nvidia.faults import Faults, spoil
+from simulated_nvidia.power import Power
 from simulated_nvidia.session import Session
 from simulated_nvidia.state import Store
 
@@ -23,8 +25,11 @@ LONG = {
     "--persistence-mode": "-pm",
     "--multi-instance-gpu": "-mig",
     "--gpu-reset": "-r",
+    "--loop": "-l",
+    "--loop-ms": "-lms",
 }
 WITH_VALUE = ("-i", "-pm", "-mig", "--query-gpu", "--format")
+LOOPS = {"-l": 1000, "-lms": 1}  # milliseconds
 ALONE = ("-L", "-q", "-x", "-r")
 SWITCH = {"0": False, "1": True, "DISABLED": False, "ENABLED": True}
 
@@ -35,22 +40,47 @@ def main(
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
+    """Once, or with -l or -lms again and again until something fails, as the real one does."""
     paths = Paths.of(os.environ if environment is None else environment)
+    once, every = _without_loop(arguments)
+    code, due = _answer(paths, once, out or sys.stdout, err or sys.stderr), time.monotonic()
+    while every and code in (0, Code.GPU_IS_LOST):
+        due = max(due + every, time.monotonic())
+        time.sleep(due - time.monotonic())
+        code = _answer(paths, once, out or sys.stdout, err or sys.stderr, again=True)
+    return code
+
+
+def _without_loop(arguments: Sequence[str]) -> tuple[list[str], float]:
+    """The arguments of one answer, and the seconds from one to the next; 0 for one answer alone."""
+    once, every, waiting = [], 0.0, list(arguments)
+    while waiting:
+        name, _, value = waiting.pop(0).partition("=")
+        if LONG.get(name, name) in LOOPS:
+            every = int(value or waiting.pop(0)) * LOOPS[LONG.get(name, name)] / 1000
+        else:
+            once.append(f"{name}={value}" if value else name)
+    return once, every
+
+
+def _answer(paths: Paths, arguments: Sequence[str], out: TextIO, err: TextIO, again: bool = False) -> int:
     faults = Faults(paths.state, " ".join(arguments))
     session: Session | None = None
     lines: tuple[str, ...] = ()
     code = 0
     faults.hang()
     try:
-        session = _run(paths, faults, arguments)
+        session = _run(paths, faults, arguments, again)
     except Stopped as stopped:
         session, code, lines = stopped.session, stopped.refused.code, stopped.refused.lines
     except Refused as refused:
         code, lines = refused.code, refused.lines
     text = "".join(session.out if session else ()) + "".join(f"{line}\n" for line in lines)
-    (out or sys.stdout).write(spoil(text) if faults.garbage else text)
+    out.write(spoil(text) if faults.garbage else text)
+    out.flush()
     if session and session.err:
-        (err or sys.stderr).write("".join(session.err))
+        err.write("".join(session.err))
+        err.flush()
         code = code or Code.GPU_IS_LOST
     return int(code)
 
@@ -64,7 +94,7 @@ class Stopped(Exception):
         self.refused = refused
 
 
-def _run(paths: Paths, faults: Faults, arguments: Sequence[str]) -> Session:
+def _run(paths: Paths, faults: Faults, arguments: Sequence[str], again: bool) -> Session:
     settings = config.load(paths.config)
     store = Store(paths)
     store.prepare(settings)
@@ -72,7 +102,7 @@ def _run(paths: Paths, faults: Faults, arguments: Sequence[str]) -> Session:
         faults.driver()
         faults.fail()
         host = store.load(settings)
-        session = Session(host, Clients(paths), store.writable, faults.lost)
+        session = Session(host, Clients(paths), Power(paths.state), store.writable, faults.lost, again)
         try:
             _command(session, list(arguments))
         except Refused as refused:

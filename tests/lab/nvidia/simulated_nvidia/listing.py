@@ -8,7 +8,6 @@ from simulated_nvidia.answer import Code, Refused
 from simulated_nvidia.session import Session
 from simulated_nvidia.state import Gpu
 
-IDLE_WATTS = 43.21
 CPUS_PER_NODE = 32
 
 
@@ -64,7 +63,7 @@ FIELDS: dict[str, tuple[str, Callable[[Session, Gpu], str]]] = {
     "memory.free": ("MiB", lambda session, gpu: str(gpu.config.kind.mib - used_memory(session, gpu))),
     "mig.mode.current": ("", lambda _, gpu: _mode(gpu, gpu.mig)),
     "mig.mode.pending": ("", lambda _, gpu: _mode(gpu, gpu.pending)),
-    "power.draw": ("W", lambda _session, _gpu: f"{IDLE_WATTS:.2f}"),
+    "power.draw": ("W", lambda session, gpu: session.power.draw(gpu.config.index)),
     "power.limit": ("W", lambda _, gpu: f"{gpu.config.kind.watts:.2f}"),
     "persistence_mode": ("", lambda _, gpu: _on(gpu.persistence)),
     "compute_cap": ("", lambda _, gpu: gpu.config.kind.capability),
@@ -85,11 +84,13 @@ def query(session: Session, gpus: Sequence[Gpu], fields: str, style: str) -> Non
     if "noheader" not in styles:
         heads = (f"{item} [{unit}]" if (unit := FIELDS[item][0]) else item for item in names)
         session.say(", ".join(heads))
-    for gpu in answering(session, gpus):
+    for gpu in gpus if session.again else answering(session, gpus):
         session.say(", ".join(_cell(session, gpu, item, units) for item in names))
 
 
 def _cell(session: Session, gpu: Gpu, item: str, units: bool) -> str:
+    if gpu.config.index in session.lost:
+        return "[GPU is lost]"
     unit, value = FIELDS[item][0], FIELDS[item][1](session, gpu)
     return f"{value} {unit}" if unit and units and not value.startswith("[") else value
 

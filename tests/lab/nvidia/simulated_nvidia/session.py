@@ -7,17 +7,21 @@ from dataclasses import dataclass, field
 from simulated_nvidia.answer import Code, Refused
 from simulated_nvidia.clients import Clients
 from simulated_nvidia.driver import Driver
+from simulated_nvidia.power import Power
 from simulated_nvidia.state import Gpu, Host
 
 
 @dataclass
 class Session:
-    """lost: indices of GPUs that fell off the bus. privileged: whether the caller may change anything."""
+    """lost: indices of GPUs that fell off the bus. privileged: whether the caller may change anything.
+    again: whether it is not the first answer of a loop."""
 
     host: Host
     clients: Clients
+    power: Power
     privileged: bool = True
     lost: frozenset[int] = frozenset()
+    again: bool = False
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
 

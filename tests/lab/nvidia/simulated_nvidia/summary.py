@@ -98,6 +98,7 @@ def _gpus(session: Session, look: Look, gpus: Sequence[Gpu]) -> Iterator[str]:
 def _gpu(session: Session, look: Look, gpu: Gpu) -> Iterator[str]:
     kind, name = gpu.config.kind, listing.name(session, gpu)
     name = name if len(name) <= look.name else name[: look.name - 3] + "..."
+    power = session.power.draw(gpu.config.index).partition(".")[0]
     gap, draw, watts = ("    ", 15, 4) if look is WIDE else ("  ", 6, 3)
     used, total = look.columns[1] - 10 - (watts + 2), watts + 2
     yield look.line(
@@ -106,7 +107,7 @@ def _gpu(session: Session, look: Look, gpu: Gpu) -> Iterator[str]:
         f"{'On' if gpu.mig else '0':>21} ",
     )
     yield look.line(
-        f" N/A   34C    P0{listing.IDLE_WATTS:{draw}.0f}W / {kind.watts:{watts}}W ",
+        f" N/A   34C    P0{power:>{draw}}W / {kind.watts:{watts}}W ",
         f"{listing.used_memory(session, gpu):{used}}MiB / {kind.mib:{total}}MiB ",
         f"{'N/A' if gpu.mig else '0%':>8}      Default ",
     )

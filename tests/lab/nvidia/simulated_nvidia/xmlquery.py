@@ -100,7 +100,7 @@ def _memory(session: Session, parent: ET.Element, total: int, used: int, reserve
 
 
 def _power(session: Session, parent: ET.Element, gpu: Gpu) -> None:
-    limit, draw = f"{gpu.config.kind.watts:.2f} W", f"{listing.IDLE_WATTS:.2f} W"
+    limit, draw = f"{gpu.config.kind.watts:.2f} W", f"{session.power.draw(gpu.config.index)} W"
     if session.driver.gpu_power_readings:
         limits = {"current_power_limit": limit, "requested_power_limit": limit}
         _add(parent, "gpu_power_readings", power_state="P0", power_draw=draw, **limits, default_power_limit=limit)

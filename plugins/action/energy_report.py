@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""inference.fleet.energy_report: runs on the controller, touches no host. Documented in modules/energy_report.py."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Period, price_of, tables
+
+NEEDED = (
+    "the report is made with pandas and matplotlib, which this machine's Python does not have whole ({}); "
+    "install what the collection's requirements-energy.txt names: python3 -m pip install {}"
+)
+REQUIREMENTS = Path(__file__).parents[2] / "requirements-energy.txt"
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        arguments = self._task.args
+        hosts = {
+            host: task_vars["hostvars"][host].get(arguments["usage"]) or {}
+            for host in task_vars["ansible_play_hosts_all"]
+        }
+        read = {host: told["sums"] for host, told in hosts.items() if "sums" in told}
+        try:
+            today = datetime.now(timezone.utc).date()
+            period = Period.parse(arguments.get("period"), arguments.get("first"), arguments.get("last"), today)
+            price, currency = price_of(arguments.get("price")), str(arguments.get("currency") or "")
+            if not any(read.values()):
+                raise FleetError(f"no host has anything of {period.first} to {period.last}: " + _notes(hosts))
+            made = self._files(read, period, price, currency)
+            changed = _differing(made)
+            if not self._task.check_mode:
+                for path in changed:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(made[path])
+        except FleetError as error:
+            return {"failed": True, "msg": str(error)}
+        except OSError as error:
+            return {"failed": True, "msg": f"dest: {error.filename}: {error.strerror}"}
+        notes = _notes({host: told for host, told in hosts.items() if told.get("note") or "sums" not in told})
+        if notes:
+            Display().warning(notes)
+        return {"changed": bool(changed), "files": list(map(str, made)), "note": notes}
+
+    def _files(self, read: Any, period: Period, price: float | None, currency: str) -> dict[Path, bytes]:
+        """Path -> content. pandas and matplotlib are looked for here, since no other play needs them."""
+        try:
+            from ansible_collections.inference.fleet.plugins.plugin_utils.energy_chart import draw
+
+            found = tables(read, period, price, currency)
+        except ImportError as error:
+            packages = " ".join(f"'{line}'" for line in REQUIREMENTS.read_text().split("\n") if line and line[0] != "#")
+            raise FleetError(NEEDED.format(error, packages)) from error
+        base = Path(self._task.args.get("dest", ".")).expanduser() / f"energy-{period.name}"
+        with tempfile.TemporaryDirectory() as folder:
+            chart = Path(folder, f"chart.{self._task.args.get('format', 'svg')}")
+            draw(found.periods, period, price, currency, chart)
+            return {
+                base.with_name(f"{base.name}.csv"): found.periods.to_csv(index=False).encode(),
+                base.with_name(f"{base.name}-sessions.csv"): found.sessions.to_csv(index=False).encode(),
+                base.with_name(f"{base.name}{chart.suffix}"): chart.read_bytes(),
+            }
+
+
+def _differing(made: dict[Path, bytes]) -> list[Path]:
+    return [path for path, content in made.items() if not path.exists() or path.read_bytes() != content]
+
+
+def _notes(hosts: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{host}: {told.get('note') or told.get('msg') or 'could not be read'}" for host, told in hosts.items()
+    )

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The program of inference-fleet-energy.service: samples the power of the host's GPUs, and keeps their energy.
+
+python3 -m ansible_collections.inference.fleet.plugins.module_utils.energy.sampler, with these in its environment:
+INFERENCE_FLEET_ENERGY_FOLDER, INFERENCE_FLEET_ENERGY_INTERVAL (seconds), INFERENCE_FLEET_ENERGY_KEEP_DAYS.
+Nothing is imported after the start: the collection may be replaced under it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.energy.book import Book
+from ansible_collections.inference.fleet.plugins.module_utils.energy.meter import Meter, Moment
+from ansible_collections.inference.fleet.plugins.module_utils.energy.power_loop import PowerLoop
+from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import FOLDER
+from ansible_collections.inference.fleet.plugins.module_utils.energy.watch import Watch
+
+WAKE_S = 1.0  # at least so often, for the end of a period and for an nvidia-smi that says nothing
+
+
+def main(environment: Optional[Mapping[str, str]] = None) -> None:
+    given = os.environ if environment is None else environment
+    interval = int(given.get("INFERENCE_FLEET_ENERGY_INTERVAL", "1"))
+    folder = Path(given.get("INFERENCE_FLEET_ENERGY_FOLDER", FOLDER))
+    book = Book(folder, int(given.get("INFERENCE_FLEET_ENERGY_KEEP_DAYS", "400")), say)
+    meter, power, watch = Meter(interval, book.ends()), PowerLoop(interval, say), Watch(say)
+    stopped = _stopped_by(signal.SIGTERM, signal.SIGINT)
+    watch.start()
+    shares = watch.shares
+    while not _has_come(stopped):
+        readings = power.read(WAKE_S, stopped)
+        now = moment()
+        rows = []
+        if watch.shares is not shares:
+            shares = watch.shares
+            rows += meter.hold(shares)
+        if power.trouble:
+            meter.trouble(power.trouble)
+        rows += meter.read(now, readings)
+        if rows:
+            book.write(rows)
+    power.stop()
+    book.write(meter.close(moment()))
+
+
+def moment() -> Moment:
+    # Linux's CLOCK_BOOTTIME: nobody sets it, and it goes on while the machine sleeps.
+    return Moment(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _stopped_by(*signals: int) -> int:
+    """A file descriptor with something to read once one of them has come."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer)
+    for one in signals:
+        signal.signal(one, lambda _number, _frame: None)
+    return reader
+
+
+def _has_come(stopped: int) -> bool:
+    try:
+        return bool(os.read(stopped, 1))
+    except BlockingIOError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

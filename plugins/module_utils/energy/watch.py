@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who holds which GPU, looked at whenever Docker tells of a container that starts or ends."""
+
+from __future__ import annotations
+
+import json
+import select
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Optional
+from urllib.parse import quote
+
+from ansible_collections.inference.fleet.plugins.module_utils.energy.holders import Shares, parse_gpus, shares_of
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import run_limited
+from ansible_collections.inference.fleet.plugins.module_utils.host import docker_api
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+
+LOOK_S = 300.0  # at least so often: GPUs may be sliced anew while no container comes or goes
+AGAIN_S = 2.0  # after trouble
+LIST_S = 30
+_OURS = f"managed-by={MANAGED_BY}"
+
+
+class Watch:
+    """shares: who holds what; None while that is not known."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._trouble = ""
+        self.shares: Optional[Shares] = None
+
+    def start(self) -> None:
+        """In a thread of its own: an engine or a driver that hangs keeps nobody from reading the power."""
+        threading.Thread(target=self._forever, daemon=True).start()
+
+    def _forever(self) -> None:
+        while True:
+            try:
+                self.follow()
+            except (OSError, FleetError, LookupError, TypeError) as error:
+                self._tell(f"who holds which GPU is not known: {error}")
+            self.shares = None
+            time.sleep(AGAIN_S)
+
+    def follow(self) -> None:
+        """Until Docker goes away, which is an OSError, or does not say what it should."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as events:
+            events.settimeout(LIST_S)
+            try:
+                events.connect(docker_api.SOCKET)
+            except OSError as error:
+                raise OSError(f"Docker does not answer on {docker_api.SOCKET} ({error.strerror or error})") from error
+            wanted = {"type": ["container"], "event": ["start", "die"], "label": [_OURS]}
+            request = f"GET /events?filters={quote(json.dumps(wanted))} HTTP/1.0\r\nHost: localhost\r\n\r\n"
+            events.sendall(request.encode())
+            while True:
+                self.shares = self._look()
+                self._tell("")
+                # What the events say does not matter: that there are some is a reason to look.
+                ready, _, _ = select.select([events], [], [], LOOK_S)
+                if ready and not events.recv(65536):
+                    raise OSError("Docker has ended")
+
+    def _look(self) -> Shares:
+        listed = docker_api.ask(f"/containers/json?filters={quote(json.dumps({'label': [_OURS]}))}")
+        if listed is None:
+            raise OSError("Docker does not list its containers")
+        inspected = [docker_api.ask(f"/containers/{one['Id']}/json") for one in listed]
+        told = run_limited([shutil.which("nvidia-smi") or "nvidia-smi", "-L"], LIST_S).text
+        gpus = parse_gpus(told)
+        if not gpus:
+            raise FleetError(f"nvidia-smi -L lists no GPU: {told.strip()[:200]}")
+        return shares_of(gpus, [HostContainer.parse(one) for one in inspected if one])
+
+    def _tell(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._say(trouble or "who holds which GPU is known again")
+        self._trouble = trouble

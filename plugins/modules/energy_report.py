@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: energy_report
+short_description: Write tables and a chart of what energy the models of a fleet have taken
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - From what M(inference.fleet.energy_usage) has found on each host of the play, writes to the controller a CSV file
+    with a row for each period, host and model, one with a row for each session, and a chart of all hosts together.
+  - Needs pandas and matplotlib on the controller, as C(requirements-energy.txt) of the collection names them. Runs once
+    for all hosts (C(run_once)); no host is contacted. A host that could not be read is named in a warning.
+options:
+  usage:
+    description: The name of the variable in which each host has the result of M(inference.fleet.energy_usage).
+    type: str
+    required: true
+  period:
+    description: What one row and one bar is.
+    type: str
+    choices: [day, week, month]
+    required: true
+  first:
+    description: As of M(inference.fleet.energy_usage).
+    type: str
+  last:
+    description: As of M(inference.fleet.energy_usage).
+    type: str
+  price:
+    description: What a kWh costs. Not given, there are no costs.
+    type: float
+  currency:
+    description: What that is in, such as V(EUR).
+    type: str
+  format:
+    description: What the chart is drawn as.
+    type: str
+    choices: [svg, png]
+    default: svg
+  dest:
+    description: The folder on the controller. It is made if it is missing.
+    type: path
+    default: .
+attributes:
+  action:
+    support: full
+    description: Runs on the controller alone.
+  check_mode:
+    support: full
+    description: Everything is made, and nothing written.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+seealso:
+  - module: inference.fleet.energy_usage
+"""
+
+EXAMPLES = r"""
+- name: Write what November cost
+  inference.fleet.energy_report:
+    usage: usage # of each host, as energy_usage was registered
+    period: day
+    first: "2026-11-01"
+    last: "2026-11-30"
+    price: 0.31
+    currency: EUR
+    dest: reports
+  run_once: true
+"""
+
+RETURN = r"""
+files:
+  description: The files, the chart last.
+  returned: success
+  type: list
+  elements: str
+  sample: [reports/energy-2026-11-01--2026-11-30-by-day.csv]
+note:
+  description: Hosts of which something is to be said, such as that they could not be read.
+  returned: success
+  type: str
+"""
