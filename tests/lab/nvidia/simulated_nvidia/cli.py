@@ -46,7 +46,7 @@ def main(
     code, due = _answer(paths, once, out or sys.stdout, err or sys.stderr), time.monotonic()
     while every and code in (0, Code.GPU_IS_LOST):
         due = max(due + every, time.monotonic())
-        time.sleep(due - time.monotonic())
+        time.sleep(max(0.0, due - time.monotonic()))
         code = _answer(paths, once, out or sys.stdout, err or sys.stderr, again=True)
     return code
 
