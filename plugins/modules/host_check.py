@@ -123,6 +123,12 @@ network:
   description: Whether the Docker network C(llm-network) is there.
   returned: success
   type: bool
+services:
+  description: Which of the fleet's own services have a container, in whatever state.
+  returned: success
+  type: list
+  elements: str
+  sample: [caddy, litellm, postgres]
 gpu_to_do:
   description:
     - What has to be done for GPUs in containers, in this order. Empty where the fleet asks for no GPU.
@@ -185,6 +191,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.host.linux import 
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import host_containers
 from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import nvidia_checks
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import scope
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import SERVICES
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
@@ -229,6 +236,7 @@ def main() -> None:
         docker_version=host.docker_version,
         docker_to_start=host.docker_to_start,
         network=host.network,
+        services=sorted(set(SERVICES) & host.containers - host.foreign),
         gpu_to_do=host.nvidia.to_do if host.nvidia else [],
         persistence_command=host.nvidia.unit_command if host.nvidia else "",
         cdi_refresh=bool(host.nvidia and host.nvidia.cdi_refresh),

@@ -48,6 +48,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
         "docker_version": "28.2.2",
         "docker_to_start": False,
         "network": False,
+        "services": [],
         "gpu_to_do": [],
         "persistence_command": "",
         "cdi_refresh": False,
@@ -80,6 +81,11 @@ def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: Mo
         "remedy": "Caddy needs it: stop that, or move it to another port",
     } in answer["checks"]
     assert world.asked == (0, [80, 443], 1795519914.5, True)
+
+
+def test_says_which_services_have_a_container_of_the_fleets_own(world: World, run: Module) -> None:
+    world.host = replace(GOOD, containers=frozenset({"caddy", "grafana", "web"}), foreign=frozenset({"caddy", "web"}))
+    assert run(models=[], report=True)["services"] == ["grafana"]
 
 
 def test_says_what_the_role_has_to_do_for_gpus(world: World, run: Module) -> None:
