@@ -184,6 +184,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.converge im
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
+    given_to_who_can,
     needs_gpus,
     plan_devices,
     refuse_unmade,
@@ -231,7 +232,7 @@ def main() -> None:
         nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
         desired = desired_containers(fleet, gpus.plan.given, speaks_for, nodes)
         if module.params["keep_going"] and gpus.trouble:
-            desired = without_lacking(desired, fleet, observed)
+            desired = without_lacking(desired, gpus.plan.given)
         plan = plan_containers(desired, observed, module.params["prune"], speaks_for, held)
         outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
         after = docker.observe(()) if outcome.done else observed
@@ -255,7 +256,8 @@ def main() -> None:
 def _gpus(
     module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observed, speaks_for: tuple[str, ...]
 ) -> _Gpus:
-    """Where trouble is only reported or comes last, every container has what it holds."""
+    """Where trouble is only reported, every container has what it holds; where it comes last, so have those that
+    there is nothing else for."""
     if not needs_gpus(fleet):
         return _Gpus()
     found: tuple[Gpu, ...] = ()
@@ -268,8 +270,10 @@ def _gpus(
     except FleetError as error:
         if not (module.params["keep_going"] or (module.check_mode and module.params["report"])):
             raise
-        held = {container.spec.name: container.spec.devices for container in observed.containers}
-        return _Gpus(found, DevicePlan(given=held), error.faults)
+        given = {container.spec.name: container.spec.devices for container in observed.containers}
+        if module.params["keep_going"]:
+            given |= given_to_who_can(fleet, found, docker.host_containers(), speaks_for, module.params["prune"])
+        return _Gpus(found, DevicePlan(given=given), error.faults)
 
 
 def _as_they_are(

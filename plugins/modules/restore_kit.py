@@ -102,7 +102,8 @@ def unpack(archive: Path, target: Path, digest: str) -> None:
         shutil.rmtree(whole)
     whole.mkdir(mode=0o755, parents=True)
     with tarfile.open(archive) as packed:
-        packed.extractall(whole, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]  # a keyword since 3.9.17 and 3.11.4
+        # A keyword since 3.9.17 and 3.11.4.
+        packed.extractall(whole, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]
     (whole / DIGEST).write_text(digest)
     link.unlink(missing_ok=True)
     link.symlink_to(whole.name)

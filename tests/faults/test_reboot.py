@@ -66,10 +66,13 @@ def test_a_restart_of_docker_brings_everything_back(promise: Promise, machine: M
 
 
 @pytest.mark.fault("a GPU that is gone after a reboot")
-def test_a_gpu_that_is_gone_takes_nothing_with_it_but_its_own_models(promise: Promise, machine: Machine) -> None:
+@pytest.mark.parametrize("new_uuids", some([False, True], []))
+def test_a_gpu_that_is_gone_takes_nothing_with_it_but_its_own_models(
+    promise: Promise, machine: Machine, new_uuids: bool
+) -> None:
     hardware = json.loads(machine.host.check_output(f"cat {HARDWARE}"))
     try:
-        change_hardware(machine, gpus=hardware["gpus"][:1], nvlink=[])
+        change_hardware(machine, gpus=hardware["gpus"][:1], nvlink=[], new_uuids_at_boot=new_uuids)
         machine.shut_down()
         machine.boot()
         machine.wait_for_restore()
@@ -80,8 +83,9 @@ def test_a_gpu_that_is_gone_takes_nothing_with_it_but_its_own_models(promise: Pr
         assert machine.host.run("systemctl is-failed inference-fleet-restore.service").rc == 0
     finally:
         change_hardware(machine, **hardware)
-    machine.shut_down()
-    machine.boot()
+        machine.shut_down()
+        machine.boot()
+        machine.wait_for_restore()
     comes_back(promise, machine)
 
 

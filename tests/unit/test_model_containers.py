@@ -187,6 +187,21 @@ def test_a_restore_starts_what_is_there_with_what_it_has_and_then_fails(
     assert engine.containers["vllm-b-1"].spec.devices == held
 
 
+def test_a_restore_gives_out_what_is_left_of_the_gpus(
+    run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [entry(name=name, devices={"gpus": 1}) for name in ("a", "b")]
+    run(*models)
+    first, second = (engine.containers[f"vllm-{name}-1"].spec.devices for name in ("a", "b"))
+    del engine.containers["vllm-a-1"]
+    left = tuple(gpu for gpu in GPUS if gpu.uuid in first)  # that of b is gone
+    monkeypatch.setattr(model_containers.NvidiaSmi, "observe_some", lambda _smi: left)
+    answer = run(*models, keep_going=True)
+    assert "vllm-b-1 asks for 1 GPU; free: 0 of 1" in answer["msg"]
+    assert engine.containers["vllm-a-1"].spec.devices == first
+    assert engine.containers["vllm-b-1"].spec.devices == second, "left with what it holds"
+
+
 @pytest.mark.parametrize("options", [{}, {"prune": True}, {"names": ["a", "b", "c"]}])
 def test_what_lacks_something_to_start_with_is_left_as_it_is(run: Run, engine: FakeEngine, options: Any) -> None:
     run(entry(name="a", devices={"gpus": 1}), cpu("b"))

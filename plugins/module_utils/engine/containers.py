@@ -215,11 +215,10 @@ def desired_containers(
     )
 
 
-def without_lacking(desired: Iterable[Desired], fleet: Fleet, observed: Observed) -> tuple[Desired, ...]:
-    """Those that are there or need no device: where devices cannot be given out, no other can be made."""
-    possible = {container.spec.name for container in observed.containers}
-    possible.update(name for model in fleet.models if model.devices.cpu for name in model.containers)
-    return tuple(one for one in desired if one.spec.name in possible)
+def without_lacking(desired: Iterable[Desired], given: Iterable[str]) -> tuple[Desired, ...]:
+    """Those that it is known of which devices they have."""
+    known = frozenset(given)
+    return tuple(one for one in desired if one.spec.name in known)
 
 
 def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Spec:

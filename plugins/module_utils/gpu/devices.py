@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement impo
     Tenants,
     choose_gpus,
     place,
+    place_who_can,
     refuse_unknown,
     tenants_of,
     who_has_what,
@@ -68,6 +69,13 @@ def plan_devices(
     partition = plan_partition(gpus, layout, clients, force)
     meant = layout.devices if fleet.mig.auto else ()  # what auto counted on, rather than what lies about elsewhere
     return DevicePlan(layout, partition, place(tenants, partition.after, meant), tenants.leaving)
+
+
+def given_to_who_can(
+    fleet: Fleet, gpus: Sequence[Gpu], containers: Sequence[HostContainer], names: Collection[str], prune: bool
+) -> dict[str, tuple[str, ...]]:
+    """As `DevicePlan.given`, of the devices that are there now, where there are not enough for all."""
+    return place_who_can(tenants_of(fleet, gpus, containers, names, prune), gpus)
 
 
 def what_is_left(

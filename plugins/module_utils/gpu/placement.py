@@ -100,22 +100,37 @@ def place(tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str] = ()) ->
     UUIDs of GPUs whose MIG devices are given before those of others. Raises FleetError with a
     table of who has what where there is no room.
     """
+    given, faults = _place(tenants, gpus, first)
+    if faults:
+        raise FleetError(*(fault for lines in faults.values() for fault in lines), who_has_what(gpus, given))
+    return {ask.container: given[ask.container] for ask in tenants.asks}
+
+
+def place_who_can(tenants: Tenants, gpus: Sequence[Gpu]) -> dict[str, tuple[str, ...]]:
+    """As `place`, for those alone that there is a device for."""
+    given, faults = _place(tenants, gpus, ())
+    return {ask.container: given[ask.container] for ask in tenants.asks if ask.container not in faults}
+
+
+def _place(
+    tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """What each container has then, and the faults of those that lack something."""
     there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
     partitioned = {gpu.uuid for gpu in gpus if gpu.mig}
     moving = {ask.container for ask in tenants.asks if partitioned & set(tenants.keeps.get(ask.container, ()))}
     given = {name: held for name, held in tenants.keeps.items() if set(held) <= there and name not in moving}
     waiting = [ask for ask in tenants.asks if ask.container not in given]
-    faults: list[str] = []
+    faults: dict[str, tuple[str, ...]] = {}
     for ask in sorted(waiting, key=lambda ask: (ask.resting, not ask.devices.pinned, -ask.devices.count)):
         taken = _with_parts(gpus, given.values())
         try:
             given[ask.container] = _give(ask, gpus, taken, given, first)
         except FleetError as error:
-            faults += () if ask.resting else error.faults
+            if not ask.resting:
+                faults[ask.container] = error.faults
             given[ask.container] = ()
-    if faults:
-        raise FleetError(*faults, who_has_what(gpus, given))
-    return {ask.container: given[ask.container] for ask in tenants.asks}
+    return given, faults
 
 
 def choose_gpus(free: Sequence[Gpu], count: int) -> Optional[tuple[Gpu, ...]]:
