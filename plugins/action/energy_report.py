@@ -47,9 +47,8 @@ class ActionModule(ActionBase):
         except FleetError as error:
             return {"failed": True, "msg": str(error)}
         except ImportError as error:
-            packages = " ".join(
-                f"'{line}'" for line in REQUIREMENTS.read_text().splitlines() if line[:1] not in ("", "#")
-            )
+            lines = REQUIREMENTS.read_text().splitlines()
+            packages = " ".join(f"'{line}'" for line in lines if line[:1] not in ("", "#"))
             return {"failed": True, "msg": NEEDED.format(error, packages)}
         except OSError as error:
             return {"failed": True, "msg": f"dest: {error.filename}: {error.strerror}"}
