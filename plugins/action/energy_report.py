@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Period, price_of, tables
+from ansible_collections.inference.fleet.plugins.plugin_utils.energy_chart import draw
 
 NEEDED = (
     "the report is made with pandas and matplotlib, which this machine's Python does not have whole ({}); "
@@ -45,6 +46,10 @@ class ActionModule(ActionBase):
                     path.write_bytes(made[path])
         except FleetError as error:
             return {"failed": True, "msg": str(error)}
+        except ImportError as error:
+            lines = REQUIREMENTS.read_text().splitlines()
+            packages = " ".join(f"'{line}'" for line in lines if line[:1] not in ("", "#"))
+            return {"failed": True, "msg": NEEDED.format(error, packages)}
         except OSError as error:
             return {"failed": True, "msg": f"dest: {error.filename}: {error.strerror}"}
         notes = _notes({host: told for host, told in hosts.items() if told.get("note") or "sums" not in told})
@@ -53,14 +58,8 @@ class ActionModule(ActionBase):
         return {"changed": bool(changed), "files": list(map(str, made)), "note": notes}
 
     def _files(self, read: Any, period: Period, price: float | None, currency: str) -> dict[Path, bytes]:
-        """Path -> content. pandas and matplotlib are looked for here, since no other play needs them."""
-        try:
-            from ansible_collections.inference.fleet.plugins.plugin_utils.energy_chart import draw
-
-            found = tables(read, period, price, currency)
-        except ImportError as error:
-            packages = " ".join(f"'{line}'" for line in REQUIREMENTS.read_text().split("\n") if line and line[0] != "#")
-            raise FleetError(NEEDED.format(error, packages)) from error
+        """Path -> content."""
+        found = tables(read, period, price, currency)
         base = Path(self._task.args.get("dest", ".")).expanduser() / f"energy-{period.name}"
         with tempfile.TemporaryDirectory() as folder:
             chart = Path(folder, f"chart.{self._task.args.get('format', 'svg')}")

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The chart of a fleet's energy: a stack of models a bar, and below it what was not measured."""
+"""The chart of a fleet's energy: a stack of models a bar, and below it what was not measured.
+
+matplotlib is imported as late as it is used: no other play needs it.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Optional
 
-import matplotlib
 from ansible_collections.inference.fleet.plugins.module_utils.energy.holders import UNASSIGNED, UNKNOWN
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy import UNMEASURED, Period
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 MOST_MODELS = 9  # with a colour of their own
 OTHERS = "(other models)"
@@ -26,12 +26,16 @@ STYLE = {"svg.hashsalt": "inference.fleet", "svg.fonttype": "none", "font.size":
 
 def draw(periods: Any, period: Period, price: Optional[float], currency: str, path: Path) -> None:
     """periods: the table. path: .svg or .png says what it is drawn as."""
+    import matplotlib
+
     with matplotlib.rc_context(STYLE):
         figure = _figure(periods, period, price, currency)
         figure.savefig(path, dpi=144, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _figure(periods: Any, period: Period, price: Optional[float], currency: str) -> Figure:
+def _figure(periods: Any, period: Period, price: Optional[float], currency: str) -> Any:
+    from matplotlib.figure import Figure
+
     bars = period.bars()
     energy = _stack(periods, bars)
     gaps = periods[periods["model"] == UNMEASURED].groupby("from")["hours"].sum().reindex(bars, fill_value=0.0)
@@ -90,7 +94,7 @@ def _stacks(axis: Any, energy: Any, price: Optional[float], currency: str) -> No
                 )
     axis.set_ylabel("kWh")
     axis.set_ylim(0, max([*base, 1e-9]) * 1.1)
-    axis.yaxis.set_major_locator(MaxNLocator(6))
+    axis.locator_params(axis="y", nbins=6)
     _plain(axis)
     if price:
         costs = axis.secondary_yaxis("right", functions=(lambda kwh: kwh * price, lambda cost: cost / price))
@@ -108,7 +112,7 @@ def _gaps(axis: Any, gaps: Any) -> None:
     label = f"not measured  {_amount(gaps.sum())} GPU hours"
     axis.bar(range(len(gaps)), gaps, 0.8, color="white", edgecolor="#B22222", hatch="////", linewidth=0.6, label=label)
     axis.set_ylabel("GPU hours")
-    axis.yaxis.set_major_locator(MaxNLocator(3))
+    axis.locator_params(axis="y", nbins=3)
     axis.set_ylim(0, gaps.max() * 1.15)
     axis.set_title(label, loc="left", fontsize=10, color="#B22222")
     _plain(axis)

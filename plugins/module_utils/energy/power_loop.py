@@ -50,7 +50,7 @@ class PowerLoop:
         if self._process is None or self._process.stdout is None:
             return {}
         told = self._process.stdout.fileno()
-        ready, _, _ = select.select([told, also], [], [], seconds)
+        ready, _written, _failed = select.select([told, also], [], [], seconds)
         readings: dict[str, object] = {}
         if told in ready:
             data = os.read(told, 65536)

@@ -63,7 +63,7 @@ class Watch:
                 self.shares = self._look()
                 self._tell("")
                 # What the events say does not matter: that there are some is a reason to look.
-                ready, _, _ = select.select([events], [], [], LOOK_S)
+                ready, _written, _failed = select.select([events], [], [], LOOK_S)
                 if ready and not events.recv(65536):
                     raise OSError("Docker has ended")
 
