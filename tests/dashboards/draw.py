@@ -129,7 +129,7 @@ def draw_series(axes: Axes, panel: Panel, prometheus: Prometheus) -> None:
     found = [(legend(query, labels), points) for query in panel.queries for labels, points in prometheus.range(query)]
     if panel.kind == "areas":
         times = sorted({at for _name, points in found for at, _value in points})
-        heights = [[dict(points).get(at, 0.0) or 0.0 for at in times] for _name, points in found]
+        heights = [[dict(points).get(at, 0.0) for at in times] for _name, points in found]
         axes.stackplot(
             [moment(at) for at in times], heights, labels=[name for name, _points in found], colors=COLOURS, alpha=0.6
         )
