@@ -450,7 +450,8 @@ GATEWAY = Dashboard(
                     "reqps",
                     (
                         Query(
-                            f"sum by (requested_model) (rate(litellm_proxy_total_requests_metric_total{R}))",
+                            "sum by (requested_model) "
+                            f'(rate(litellm_proxy_total_requests_metric_total{{requested_model!=""}}{R}))',
                             "{{requested_model}}",
                         ),
                     ),

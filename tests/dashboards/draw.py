@@ -72,7 +72,8 @@ class Prometheus:
 
 
 def legend(query: Query, labels: dict[str, str]) -> str:
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: labels.get(match[1], ""), query.legend).strip() or "value"
+    told = re.sub(r"\{\{(\w+)\}\}", lambda match: labels.get(match[1], ""), query.legend)
+    return " ".join(told.split()) or "value"
 
 
 def shown(value: float, unit: str) -> str:
@@ -87,7 +88,9 @@ def shown(value: float, unit: str) -> str:
         for size, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
             if abs(value) >= size:
                 return f"{value / size:.1f} {name}" + ("/s" if unit == "Bps" else "")
-    after = {"reqps": "/s", "watt": " W", "celsius": " °C", "currencyUSD": " $", "watth": " Wh", "rotmhz": " MHz"}
+    if unit == "rotmhz":
+        return f"{value:.0f} MHz"
+    after = {"reqps": "/s", "watt": " W", "celsius": " °C", "currencyUSD": " $", "watth": " Wh"}
     return f"{value:.3g}{after.get(unit, '')}"
 
 
@@ -119,13 +122,11 @@ def draw_bars(axes: Axes, panel: Panel, prometheus: Prometheus) -> None:
     found.sort(key=lambda pair: pair[0], reverse=True)
     axes.barh([name for name, _value in found], [value for _name, value in found], color=COLOURS[0], height=0.6)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: shown(value, panel.unit)))
-    if panel.most:
-        axes.set_xlim(0, panel.most)
+    axes.set_xlim(0, panel.most)
 
 
 def draw_series(axes: Axes, panel: Panel, prometheus: Prometheus) -> None:
     found = [(legend(query, labels), points) for query in panel.queries for labels, points in prometheus.range(query)]
-    found = [(name, [(at, value) for at, value in points if value == value]) for name, points in found]
     if panel.kind == "areas":
         times = sorted({at for _name, points in found for at, _value in points})
         heights = [[dict(points).get(at, 0.0) for at in times] for _name, points in found]

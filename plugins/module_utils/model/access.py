@@ -10,6 +10,7 @@ from typing import Optional
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import Fields
 
 DIRECT = "direct-"  # how the files of direct keys begin
+METRICS_ALIAS = "fleet-metrics"  # of the virtual key with which Prometheus comes to LiteLLM
 OPEN_ALIAS = "fleet-open-"  # and the aliases of the virtual keys with which Caddy comes to LiteLLM on open routes
 _DIRECT_KEY_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 

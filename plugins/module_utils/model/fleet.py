@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.model.access import (
     DIRECT,
+    METRICS_ALIAS,
     OPEN_ALIAS,
     DirectKey,
     Door,
@@ -178,10 +179,10 @@ class Fleet:
             # A model with a fault of its own is not among `models`; no key is to be blamed for that.
             read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
             read.faults.extend(
-                f"fleet_keys[{index}].alias: {key.alias!r} is of a kind that the collection makes for open routes; "
-                f"choose one that does not begin with {OPEN_ALIAS}"
+                f"fleet_keys[{index}].alias: {key.alias!r} is of a kind that the collection makes for itself; "
+                f"choose one that is not {METRICS_ALIAS} and does not begin with {OPEN_ALIAS}"
                 for index, key in keys.items()
-                if key.alias.startswith(OPEN_ALIAS)
+                if key.alias == METRICS_ALIAS or key.alias.startswith(OPEN_ALIAS)
             )
             read.faults.extend(_faults_between(models, {*SHIPPED, *read.names("fleet_recipes")}))
             read.faults.extend(_faults_between_keys(direct_keys, fleet.secrets.master_key))

@@ -35,7 +35,7 @@ class Image:
 CATALOGUE = (
     Image("base", RELEASE, parent=None),
     Image("vllm-cpu", "0.32.0"),
-    Image("litellm", "1.106.2-m"),
+    Image("litellm", "1.106.2"),
     Image("lab-host", RELEASE),
     Image("postgres", "15"),
     Image("caddy", "2.11.7"),

@@ -63,6 +63,13 @@ def test_never_touches_keys_that_are_not_in_the_list() -> None:
     assert actions([seen("other", max_budget=1.0), seen(None, OTHER)]) == []
 
 
+def test_paths_in_another_order_are_the_same_paths_and_others_are_a_change() -> None:
+    limited = key(allowed_routes=["/metrics/", "/metrics"])
+    assert actions([seen(allowed_routes=["/metrics", "/metrics/"])], limited) == []
+    assert actions([seen(allowed_routes=[])], limited) == ["update app (changed: allowed_routes)"]
+    assert actions([seen(allowed_routes=["/metrics"])], key()) == ["update app (changed: allowed_routes)"]
+
+
 def test_an_absent_key_that_is_not_there_is_nothing_to_do() -> None:
     assert actions([], key(state="absent")) == []
 

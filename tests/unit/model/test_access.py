@@ -191,8 +191,9 @@ def test_a_direct_key_is_in_no_fault(value: Any) -> None:
         assert not any(SECRET in fault for fault in fleet_faults(direct_keys=entries))
 
 
-def test_an_alias_of_the_collections_own_is_refused() -> None:
-    assert fleet_faults(keys=[{"alias": "fleet-open-qwen3-8b"}]) == [
-        "fleet_keys[0].alias: 'fleet-open-qwen3-8b' is of a kind that the collection makes for open routes; "
-        "choose one that does not begin with fleet-open-"
+@pytest.mark.parametrize("alias", ["fleet-open-qwen3-8b", "fleet-metrics"])
+def test_aliases_that_the_collection_makes_for_itself_are_refused(alias: str) -> None:
+    assert fleet_faults(keys=[{"alias": alias}]) == [
+        f"fleet_keys[0].alias: {alias!r} is of a kind that the collection makes for itself; "
+        "choose one that is not fleet-metrics and does not begin with fleet-open-"
     ]

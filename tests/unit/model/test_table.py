@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.filter.status_table import FilterModule
-from ansible_collections.inference.fleet.plugins.module_utils.model.table import status_table
+from ansible_collections.inference.fleet.plugins.module_utils.model.table import service_lines, status_table
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -101,3 +101,20 @@ def test_the_filter_gives_the_table_as_of_now() -> None:
     models = fleet(entry()).public()["models"]
     started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert "  0m " in table([container(started_at=started_at)], models, URL)[1]
+
+
+def test_a_service_is_a_line_with_dockers_word_for_how_it_is() -> None:
+    """Whatever their order; docker_host_info gives Docker's own names, with a slash."""
+    services = [
+        {"Names": ["/litellm"], "Status": "Up 3 minutes (healthy)", "Image": "litellm/litellm:v1.106.2"},
+        {"Names": ["/caddy"], "Status": "Exited (1) 5 seconds ago", "Image": "caddy:2.11.7"},
+    ]
+    assert service_lines(services) == [
+        "SERVICE  STATUS                    IMAGE",
+        "caddy    Exited (1) 5 seconds ago  caddy:2.11.7",
+        "litellm  Up 3 minutes (healthy)    litellm/litellm:v1.106.2",
+    ]
+
+
+def test_a_host_without_services_is_the_head_alone() -> None:
+    assert service_lines([]) == ["SERVICE  STATUS  IMAGE"]
