@@ -19,6 +19,11 @@ def percentiles(histogram: str, by: str, where: str = "", legend: str = "") -> t
     return tuple(Query(quantile(q, histogram, by, where), f"{legend} p{q * 100:.0f}") for q in (0.5, 0.95))
 
 
+def mean(histogram: str, by: str, where: str = "") -> Query:
+    total, count = (f"sum by ({by}) (rate({histogram}_{part}{{{where}}}{R}))" for part in ("sum", "count"))
+    return Query(f"{total} / {count}", f"{{{{{by}}}}} mean")
+
+
 def by_key(metric: str, by: str = "api_key_alias", rate: str = "rate", over: str = R) -> str:
     """Of LiteLLM's counters; the master key has no alias there."""
     named = '"api_key_alias", "master key", "hashed_api_key", "litellm_proxy_master_key"'
@@ -259,15 +264,18 @@ ONE_MODEL = Dashboard(
                 ),
                 Panel(
                     "Whole requests",
-                    "From arrival to the last token.",
+                    "From arrival to the last token. vLLM counts in steps from 0.3 s up: a p95 below that is a guess.",
                     "s",
-                    percentiles("vllm:e2e_request_latency_seconds", "model", MODEL),
+                    (
+                        mean("vllm:e2e_request_latency_seconds", "model", MODEL),
+                        Query(quantile(0.95, "vllm:e2e_request_latency_seconds", "model", MODEL), "{{model}} p95"),
+                    ),
                 ),
                 Panel(
                     "Time in the queue",
                     "How long requests waited before they were worked on.",
                     "s",
-                    percentiles("vllm:request_queue_time_seconds", "model", MODEL),
+                    (mean("vllm:request_queue_time_seconds", "model", MODEL),),
                 ),
                 Panel(
                     "Length of requests",
