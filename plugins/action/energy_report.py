@@ -38,6 +38,8 @@ class ActionModule(ActionBase):
             price, currency = price_of(arguments.get("price")), str(arguments.get("currency") or "")
             if not any(read.values()):
                 raise FleetError(f"no host has anything of {period.first} to {period.last}: " + _notes(hosts))
+            if (kind := arguments.get("format", "svg")) not in ("svg", "png"):
+                raise FleetError(f"format: expected svg or png, got {kind!r}")
             made = self._files(read, period, price, currency)
             changed = _differing(made)
             if not self._task.check_mode:

@@ -23,7 +23,10 @@ class ActionModule(ActionBase):
         state = self._task.args.get("state", "step")
         host = task_vars["inventory_hostname"]
         if state == "begun":
-            return _so_far(Restore(time.time(), _who()))
+            restore = Restore(time.time(), _who())
+            if (answer := self._record(restore, task_vars)).get("failed"):
+                Display().warning(f"{host}: {answer['msg']}")  # a host that serves comes before its record
+            return _so_far(restore)
         if _FACT not in task_vars:
             return {"failed": True, "msg": f"state: {state} without one that is begun before it in the same play"}
         restore = Restore.parse(task_vars[_FACT])
@@ -34,6 +37,14 @@ class ActionModule(ActionBase):
             return _so_far(restore)
         restore = replace(restore, ended=time.time())
         told = "\n".join([f"{host}: {restore.verdict()}", *restore.lines()])
+        if (answer := self._record(restore, task_vars)).get("failed"):
+            return {**answer, "msg": f"{told}\n{answer['msg']}"}
+        if restore.faults:
+            return {"failed": True, "msg": told}
+        Display().display(told)
+        return {"changed": False, "msg": told}
+
+    def _record(self, restore: Restore, task_vars: Any) -> dict[str, Any]:
         arguments = {
             "record": restore.plain(),
             "metrics": restore.metrics(),
@@ -42,12 +53,7 @@ class ActionModule(ActionBase):
         answer: dict[str, Any] = self._execute_module(
             module_name="inference.fleet.restore_log", module_args=arguments, task_vars=task_vars
         )
-        if answer.get("failed"):
-            return {**answer, "msg": f"{told}\n{answer['msg']}"}
-        if restore.faults:
-            return {"failed": True, "msg": told}
-        Display().display(told)
-        return {"changed": False, "msg": told}
+        return answer
 
 
 def _so_far(restore: Restore) -> dict[str, Any]:

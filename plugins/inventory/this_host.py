@@ -25,6 +25,9 @@ options:
     default: /etc/inference-fleet
     env:
       - name: INFERENCE_FLEET_CONFIG
+  name:
+    description: What the host is called, as in the inventory that C(config.json) was written from. Else its own name.
+    type: str
   python:
     description: The Python that modules run with, which has the Docker SDK.
     type: str
@@ -34,6 +37,7 @@ options:
 EXAMPLES = r"""
 # /opt/inference-fleet/this_host.fleet.yml, as the role restore writes it
 plugin: inference.fleet.this_host
+name: gpu1.example.com
 python: /usr/bin/python3
 
 # What a restore would start from, with a folder that was moved:
@@ -64,7 +68,8 @@ class InventoryModule(BaseInventoryPlugin):
         self._read_config_data(path)
         folder = self.get_option("config_folder")
         variables = read_state(Path(folder, "config.json"))
-        host = self.inventory.add_host(socket.gethostname(), group=self.inventory.add_group("fleet"))
+        name = self.get_option("name") or socket.gethostname()
+        host = self.inventory.add_host(name, group=self.inventory.add_group("fleet"))
         for name, value in {**variables, f"{PREFIX}config_folder": folder}.items():
             self.inventory.set_variable(host, name, wrap_var(value))
         self.inventory.set_variable(host, "ansible_connection", "local")

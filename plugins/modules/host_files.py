@@ -145,6 +145,7 @@ def _have_folder(module: AnsibleModule, path: str, mode: Optional[str]) -> bool:
         return False
     if not module.check_mode:
         if not os.path.isdir(path):
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
             os.mkdir(path, 0o700)
         own(path, int(mode or "0755", 8))
     return True

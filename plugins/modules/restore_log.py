@@ -10,8 +10,9 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - For the playbook C(reboot_restore), with its steps in their order. Each step is told with the time it took; at the
-    end the record is written to the host, and the task fails if a step did, with what to do about it.
+  - For the playbook C(reboot_restore), with its steps in their order. Each step is told with the time it took. The
+    record is written to the host at the beginning and at the end, where the task fails if a step did, with what to do
+    about it.
 options:
   state:
     description:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shutil
 import socket
 import stat
 from pathlib import Path
@@ -34,6 +35,7 @@ class Play:
     def run(self, check: bool = False, **arguments: Any) -> dict[str, Any]:
         self.now += 1
         self.monkeypatch.setattr(action.time, "time", lambda: self.now)
+        self.monkeypatch.setattr(action.Display, "warning", lambda _self, text: self.shown.append(text))
         self.monkeypatch.setattr(action.Display, "display", lambda _self, text: self.shown.append(text))
         plugin = action.ActionModule(Mock(args=arguments), Mock(), Mock(), Mock(), Mock(), Mock())
         self.monkeypatch.setattr(
@@ -42,6 +44,9 @@ class Play:
         answer: dict[str, Any] = plugin.run(task_vars=self.facts)
         self.facts.update(json.loads(json.dumps(answer.get("ansible_facts", {}))))
         return answer
+
+    def begin(self, check: bool = False) -> None:
+        self.run(check, state="begun", path=str(self.record))
 
     def end(self, check: bool = False, **arguments: Any) -> dict[str, Any]:
         return self.run(check, state="ended", path=str(self.record), **arguments)
@@ -54,7 +59,7 @@ class Play:
 def play(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Play:
     monkeypatch.delenv("SYSTEMD_EXEC_PID", raising=False)
     begun = Play(tmp_path / "lib" / "restore.json", Module(module.main, capsys), monkeypatch)
-    begun.run(state="begun")
+    begun.begin()
     return begun
 
 
@@ -125,14 +130,25 @@ def test_prometheus_is_told_in_a_file_that_its_exporter_may_read(play: Play) -> 
 
 
 def test_a_record_that_cannot_be_written_hides_no_fault(play: Play) -> None:
+    shutil.rmtree(play.record.parent)
     play.record.parent.write_text("a file where the folder should be")
+    play.begin()
+    assert play.shown == [f"gpu1: {play.record}: the record of this restore cannot be written (File exists)"]
     answer = play.end(fault="GPU 0 fell off the bus")
     assert answer["failed"] is True
     assert "checks: GPU 0 fell off the bus\n" in answer["msg"]
     assert answer["msg"].endswith(f"\n{play.record}: the record of this restore cannot be written (File exists)")
 
 
+def test_one_that_began_is_recorded_with_its_time_before_anything_is_tried(play: Play) -> None:
+    assert (play.kept()["ended"], play.kept()["steps"]) == (None, [])
+    metrics = (play.record.parent / "metrics/restore.prom").read_text()
+    assert f"inference_fleet_restore_began_timestamp_seconds {play.kept()['began']}" in metrics
+
+
 def test_check_mode_tells_the_same_and_keeps_no_record(play: Play) -> None:
+    shutil.rmtree(play.record.parent)
+    play.begin(check=True)
     assert "all is back" in play.end(check=True)["msg"]
     assert not play.record.parent.exists()
 
@@ -147,7 +163,7 @@ def test_without_a_beginning_it_says_so(play: Play, state: str) -> None:
 
 def test_a_run_that_systemd_started_is_the_hosts_own(play: Play) -> None:
     play.monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getppid()))
-    play.run(state="begun")
+    play.begin()
     play.end()
     assert play.kept()["by"] == "the host itself"
 
@@ -156,7 +172,7 @@ def test_a_terminal_that_systemd_started_makes_no_admin_the_host(play: Play) -> 
     """What runs in it has the variables of the terminal's own unit."""
     play.monkeypatch.setenv("SYSTEMD_EXEC_PID", "1")
     play.monkeypatch.setenv("INVOCATION_ID", "0123456789abcdef0123456789abcdef")
-    play.run(state="begun")
+    play.begin()
     play.end()
     assert play.kept()["by"] == ME
 

@@ -74,6 +74,13 @@ def test_there_is_one_host_in_the_group_fleet_and_it_is_this_one(folder: Path) -
     assert (found["ansible_connection"], found["ansible_python_interpreter"]) == ("local", "/usr/bin/python3.11")
 
 
+def test_it_may_have_the_name_that_the_admins_inventory_gives_it(folder: Path) -> None:
+    source = folder / "this_host.fleet.yml"
+    with source.open("a") as more:
+        more.write("name: gpu1.example.com\n")
+    assert [host.name for host in read(source).groups["fleet"].get_hosts()] == ["gpu1.example.com"]
+
+
 def test_its_variables_are_those_of_the_file_and_make_the_same_fleet(folder: Path) -> None:
     made = Fleet.parse({**STATE, "fleet_config_folder": str(folder)})
     (folder / "config.json").write_text(json.dumps(made.desired_state()))

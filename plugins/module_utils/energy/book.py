@@ -34,10 +34,19 @@ class Book:
         """By GPU, when its last row ended. The two newest days are looked at: the newest may have only just begun."""
         found: dict[str, float] = {}
         for name in day_files(path.name for path in self._folder.glob("*"))[-2:]:
-            with open(self._folder / name, encoding="ascii", errors="replace") as lines:
-                for row in filter(None, (Row.parse(line.rstrip("\n")) for line in lines)):
-                    found[row.gpu] = max(row.end, found.get(row.gpu, 0.0))
+            try:
+                with open(self._folder / name, encoding="ascii", errors="replace") as lines:
+                    for row in filter(None, (Row.parse(line.rstrip("\n")) for line in lines)):
+                        found[row.gpu] = max(row.end, found.get(row.gpu, 0.0))
+            except OSError as error:
+                self._say(f"{self._folder / name}: {error.strerror}; the time before this start is told as no gap")
         return found
+
+    def close(self, rows: Iterable[Row]) -> None:
+        """The last rows. What still cannot be written is lost, and that is told."""
+        self.write(rows)
+        if self._waiting:
+            self._say(f"{self._folder}: {len(self._waiting)} rows could not be written and are lost")
 
     def write(self, rows: Iterable[Row]) -> None:
         """These, and those that could not be written before. A full disk is told once, and again when it is not."""

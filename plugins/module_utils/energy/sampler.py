@@ -48,7 +48,7 @@ def main(environment: Optional[Mapping[str, str]] = None) -> None:
         if rows:
             book.write(rows)
     power.stop()
-    book.write(meter.close(moment()))
+    book.close(meter.close(moment()))
 
 
 def moment() -> Moment:

@@ -21,7 +21,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.host.database impo
 from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name
 from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import Nvidia
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import SERVICES, name_taken
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import SERVICES, WATCHERS, name_taken
 
 # Distribution -> the oldest release that is tested.
 SUPPORTED = {"debian": 12.0, "ubuntu": 24.04}
@@ -156,7 +156,8 @@ def _weights(fleet: Fleet, host: Host) -> Iterator[Check]:
 
 
 def _containers(fleet: Fleet, host: Host) -> Iterator[Check]:
-    ours = {*SERVICES, *(name for model in fleet.models for name in model.containers)}
+    services = set(SERVICES) - set(() if fleet.monitoring else WATCHERS)
+    ours = {*services, *(name for model in fleet.models for name in model.containers)}
     taken = sorted(host.foreign & ours)
     yield from (Check.parse(name_taken(name)) for name in taken)
     if not taken and host.docker_version:

@@ -58,6 +58,13 @@ RUN_VARIABLES = (
 )
 
 
+# It becomes root's alone, and parts of it go with `uninstall`; commands have it among their words.
+CONFIG_FOLDER = (
+    r"(?!.*/\.\.?(/|$)|/(var|usr)/\w+$)(/[A-Za-z0-9_.-]+){2,}/?",
+    "an absolute path of letters, digits and . _ - / to a folder of its own, as /etc/inference-fleet",
+)
+
+
 @dataclass(frozen=True)
 class Cache:
     """Where weights from a hub are kept. path: a folder on the host, or None for a Docker volume.
@@ -170,7 +177,7 @@ class Fleet:
                 monitoring=read.nested("fleet_monitoring", Monitoring.parse, None),
                 caddy=read.nested("fleet_caddy", Door.parse, Door()),
                 litellm_admin=read.flag("fleet_litellm_admin"),
-                config_folder=read.absolute_path("fleet_config_folder", cls.config_folder),
+                config_folder=read.absolute_path("fleet_config_folder", cls.config_folder, *CONFIG_FOLDER),
                 keys=tuple(keys.values()),
                 postgres=read.nested("fleet_postgres", Postgres.parse, Postgres()),
                 backup=read.nested("fleet_backup", Backup.parse, Backup()),

@@ -27,10 +27,8 @@ GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
 MANAGED_BY = "inference.fleet"  # the label by which the collection knows its own containers
 NETWORK = "llm-network"  # Docker's, in which all of them are
-SERVICES = (
-    *("caddy", "litellm", "postgres"),
-    *("prometheus", "grafana", "dcgm-exporter", "node-exporter", "blackbox-exporter"),
-)
+WATCHERS = ("prometheus", "grafana", "dcgm-exporter", "node-exporter", "blackbox-exporter")
+SERVICES = ("caddy", "litellm", "postgres", *WATCHERS)
 
 # What the collection itself passes to `vllm serve`, and why a model may not.
 RESERVED_ARGS = {

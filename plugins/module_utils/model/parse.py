@@ -156,8 +156,14 @@ class Fields:
             hint=nearest(found, choices) if isinstance(found, str) and found not in choices else "",
         )
 
-    def absolute_path(self, key: str, default: Any = _REQUIRED) -> Any:
-        path = self.text(key, default, pattern=r"/[^\0\r\n:]*", expected="an absolute path without a colon")
+    def absolute_path(
+        self,
+        key: str,
+        default: Any = _REQUIRED,
+        pattern: str = r"/[^\0\r\n:]*",
+        expected: str = "an absolute path without a colon",
+    ) -> Any:
+        path = self.text(key, default, pattern, expected)
         return clean_path(path) if path else path
 
     def mapping(self, key: str, secret: bool = False) -> Mapping[str, Any]:

@@ -140,3 +140,19 @@ def test_the_oldest_files_go_when_a_new_day_begins(tmp_path: Path, said: list[st
 def test_a_clock_years_ahead_for_a_moment_costs_no_data(tmp_path: Path, book: Book) -> None:
     book.write([row(0), row(73 * 365 * DAY)])
     assert rows_of(tmp_path) == [row(0)]
+
+
+def test_a_day_that_cannot_be_read_is_told_and_keeps_nothing_from_being_counted(
+    tmp_path: Path, book: Book, said: list[str]
+) -> None:
+    (tmp_path / TODAY).mkdir()
+    assert book.ends() == {}
+    assert said == [f"{tmp_path / TODAY}: Is a directory; the time before this start is told as no gap"]
+
+
+def test_what_cannot_be_written_at_the_end_is_told(
+    book: Book, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Disk(monkeypatch, 0)
+    book.close([row(0), row(300)])
+    assert said[-1].endswith("2 rows could not be written and are lost")

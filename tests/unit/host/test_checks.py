@@ -151,6 +151,13 @@ def test_a_name_that_the_fleet_needs_and_others_have_is_a_fault(name: str) -> No
     ]
 
 
+def test_what_others_watch_with_matters_only_where_the_fleet_is_to_watch_too() -> None:
+    host = replace(GOOD, foreign=frozenset({"grafana", "dcgm-exporter"}))
+    assert host_faults(fleet(entry()), host) == []
+    watched = [fault.partition(": ")[0] for fault in host_faults(fleet(entry(), monitoring=True), host)]
+    assert watched == ["container dcgm-exporter", "container grafana"]
+
+
 def test_a_name_that_an_absent_model_would_have_is_free_for_others() -> None:
     assert found(entry(state="absent"), foreign=frozenset({"vllm-qwen3-8b-1", "somebody"})) == []
 

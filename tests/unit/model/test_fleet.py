@@ -475,3 +475,18 @@ def test_the_entries_of_anything_are_valid_models_or_a_fleet_error(entries: list
         assert len(fleet(*entries).models) == len(entries)
     except FleetError as error:
         assert all(fault.startswith("fleet_models[") for fault in error.faults)
+
+
+@pytest.mark.parametrize(
+    "folder", ["/", "/etc", "/etc/", "/var/lib", "/usr/local", "/srv/my fleet", "/etc/x/..", "/a/./b", "etc/fleet"]
+)
+def test_the_configurations_folder_is_one_of_its_own(folder: str) -> None:
+    with pytest.raises(FleetError) as caught:
+        Fleet.parse({"fleet_models": [], "fleet_config_folder": folder})
+    (fault,) = caught.value.faults
+    assert fault.startswith("fleet_config_folder: expected an absolute path of letters, digits and . _ - / to a folder")
+
+
+@pytest.mark.parametrize("folder", ["/etc/inference-fleet", "/srv/fleet/", "/var/lib/fleet", "/data/a.b/c_d"])
+def test_the_configurations_folder_may_be_elsewhere(folder: str) -> None:
+    assert Fleet.parse({"fleet_models": [], "fleet_config_folder": folder}).config_folder == folder.rstrip("/")
