@@ -105,6 +105,8 @@ def unpack(archive: Path, target: Path, digest: str) -> None:
         # A keyword since 3.9.17 and 3.11.4.
         packed.extractall(whole, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]
     (whole / DIGEST).write_text(digest)
+    if target.is_dir() and not target.is_symlink():  # as the first versions had it
+        target.rename(f"{target}-before")
     link.unlink(missing_ok=True)
     link.symlink_to(whole.name)
     link.replace(target)

@@ -235,3 +235,10 @@ def run_ansible(folder: Path, *words: str, **variables: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_a_folder_that_an_early_version_left_in_its_place_is_replaced(host: Host) -> None:
+    (host.collections / "ansible_collections").mkdir(parents=True)
+    assert host.run()["changed"] is True
+    assert host.content() == RUNS
+    assert host.one_copy()
