@@ -82,7 +82,7 @@ def shown(value: float, unit: str) -> str:
         return f"{value * 100:.0f} %"
     if unit == "s":
         if value < 1:
-            return f"{value * 1000:.0f} ms"
+            return f"{value * 1000:.3g} ms"
         return f"{value / 3600:.1f} h" if value > 7200 else f"{value:.1f} s"
     if unit in ("bytes", "Bps"):
         for size, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
