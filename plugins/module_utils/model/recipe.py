@@ -30,6 +30,7 @@ _CREDENTIALS = re.compile(r"://[^/@\s]*@")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 _IN_A_LAYER = "whoever has the image could read it in its layers and its history"
 _TO_THE_MODEL = "Leave it out, and give what a running model needs of it to the model's env"
+_FOLDER = r"(?!(.*/)?\.\.(/|$))[^\0\r\n:]+"  # none above the inventory's own, if it is relative
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
@@ -65,7 +66,7 @@ class Recipe:
                 files=read.values("files", _content),
                 env=read.values("env", _value),
                 ca_bundle=read.nested("ca_bundle", _certificates, None),
-                wheelhouse=read.text("wheelhouse", None, r"[^\0\r\n:]+", "the path of a folder"),
+                wheelhouse=read.text("wheelhouse", None, _FOLDER, "the path of a folder, without .. in it"),
                 pip_index=read.nested("pip_index", _index, None),
                 apt_mirror=read.each("apt_mirror", _source),
             )

@@ -60,6 +60,11 @@ def test_wheels_of_the_admins_machine_have_a_folder_of_their_own_on_the_host() -
     assert Recipe("vllm", wheelhouse="wheels/own").wheels_on_host("own") == "/var/lib/inference-fleet/wheels/own"
 
 
+@pytest.mark.parametrize("folder", ["wheels/own", "./wheels", "wheels/v1..2", "..wheels/a..", "/srv/wheels/"])
+def test_wheels_are_in_any_folder_that_is_not_above_the_inventory(folder: str) -> None:
+    assert Recipe.parse({"wheelhouse": folder}, "").wheelhouse == folder
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_collections_own_would_be_taken_from_an_inventory(name: str) -> None:
     assert Recipe.parse(plain(SHIPPED[name]), f"fleet_recipes.{name}") == SHIPPED[name]
@@ -83,6 +88,10 @@ def test_the_collections_own_would_be_taken_from_an_inventory(name: str) -> None
         ({"env": {"A": "b\nRUN c"}}, "env.A: expected a line of text or a number"),
         ({"env": {"A": True}}, "env.A: expected a line of text or a number (quote true and false), got True"),
         ({"ca_bundle": "/etc/ca.pem"}, "ca_bundle: expected certificates as PEM text, got text that is not shown"),
+        *(
+            ({"wheelhouse": folder}, f"wheelhouse: expected the path of a folder, without .. in it, got '{folder}'")
+            for folder in ("../../etc", "..", "wheels/..", "wheels/../../etc", "/srv/../etc")
+        ),
         ({"base": "vllm-openai"}, "base: expected a key of fleet_images such as vllm or vllm_omni, or an image"),
         (
             {"pip_index": "https://a.example/simple", "wheelhouse": "/srv/w"},
