@@ -240,11 +240,11 @@ def _download(
     done = []
     if fleet.cache.path:  # Docker makes a volume, and no folder
         os.makedirs(fleet.cache.path, exist_ok=True)
-    with token_in_file(fleet.hf_token):
+    with token_in_file(fleet.hf_token) as token:
         for download in plan.downloads:
             image = fleet.cache.image or fleet.image_of(select(fleet, download.wanted.models[0]))
             try:
-                fetch(download, spec_of(download, fleet, image, has_certificates()), docker, folder, say)
+                fetch(download, spec_of(download, fleet, image, has_certificates(), token), docker, folder, say)
                 done.append(download)
             except FleetError as error:
                 faults[download.wanted] = str(error)
