@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import select_recipes
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, select
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
@@ -20,15 +21,20 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         variables, unread = fleet_variables(task_vars or {}, self._templar, self._loader)
-        asked_for = self._task.args.get("model")
+        model, recipe = (self._task.args.get(option) for option in ("model", "recipe"))
         # Role argument specs take no null for a list or a mapping, and say so without a path.
         empty = [
             f"{name}: expected a value, got nothing; take the line out" for name in variables if variables[name] is None
         ]
         try:
             fleet = Fleet.parse(variables)
-            if asked_for and not _is_anywhere(asked_for, task_vars):
-                select(fleet, asked_for)
+            # A name that another host of the play has is no fault of this one.
+            if model and not any(
+                isinstance(one, Mapping) and one.get("name") == model for one in _given("fleet_models", task_vars)
+            ):
+                select(fleet, model)
+            if recipe is not None and recipe not in _given("fleet_recipes", task_vars):
+                select_recipes(fleet, [recipe])
             verdict = certificates.check(fleet.https, datetime.now(timezone.utc))
             lenient = self._task.args.get("certificates") == "warn"
             if faults := [*empty, *unread, *(() if lenient else verdict.faults)]:
@@ -46,10 +52,8 @@ class ActionModule(ActionBase):
         }
 
 
-def _is_anywhere(model: str, task_vars: dict[str, Any]) -> bool:
-    """Whether any host of the play has a model of that name."""
-    return any(
-        isinstance(one, Mapping) and one.get("name") == model
-        for host in task_vars["ansible_play_hosts"]
-        for one in task_vars["hostvars"][host].get("fleet_models") or ()
-    )
+def _given(variable: str, task_vars: dict[str, Any]) -> Iterator[Any]:
+    """What of a variable the hosts of the play have, entry by entry; of a mapping the keys."""
+    for host in task_vars["ansible_play_hosts"]:
+        value = task_vars["hostvars"][host].get(variable)
+        yield from value if isinstance(value, (list, tuple, Mapping)) else ()

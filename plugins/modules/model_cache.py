@@ -40,9 +40,17 @@ options:
     type: bool
     default: false
   prune:
-    description: Download nothing; remove from the cache what no model of O(models) uses, stopped ones included.
+    description:
+      - Download nothing; remove from the cache what no model of O(models) or O(others) uses, stopped ones included.
     type: bool
     default: false
+  others:
+    description:
+      - Models of other hosts, in the form of O(models). With O(prune) what they use is kept too, since hosts may share
+        the folder of the cache. They need no C(env), and are best given without.
+    type: list
+    elements: dict
+    default: []
   progress:
     description: A file on the host to which progress is added as lines. Set by the module's own action plugin.
     type: path
@@ -70,6 +78,7 @@ EXAMPLES = r"""
 - name: See what takes room for nothing
   inference.fleet.model_cache:
     models: "{{ fleet_models }}"
+    others: "{{ hostvars.gpu2.fleet_models }}"
     prune: true
   check_mode: true
 """
@@ -111,6 +120,7 @@ held:
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Union
 
 from ansible.module_utils.basic import AnsibleModule
@@ -138,9 +148,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.downloads i
 from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Hub, Unreachable
 from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import AT_START, NEVER, Fleet, scope, select
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, below
 
 SPEC = dict(
     FLEET_SPEC,
@@ -149,13 +160,14 @@ SPEC = dict(
     stopped=dict(type="bool", default=False),
     update=dict(type="bool", default=False),
     prune=dict(type="bool", default=False),
+    others=dict(type="list", elements="dict", default=[]),
     progress=dict(type="path"),
 )
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    module.no_log_values.update(secret_values(module.params["models"]))
+    module.no_log_values.update(secret_values(module.params["models"] + module.params["others"]))
     try:
         fleet = fleet_from(module.params)
         names = scope(fleet, module.params["names"], module.params["absent"])
@@ -200,8 +212,11 @@ def _fill(
 
 
 def _prune(module: AnsibleModule, fleet: Fleet, folder: CacheFolder) -> dict[str, Any]:
-    every = [model.name for model in fleet.models]
-    removals = plan_prune(wanted_of(fleet, every, stopped=True, offline=True), folder.observe())
+    # One that cannot be read stops the run: nobody knows what it uses.
+    others = (Model.parse(model, below("others", model.get("name"))) for model in module.params["others"])
+    everywhere = replace(fleet, models=(*fleet.models, *others))
+    names = [model.name for model in everywhere.models]
+    removals = plan_prune(wanted_of(everywhere, names, stopped=True, offline=True), folder.observe())
     if not module.check_mode:
         for removal in removals:
             folder.remove(removal)
@@ -240,11 +255,11 @@ def _download(
     done = []
     if fleet.cache.path:  # Docker makes a volume, and no folder
         os.makedirs(fleet.cache.path, exist_ok=True)
-    with token_in_file(fleet.hf_token):
+    with token_in_file(fleet.hf_token) as token:
         for download in plan.downloads:
             image = fleet.cache.image or fleet.image_of(select(fleet, download.wanted.models[0]))
             try:
-                fetch(download, spec_of(download, fleet, image, has_certificates()), docker, folder, say)
+                fetch(download, spec_of(download, fleet, image, has_certificates(), token), docker, folder, say)
                 done.append(download)
             except FleetError as error:
                 faults[download.wanted] = str(error)

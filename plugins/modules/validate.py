@@ -20,6 +20,9 @@ options:
   model:
     description: A model that at least one host of the play must have; a name that none has is a fault.
     type: str
+  recipe:
+    description: A recipe that at least one host of the play must have, unless it is one of the collection's own.
+    type: str
   certificates:
     description:
       - What faults of the certificates in C(fleet_https) are, such as one that has expired. Playbooks that put none

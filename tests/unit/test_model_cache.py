@@ -146,6 +146,25 @@ def test_removes_what_no_model_uses_and_says_so_before(run: Run, world: World) -
     assert CacheFolder(str(world.root)).observe().keys() == {"own/a"}
 
 
+def test_keeps_what_models_of_other_hosts_use_unless_they_are_absent(run: Run, world: World) -> None:
+    run(*(entry(name=name, source=f"own/{name}") for name in "abcd"))
+    others = [
+        A,
+        entry(name="a", source="own/b"),
+        entry(name="c", source="own/c", state="stopped"),
+        entry(name="d", source="own/d", state="absent"),
+    ]
+    assert run(A, prune=True, others=others)["actions"] == ["remove own/d (1.0 kB)"]
+    assert CacheFolder(str(world.root)).observe().keys() == {"own/a", "own/b", "own/c"}
+
+
+def test_removes_nothing_where_a_model_of_another_host_cannot_be_read(run: Run, world: World) -> None:
+    run(A)
+    answer = run(prune=True, others=[entry(name="b", type="llm")])
+    assert answer["msg"].startswith("others.b.type: expected one of chat, ")
+    assert CacheFolder(str(world.root)).observe().keys() == {"own/a"}
+
+
 def test_the_token_is_in_nothing_that_is_returned(run: Run) -> None:
     assert TOKEN not in str(run(A, hf_token=TOKEN))
 

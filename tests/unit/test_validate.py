@@ -107,6 +107,21 @@ def test_a_model_that_no_host_of_the_play_has_is_a_fault() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["own", "whisper"])
+def test_a_recipe_that_another_host_or_the_collection_has_is_no_fault_of_this_one(name: str) -> None:
+    others = {"gpu2": {"fleet_recipes": {"own": {"apt": ["sox"]}}}, "gpu3": {"fleet_recipes": None}}
+    answer = validate({"fleet_models": [entry()]}, others, recipe=name)
+    assert (name in answer["ansible_facts"]["fleet"]["recipe_names"]) == (name == "whisper")
+
+
+def test_a_recipe_that_no_host_of_the_play_has_is_a_fault() -> None:
+    variables = {"fleet_recipes": {"own": {"apt": ["sox"]}}}
+    answer = validate(variables, {"gpu2": {}}, recipe="onw")
+    assert "recipe: 'onw' is neither in fleet_recipes nor one of the collection's own; did you mean" in answer["msg"]
+    assert "recipe: '' is neither" in validate(variables, recipe="")["msg"]
+    assert "own" in validate(variables, recipe="own")["ansible_facts"]["fleet"]["recipe_names"]
+
+
 # The host's own copy
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Optional, Protocol
 
-from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Download, in_gb
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Cached, Download, in_gb, whole
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
     CACHE_MOUNT,
@@ -29,7 +31,6 @@ with suppress(ImportError):  # Docker itself says so
     from docker.errors import NotFound
 
 RUN_FOLDER = "/run/inference-fleet"
-TOKEN_FILE = f"{RUN_FOLDER}/hf-token"
 HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _TOKEN_MOUNT = "/run/secrets/hf-token"
 _CERTIFICATES_MOUNT = "/run/secrets/host-certificates.crt"
@@ -68,9 +69,10 @@ class DockerVolumes(Docker):
                 return f"{self._api.info()['DockerRootDir']}/volumes/{source}/_data"
 
 
-def spec_of(download: Download, fleet: Fleet, image: str, certificates: bool) -> Spec:
+def spec_of(download: Download, fleet: Fleet, image: str, certificates: bool, token: Optional[str] = None) -> Spec:
     """The container that downloads. certificates: whether the host has a bundle, which then counts instead
-    of the image's own: a mirror of the site's may be signed by the site's own authority."""
+    of the image's own: a mirror of the site's may be signed by the site's own authority. token: the path
+    of the file that has it."""
     env = {
         "HF_ENDPOINT": fleet.cache.endpoint,
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -81,9 +83,9 @@ def spec_of(download: Download, fleet: Fleet, image: str, certificates: bool) ->
         "HF_HUB_OFFLINE": "0",
     }
     mounts = [Mount(fleet.cache.source, CACHE_MOUNT)]
-    if fleet.hf_token:
+    if token:
         env["HF_TOKEN_PATH"] = _TOKEN_MOUNT
-        mounts.append(Mount(TOKEN_FILE, _TOKEN_MOUNT, read_only=True))
+        mounts.append(Mount(token, _TOKEN_MOUNT, read_only=True))
     if certificates and fleet.cache.endpoint.startswith("https:"):
         env.update(SSL_CERT_FILE=_CERTIFICATES_MOUNT, REQUESTS_CA_BUNDLE=_CERTIFICATES_MOUNT)
         mounts.append(Mount(HOST_CERTIFICATES, _CERTIFICATES_MOUNT, read_only=True))
@@ -139,17 +141,18 @@ def fetch(
             say(_progress(download, folder.arrived(repo) - before, told - begun))
         pause(_POLL_SECONDS)
         container = engine.inspect(name)
-    if container is None:
+    if container is None and not _noted_as_whole(download, folder):
         raise FleetError(
             f"{repo}: the container {name} that downloaded it was removed; run again, it goes on from there"
         )
     try:
-        if container.exit_code:
+        if container and container.exit_code:
             raise FleetError(_broke_off(download, folder, engine, name, container.exit_code))
-    finally:
-        engine.remove(container.id, name)
-    folder.verify(download)
-    folder.record(download)
+        folder.verify(download)
+        folder.record(download)
+    finally:  # last: another run that waits for the same one finds it gone and looks for the record
+        if container:
+            engine.remove(container.id, name)
     say(f"{repo}: {in_gb(sum(download.files.values()))} are there, at {download.commit[:12]}")
 
 
@@ -175,6 +178,12 @@ def _progress(download: Download, arrived: int, seconds: float) -> str:
     return text
 
 
+def _noted_as_whole(download: Download, folder: CacheFolder) -> bool:
+    """Whether another run that waited for the same container saw its end first, and noted that all is there."""
+    cached = folder.observe().get(download.wanted.repo, Cached())
+    return whole(replace(download.wanted, revision=download.commit), cached) is not None
+
+
 def _broke_off(download: Download, folder: CacheFolder, engine: DownloadEngine, name: str, code: int) -> str:
     log = [line for line in engine.last_lines(name, 200) if line.strip()]
     left = folder.observe().get(download.wanted.repo)
@@ -191,17 +200,20 @@ def _broke_off(download: Download, folder: CacheFolder, engine: DownloadEngine, 
 
 
 @contextmanager
-def token_in_file(token: Optional[str], path: str = TOKEN_FILE) -> Iterator[None]:
-    """The token as a file of root's alone, which containers get as a mount: it stands in no command line,
-    environment or label. It is in memory (/run), and removed afterwards."""
-    if token:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
-            file.write(token)
+def token_in_file(token: Optional[str], folder: str = RUN_FOLDER) -> Iterator[Optional[str]]:
+    """The path of a file of root's alone with the token, which containers get as a mount: it stands in no
+    command line, environment or label. It is in memory (/run), this call's own, and removed afterwards."""
+    if not token:
+        yield None
+        return
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    descriptor, path = tempfile.mkstemp(prefix="hf-token-", dir=folder)
     try:
-        yield
+        with open(descriptor, "w") as file:
+            file.write(token)
+        yield path
     finally:
-        if token and os.path.exists(path):
+        with suppress(FileNotFoundError):
             os.unlink(path)
 
 

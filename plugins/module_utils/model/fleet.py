@@ -233,6 +233,7 @@ class Fleet:
         data["https"] = self.https.public()
         data["cache"]["source"] = self.cache.source
         data["monitoring"] = self.monitoring.public() if self.monitoring else None
+        data["recipe_names"] = sorted({*SHIPPED, *self.recipes})
         data["needs_gpus"] = self.needs_gpus
         for shown, model in zip(data["models"], self.models):
             del shown["env"]

@@ -27,7 +27,10 @@ _BASE = (
 _NAME = r"[a-z0-9]+([._-][a-z0-9]+)*"  # as Docker wants the parts of a repository's name
 _PACKAGE = r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[\w.+:~-]+)?"
 _CREDENTIALS = re.compile(r"://[^/@\s]*@")
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 _IN_A_LAYER = "whoever has the image could read it in its layers and its history"
+_TO_THE_MODEL = "Leave it out, and give what a running model needs of it to the model's env"
+_FOLDER = r"(?!(.*/)?\.\.(/|$))[^\0\r\n:]+"  # none above the inventory's own, if it is relative
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
@@ -63,7 +66,7 @@ class Recipe:
                 files=read.values("files", _content),
                 env=read.values("env", _value),
                 ca_bundle=read.nested("ca_bundle", _certificates, None),
-                wheelhouse=read.text("wheelhouse", None, r"[^\0\r\n:]+", "the path of a folder"),
+                wheelhouse=read.text("wheelhouse", None, _FOLDER, "the path of a folder, without .. in it"),
                 pip_index=read.nested("pip_index", _index, None),
                 apt_mirror=read.each("apt_mirror", _source),
             )
@@ -141,32 +144,39 @@ def _source(data: object, path: str) -> str:
 
 
 def _line(data: object, path: str, expected: str) -> str:
-    """One line of text without a password in it, which a layer of the image would keep."""
+    """One line of text without a secret in it."""
+    _refuse_secrets(
+        data, path, "Put the wheels into a folder and name it as wheelhouse, or use a mirror that asks for no password"
+    )
     if not isinstance(data, str) or not re.fullmatch(r"[^\0\r\n]+", data):
         raise FleetError(f"{path}: expected {expected}, got {show(data)}")
-    if _CREDENTIALS.search(data):
-        raise FleetError(
-            f"{path}: has a URL with a user name or password; {_IN_A_LAYER}. "
-            "Put the wheels into a folder and name it as wheelhouse, or use a mirror that asks for no password"
-        )
     return data
+
+
+def _refuse_secrets(data: object, path: str, instead: str) -> None:
+    """Raises FleetError, which does not show the text, for one that a layer of the image must not keep."""
+    if _CREDENTIALS.search(str(data)):
+        raise FleetError(f"{path}: has a URL with a user name or password; {_IN_A_LAYER}. {instead}")
+    if _PRIVATE_KEY.search(str(data)):
+        raise FleetError(f"{path}: has a private key; {_IN_A_LAYER}. {instead}")
 
 
 def _certificates(data: object, path: str) -> str:
     if not isinstance(data, str) or "-----BEGIN CERTIFICATE-----" not in data:
         raise FleetError(f"{path}: expected certificates as PEM text, got {show(data, secret=True)}")
-    if "PRIVATE KEY" in data:
-        raise FleetError(f"{path}: has a private key; {_IN_A_LAYER}")
+    _refuse_secrets(data, path, "Leave the certificates alone in it")
     return data
 
 
 def _content(data: object, path: str) -> str:
+    _refuse_secrets(data, path, _TO_THE_MODEL)
     if isinstance(data, str):
         return data
     raise FleetError(f"{path}: expected the file's text, got {show(data)}")
 
 
 def _value(data: object, path: str) -> str:
+    _refuse_secrets(data, path, _TO_THE_MODEL)
     if isinstance(data, bool) or not isinstance(data, (str, int, float)) or re.search(r"[\0\r\n]", str(data)):
         raise FleetError(f"{path}: expected a line of text or a number (quote true and false), got {show(data)}")
     return str(data)

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,20 +123,28 @@ def test_the_container_downloads_the_chosen_files_of_one_commit_and_nothing_else
 
 
 def test_the_token_is_a_mounted_file_and_stands_nowhere_in_the_container() -> None:
-    spec = spec_of(DOWNLOAD, fleet(hf_token=TOKEN), "own/vllm:1", False)
+    spec = spec_of(DOWNLOAD, fleet(hf_token=TOKEN), "own/vllm:1", False, "/run/token")
     assert TOKEN not in str(spec)
     assert spec.env["HF_TOKEN_PATH"] == "/run/secrets/hf-token"
-    assert Mount("/run/inference-fleet/hf-token", "/run/secrets/hf-token", read_only=True) in spec.mounts
+    assert Mount("/run/token", "/run/secrets/hf-token", read_only=True) in spec.mounts
 
 
 def test_the_tokens_file_is_roots_alone_and_gone_afterwards(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "token"
-    with token_in_file(TOKEN, str(path)):
-        assert path.read_text() == TOKEN
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert not path.exists()
-    with token_in_file(None, str(path)):
-        assert not path.exists()
+    with token_in_file(TOKEN, str(tmp_path / "run")) as path:
+        assert path
+        assert Path(path).read_text() == TOKEN
+        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+    assert not Path(path).exists()
+    with token_in_file(None, str(tmp_path / "run")) as path:
+        assert path is None
+
+
+def test_a_run_that_ends_leaves_the_token_of_another(tmp_path: Path) -> None:
+    with token_in_file(TOKEN, str(tmp_path)) as path:
+        with token_in_file("hf_other", str(tmp_path)):
+            pass
+        assert path
+        assert Path(path).read_text() == TOKEN
 
 
 # One download
@@ -211,6 +220,35 @@ def test_a_container_that_somebody_removed_is_told(tmp_path: Path, folder: Cache
             return None
 
     assert "was removed; run again, it goes on from there" in fault(Gone(tmp_path, FILES), folder)
+
+
+def test_one_whose_end_another_run_saw_first_is_there(tmp_path: Path, folder: CacheFolder) -> None:
+    class Shared(Engine):
+        def inspect(self, name: str) -> Container | None:
+            found = super().inspect(name)
+            if found and found.status == "exited":
+                folder.record(DOWNLOAD)
+                self.container = None
+            return self.container
+
+    engine = Shared(tmp_path, FILES)
+    assert run(engine, folder)[-1] == "own/a: 1.0 kB are there, at cccccccccccc"
+    assert engine.journal == ["pull", "create", "start"]
+
+
+@pytest.mark.parametrize("files", [FILES, {**FILES, "config.json": 1}])
+def test_the_container_stays_until_what_arrived_is_noted(
+    files: dict[str, int], tmp_path: Path, folder: CacheFolder
+) -> None:
+    class Watchful(Engine):
+        def remove(self, container_id: str, name: str) -> None:
+            super().remove(container_id, name)
+            self.noted = COMMIT in folder.observe()["own/a"].records
+
+    engine = Watchful(tmp_path, files)
+    with suppress(FleetError):
+        run(engine, folder)
+    assert (engine.journal[-1], engine.noted) == ("remove", files == FILES)
 
 
 def test_parts_that_no_download_goes_on_with_are_cleared_and_others_kept(tmp_path: Path, folder: CacheFolder) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 PASSWORD = "geheim0123"
 LAYER = "whoever has the image could read it in its layers and its history"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN RSA PRIVATE KEY-----\n"
 WHOLE: dict[str, Any] = {
     "base": "site/vllm:1",
     "apt": ["ffmpeg", "libsox3=14.4.2+git20190427-3", "libc6:amd64"],
@@ -59,6 +60,11 @@ def test_wheels_of_the_admins_machine_have_a_folder_of_their_own_on_the_host() -
     assert Recipe("vllm", wheelhouse="wheels/own").wheels_on_host("own") == "/var/lib/inference-fleet/wheels/own"
 
 
+@pytest.mark.parametrize("folder", ["wheels/own", "./wheels", "wheels/v1..2", "..wheels/a..", "/srv/wheels/"])
+def test_wheels_are_in_any_folder_that_is_not_above_the_inventory(folder: str) -> None:
+    assert Recipe.parse({"wheelhouse": folder}, "").wheelhouse == folder
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_collections_own_would_be_taken_from_an_inventory(name: str) -> None:
     assert Recipe.parse(plain(SHIPPED[name]), f"fleet_recipes.{name}") == SHIPPED[name]
@@ -82,6 +88,10 @@ def test_the_collections_own_would_be_taken_from_an_inventory(name: str) -> None
         ({"env": {"A": "b\nRUN c"}}, "env.A: expected a line of text or a number"),
         ({"env": {"A": True}}, "env.A: expected a line of text or a number (quote true and false), got True"),
         ({"ca_bundle": "/etc/ca.pem"}, "ca_bundle: expected certificates as PEM text, got text that is not shown"),
+        *(
+            ({"wheelhouse": folder}, f"wheelhouse: expected the path of a folder, without .. in it, got '{folder}'")
+            for folder in ("../../etc", "..", "wheels/..", "wheels/../../etc", "/srv/../etc")
+        ),
         ({"base": "vllm-openai"}, "base: expected a key of fleet_images such as vllm or vllm_omni, or an image"),
         (
             {"pip_index": "https://a.example/simple", "wheelhouse": "/srv/w"},
@@ -110,6 +120,13 @@ def test_its_name_is_part_of_an_images_name(name: str) -> None:
         ({"pip_index": f"https://ann:{PASSWORD}@mirror.example/simple"}, "pip_index"),
         ({"apt_mirror": [f"deb https://ann:{PASSWORD}@mirror.example/debian bookworm main"]}, "apt_mirror[0]"),
         ({"env": {"HF_TOKEN": PASSWORD}}, "env.HF_TOKEN"),
+        ({"pip": [f"{KEY}{PASSWORD}"]}, "pip[0]"),
+        ({"files": {"/etc/own.pem": f"{KEY}{PASSWORD}"}}, "files./etc/own.pem"),
+        ({"files": {"/etc/own.asc": f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n{PASSWORD}"}}, "files./etc/own.asc"),
+        ({"files": {"/etc/pip.conf": f"a = 1\nindex-url = https://ann:{PASSWORD}@m.example"}}, "files./etc/pip.conf"),
+        ({"env": {"HTTPS_PROXY": f"http://ann:{PASSWORD}@proxy.example:3128"}}, "env.HTTPS_PROXY"),
+        ({"env": {"PIP_INDEX_URL": f"https://{PASSWORD}@mirror.example/simple"}}, "env.PIP_INDEX_URL"),
+        ({"env": {"OWN": f"{KEY}{PASSWORD}"}}, "env.OWN"),
         ({"ca_bundle": f"{CERTIFICATE}-----BEGIN PRIVATE KEY-----\n{PASSWORD}"}, "ca_bundle"),
     ],
 )
@@ -118,6 +135,13 @@ def test_what_would_be_a_secret_in_a_layer_is_refused_and_not_shown(changes: dic
     assert found.startswith(f"fleet_recipes.own.{path}: ")
     assert LAYER in found
     assert PASSWORD not in found
+
+
+@pytest.mark.parametrize(
+    "text", ["url = https://mirror.example/~ann@site\n", "mail = ann@site.example\n", "the private key is elsewhere\n"]
+)
+def test_a_file_that_only_looks_a_little_like_that_is_taken(text: str) -> None:
+    assert Recipe.parse({"files": {"/etc/own": text}}, "").files == {"/etc/own": text}
 
 
 @given(st.dictionaries(st.sampled_from([*WHOLE, "wheelhouse", "other"]), ANYTHING, max_size=4))
