@@ -102,7 +102,7 @@ def unpack(archive: Path, target: Path, digest: str) -> None:
         shutil.rmtree(whole)
     whole.mkdir(mode=0o755, parents=True)
     with tarfile.open(archive) as packed:
-        # A keyword since 3.9.17 and 3.11.4.
+        # A keyword since 3.9.17 and 3.11.4; typeshed takes its value for a text where it is spread.
         packed.extractall(whole, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]
     (whole / DIGEST).write_text(digest)
     if target.is_dir() and not target.is_symlink():  # as the first versions had it

@@ -90,10 +90,11 @@ def what_is_left(
     possible: dict[str, Optional[tuple[Device, ...]]] = {}
     for key, devices in layout.devices.items():
         gpu = find_gpu(gpus, key)
+        if gpu and gpu.uuid in whole:
+            continue
         with suppress(FleetError):
-            if gpu is None or gpu.uuid not in whole:
-                plan_partition(gpus, Layout(devices={key: devices}), clients)
-                possible[key] = devices
+            plan_partition(gpus, Layout(devices={key: devices}), clients)
+            possible[key] = devices
     return Layout(devices=possible)
 
 

@@ -97,7 +97,7 @@ def test_a_gpu_off_the_bus_takes_no_other_along(machine: Machine, heard: Heard) 
     heard.until(lambda: len(heard.readings) == 2)
     fault(machine, lost=[0])
     _first, second = heard.readings
-    time.sleep(1)
+    time.sleep(1)  # what was in the pipe before the fault, and cannot be told from what comes after, is there by then
     heard.loop.read(0.1, heard.also)
     heard.readings.clear()
     heard.until(lambda: bool(heard.readings))

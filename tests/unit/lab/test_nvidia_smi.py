@@ -17,7 +17,7 @@ NVIDIA = Path(__file__).resolve().parents[2] / "lab" / "nvidia"
 sys.path.insert(0, str(NVIDIA))
 
 from simulated_nvidia import cli, power  # noqa: E402  # found by the path above
-from simulated_nvidia.machine import Answer, Machine  # noqa: E402
+from simulated_nvidia.machine import Answer, Machine  # noqa: E402  # found by the path above
 
 A100_R510 = {
     "kind": "A100-PCIE-40GB",
