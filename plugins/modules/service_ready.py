@@ -10,8 +10,9 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Waits until Docker reports the container as healthy. One that dies meanwhile, or is not healthy in time, fails the
-    task at once, with the end of its log in the message.
+  - Waits until the container's health check is good. It is run all the time meanwhile, so that nobody waits for the
+    next time that Docker runs it. A container that dies meanwhile, or is not healthy in time, fails the task at once,
+    with the end of its log in the message.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
 options:
@@ -85,10 +86,11 @@ def main() -> None:
         module.exit_json()
     given = module.params
     try:
+        docker = Docker()
         fault = wait_until_ready(
             given["name"],
-            Docker(),
-            lambda container: container.health == "healthy",
+            docker,
+            docker.is_well,
             given["timeout"],
             gave_up=given["gave_up"],
         )

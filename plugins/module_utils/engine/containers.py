@@ -98,8 +98,9 @@ class Container:
     """A container as Docker reports it.
 
     status and health: Docker's own words (running, exited, created, ...; healthy, starting,
-    unhealthy, or empty where the container has no health check). last_check: when its health
-    was checked last, and what the check printed.
+    unhealthy, or empty where the container has no health check). health_check: the command of the
+    check; empty where there is none. last_check: when its health was checked last, and what the
+    check printed.
     """
 
     id: str
@@ -110,6 +111,7 @@ class Container:
     restarts: int = 0
     exit_code: int = 0
     health: str = ""
+    health_check: tuple[str, ...] = ()
     last_check: tuple[str, str] = ("", "")
 
     @property

@@ -169,6 +169,18 @@ class Docker:
         finally:
             connection.close()
 
+    def is_well(self, container: Container) -> bool:
+        """Whether its health check is good, which is run now: the engine itself runs it every few seconds only."""
+        if container.health == "healthy" or not container.health_check:
+            return container.health == "healthy"
+        with _told(f"checking the health of container {container.spec.name}"):
+            try:
+                check = self._api.exec_create(container.id, list(container.health_check))["Id"]
+                self._api.exec_start(check)
+                return bool(self._api.exec_inspect(check)["ExitCode"] == 0)
+            except APIError:  # it does not run any more, which whoever waits for it sees next
+                return False
+
     def last_lines(self, name: str, count: int) -> list[str]:
         """The end of its log, both streams, without terminal colours."""
         with _told(f"reading the log of container {name}"):
@@ -248,6 +260,7 @@ def _container(data: Mapping[str, Any]) -> Container:
     networks = data["NetworkSettings"]["Networks"] or {}
     health = state.get("Health") or {}
     last_check = (health.get("Log") or [{}])[-1]
+    kind, *check = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
     mounts = tuple(
         Mount(mount["Name"] if mount["Type"] == "volume" else mount["Source"], mount["Destination"], not mount["RW"])
         for mount in data["Mounts"]
@@ -260,6 +273,7 @@ def _container(data: Mapping[str, Any]) -> Container:
         restarts=data["RestartCount"],
         exit_code=state["ExitCode"],
         health=health.get("Status", ""),
+        health_check=tuple(["/bin/sh", "-c", *check] if kind == "CMD-SHELL" else check),
         last_check=(last_check.get("Start", ""), last_check.get("Output", "")),
         spec=Spec(
             name=data["Name"].lstrip("/"),

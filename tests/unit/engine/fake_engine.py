@@ -61,6 +61,9 @@ class FakeEngine:
     def is_healthy(self, container: Container) -> bool:
         return container.status == "running" and container.spec.name not in self.unready
 
+    def is_well(self, container: Container) -> bool:
+        return container.health == "healthy"
+
     def last_lines(self, name: str, count: int) -> list[str]:
         self._fail("logs", name)
         return self.logs.get(name, [])[-count:]

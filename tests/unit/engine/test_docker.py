@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,45 @@ def test_reads_what_the_last_health_check_said() -> None:
         for second in (3, 6)
     ]
     assert engine._container(data).last_check == ("2026-11-24T06:15:26.7Z", "said at 6")
+
+
+@pytest.mark.parametrize(
+    ("test", "command"),
+    [
+        (["CMD", "pg_isready", "--quiet"], ("pg_isready", "--quiet")),
+        (["CMD-SHELL", "vllm"], ("/bin/sh", "-c", "vllm")),
+        (["NONE"], ()),
+        ([], ()),
+        (None, ()),
+    ],
+)
+def test_reads_how_health_is_checked(test: list[str] | None, command: tuple[str, ...]) -> None:
+    data = captured("health_check")
+    data["Config"]["Healthcheck"] = None if test is None else {"Test": test}
+    assert engine._container(data).health_check == command
+
+
+@pytest.mark.parametrize(("status", "well"), [(0, True), (1, False), (None, False)])
+def test_a_health_check_is_run_when_it_is_asked_for(api: FakeApi, status: int | None, well: bool) -> None:
+    api.says["exec_create"] = lambda *_a: {"Id": "e1"}
+    api.says["exec_inspect"] = lambda _id: {"ExitCode": status}
+    container = engine._container(captured("health_check"))
+    assert engine.Docker().is_well(container) is well
+    assert f"exec_create {container.id} ['/bin/sh', '-c', 'vllm']" in api.calls
+
+
+def test_a_container_that_ended_before_it_could_be_checked_is_not_well(api: FakeApi) -> None:
+    api.says["exec_create"] = raising(docker.errors.APIError("is not running"))
+    assert not engine.Docker().is_well(engine._container(captured("health_check")))
+
+
+@pytest.mark.parametrize(("health", "well"), [("healthy", True), ("", False)])
+def test_docker_is_believed_what_it_found_and_a_container_without_a_check_is_never_well(
+    api: FakeApi, health: str, well: bool
+) -> None:
+    container = replace(engine._container(captured("health_check")), health=health, health_check=())
+    assert engine.Docker().is_well(container) is well
+    assert not [call for call in api.calls if call.startswith("exec")]
 
 
 @pytest.mark.parametrize(("part", "field"), [("Entrypoint", "entrypoint"), ("Cmd", "command"), ("Env", "env")])
