@@ -71,8 +71,10 @@ def test_every_container_is_labelled(host: Host) -> None:
             assert labels["model-type"] in ("chat", "embedding")
 
 
-def test_the_daemon_starts_no_container_at_boot(host: Host) -> None:
-    assert {one["HostConfig"]["RestartPolicy"]["Name"] for one in inspect(host).values()} == {"on-failure"}
+def test_the_daemon_starts_no_container_at_boot_but_the_database(host: Host) -> None:
+    policies = {name: one["HostConfig"]["RestartPolicy"]["Name"] for name, one in inspect(host).items()}
+    assert policies.pop("postgres") == "unless-stopped"
+    assert set(policies.values()) == {"on-failure"}
 
 
 def test_what_holds_a_secret_is_roots_alone(host: Host) -> None:
