@@ -54,6 +54,12 @@ options:
         with the devices that they have, instead of none, and fail with the trouble afterwards. For restores.
     type: bool
     default: false
+  wait:
+    description:
+      - Wait until every model answers. Else the task ends when the containers are started, and RV(containers) says
+        which of them answer already.
+    type: bool
+    default: true
   held:
     description: Models that lack what they need to start. Their containers are neither made nor touched.
     type: list
@@ -204,6 +210,7 @@ SPEC = dict(
     prune=dict(type="bool", default=False),
     report=dict(type="bool", default=False),
     keep_going=dict(type="bool", default=False),
+    wait=dict(type="bool", default=True),
     held=dict(type="list", elements="str", default=[]),
 )
 
@@ -234,7 +241,10 @@ def main() -> None:
         if module.params["keep_going"] and gpus.trouble:
             desired = without_lacking(desired, gpus.plan.given)
         plan = plan_containers(desired, observed, module.params["prune"], speaks_for, held)
-        outcome = Outcome(ready=probe(plan, docker)) if module.check_mode else converge(plan, docker)
+        if module.check_mode:
+            outcome = Outcome(ready=probe(plan, docker))
+        else:
+            outcome = converge(plan, docker, module.params["wait"])
         after = docker.observe(()) if outcome.done else observed
     except FleetError as error:
         module.fail_json(msg=str(error))

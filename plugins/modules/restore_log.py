@@ -24,7 +24,7 @@ options:
   step:
     description:
       - Which step has ended. Not given, it is the first one that has not, of C(checks), C(foundation), C(GPUs),
-        C(PostgreSQL), C(models), C(LiteLLM), C(Caddy) and C(monitoring).
+        C(PostgreSQL), C(models), C(LiteLLM), C(Caddy), C(monitoring) and C(models ready).
     type: str
   fault:
     description:
@@ -67,7 +67,7 @@ EXAMPLES = r"""
 
 - name: Tell of the models, some of which may have failed
   inference.fleet.restore_log:
-    step: models
+    step: models ready
     fault: "{{ models_that_failed | join(', ') }}"
 
 - name: Tell how it went, and fail if a step did
@@ -82,7 +82,7 @@ msg:
   type: str
   sample: |-
     gpu1: all is back after 41.2 s
-      checks         1.9 s
+      checks           1.9 s
 """
 
 import json

@@ -78,6 +78,20 @@ def test_check_mode_on_a_converged_host_reports_no_change_and_what_answers(run: 
     assert {one["name"]: one["ready"] for one in answer["containers"]} == {"vllm-a-1": True, "vllm-b-1": False}
 
 
+def test_what_is_not_waited_for_is_told_to_answer_or_not(run: Run, engine: FakeEngine) -> None:
+    engine.unready.add("vllm-b-1")
+    answer = run(cpu("a"), cpu("b"), wait=False)
+    assert {one["name"]: (one["status"], one["ready"]) for one in answer["containers"]} == {
+        "vllm-a-1": ("running", True),
+        "vllm-b-1": ("running", False),
+    }
+
+
+def test_what_cannot_be_started_fails_also_where_nothing_is_waited_for(run: Run, engine: FakeEngine) -> None:
+    engine.fails["start", "vllm-a-1"] = "no such device"
+    assert run(cpu("a"), wait=False)["faults"] == {"vllm-a-1": "no such device"}
+
+
 def test_fails_with_every_fault_and_still_makes_the_others(run: Run, engine: FakeEngine) -> None:
     engine.dies["vllm-b-1"] = 1
     answer = run(cpu("a"), cpu("b"), cpu("c", image="own/none:1"))

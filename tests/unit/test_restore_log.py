@@ -68,9 +68,9 @@ def test_each_step_is_told_as_it_ends_with_its_time(play: Play) -> None:
     play.run(step="foundation", fault="")
     play.run(step="GPUs", fault="GPU 0 fell off the bus")
     assert play.shown == [
-        "gpu1: checks         1.0 s",
-        "gpu1: foundation     1.0 s",
-        "gpu1: GPUs           1.0 s  FAILED",
+        "gpu1: checks           1.0 s",
+        "gpu1: foundation       1.0 s",
+        "gpu1: GPUs             1.0 s  FAILED",
     ]
 
 
@@ -84,11 +84,11 @@ def test_a_restore_that_went_well_is_told_and_recorded(play: Play) -> None:
     answer = play.end(fault="")
     assert not answer.get("failed")
     assert not answer["changed"]
-    assert answer["msg"].splitlines()[0] == "gpu1: all is back after 9.0 s"
+    assert answer["msg"].splitlines()[0] == "gpu1: all is back after 10.0 s"
     assert play.shown[-1] == answer["msg"]
     kept = play.kept()
     assert [step["name"] for step in kept["steps"]] == list(STEPS)
-    assert (kept["by"], kept["ended"] - kept["began"]) == (ME, 9.0)
+    assert (kept["by"], kept["ended"] - kept["began"]) == (ME, 10.0)
 
 
 def test_a_fault_at_the_end_is_that_of_the_step_under_way(play: Play) -> None:
@@ -97,9 +97,9 @@ def test_a_fault_at_the_end_is_that_of_the_step_under_way(play: Play) -> None:
     assert answer["failed"] is True
     assert answer["msg"].splitlines() == [
         "gpu1: ended with faults after 2.0 s",
-        "  checks         1.0 s",
-        "  foundation     1.0 s  FAILED",
-        "  not tried: GPUs, PostgreSQL, models, LiteLLM, Caddy, monitoring",
+        "  checks           1.0 s",
+        "  foundation       1.0 s  FAILED",
+        "  not tried: GPUs, PostgreSQL, models, LiteLLM, Caddy, monitoring, models ready",
         "foundation: cannot reach the Docker daemon",
         "  what to do: put right what is named, then run reboot_restore again",
     ]
@@ -107,7 +107,7 @@ def test_a_fault_at_the_end_is_that_of_the_step_under_way(play: Play) -> None:
 
 
 def test_a_restore_with_a_fault_before_its_end_ends_as_failed(play: Play) -> None:
-    play.run(step="models", fault="vllm-a-1: exited with 1")
+    play.run(step="models ready", fault="vllm-a-1: exited with 1")
     assert play.end(fault="")["failed"] is True
     assert len(play.kept()["steps"]) == 1
 

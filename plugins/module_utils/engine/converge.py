@@ -62,14 +62,19 @@ class Outcome:
     ready: set[str] = field(default_factory=set)
 
 
-def converge(plan: Plan, engine: Engine) -> Outcome:
-    """Every action and every wait gets its turn; one that fails stops only its own container."""
+def converge(plan: Plan, engine: Engine, wait: bool = True) -> Outcome:
+    """Every action and every wait gets its turn; one that fails stops only its own container.
+
+    wait: else it is only looked which answer already."""
     outcome = Outcome()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for verbs in STAGES:
             chains = plan.stage(verbs)
             ends = pool.map(lambda actions: _run_chain(actions, engine, outcome), chains.values())
             outcome.faults.update({name: fault for name, fault in zip(chains, ends) if fault})
+        if not wait:
+            outcome.ready = probe(plan, engine)
+            return outcome
         waits = [one for one in plan.waits if _may_get_ready(one, outcome)]
         ends = pool.map(
             lambda one: wait_until_ready(

@@ -22,10 +22,11 @@ STEPS: Mapping[str, str] = {
         "bring its image to the host if that is missing, else `docker logs postgres`; its volume is untouched. "
         "What needs no key of LiteLLM's is served"
     ),
-    "models": "where the GPUs failed too, those first; else `docker logs` of those named. The others are served",
+    "models": "run reboot_restore again",
     "LiteLLM": "`docker logs litellm`; models with a direct route may be reached by that once Caddy is up",
     "Caddy": "`docker logs caddy`; what is behind it is up",
     "monitoring": "`docker logs` of the container named; all that clients use is up",
+    "models ready": "where the GPUs failed too, those first; else `docker logs` of those named. The others are served",
 }
 _FROM_RECORD_TO_EXIT_S = 30  # more than it takes Ansible to end
 _METRICS = "inference_fleet_restore_"

@@ -57,7 +57,7 @@ def test_what_fails_without_a_name_is_the_step_that_was_under_way() -> None:
 
 
 def test_after_the_last_step_there_is_none_but_the_last_to_blame() -> None:
-    assert restore(*[None] * len(STEPS)).next_step() == "monitoring"
+    assert restore(*[None] * len(STEPS)).next_step() == "models ready"
 
 
 # What Prometheus is told
@@ -80,36 +80,35 @@ def test_prometheus_is_told_whether_it_failed_and_since_when_that_is_known() -> 
 
 def test_a_restore_that_went_well_is_its_steps_with_their_times() -> None:
     done = restore(*[None] * len(STEPS))
-    assert done.verdict() == "all is back after 80.0 s"
-    assert done.lines() == [f"  {name:10}    10.0 s" for name in STEPS]
+    assert done.verdict() == "all is back after 90.0 s"
+    assert done.lines() == [f"  {name:12}    10.0 s" for name in STEPS]
 
 
 def test_where_it_stopped_it_tells_what_to_do_and_what_was_not_tried() -> None:
     stopped = restore(None, None, None, "postgres is not ready after 300 s")
     assert stopped.verdict() == "ended with faults after 40.0 s"
     assert stopped.lines()[3:] == [
-        "  PostgreSQL    10.0 s  FAILED",
-        "  not tried: models, LiteLLM, Caddy, monitoring",
+        "  PostgreSQL      10.0 s  FAILED",
+        "  not tried: models, LiteLLM, Caddy, monitoring, models ready",
         "PostgreSQL: postgres is not ready after 300 s",
         f"  what to do: {STEPS['PostgreSQL']}",
     ]
 
 
 def test_models_that_failed_keep_no_other_step_from_being_told() -> None:
-    lines = restore(None, None, None, None, "vllm-a-1: exited with 1", None, None, None).lines()
+    lines = restore(*[None] * (len(STEPS) - 1), "vllm-a-1: exited with 1").lines()
     assert [line for line in lines if "not tried" in line] == []
-    assert lines[len(STEPS) :] == ["models: vllm-a-1: exited with 1", f"  what to do: {STEPS['models']}"]
+    assert lines[len(STEPS) :] == ["models ready: vllm-a-1: exited with 1", f"  what to do: {STEPS['models ready']}"]
 
 
 def test_each_line_of_a_fault_is_a_line() -> None:
-    lines = restore(
-        None, None, None, None, "vllm-a-1: exited; its log:\n    no weights\nvllm-b-1: exited", None, None, None
-    ).lines()
-    assert lines[len(STEPS) : -1] == ["models: vllm-a-1: exited; its log:", "    no weights", "vllm-b-1: exited"]
+    fault = "vllm-a-1: exited; its log:\n    no weights\nvllm-b-1: exited"
+    lines = restore(*[None] * (len(STEPS) - 1), fault).lines()
+    assert lines[len(STEPS) : -1] == ["models ready: vllm-a-1: exited; its log:", "    no weights", "vllm-b-1: exited"]
 
 
 def test_of_one_that_has_not_ended_nothing_is_called_untried() -> None:
-    assert restore(None, ended=False).lines() == ["  checks        10.0 s"]
+    assert restore(None, ended=False).lines() == ["  checks          10.0 s"]
     assert restore(None, ended=False).verdict() == "was cut off, or is still under way"
 
 
@@ -185,7 +184,7 @@ def test_a_record_of_anything_can_be_shown(data: Any) -> None:
 def test_shows_the_last_restore_with_its_time_and_who_ran_it() -> None:
     lines = told(restore(None, by="root@laptop"), "ActiveState=inactive", "Result=success", "ExecMainExitTimestamp=")
     assert lines[0] == "restore of 2026-01-01 00:00:00 UTC by root@laptop: all is back after 10.0 s"
-    assert lines[1] == "  checks        10.0 s"
+    assert lines[1] == "  checks          10.0 s"
 
 
 @pytest.mark.parametrize("record", ["", "\n"])
