@@ -60,11 +60,16 @@ systemd:
   description: Whether systemd runs the host, so that it can start a restore at boot.
   returned: success
   type: bool
+now:
+  description: The host's own clock, in seconds since 1970.
+  returned: success
+  type: float
 """
 
 import os
 import shutil
 import tarfile
+import time
 from pathlib import Path
 from typing import Optional
 
@@ -98,6 +103,7 @@ def main() -> None:
         changed=changed,
         ansible_core=ansible_core(folder / LINK, Path(PYTHON).resolve()),
         systemd=os.path.isdir("/run/systemd/system"),
+        now=time.time(),
     )
 
 
