@@ -10,7 +10,7 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - For the restore that a host runs by itself. There is one host, in the group C(fleet), reached without a connection,
-    with the variables that the last converge wrote to C(config.json).
+    with the variables that the last converge wrote to C(config.json), and those of O(variables).
   - Nothing in that file is taken for a template. A file that is not whole makes no inventory; for that to be an error
     and no mere warning, C(ansible.cfg) has C(unparsed_is_failed) in its section C(inventory).
   - The inventory source is a file whose name ends in C(.fleet.yml) or C(.fleet.yaml).
@@ -32,6 +32,10 @@ options:
     description: The Python that modules run with, which has the Docker SDK.
     type: str
     default: /usr/bin/python3
+  variables:
+    description: Further variables of the host, for which C(config.json) has no place, such as options of roles.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -39,6 +43,7 @@ EXAMPLES = r"""
 plugin: inference.fleet.this_host
 name: gpu1.example.com
 python: /usr/bin/python3
+variables: {litellm_ready_timeout: 900}
 
 # What a restore would start from, with a folder that was moved:
 # INFERENCE_FLEET_CONFIG=/srv/fleet ansible-inventory -i /opt/inference-fleet/this_host.fleet.yml --list
@@ -70,7 +75,7 @@ class InventoryModule(BaseInventoryPlugin):
         variables = read_state(Path(folder, "config.json"))
         name = self.get_option("name") or socket.gethostname()
         host = self.inventory.add_host(name, group=self.inventory.add_group("fleet"))
-        for name, value in {**variables, f"{PREFIX}config_folder": folder}.items():
+        for name, value in {**self.get_option("variables"), **variables, f"{PREFIX}config_folder": folder}.items():
             self.inventory.set_variable(host, name, wrap_var(value))
         self.inventory.set_variable(host, "ansible_connection", "local")
         self.inventory.set_variable(host, "ansible_python_interpreter", self.get_option("python"))

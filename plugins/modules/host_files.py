@@ -50,6 +50,10 @@ options:
         description: Its mode.
         type: str
         default: "0600"
+      once:
+        description: Whether a file that is there already, with whatever text, keeps that.
+        type: bool
+        default: false
       validate:
         description: A command that is given the new file in place of C(%s) and ends with 0 if that will do.
         type: str
@@ -112,6 +116,7 @@ SPEC = dict(
             path=dict(type="path", required=True),
             content=dict(type="str", required=True, no_log=False),
             mode=dict(type="str", default="0600"),
+            once=dict(type="bool", default=False),
             validate=dict(type="str"),
         ),
     ),
@@ -128,6 +133,8 @@ def main() -> None:
                 changed.append(folder["path"])
         for file in module.params["files"]:
             before = _text(file["path"])
+            if file["once"] and before:
+                file["content"] = before
             if before != file["content"] or _differs(file["path"], file["mode"]):
                 changed.append(file["path"])
                 diff.append(_diff(file["path"], before, file["content"]))

@@ -50,7 +50,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_core:
-  description: The version of C(ansible-core) that is installed in C(venv) as a whole; null where none is.
+  description:
+    - The version of C(ansible-core) that is installed in C(venv) as a whole, for the Python that the host has now; null
+      where none is. M(inference.fleet.restore_environment) puts it there.
   returned: success
   type: str
   sample: 2.19.14
@@ -58,15 +60,22 @@ systemd:
   description: Whether systemd runs the host, so that it can start a restore at boot.
   returned: success
   type: bool
+now:
+  description: The host's own clock, in seconds since 1970.
+  returned: success
+  type: float
 """
 
 import os
 import shutil
 import tarfile
+import time
 from pathlib import Path
 from typing import Optional
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.host.environment import LINK, PYTHON, ansible_core
+from ansible_collections.inference.fleet.plugins.module_utils.host.files import switch
 
 DIGEST = "DIGEST"
 SPEC = dict(
@@ -91,13 +100,16 @@ def main() -> None:
                 msg=f"{folder / 'collections'}: cannot be replaced ({error}); what was there is still in use"
             )
     module.exit_json(
-        changed=changed, ansible_core=_ansible_core(folder / "venv"), systemd=os.path.isdir("/run/systemd/system")
+        changed=changed,
+        ansible_core=ansible_core(folder / LINK, Path(PYTHON).resolve()),
+        systemd=os.path.isdir("/run/systemd/system"),
+        now=time.time(),
     )
 
 
 def unpack(archive: Path, target: Path, digest: str) -> None:
-    """`target` is a link, which is replaced when the new folder is whole: there is no moment without one."""
-    whole, link = target.with_name(f"{target.name}-{digest}"), target.with_name(f"{target.name}.new")
+    """`target` is a link, which is replaced when the new folder is whole."""
+    whole = target.with_name(f"{target.name}-{digest}")
     if whole.exists():  # cut off
         shutil.rmtree(whole)
     whole.mkdir(mode=0o755, parents=True)
@@ -105,14 +117,7 @@ def unpack(archive: Path, target: Path, digest: str) -> None:
         # A keyword since 3.9.17 and 3.11.4; typeshed takes its value for a text where it is spread.
         packed.extractall(whole, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]
     (whole / DIGEST).write_text(digest)
-    if target.is_dir() and not target.is_symlink():  # as the first versions had it
-        target.rename(f"{target}-before")
-    link.unlink(missing_ok=True)
-    link.symlink_to(whole.name)
-    link.replace(target)
-    for other in target.parent.glob(f"{target.name}-*"):
-        if other != whole:
-            shutil.rmtree(other)
+    switch(target, whole)
 
 
 def _digest(folder: Path) -> Optional[str]:
@@ -120,15 +125,6 @@ def _digest(folder: Path) -> Optional[str]:
         return (folder / DIGEST).read_text()
     except OSError:
         return None
-
-
-def _ansible_core(venv: Path) -> Optional[str]:
-    """pip writes RECORD last of all, so an installation that was cut off has none. What was installed for a
-    Python that the system has replaced since does not run."""
-    prefix, python = "ansible_core-", (venv / "bin/python3").resolve()
-    for record in venv.glob(f"lib/{python.name}/site-packages/{prefix}*.dist-info/RECORD") if python.exists() else ():
-        return record.parent.name[len(prefix) : -len(".dist-info")]
-    return None
 
 
 if __name__ == "__main__":

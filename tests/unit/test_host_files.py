@@ -53,6 +53,16 @@ def test_what_was_truncated_or_filled_with_garbage_is_written_anew(run: Run, tmp
     assert (tmp_path / "a/b/file").read_text() == "new\n"
 
 
+def test_what_is_to_be_written_once_is_not_written_again(run: Run, tmp_path: Path) -> None:
+    run(**wanted(tmp_path, "since 1\n", once=True))
+    assert run(**wanted(tmp_path, "since 2\n", once=True))["changed"] is False
+    assert (tmp_path / "a/b/file").read_text() == "since 1\n"
+    (tmp_path / "a/b/file").write_text("")
+    (tmp_path / "a/b/file").chmod(0o644)
+    assert run(**wanted(tmp_path, "since 3\n", once=True))["changed"] is True
+    assert ((tmp_path / "a/b/file").read_text(), mode(tmp_path / "a/b/file")) == ("since 3\n", 0o600)
+
+
 def test_a_mode_that_somebody_changed_is_put_right(run: Run, tmp_path: Path) -> None:
     run(**wanted(tmp_path))
     (tmp_path / "a/b/file").chmod(0o644)

@@ -123,6 +123,51 @@ def test_other_inventories_are_left_to_other_plugins(folder: Path) -> None:
     assert not plugin.InventoryModule().verify_file(str(folder / "hosts.yml"))
 
 
+# What config.json has no place for
+
+
+def carried() -> list[str]:
+    names: list[str] = yaml.safe_load((COLLECTION / "roles/restore/vars/main.yml").read_text())["__restore_options"]
+    return names
+
+
+def source_of_the_role(folder: Path, given: dict[str, Any]) -> Path:
+    """this_host.fleet.yml, as the role writes it for a host whose inventory has these variables."""
+    template = (COLLECTION / "roles/restore/templates/this_host.fleet.yml.j2").read_text()
+    names = {"inventory_hostname": HOST, "hostvars": {HOST: given}, "__restore_options": carried(), "ansible_facts": {}}
+    source = folder / "this_host.fleet.yml"
+    source.write_text(Templar(DataLoader(), variables=names).template(trust_as_template(template)))
+    return source
+
+
+def test_options_of_roles_that_the_inventory_sets_go_with_the_host(folder: Path) -> None:
+    source = source_of_the_role(folder, {"litellm_ready_timeout": 900, "caddy_ready_timeout": 30, "ntp": "elsewhere"})
+    found = variables(source)
+    assert (found["litellm_ready_timeout"], found["caddy_ready_timeout"]) == (900, 30)
+    assert not {"postgres_ready_timeout", "ntp"} & found.keys()
+
+
+def test_without_any_there_are_those_of_config_json(folder: Path) -> None:
+    before = variables(folder / "this_host.fleet.yml")
+    after = variables(source_of_the_role(folder, {}))
+    assert after.keys() == before.keys()
+
+
+def test_every_time_that_a_role_waits_for_its_service_is_one_of_them() -> None:
+    specs = [yaml.safe_load(file.read_text()) for file in COLLECTION.glob("roles/*/meta/argument_specs.yml")]
+    options = {name for spec in specs for entry in spec["argument_specs"].values() for name in entry["options"]}
+    assert sorted(name for name in options if name.endswith("_ready_timeout")) == sorted(carried())
+
+
+def test_they_win_over_nothing_that_the_file_says_and_are_no_templates(folder: Path) -> None:
+    with (folder / "this_host.fleet.yml").open("a") as more:
+        more.write("variables: {fleet_schema: 99, note: '{{ 6 * 7 }}'}\n")
+    found = variables(folder / "this_host.fleet.yml")
+    assert found["fleet_schema"] == 1
+    templar = Templar(DataLoader(), variables=found)
+    assert templar.template(trust_as_template("{{ note }}")) == "{{ 6 * 7 }}"
+
+
 # A file that is not whole
 
 

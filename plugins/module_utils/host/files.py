@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Optional
 
 
@@ -39,3 +41,16 @@ def own(path: str, mode: int) -> None:
     """Whoever runs this is its owner."""
     os.chown(path, os.geteuid(), os.getegid())
     os.chmod(path, mode)
+
+
+def switch(link: Path, whole: Path) -> None:
+    """`link` leads to the folder `whole` beside it, from one instant to the next. Others called LINK-… are removed."""
+    new = link.with_name(f"{link.name}.new")
+    if link.is_dir() and not link.is_symlink():  # as the first versions had it
+        link.rename(f"{link}-before")
+    new.unlink(missing_ok=True)
+    new.symlink_to(whole.name)
+    new.replace(link)
+    for other in link.parent.glob(f"{link.name}-*"):
+        if other != whole:
+            shutil.rmtree(other)

@@ -31,7 +31,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.model.model import
 DOCKER_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/docker.service"  # what `systemctl enable` makes
 DOCKER_ROOT = "/var/lib/docker"
 # Of Python: what modules need, and what makes the environment that the host restores itself with; Debian's packages.
-PYTHON = {"docker": "python3-docker", "ensurepip": "python3-venv", "packaging": "python3-packaging"}
+PYTHON = {"docker": "python3-docker", "ensurepip": "python3-venv"}
 _CADDY = {"managed-by": MANAGED_BY, "service": "caddy"}
 _PROXY = "docker-proxy "  # Docker's, which listens for a container
 _LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
