@@ -243,7 +243,7 @@ def main() -> None:
         nvidia_smi=shutil.which("nvidia-smi") is not None,
         layout=devices.layout.plain(),
         leaving=sorted(devices.leaving),
-        service_faults=service_faults(found),
+        service_faults=service_faults(fleet, host),
         gpu_faults=faults_of(gpu_checks),
     )
 
