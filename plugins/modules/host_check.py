@@ -124,11 +124,18 @@ network:
   returned: success
   type: bool
 services:
-  description: Which of the fleet's own services have a container, in whatever state.
+  description:
+    - Which of the fleet's own services have a container, in whatever state; in the order in which they are taken away.
   returned: success
   type: list
   elements: str
-  sample: [caddy, litellm, postgres]
+  sample: [caddy, grafana, prometheus, litellm, postgres]
+watchers:
+  description: Those of RV(services) that belong to C(fleet_monitoring).
+  returned: success
+  type: list
+  elements: str
+  sample: [grafana, prometheus]
 gpu_to_do:
   description:
     - What has to be done for GPUs in containers, in this order. Empty where the fleet asks for no GPU.
@@ -191,7 +198,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.host.linux import 
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import host_containers
 from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import nvidia_checks
 from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import scope
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import SERVICES
+from ansible_collections.inference.fleet.plugins.module_utils.model.model import SERVICES, WATCHERS
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
 from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
@@ -230,20 +237,22 @@ def main() -> None:
     faults = faults_of(found)
     if faults and not module.params["report"]:
         module.fail_json(msg="\n".join(faults))
+    own = host.containers - host.foreign
     module.exit_json(
         checks=[check.as_dict() for check in found],
         packages=host.missing_packages,
         docker_version=host.docker_version,
         docker_to_start=host.docker_to_start,
         network=host.network,
-        services=sorted(set(SERVICES) & host.containers - host.foreign),
+        services=[name for name in SERVICES if name in own],
+        watchers=[name for name in WATCHERS if name in own],
         gpu_to_do=host.nvidia.to_do if host.nvidia else [],
         persistence_command=host.nvidia.unit_command if host.nvidia else "",
         cdi_refresh=bool(host.nvidia and host.nvidia.cdi_refresh),
         nvidia_smi=shutil.which("nvidia-smi") is not None,
         layout=devices.layout.plain(),
         leaving=sorted(devices.leaving),
-        service_faults=service_faults(found),
+        service_faults=service_faults(fleet, host),
         gpu_faults=faults_of(gpu_checks),
     )
 

@@ -6,6 +6,8 @@ from panels import Dashboard, Panel, Query, Row
 
 R = "[$__rate_interval]"
 MODEL = 'model=~"$model"'
+# Of a slice that models share, the label has the names of all.
+SHARED = 'model=~"(.*, )?($model)(, .*)?"'
 # The outermost handler of Caddy's site, which sees each request once.
 DOOR = 'handler="subroute"'
 
@@ -75,7 +77,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Alerts",
-                    "Alerts that fire.",
+                    "How many fire.",
                     "none",
                     (Query('count(ALERTS{alertstate="firing"}) or vector(0)'),),
                     "number",
@@ -104,6 +106,16 @@ OVERVIEW = Dashboard(
                     4,
                     (0.25, 0.1),
                     1,
+                ),
+                Panel(
+                    "Alerts that fire",
+                    "And what each is about. Alerting, in Grafana's menu, has what to do.",
+                    "none",
+                    (Query('ALERTS{alertstate="firing"}'),),
+                    "table",
+                    24,
+                    columns=("alertname", "severity", "model", "requested_model", "instance"),
+                    hidden=("alertstate", "job", "type", "replica", "UUID", "device", "fstype"),
                 ),
             ),
         ),
@@ -335,9 +347,9 @@ ONE_MODEL = Dashboard(
                 ),
                 Panel(
                     "GPU use",
-                    "Of the GPUs and MIG slices that the model runs on.",
+                    "Of the GPUs and MIG slices that the model runs on, all that run there together.",
                     "percentunit",
-                    (Query(f"fleet:gpu_use:ratio{{{MODEL}}}", "GPU {{gpu}} {{GPU_I_PROFILE}}"),),
+                    (Query(f"fleet:gpu_use:ratio{{{SHARED}}}", "GPU {{gpu}} {{GPU_I_PROFILE}}"),),
                     most=1,
                 ),
             ),

@@ -29,7 +29,7 @@ from panels import COLUMNS, Dashboard, Panel, Query
 
 STEP_S = 15
 INCHES_A_COLUMN = 0.6
-INCHES_A_ROW = {"number": 1.1, "lines": 2.3, "areas": 2.3, "bars": 2.3}
+INCHES_A_ROW = {"number": 1.1, "lines": 2.3, "areas": 2.3, "bars": 2.3, "table": 0.9}
 COLOURS = ("#3274d9", "#e0752d", "#508642", "#890f02", "#8f3bb8", "#bf9b00", "#0a7f96", "#bf1b70")
 LEGENDS = 8
 FONT = 7
@@ -125,6 +125,13 @@ def draw_bars(axes: Axes, panel: Panel, prometheus: Prometheus) -> None:
     axes.set_xlim(0, panel.most)
 
 
+def draw_table(axes: Axes, panel: Panel, prometheus: Prometheus) -> None:
+    axes.axis("off")
+    found = [labels for query in panel.queries for labels, _points in prometheus.instant(query)]
+    rows = ["   ".join(labels[name] for name in panel.columns if name in labels) for labels in found]
+    axes.text(0, 0.9, "\n".join(rows) or "None.", va="top", size=FONT + 1)
+
+
 def draw_series(axes: Axes, panel: Panel, prometheus: Prometheus) -> None:
     found = [(legend(query, labels), points) for query in panel.queries for labels, points in prometheus.range(query)]
     if panel.kind == "areas":
@@ -160,7 +167,7 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-DRAW = {"number": draw_number, "bars": draw_bars, "lines": draw_series, "areas": draw_series}
+DRAW = {"number": draw_number, "bars": draw_bars, "lines": draw_series, "areas": draw_series, "table": draw_table}
 
 
 def lines_of(panels: Sequence[Panel]) -> list[list[Panel]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
@@ -20,14 +20,23 @@ from grafana_foundation_sdk.models.common import (
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DataSourceRef,
+    DataTransformerConfig,
     Threshold,
     ThresholdsMode,
     VariableRefresh,
 )
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 COLUMNS = 24  # of Grafana's grid
 SOURCE = DataSourceRef(type_val="prometheus", uid="prometheus")
-BUILDERS = {"lines": timeseries.Panel, "areas": timeseries.Panel, "number": stat.Panel, "bars": bargauge.Panel}
+BUILDERS = {
+    "lines": timeseries.Panel,
+    "areas": timeseries.Panel,
+    "number": stat.Panel,
+    "bars": bargauge.Panel,
+    "table": table.Panel,
+}
+HEIGHTS = {"number": 4, "table": 5}  # of others: 8
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,8 @@ class Query:
 @dataclass(frozen=True)
 class Panel:
     """unit: Grafana's name of it. kind: a key of BUILDERS. limits: values from which it is orange and red; upside
-    down where less is worse. width: of COLUMNS."""
+    down where less is worse. width: of COLUMNS. columns: the first labels of a table. hidden: those that it leaves
+    out."""
 
     title: str
     about: str
@@ -51,6 +61,8 @@ class Panel:
     width: int = 8
     limits: tuple[float, ...] = ()
     most: float | None = None
+    columns: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +134,7 @@ def _panel(panel: Panel) -> Any:
         .datasource(SOURCE)
         .unit(panel.unit)
         .span(panel.width)
-        .height(4 if panel.kind == "number" else 8)
+        .height(HEIGHTS.get(panel.kind, 8))
         .min(0)
     )
     if panel.most is not None:
@@ -135,14 +147,24 @@ def _panel(panel: Panel) -> Any:
             built.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
     elif panel.kind == "number":
         built.color_mode(BigValueColorMode.VALUE)
-    else:
+    elif panel.kind == "bars":
         built.orientation(VizOrientation.HORIZONTAL)
+    else:
+        built.no_value("None.").with_transformation(_columns(panel))
     if panel.limits:
         built.thresholds(_thresholds(panel.limits))
     for place, query in enumerate(panel.queries):
         one = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(chr(ord("A") + place))
+        if panel.kind == "table":
+            one.format(PromQueryFormat.TABLE)
         built.with_target(one.range() if panel.kind in ("lines", "areas") else one.instant())
     return built
+
+
+def _columns(panel: Panel) -> DataTransformerConfig:
+    hidden = dict.fromkeys(("Time", "Value", "__name__", *panel.hidden), True)
+    order = {label: place for place, label in enumerate(panel.columns)}
+    return DataTransformerConfig("organize", options={"excludeByName": hidden, "indexByName": order})
 
 
 def _thresholds(limits: tuple[float, ...]) -> dashboard.ThresholdsConfig:

@@ -20,6 +20,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
     folder_name,
     repo_of,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.host.files import put
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 
 _UNFINISHED = ".incomplete"
@@ -152,9 +153,7 @@ def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(text)
-    os.replace(str(new), str(path))
+    put(str(path), text, 0o644, owned=False)
 
 
 @contextmanager

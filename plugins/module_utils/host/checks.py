@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -104,10 +104,9 @@ def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
     )
 
 
-def service_faults(found: Iterable[Check]) -> list[str]:
-    """Those that say that others have a container by the name of a service."""
-    taken = {Check.parse(name_taken(service)).name for service in SERVICES}
-    return faults_of(check for check in found if check.name in taken)
+def service_faults(fleet: Fleet, host: Host) -> list[str]:
+    """Those of host_faults where others have a container by the name of a service."""
+    return [name_taken(service) for service in sorted(host.foreign & _services(fleet))]
 
 
 def _system(host: Host) -> Iterator[Check]:
@@ -156,12 +155,15 @@ def _weights(fleet: Fleet, host: Host) -> Iterator[Check]:
 
 
 def _containers(fleet: Fleet, host: Host) -> Iterator[Check]:
-    services = set(SERVICES) - set(() if fleet.monitoring else WATCHERS)
-    ours = {*services, *(name for model in fleet.models for name in model.containers)}
+    ours = {*_services(fleet), *(name for model in fleet.models for name in model.containers)}
     taken = sorted(host.foreign & ours)
     yield from (Check.parse(name_taken(name)) for name in taken)
     if not taken and host.docker_version:
         yield Check("names", OK, "no container of others has a name that the fleet needs")
+
+
+def _services(fleet: Fleet) -> set[str]:
+    return set(SERVICES) - set(() if fleet.monitoring else WATCHERS)
 
 
 def _ports(host: Host) -> Iterator[Check]:

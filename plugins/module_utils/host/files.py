@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Optional
 
 
-def put(path: str, text: str, mode: int = 0o600, check: Optional[Callable[[str], None]] = None) -> None:
+def put(
+    path: str, text: str, mode: int = 0o600, check: Optional[Callable[[str], None]] = None, owned: bool = True
+) -> None:
     """Written and synced beside it, then renamed.
 
     The name beside it, PATH.new, is this function's alone, so that what a killed run left is written over.
     check: is called with that name before the file is put in place, and raises if it must not be.
+    owned: whether the owner is set, which NFS with root_squash refuses.
     OSError has PATH for its file name.
     """
     new = f"{path}.new"
@@ -27,7 +30,10 @@ def put(path: str, text: str, mode: int = 0o600, check: Optional[Callable[[str],
             os.fsync(target.fileno())
         if check:
             check(new)
-        own(new, mode)
+        if owned:
+            own(new, mode)
+        else:
+            os.chmod(new, mode)
         os.replace(new, path)
     except OSError as error:
         error.filename = path

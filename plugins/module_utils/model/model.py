@@ -27,8 +27,8 @@ GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
 MANAGED_BY = "inference.fleet"  # the label by which the collection knows its own containers
 NETWORK = "llm-network"  # Docker's, in which all of them are
-WATCHERS = ("prometheus", "grafana", "dcgm-exporter", "node-exporter", "blackbox-exporter")
-SERVICES = ("caddy", "litellm", "postgres", *WATCHERS)
+WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
+SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # from the door inwards: the order in which they are taken away
 
 # What the collection itself passes to `vllm serve`, and why a model may not.
 RESERVED_ARGS = {

@@ -159,6 +159,21 @@ def test_what_arrived_whole_is_noted_and_its_branch_stands_for_it(tmp_path: Path
     assert said[1:] == ["own/a: 0 bytes of 1.0 kB (0 %)", "own/a: 1.0 kB are there, at cccccccccccc"]
 
 
+def test_a_share_that_refuses_owners_takes_the_note(
+    tmp_path: Path, folder: CacheFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS with root_squash."""
+
+    def refuse(path: str, *_arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted", path)
+
+    monkeypatch.setattr(os, "chown", refuse)
+    run(Engine(tmp_path, FILES), folder)
+    assert folder.observe()["own/a"].records == {COMMIT: Record(True, FILES)}
+    refs = tmp_path / "hub/models--own--a/refs"
+    assert [(one.name, stat.S_IMODE(one.stat().st_mode)) for one in refs.iterdir()] == [("main", 0o644)]
+
+
 def test_progress_is_told_with_speed_and_time_left(tmp_path: Path, folder: CacheFolder) -> None:
     (tmp_path / "hub/models--own--a/blobs").mkdir(parents=True)
     half = tmp_path / "hub/models--own--a/blobs/x.incomplete"

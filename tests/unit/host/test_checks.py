@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.host.check import check_lines
-from ansible_collections.inference.fleet.plugins.module_utils.host.checks import GB, checks, host_faults
+from ansible_collections.inference.fleet.plugins.module_utils.host.checks import (
+    GB,
+    checks,
+    host_faults,
+    service_faults,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name
 from ansible_collections.inference.fleet.tests.unit.host.hosts import GOOD
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
@@ -156,6 +161,15 @@ def test_what_others_watch_with_matters_only_where_the_fleet_is_to_watch_too() -
     assert host_faults(fleet(entry()), host) == []
     watched = [fault.partition(": ")[0] for fault in host_faults(fleet(entry(), monitoring=True), host)]
     assert watched == ["container dcgm-exporter", "container grafana"]
+
+
+@pytest.mark.parametrize("monitoring", [False, True])
+def test_faults_of_services_are_those_of_names_without_the_models(monitoring: bool) -> None:
+    wanted, host = fleet(entry(), monitoring=monitoring), replace(GOOD, foreign=frozenset({"caddy", "grafana", "web"}))
+    assert service_faults(wanted, host) == host_faults(wanted, host)
+    assert len(service_faults(wanted, host)) == 1 + monitoring
+    taken = replace(GOOD, kernel="4.19.0", foreign=frozenset({"vllm-qwen3-8b-1"}))
+    assert (service_faults(wanted, taken), len(host_faults(wanted, taken))) == ([], 2)
 
 
 def test_a_name_that_an_absent_model_would_have_is_free_for_others() -> None:

@@ -49,6 +49,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
         "docker_to_start": False,
         "network": False,
         "services": [],
+        "watchers": [],
         "gpu_to_do": [],
         "persistence_command": "",
         "cdi_refresh": False,
@@ -84,8 +85,11 @@ def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: Mo
 
 
 def test_says_which_services_have_a_container_of_the_fleets_own(world: World, run: Module) -> None:
-    world.host = replace(GOOD, containers=frozenset({"caddy", "grafana", "web"}), foreign=frozenset({"caddy", "web"}))
-    assert run(models=[], report=True)["services"] == ["grafana"]
+    there = frozenset({"litellm", "caddy", "postgres", "prometheus", "grafana", "web"})
+    world.host = replace(GOOD, containers=there, foreign=frozenset({"litellm", "web"}))
+    answer = run(models=[], report=True)
+    assert answer["services"] == ["caddy", "grafana", "prometheus", "postgres"]
+    assert answer["watchers"] == ["grafana", "prometheus"]
 
 
 def test_says_what_the_role_has_to_do_for_gpus(world: World, run: Module) -> None:

@@ -88,6 +88,22 @@ def test_prometheus_understands_every_query(tmp_path: Path) -> None:
     assert f"SUCCESS: {len(rules)} rules found" in promtool("check", "rules", tmp_path / "rules.yml")
 
 
-def plain(expression: str) -> str:
+@pytest.mark.parametrize(("chosen", "gpus"), [("a", "12"), ("(a|c)", "1234"), ("b", "3"), (".*", "12345"), ("x", "")])
+def test_a_model_has_the_use_of_the_gpus_that_it_shares(tmp_path: Path, chosen: str, gpus: str) -> None:
+    there = {"1": "a", "2": "b-a, a", "3": "c, b, ab", "4": "c", "5": "b-c"}
+    series = {gpu: f'fleet:gpu_use:ratio{{gpu="{gpu}", model="{models}"}}' for gpu, models in there.items()}
+    (panel,) = [panel for panel in panels("model") if panel["title"] == "GPU use"]
+    asked = {
+        "expr": plain(panel["targets"][0]["expr"], chosen),
+        "eval_time": "1m",
+        "exp_samples": [{"labels": series[gpu], "value": 1} for gpu in gpus],
+    }
+    given = [{"series": one, "values": "1x5"} for one in series.values()]
+    tests = [{"interval": "1m", "input_series": given, "promql_expr_test": [asked]}]
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump({"tests": tests}))
+    assert "SUCCESS" in promtool("test", "rules", tmp_path / "tests.yml")
+
+
+def plain(expression: str, model: str = "a|b") -> str:
     """Without what Grafana fills in."""
-    return expression.replace("$__rate_interval", "1m").replace("$__range", "1h").replace("$model", "a|b")
+    return expression.replace("$__rate_interval", "1m").replace("$__range", "1h").replace("$model", model)
