@@ -101,9 +101,7 @@ def test_every_replica_and_every_service_is_scraped(prometheus: Prometheus) -> N
     assert (labels["model"], labels["replica"], labels["type"]) == ("tiny-chat", "1", "chat")
 
 
-def test_every_query_of_every_dashboard_has_an_answer(
-    prometheus: Prometheus, seen: Counter[str], fires: None
-) -> None:
+def test_every_query_of_every_dashboard_has_an_answer(prometheus: Prometheus, seen: Counter[str], fires: None) -> None:
     assert len(queries()) > 50
 
     def silent() -> list[tuple[str, str]]:
