@@ -1,0 +1,62 @@
+"""A restore with a fault in it: what can serve does so, and at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+from lab.fixtures import INVENTORY, Admin, Door, wait_until
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://fleet"]
+
+UNIT = "inference-fleet-restore.service"
+STUCK = {"env": {"STANDIN_NEVER_READY": "1"}, "ready_timeout": 30}
+
+
+@pytest.fixture
+def stuck(admin: Admin, door: Door) -> Iterator[str]:
+    """A model that loads for ever, on a host that is otherwise as its inventory says."""
+    # `whole` has a template in its settings, which extra variables would have resolved.
+    models = [one | (STUCK if one["name"] == "plain" else {}) for one in door.models if one["name"] != "whole"]
+    run = admin.play("install", variables={"fleet_models": models})
+    assert "vllm-plain-1: runs, but is not ready after 30 s" in run.messages
+    yield "vllm-plain-1"
+    assert admin.play("install").status == 0
+
+
+def answers(door: Door, model: str) -> bool:
+    try:
+        return door.chat(model).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def test_a_model_that_loads_for_long_keeps_the_door_shut_for_none(door: Door, host: Host, stuck: str) -> None:
+    host.check_output("docker stop caddy")
+    host.check_output(f"systemctl start --no-block {UNIT}")
+    wait_until(lambda: answers(door, "half"), "another model answers")
+    state = f"systemctl show --property ActiveState --value {UNIT}"
+    assert host.check_output(state) == "activating"
+    wait_until(lambda: host.check_output(state) == "failed", "the restore has given it up")
+    steps = json.loads(host.check_output("cat /var/lib/inference-fleet/restore.json"))["steps"]
+    (fault,) = [(step["name"], step["fault"]) for step in steps if step["fault"]]
+    assert fault[0] == "models ready"
+    assert fault[1].startswith(f"{stuck}: runs, but is not ready after 30 s")
+
+
+def test_a_host_with_a_fault_keeps_no_other_from_being_restored(
+    admin: Admin, door: Door, host: Host, tmp_path: Path
+) -> None:
+    # The same machine by another name: it gets no further than its inventory.
+    reached = yaml.safe_load(INVENTORY.read_text())["fleet"]["hosts"][door.name]
+    other = tmp_path / "other.yml"
+    other.write_text(yaml.safe_dump({"fleet": {"hosts": {"faulty": {**reached, "fleet_models": "none"}}}}))
+    host.check_output("docker stop caddy")
+    run = admin.play("reboot_restore", "--inventory", str(other))
+    assert {name: counts["failures"] for name, counts in run.stats.items()} == {door.name: 0, "faulty": 1}, run.output
+    assert answers(door, "half")
