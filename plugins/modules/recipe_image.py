@@ -34,6 +34,12 @@ options:
       that a container has is kept.
     type: bool
     default: false
+  missing_wheelhouses:
+    description: >-
+      Recipe to the folder that its wheels are to come from, of those that are not on the machine that Ansible runs on.
+      Set by the module's own action plugin.
+    type: dict
+    default: {}
   progress:
     description: A file on the host to which each step is added as a line. Set by the module's own action plugin.
     type: path
@@ -110,6 +116,7 @@ SPEC = dict(
     names=dict(type="list", elements="str"),
     only=dict(type="list", elements="str"),
     prune=dict(type="bool", default=False),
+    missing_wheelhouses=dict(type="dict", default={}),
     progress=dict(type="path"),
 )
 
@@ -153,6 +160,7 @@ def _plan(module: AnsibleModule, fleet: Fleet, docker: DockerImages, wanted: Any
     if module.check_mode:  # wheels of the admin's machine may not have been copied yet
         copied = {name: {"(to be copied)": ""} for name, recipe in recipes.items() if recipe.copies_wheels}
         observed = replace(observed, wheels={**copied, **observed.wheels})
+    observed = replace(observed, missing=module.params["missing_wheelhouses"])
     keep = {*fleet.recipes, *needed_recipes(fleet, (model.name for model in fleet.models)), *wanted}
     return plan_recipes(fleet, wanted, observed, keep if module.params["prune"] else None)
 

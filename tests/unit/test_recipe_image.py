@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.inference.fleet.plugins.action.recipe_image import ActionModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import (
     Base,
     Build,
@@ -17,6 +19,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
 from ansible_collections.inference.fleet.plugins.modules import recipe_image
+from ansible_collections.inference.fleet.plugins.plugin_utils.watched import Watched
 from ansible_collections.inference.fleet.tests.unit.running import Module
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 
@@ -94,6 +97,32 @@ def test_check_mode_takes_wheels_for_there_that_are_yet_to_be_copied(run: Run) -
     assert run(names=["a"], recipes={**RECIPES, **recipes})["msg"].startswith(
         "fleet_recipes.own.wheelhouse: /var/lib/inference-fleet/wheels/own is not a folder on this host"
     )
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_folder_that_the_admins_machine_lacks_is_told_and_the_others_are_built(run: Run, check: bool) -> None:
+    recipes = {**RECIPES, "own": {"pip": ["a"], "wheelhouse": "weels"}}
+    answer = run(check=check, recipes=recipes, missing_wheelhouses={"own": "/home/ann/fleet/weels"})
+    assert answer["faults"].keys() == {"own"}
+    assert answer["msg"].startswith(
+        "fleet_recipes.own.wheelhouse: /home/ann/fleet/weels is not a folder on the machine"
+    )
+    assert [action.split(":")[0] for action in answer["actions"]] == ["build inference-fleet/recipe-other"]
+
+
+def test_the_admins_machine_looks_beside_the_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watched, "run", lambda self, _tmp, _task_vars: self._task.args)
+    (tmp_path / "wheels/a").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    folders = {"a": "wheels/a", "b": "wheels/b", "c": "file", "d": "/srv/wheels", "e": None, "f": 1}
+    task = SimpleNamespace(
+        args={"recipes": {**{name: {"wheelhouse": one} for name, one in folders.items()}, "g": None}}
+    )
+    action = ActionModule(task, *[None] * 5)
+    missing = action.run(task_vars={"inventory_dir": str(tmp_path)})["missing_wheelhouses"]
+    assert missing == {"b": f"{tmp_path}/wheels/b", "c": f"{tmp_path}/file"}
+    task.args = {"recipes": "no mapping"}
+    assert action.run(task_vars={})["missing_wheelhouses"] == {}
 
 
 def test_one_that_fails_is_told_with_the_models_it_holds_up_and_the_others_are_built(

@@ -79,8 +79,11 @@ def test_a_model_starts_on_the_image_that_was_built_for_it(site: Site, host: Hos
 
 def test_a_recipe_that_changed_makes_its_models_anew_and_no_other(site: Site, host: Host) -> None:
     before = identities(host)
+    there = "/var/lib/inference-fleet/wheels/lab"
+    host.check_output(f"touch {there}/gone_since-1.0-py3-none-any.whl")
     run = site.play("add_model", {**LAB, "env": {"LAB": "two words"}}, "-e", "model=extra")
     assert run.status == 0, run.output
+    assert host.check_output(f"ls {there}") == "lab_extra-1.0-py3-none-any.whl", "as on the admin's machine"
     after = identities(host)
     assert {name for name in before if before[name] != after[name]} == {"vllm-extra-1"}
     assert host.check_output("docker exec vllm-extra-1 printenv LAB") == "two words"
@@ -95,6 +98,7 @@ def test_each_recipe_that_cannot_be_built_is_told_and_the_others_are(site: Site,
             "no-package": {"apt": ["no-such-package"]},
             "no-wheel": {"apt": ["python3-pip"], "pip": ["no-such-wheel"], "wheelhouse": "wheels"},
             "no-wheels": {"pip": ["any"], "wheelhouse": "/srv/no-wheels"},
+            "no-folder": {"pip": ["any"], "wheelhouse": "weels"},
             "no-base": {"base": "127.0.0.1:1/no/such:1"},
             "fine": {"files": {"/etc/fine": "fine\n"}},
         },
@@ -104,6 +108,8 @@ def test_each_recipe_that_cannot_be_built_is_told_and_the_others_are(site: Site,
     assert "apt knows no package no-such-package; the end of the build's log:" in run.messages
     assert "pip finds no no-such-wheel that fits the image's Python" in run.messages
     assert "fleet_recipes.no-wheels.wheelhouse: /srv/no-wheels is not a folder on this host" in run.messages
+    looked = f"fleet_recipes.no-folder.wheelhouse: {INVENTORY.parent}/weels is not a folder on the machine that Ansible"
+    assert looked in run.messages
     assert "fleet_recipes.no-base.base: image 127.0.0.1:1/no/such:1: cannot be pulled" in run.messages
     assert [image for image in images(host) if image.startswith("inference-fleet/recipe-fine:")]
 

@@ -51,11 +51,13 @@ class Built:
 @dataclass(frozen=True)
 class Observed:
     """bases: by reference, those that are on the host. wheels: recipe -> wheel -> SHA-256, for the
-    recipes whose folder of wheels is there."""
+    recipes whose folder of wheels is there. missing: recipe -> the folder on the admin's machine
+    that its wheels are to come from, and that is not there."""
 
     bases: Mapping[str, Base]
     built: tuple[Built, ...] = ()
     wheels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -151,15 +153,12 @@ def plan_recipes(fleet: Fleet, names: Iterable[str], observed: Observed, keep: O
         recipe, image = fleet.recipe(name), fleet.recipe(name).image(name, fleet.images)
         there = next((one for one in observed.built if image in one.tags), None)
         reference = recipe.base_image(fleet.images)
-        base, wheels = observed.bases.get(reference), observed.wheels.get(name)
+        base = observed.bases.get(reference)
+        wheels = None if name in observed.missing else observed.wheels.get(name)
         if there and (base is None or (recipe.wheelhouse and wheels is None)):
             continue  # what it was made from has gone since, so nothing can be said against it
         if recipe.wheelhouse and not wheels:
-            why = "is not a folder on this host" if wheels is None else "has no wheels (*.whl)"
-            faults[name] = (
-                f"fleet_recipes.{name}.wheelhouse: {recipe.wheels_on_host(name)} {why}; "
-                "`pip download --dest FOLDER` fills one, on a machine with the same Python as the image"
-            )
+            faults[name] = _no_wheels(name, recipe, observed)
             continue
         text = dockerfile(recipe, reference, base.user if base else "")
         files = _context(recipe)
@@ -175,6 +174,18 @@ def plan_recipes(fleet: Fleet, names: Iterable[str], observed: Observed, keep: O
         builds.append(Build(name, image, reference, text, files, folder, content, reason, before))
     removals = () if keep is None else tuple(_removals(fleet, keep, observed))
     return Plan(tuple(builds), removals, tuple(dict.fromkeys(pulls)), faults)
+
+
+def _no_wheels(name: str, recipe: Recipe, observed: Observed) -> str:
+    folder = observed.missing.get(name)
+    if folder:
+        why = "is not a folder on the machine that Ansible runs on (relative paths begin at the inventory's folder)"
+    else:
+        why = "has no wheels (*.whl)" if name in observed.wheels else "is not a folder on this host"
+    return (
+        f"fleet_recipes.{name}.wheelhouse: {folder or recipe.wheels_on_host(name)} {why}; "
+        "`pip download --dest FOLDER` fills one, on a machine with the same Python as the image"
+    )
 
 
 def dockerfile(recipe: Recipe, base: str, user: str = "") -> str:

@@ -78,6 +78,9 @@ class Recipe:
                     read.fault(f"env.{variable}", "expected the name of an environment variable")
                 elif is_secret_name(variable):
                     read.fault(f"env.{variable}", f"looks like a secret; {_IN_A_LAYER}: give it to the model's env")
+            for key, what in (("wheelhouse", "pip"), ("pip_index", "pip"), ("apt_mirror", "apt")):
+                if read.raw(key) and not read.raw(what):
+                    read.fault(key, f"has no effect without {what}; name there what it is for, or take it out")
             if recipe.wheelhouse and recipe.pip_index:
                 read.fault(
                     "pip_index", "has no effect beside wheelhouse, from which alone pip takes all; give one of them"

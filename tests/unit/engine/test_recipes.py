@@ -32,9 +32,11 @@ OWN = {"own": {"apt": ["ffmpeg"]}}
 WHEELS = {"own": {"a-1-py3-none-any.whl": "f00d"}}
 
 
-def plan(recipes: Any = None, *built: Built, bases: Any = None, wheels: Any = None, keep: Any = None) -> Plan:
+def plan(
+    recipes: Any = None, *built: Built, bases: Any = None, wheels: Any = None, missing: Any = None, keep: Any = None
+) -> Plan:
     """For the recipe `own`."""
-    observed = Observed(BASE if bases is None else bases, built, wheels or {})
+    observed = Observed(BASE if bases is None else bases, built, wheels or {}, missing or {})
     return plan_recipes(fleet(recipes=recipes or OWN), ["own"], observed, keep)
 
 
@@ -98,6 +100,15 @@ def test_wheels_that_are_missing_are_told_where_they_are_needed(wheels: Any, why
     assert plan(recipes, wheels=wheels).faults["own"].startswith(f"fleet_recipes.own.wheelhouse: /srv/wheels {why}")
     if not wheels:
         assert plan(recipes, built(recipes, wheels=WHEELS)) == Plan()
+
+
+def test_wheels_of_a_folder_that_is_not_on_the_admins_machine_do_not_count() -> None:
+    """What was copied from where the recipe pointed before is on the host still."""
+    recipes = {"own": {"pip": ["a"], "wheelhouse": "weels"}}
+    away = {"wheels": WHEELS, "missing": {"own": "/home/ann/fleet/weels"}}
+    told = "fleet_recipes.own.wheelhouse: /home/ann/fleet/weels is not a folder on the machine that Ansible runs on ("
+    assert plan(recipes, **away).faults["own"].startswith(told)
+    assert plan(recipes, built(recipes, wheels=WHEELS), **away) == Plan(), "what was built of it does all the same"
 
 
 def test_the_diff_is_that_of_the_dockerfiles() -> None:

@@ -51,7 +51,8 @@ def test_its_base_is_one_of_the_fleets_images_or_any_other(base: str) -> None:
 
 @pytest.mark.parametrize("changes", [{name: WHOLE[name]} for name in WHOLE if name != "base"])
 def test_each_part_of_it_is_in_the_images_tag(changes: dict[str, Any]) -> None:
-    assert Recipe.parse(changes, "").image("own", Images()) != Recipe("vllm").image("own", Images())
+    base = {"apt": ["sox"], "pip": ["a"]}
+    assert Recipe.parse({**base, **changes}, "").image("own", Images()) != Recipe.parse(base, "").image("own", Images())
 
 
 def test_wheels_of_the_admins_machine_have_a_folder_of_their_own_on_the_host() -> None:
@@ -62,7 +63,7 @@ def test_wheels_of_the_admins_machine_have_a_folder_of_their_own_on_the_host() -
 
 @pytest.mark.parametrize("folder", ["wheels/own", "./wheels", "wheels/v1..2", "..wheels/a..", "/srv/wheels/"])
 def test_wheels_are_in_any_folder_that_is_not_above_the_inventory(folder: str) -> None:
-    assert Recipe.parse({"wheelhouse": folder}, "").wheelhouse == folder
+    assert Recipe.parse({"pip": ["a"], "wheelhouse": folder}, "").wheelhouse == folder
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -78,8 +79,11 @@ def test_the_collections_own_would_be_taken_from_an_inventory(name: str) -> None
         ({"apt": "ffmpeg"}, "apt: expected a list, got 'ffmpeg'"),
         ({"pip": ["--pre"]}, "pip[0]: expected a requirement, got the option '--pre'; see wheelhouse and pip_index"),
         ({"pip": ["a\nb"]}, "pip[0]: expected a requirement as pip takes it"),
-        ({"pip_index": "mirror.example"}, "pip_index: expected the URL of a package index, got 'mirror.example'"),
-        ({"apt_mirror": ["http://mirror.example"]}, "apt_mirror[0]: expected a line of sources.list"),
+        (
+            {"pip": ["a"], "pip_index": "mirror.example"},
+            "pip_index: expected the URL of a package index, got 'mirror.example'",
+        ),
+        ({"apt": ["sox"], "apt_mirror": ["http://mirror.example"]}, "apt_mirror[0]: expected a line of sources.list"),
         ({"files": {"etc/own": "a"}}, "files: expected absolute paths of files, got 'etc/own'"),
         ({"files": {"/etc/": "a"}}, "files: expected absolute paths of files, got '/etc/'"),
         ({"files": {"/etc/../own": "a"}}, "files: expected absolute paths of files, got '/etc/../own'"),
@@ -89,14 +93,21 @@ def test_the_collections_own_would_be_taken_from_an_inventory(name: str) -> None
         ({"env": {"A": True}}, "env.A: expected a line of text or a number (quote true and false), got True"),
         ({"ca_bundle": "/etc/ca.pem"}, "ca_bundle: expected certificates as PEM text, got text that is not shown"),
         *(
-            ({"wheelhouse": folder}, f"wheelhouse: expected the path of a folder, without .. in it, got '{folder}'")
+            (
+                {"pip": ["a"], "wheelhouse": folder},
+                f"wheelhouse: expected the path of a folder, without .. in it, got '{folder}'",
+            )
             for folder in ("../../etc", "..", "wheels/..", "wheels/../../etc", "/srv/../etc")
         ),
         ({"base": "vllm-openai"}, "base: expected a key of fleet_images such as vllm or vllm_omni, or an image"),
         (
-            {"pip_index": "https://a.example/simple", "wheelhouse": "/srv/w"},
+            {"pip": ["a"], "pip_index": "https://a.example/simple", "wheelhouse": "/srv/w"},
             "pip_index: has no effect beside wheelhouse",
         ),
+        ({"pip": [], "pip_index": "https://a.example/simple"}, "pip_index: has no effect without pip; name there what"),
+        ({"wheelhouse": "wheels", "apt": ["sox"]}, "wheelhouse: has no effect without pip; name there what"),
+        ({"apt_mirror": WHOLE["apt_mirror"], "pip": ["a"]}, "apt_mirror: has no effect without apt; name there what"),
+        ({"pip": "a", "pip_index": "https://a.example/simple"}, "pip: expected a list, got 'a'"),
         ({"atp": []}, "atp: unknown key; did you mean 'apt'?"),
     ],
 )
@@ -117,8 +128,11 @@ def test_its_name_is_part_of_an_images_name(name: str) -> None:
     [
         ({"pip": [f"own @ https://ann:{PASSWORD}@files.example/own.whl"]}, "pip[0]"),
         ({"pip": [f"git+https://{PASSWORD}@git.example/own"]}, "pip[0]"),
-        ({"pip_index": f"https://ann:{PASSWORD}@mirror.example/simple"}, "pip_index"),
-        ({"apt_mirror": [f"deb https://ann:{PASSWORD}@mirror.example/debian bookworm main"]}, "apt_mirror[0]"),
+        ({"pip": ["a"], "pip_index": f"https://ann:{PASSWORD}@mirror.example/simple"}, "pip_index"),
+        (
+            {"apt": ["sox"], "apt_mirror": [f"deb https://ann:{PASSWORD}@mirror.example/debian bookworm main"]},
+            "apt_mirror[0]",
+        ),
         ({"env": {"HF_TOKEN": PASSWORD}}, "env.HF_TOKEN"),
         ({"pip": [f"{KEY}{PASSWORD}"]}, "pip[0]"),
         ({"files": {"/etc/own.pem": f"{KEY}{PASSWORD}"}}, "files./etc/own.pem"),
