@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.inference.fleet.plugins.module_utils.host.restore import Restore
+from ansible_collections.inference.fleet.plugins.module_utils.host.restore import ITSELF, Restore
 
 _FACT = "__restore_so_far"  # no fleet_ name: those are the inventory's
 
@@ -36,7 +36,8 @@ class ActionModule(ActionBase):
         if state == "step":
             return _so_far(restore)
         restore = replace(restore, ended=time.time())
-        told = "\n".join([f"{host}: {restore.verdict()}", *restore.lines()])
+        verdict = "check mode, nothing was done" if self._task.check_mode else restore.verdict()
+        told = "\n".join([f"{host}: {verdict}", *restore.lines()])
         if (answer := self._record(restore, task_vars)).get("failed"):
             return {**answer, "msg": f"{told}\n{answer['msg']}"}
         if restore.faults:
@@ -63,5 +64,5 @@ def _so_far(restore: Restore) -> dict[str, Any]:
 def _who() -> str:
     # systemd.exec(5): the process that systemd itself started. An admin's terminal may hand on that of its own unit.
     if os.environ.get("SYSTEMD_EXEC_PID") == str(os.getppid()):  # ansible-playbook, as this is a child of it
-        return "the host itself"
+        return ITSELF
     return f"{getpass.getuser()}@{socket.gethostname()}"

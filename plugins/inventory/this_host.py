@@ -10,7 +10,8 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - For the restore that a host runs by itself. There is one host, in the group C(fleet), reached without a connection,
-    with the variables that the last converge wrote to C(config.json), and those of O(variables).
+    with the variables that the last converge wrote to C(config.json), those of O(variables), and
+    C(restore_by_itself), which tells that nobody waits at a terminal.
   - Nothing in that file is taken for a template. A file that is not whole makes no inventory; for that to be an error
     and no mere warning, C(ansible.cfg) has C(unparsed_is_failed) in its section C(inventory).
   - The inventory source is a file whose name ends in C(.fleet.yml) or C(.fleet.yaml).
@@ -77,6 +78,7 @@ class InventoryModule(BaseInventoryPlugin):
         host = self.inventory.add_host(name, group=self.inventory.add_group("fleet"))
         for name, value in {**self.get_option("variables"), **variables, f"{PREFIX}config_folder": folder}.items():
             self.inventory.set_variable(host, name, wrap_var(value))
+        self.inventory.set_variable(host, "restore_by_itself", True)
         self.inventory.set_variable(host, "ansible_connection", "local")
         self.inventory.set_variable(host, "ansible_python_interpreter", self.get_option("python"))
 

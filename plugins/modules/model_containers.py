@@ -51,7 +51,9 @@ options:
   keep_going:
     description:
       - Where the GPUs are in trouble (one fell off, a partition could not be made), start the containers that are there
-        with the devices that they have, instead of none, and fail with the trouble afterwards. For restores.
+        with the devices that they have, instead of none, and fail with the trouble afterwards.
+      - A container whose image is not on the host by its name any more is started as it is, with a warning; no pull is
+        tried for it. For restores.
     type: bool
     default: false
   wait:
@@ -240,7 +242,9 @@ def main() -> None:
         desired = desired_containers(fleet, gpus.plan.given, speaks_for, nodes)
         if module.params["keep_going"] and gpus.trouble:
             desired = without_lacking(desired, gpus.plan.given)
-        plan = plan_containers(desired, observed, module.params["prune"], speaks_for, held)
+        plan = plan_containers(
+            desired, observed, module.params["prune"], speaks_for, held, keep=module.params["keep_going"]
+        )
         if module.check_mode:
             outcome = Outcome(ready=probe(plan, docker))
         else:
@@ -248,6 +252,9 @@ def main() -> None:
         after = docker.observe(()) if outcome.done else observed
     except FleetError as error:
         module.fail_json(msg=str(error))
+    for image in sorted(set(plan.kept.values())):
+        names = ", ".join(name for name, its in plan.kept.items() if its == image)
+        module.warn(f"image {image} is not on this host by that name; what it was made into is kept as it is: {names}")
     actions = plan.actions if module.check_mode else outcome.done
     result: dict[str, Any] = dict(
         changed=bool(actions),

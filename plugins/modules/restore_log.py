@@ -50,7 +50,7 @@ attributes:
     description: The time is taken on the controller.
   check_mode:
     support: full
-    description: Tells the same, and keeps no record.
+    description: Tells what it comes to without claiming that anything was done, and keeps no record.
   diff_mode:
     support: none
     description: There is nothing to show.

@@ -92,6 +92,34 @@ def test_what_cannot_be_started_fails_also_where_nothing_is_waited_for(run: Run,
     assert run(cpu("a"), wait=False)["faults"] == {"vllm-a-1": "no such device"}
 
 
+@pytest.mark.parametrize("status", ["exited", "running"])
+def test_a_restore_does_not_ask_for_an_image_that_its_containers_have(
+    run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(model_containers.AnsibleModule, "warn", lambda _self, text: told.append(text))
+    run(cpu("a"), cpu("b"))
+    ids = {name: one.id for name, one in engine.containers.items()}
+    engine.images.clear()
+    engine.registry = {}
+    engine.change("vllm-a-1", status=status)
+    answer = run(cpu("a"), cpu("b"), keep_going=True)
+    assert "failed" not in answer
+    assert statuses(answer) == {"vllm-a-1": "running", "vllm-b-1": "running"}
+    assert {name: one.id for name, one in engine.containers.items()} == ids
+    (warning,) = told
+    assert warning.endswith("by that name; what it was made into is kept as it is: vllm-a-1, vllm-b-1")
+
+
+def test_a_restore_that_lacks_an_image_and_its_container_fails_for_that_one(run: Run, engine: FakeEngine) -> None:
+    run(cpu("a"), cpu("b"))
+    engine.images.clear()
+    engine.registry = {}
+    del engine.containers["vllm-b-1"]
+    assert set(run(cpu("a"), cpu("b"), keep_going=True)["faults"]) == {STANDARD}
+    assert engine.containers["vllm-a-1"].status == "running"
+
+
 def test_fails_with_every_fault_and_still_makes_the_others(run: Run, engine: FakeEngine) -> None:
     engine.dies["vllm-b-1"] = 1
     answer = run(cpu("a"), cpu("b"), cpu("c", image="own/none:1"))

@@ -37,7 +37,7 @@ class Play:
         self.monkeypatch.setattr(action.time, "time", lambda: self.now)
         self.monkeypatch.setattr(action.Display, "warning", lambda _self, text: self.shown.append(text))
         self.monkeypatch.setattr(action.Display, "display", lambda _self, text: self.shown.append(text))
-        plugin = action.ActionModule(Mock(args=arguments), Mock(), Mock(), Mock(), Mock(), Mock())
+        plugin = action.ActionModule(Mock(args=arguments, check_mode=check), Mock(), Mock(), Mock(), Mock(), Mock())
         self.monkeypatch.setattr(
             plugin, "_execute_module", lambda module_name, module_args, task_vars: self.main(check, **module_args)
         )
@@ -146,10 +146,10 @@ def test_one_that_began_is_recorded_with_its_time_before_anything_is_tried(play:
     assert f"inference_fleet_restore_began_timestamp_seconds {play.kept()['began']}" in metrics
 
 
-def test_check_mode_tells_the_same_and_keeps_no_record(play: Play) -> None:
+def test_check_mode_says_so_and_keeps_no_record(play: Play) -> None:
     shutil.rmtree(play.record.parent)
     play.begin(check=True)
-    assert "all is back" in play.end(check=True)["msg"]
+    assert play.end(check=True)["msg"].startswith("gpu1: check mode, nothing was done")
     assert not play.record.parent.exists()
 
 

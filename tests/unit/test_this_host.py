@@ -72,6 +72,7 @@ def test_there_is_one_host_in_the_group_fleet_and_it_is_this_one(folder: Path) -
     assert [host.name for host in inventory.groups["fleet"].get_hosts()] == [HOST]
     found = variables(folder / "this_host.fleet.yml")
     assert (found["ansible_connection"], found["ansible_python_interpreter"]) == ("local", "/usr/bin/python3.11")
+    assert found["restore_by_itself"] is True
 
 
 def test_it_may_have_the_name_that_the_admins_inventory_gives_it(folder: Path) -> None:

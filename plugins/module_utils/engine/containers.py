@@ -160,12 +160,14 @@ STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "cr
 class Plan:
     """Actions in the order of STAGES; those of one stage may run side by side, container by container.
 
-    untouched: by name, the containers that no action is for, as they were observed.
+    untouched: by name, the containers that no action is for, as they were observed. kept: container
+    -> the image that it was made from and that is not on the host by that name any more.
     """
 
     actions: tuple[Action, ...]
     waits: tuple[Desired, ...]
     untouched: Mapping[str, Container] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     def stage(self, verbs: Iterable[str]) -> dict[str, list[Action]]:
         """The actions of one stage, by what they act on."""
@@ -261,12 +263,14 @@ def plan_containers(
     prune: bool = False,
     models: Iterable[str] = (),
     held: Iterable[str] = (),
+    keep: bool = False,
 ) -> Plan:
     """The steps from what is to what should be; empty when Docker already has it all.
 
     models: the models that `desired` speaks for; containers of theirs that it lacks (fewer
     replicas, a model gone absent) are removed. prune: so are those of every other model but for
-    those that are held, which lack what they need to start.
+    those that are held, which lack what they need to start. keep: a container whose image is not
+    on the host by its name is kept and started as it is; without, the image is pulled to compare.
     Raises FleetError when a name is taken by a container that is not managed.
     """
     held = frozenset(held)
@@ -281,10 +285,15 @@ def plan_containers(
         for name, container in present.items()
         if name not in wanted and container.model not in held and (prune or container.model in speaks_for)
     ]
-    missing = sorted({one.spec.image for one in wanted.values()} - set(observed.images))
+    unnamed = {name: one.spec.image for name, one in wanted.items() if one.spec.image not in observed.images}
+    kept = {name: image for name, image in unnamed.items() if keep and name in present}
+    missing = sorted({image for name, image in unnamed.items() if name not in kept})
     actions += [Action("pull", image) for image in missing]
     for name, one in wanted.items():
-        actions += _steps(one, present.get(name), observed.images.get(one.spec.image))
+        if name in kept:
+            actions += _state_steps(one, present[name])
+        else:
+            actions += _steps(one, present.get(name), observed.images.get(one.spec.image))
     order = [verb for stage in STAGES for verb in stage]
     actions.sort(key=lambda action: order.index(action.verb))
     touched = {action.name for action in actions}
@@ -292,6 +301,7 @@ def plan_containers(
         actions=tuple(actions),
         waits=tuple(one for one in wanted.values() if one.running),
         untouched={name: container for name, container in present.items() if name not in touched},
+        kept=kept,
     )
 
 
@@ -319,12 +329,18 @@ def _steps(desired: Desired, container: Optional[Container], image: Optional[Ima
     if "restart" in changes:
         change = {"restart": changes["restart"]}
         steps.append(Action("update", name, desired, container.id, change, "restart policy"))
+    return [*steps, *_state_steps(desired, container)]
+
+
+def _state_steps(desired: Desired, container: Container) -> list[Action]:
+    """The step that has a container run, or not."""
+    name = desired.spec.name
     if desired.running and container.status not in ("running", "restarting"):
         verb = "unpause" if container.status == "paused" else "start"
-        steps.append(Action(verb, name, desired, container.id, detail=f"was {container.status}"))
+        return [Action(verb, name, desired, container.id, detail=f"was {container.status}")]
     if not desired.running and container.status in ("running", "restarting", "paused"):
-        steps.append(Action("stop", name, desired, container.id, detail="state: stopped"))
-    return steps
+        return [Action("stop", name, desired, container.id, detail="state: stopped")]
+    return []
 
 
 def _differences(desired: Spec, observed: Spec, image: Optional[ImageDefaults]) -> dict[str, tuple[Any, Any]]:

@@ -23,12 +23,23 @@ STEPS: Mapping[str, str] = {
         "What needs no key of LiteLLM's is served"
     ),
     "models": "run reboot_restore again",
-    "LiteLLM": "`docker logs litellm`; models with a direct route may be reached by that once Caddy is up",
-    "Caddy": "`docker logs caddy`; what is behind it is up",
+    "LiteLLM": (
+        "where PostgreSQL failed too, that first; bring its image to the host if that is missing, else `docker logs "
+        "litellm`; then run reboot_restore again. Models with a direct route need it not"
+    ),
+    "Caddy": (
+        "free the port if one is named, bring its image to the host if that is missing, else `docker logs caddy`; then "
+        "run reboot_restore again. Nothing is reached until it is up"
+    ),
     "monitoring": "`docker logs` of the container named; all that clients use is up",
-    "models ready": "where the GPUs failed too, those first; else `docker logs` of those named. The others are served",
+    "models ready": (
+        "where the GPUs failed too, those first; bring the image to the host if that is missing, else `docker logs` of "
+        "those named. The others run"
+    ),
 }
 _FROM_RECORD_TO_EXIT_S = 30  # more than it takes Ansible to end
+_AT_WORK = "activating"
+ITSELF = "the host itself"
 _METRICS = "inference_fleet_restore_"
 _WIDTH = max(map(len, STEPS))
 
@@ -125,12 +136,14 @@ def told(record: str, unit: Mapping[str, str]) -> list[str]:
     ExecMainExitTimestamp (as @SECONDS) of the unit are; empty where there is none.
     """
     lines = ["no restore has been recorded on this host"]
-    recorded = 0.0
+    recorded, well = 0.0, False
     try:
         if record.strip():
             restore = Restore.parse(json.loads(record))
-            recorded = restore.ended or restore.began
-            lines = [f"restore of {restore.when()} by {restore.by}: {restore.verdict()}", *restore.lines()]
+            recorded, well = restore.ended or restore.began, restore.ended is not None and not restore.faults
+            cut_off = restore.ended is None and restore.by == ITSELF and unit.get("ActiveState", _AT_WORK) != _AT_WORK
+            verdict = "was cut off" if cut_off else restore.verdict()
+            lines = [f"restore of {restore.when()} by {restore.by}: {verdict}", *restore.lines()]
     except ValueError:
         lines = ["the record of the last restore is not whole; the next restore writes it anew"]
     state = unit.get("ActiveState")
@@ -140,12 +153,12 @@ def told(record: str, unit: Mapping[str, str]) -> list[str]:
         when = _utc(ended) if ended else "at an unknown time"
         failure = (
             f"inference-fleet-restore.service failed ({unit.get('Result', 'unknown')}, {when}); "
-            "`journalctl --unit inference-fleet-restore` on the host has all of it"
+            "`journalctl --boot --unit inference-fleet-restore` on the host has all of it"
         )
-        if recorded and ended > recorded + _FROM_RECORD_TO_EXIT_S:
+        if recorded and ended > recorded + (0 if well else _FROM_RECORD_TO_EXIT_S):
             lines = [failure, "it failed before it could record anything. What was recorded last is older:", *lines]
         else:
             lines.append(failure)
-    elif state == "activating":
+    elif state == _AT_WORK:
         lines.append("inference-fleet-restore.service is at work now")
     return lines

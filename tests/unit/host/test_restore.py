@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.filter.restore_told import FilterModule
-from ansible_collections.inference.fleet.plugins.module_utils.host.restore import STEPS, Restore, Step
+from ansible_collections.inference.fleet.plugins.module_utils.host.restore import ITSELF, STEPS, Restore, Step
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -197,7 +197,7 @@ def test_a_unit_that_failed_is_told_with_where_to_look_even_without_a_record() -
     unit = ("ActiveState=failed", "Result=exit-code", f"ExecMainExitTimestamp=@{BEGAN + 10:.0f}")
     failed = (
         "inference-fleet-restore.service failed (exit-code, 2026-01-01 00:00:10 UTC); "
-        "`journalctl --unit inference-fleet-restore` on the host has all of it"
+        "`journalctl --boot --unit inference-fleet-restore` on the host has all of it"
     )
     for record in ("", "{", restore(None)):
         assert told(record, *unit)[-1] == failed
@@ -209,6 +209,24 @@ def test_a_record_from_before_the_failure_is_called_older() -> None:
     assert lines[0].startswith("inference-fleet-restore.service failed (exit-code, 2026-01-01 01:00:00 UTC)")
     assert lines[1] == "it failed before it could record anything. What was recorded last is older:"
     assert lines[2].startswith("restore of 2026-01-01 00:00:00 UTC")
+
+
+def test_a_failure_soon_after_a_restore_that_went_well_is_another_one_s() -> None:
+    unit = ("ActiveState=failed", "Result=exit-code", f"ExecMainExitTimestamp=@{BEGAN + 15:.0f}")
+    assert told(restore(None), *unit)[0].startswith("inference-fleet-restore.service failed")
+    assert told(restore("no disk"), *unit)[-1].startswith("inference-fleet-restore.service failed")
+
+
+@pytest.mark.parametrize(
+    ("by", "state", "verdict"),
+    [
+        (ITSELF, "inactive", "was cut off"),
+        (ITSELF, "activating", "was cut off, or is still under way"),
+        ("root@laptop", "inactive", "was cut off, or is still under way"),
+    ],
+)
+def test_one_without_an_end_is_called_cut_off_where_that_is_known(by: str, state: str, verdict: str) -> None:
+    assert told(restore(None, ended=False, by=by), f"ActiveState={state}")[0].endswith(f"{by}: {verdict}")
 
 
 def test_a_unit_that_never_ran_its_command_failed_at_no_known_time() -> None:
