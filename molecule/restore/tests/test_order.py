@@ -15,7 +15,7 @@ from testinfra.host import Host
 testinfra_hosts = ["ansible://fleet"]
 
 UNIT = "inference-fleet-restore.service"
-STUCK = {"env": {"STANDIN_NEVER_READY": "1"}, "ready_timeout": 30}
+STUCK = {"env": {"STANDIN_NEVER_READY": "1"}, "ready_timeout": 15}
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def stuck(admin: Admin, door: Door) -> Iterator[str]:
     # `whole` has a template in its settings, which extra variables would have resolved.
     models = [one | (STUCK if one["name"] == "plain" else {}) for one in door.models if one["name"] != "whole"]
     run = admin.play("install", variables={"fleet_models": models})
-    assert "vllm-plain-1: runs, but is not ready after 30 s" in run.messages
+    assert "vllm-plain-1: runs, but is not ready after 15 s" in run.messages
     yield "vllm-plain-1"
     assert admin.play("install").status == 0
 
@@ -46,7 +46,7 @@ def test_a_model_that_loads_for_long_keeps_the_door_shut_for_none(door: Door, ho
     steps = json.loads(host.check_output("cat /var/lib/inference-fleet/restore.json"))["steps"]
     (fault,) = [(step["name"], step["fault"]) for step in steps if step["fault"]]
     assert fault[0] == "models ready"
-    assert fault[1].startswith(f"{stuck}: runs, but is not ready after 30 s")
+    assert fault[1].startswith(f"{stuck}: runs, but is not ready after 15 s")
 
 
 def test_a_host_with_a_fault_keeps_no_other_from_being_restored(
