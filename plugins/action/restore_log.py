@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import socket
 import time
 from dataclasses import replace
@@ -23,7 +22,7 @@ class ActionModule(ActionBase):
         state = self._task.args.get("state", "step")
         host = task_vars["inventory_hostname"]
         if state == "begun":
-            restore = Restore(time.time(), _who())
+            restore = Restore(time.time(), _who(task_vars))
             if (answer := self._record(restore, task_vars)).get("failed"):
                 Display().warning(f"{host}: {answer['msg']}")  # a host that serves comes before its record
             return _so_far(restore)
@@ -61,8 +60,5 @@ def _so_far(restore: Restore) -> dict[str, Any]:
     return {"changed": False, "ansible_facts": {_FACT: restore.plain()}}
 
 
-def _who() -> str:
-    # systemd.exec(5): the process that systemd itself started. An admin's terminal may hand on that of its own unit.
-    if os.environ.get("SYSTEMD_EXEC_PID") == str(os.getppid()):  # ansible-playbook, as this is a child of it
-        return ITSELF
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+def _who(task_vars: Any) -> str:
+    return ITSELF if task_vars.get("restore_by_itself") else f"{getpass.getuser()}@{socket.gethostname()}"

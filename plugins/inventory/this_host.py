@@ -11,7 +11,7 @@ author:
 description:
   - For the restore that a host runs by itself. There is one host, in the group C(fleet), reached without a connection,
     with the variables that the last converge wrote to C(config.json), those of O(variables), and
-    C(restore_by_itself), which tells that nobody waits at a terminal.
+    C(restore_by_itself), which is true where systemd runs Ansible, so that nobody waits at a terminal.
   - Nothing in that file is taken for a template. A file that is not whole makes no inventory; for that to be an error
     and no mere warning, C(ansible.cfg) has C(unparsed_is_failed) in its section C(inventory).
   - The inventory source is a file whose name ends in C(.fleet.yml) or C(.fleet.yaml).
@@ -51,6 +51,7 @@ variables: {litellm_ready_timeout: 900}
 """
 
 import json
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,9 @@ class InventoryModule(BaseInventoryPlugin):
         host = self.inventory.add_host(name, group=self.inventory.add_group("fleet"))
         for name, value in {**self.get_option("variables"), **variables, f"{PREFIX}config_folder": folder}.items():
             self.inventory.set_variable(host, name, wrap_var(value))
-        self.inventory.set_variable(host, "restore_by_itself", True)
+        # systemd.exec(5): the process that systemd itself started. A terminal may hand on that of its own unit.
+        by_itself = os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
+        self.inventory.set_variable(host, "restore_by_itself", by_itself)
         self.inventory.set_variable(host, "ansible_connection", "local")
         self.inventory.set_variable(host, "ansible_python_interpreter", self.get_option("python"))
 

@@ -180,6 +180,11 @@ service_faults:
   returned: success
   type: list
   elements: str
+port_faults:
+  description: Those of RV(checks) that say that a port is taken, a line each. Empty unless O(report) is set.
+  returned: success
+  type: list
+  elements: str
 gpu_faults:
   description: Those of RV(checks) that are faults of the GPUs, a line each. Empty unless O(report) is set.
   returned: success
@@ -192,7 +197,7 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import DevicePlan
 from ansible_collections.inference.fleet.plugins.module_utils.host.check import faults_of
-from ansible_collections.inference.fleet.plugins.module_utils.host.checks import checks, service_faults
+from ansible_collections.inference.fleet.plugins.module_utils.host.checks import checks, port_faults, service_faults
 from ansible_collections.inference.fleet.plugins.module_utils.host.devices import device_checks
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux import observe, open_devices
 from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import host_containers
@@ -253,6 +258,7 @@ def main() -> None:
         layout=devices.layout.plain(),
         leaving=sorted(devices.leaving),
         service_faults=service_faults(fleet, host),
+        port_faults=port_faults(host),
         gpu_faults=faults_of(gpu_checks),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import shutil
 import socket
 import stat
@@ -57,7 +56,6 @@ class Play:
 
 @pytest.fixture
 def play(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Play:
-    monkeypatch.delenv("SYSTEMD_EXEC_PID", raising=False)
     begun = Play(tmp_path / "lib" / "restore.json", Module(module.main, capsys), monkeypatch)
     begun.begin()
     return begun
@@ -161,20 +159,12 @@ def test_without_a_beginning_it_says_so(play: Play, state: str) -> None:
     assert answer["msg"] == f"state: {state} without one that is begun before it in the same play"
 
 
-def test_a_run_that_systemd_started_is_the_hosts_own(play: Play) -> None:
-    play.monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getppid()))
+@pytest.mark.parametrize(("by_itself", "who"), [(True, "the host itself"), (False, ME)])
+def test_a_run_is_the_hosts_own_where_its_inventory_says_so(play: Play, by_itself: bool, who: str) -> None:
+    play.facts["restore_by_itself"] = by_itself
     play.begin()
     play.end()
-    assert play.kept()["by"] == "the host itself"
-
-
-def test_a_terminal_that_systemd_started_makes_no_admin_the_host(play: Play) -> None:
-    """What runs in it has the variables of the terminal's own unit."""
-    play.monkeypatch.setenv("SYSTEMD_EXEC_PID", "1")
-    play.monkeypatch.setenv("INVOCATION_ID", "0123456789abcdef0123456789abcdef")
-    play.begin()
-    play.end()
-    assert play.kept()["by"] == ME
+    assert play.kept()["by"] == who
 
 
 def test_the_module_alone_has_no_clock(play: Play) -> None:

@@ -72,7 +72,15 @@ def test_there_is_one_host_in_the_group_fleet_and_it_is_this_one(folder: Path) -
     assert [host.name for host in inventory.groups["fleet"].get_hosts()] == [HOST]
     found = variables(folder / "this_host.fleet.yml")
     assert (found["ansible_connection"], found["ansible_python_interpreter"]) == ("local", "/usr/bin/python3.11")
-    assert found["restore_by_itself"] is True
+
+
+@pytest.mark.parametrize(("started", "by_itself"), [(os.getpid(), True), (1, False), ("", False)])
+def test_it_restores_itself_where_systemd_started_ansible(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, started: object, by_itself: bool
+) -> None:
+    """1: a terminal that systemd started, say, whose programs have the variables of the terminal's own unit."""
+    monkeypatch.setenv("SYSTEMD_EXEC_PID", str(started))
+    assert variables(folder / "this_host.fleet.yml")["restore_by_itself"] is by_itself
 
 
 def test_it_may_have_the_name_that_the_admins_inventory_gives_it(folder: Path) -> None:

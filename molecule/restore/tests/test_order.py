@@ -44,9 +44,9 @@ def test_a_model_that_loads_for_long_keeps_the_door_shut_for_none(door: Door, ho
     assert host.check_output(state) == "activating"
     wait_until(lambda: host.check_output(state) == "failed", "the restore has given it up")
     steps = json.loads(host.check_output("cat /var/lib/inference-fleet/restore.json"))["steps"]
-    (fault,) = [(step["name"], step["fault"]) for step in steps if step["fault"]]
-    assert fault[0] == "models ready"
-    assert fault[1].startswith(f"{stuck}: runs, but is not ready after 15 s")
+    ((step, fault),) = [(step["name"], step["fault"]) for step in steps if step["fault"]]
+    assert step == "models ready"
+    assert fault.startswith(f"{stuck}: runs, but is not ready after 15 s")
 
 
 def test_a_host_with_a_fault_keeps_no_other_from_being_restored(

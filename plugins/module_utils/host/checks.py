@@ -109,6 +109,11 @@ def service_faults(fleet: Fleet, host: Host) -> list[str]:
     return [name_taken(service) for service in sorted(host.foreign & _services(fleet))]
 
 
+def port_faults(host: Host) -> list[str]:
+    """Those of host_faults where others listen on a port of Caddy's."""
+    return faults_of(_ports(host))
+
+
 def _system(host: Host) -> Iterator[Check]:
     oldest = SUPPORTED.get(host.os_id)
     good = oldest is not None and _release(host.os_version) >= oldest

@@ -135,18 +135,19 @@ def told(record: str, unit: Mapping[str, str]) -> list[str]:
     record: as JSON; empty where there is none. unit: of `systemctl show`, what ActiveState, Result and
     ExecMainExitTimestamp (as @SECONDS) of the unit are; empty where there is none.
     """
-    lines = ["no restore has been recorded on this host"]
-    recorded, well = 0.0, False
+    lines, state = ["no restore has been recorded on this host"], unit.get("ActiveState")
+    recorded, slack = 0.0, _FROM_RECORD_TO_EXIT_S
     try:
         if record.strip():
             restore = Restore.parse(json.loads(record))
-            recorded, well = restore.ended or restore.began, restore.ended is not None and not restore.faults
-            cut_off = restore.ended is None and restore.by == ITSELF and unit.get("ActiveState", _AT_WORK) != _AT_WORK
+            recorded = restore.ended or restore.began
+            if restore.ended is not None and not restore.faults:
+                slack = 0  # one that went well makes no unit fail
+            cut_off = restore.ended is None and restore.by == ITSELF and state not in (None, _AT_WORK)
             verdict = "was cut off" if cut_off else restore.verdict()
             lines = [f"restore of {restore.when()} by {restore.by}: {verdict}", *restore.lines()]
     except ValueError:
         lines = ["the record of the last restore is not whole; the next restore writes it anew"]
-    state = unit.get("ActiveState")
     if state == "failed":
         stamp = unit.get("ExecMainExitTimestamp", "").lstrip("@")
         ended = float(stamp) if stamp.isdigit() else 0.0
@@ -155,7 +156,7 @@ def told(record: str, unit: Mapping[str, str]) -> list[str]:
             f"inference-fleet-restore.service failed ({unit.get('Result', 'unknown')}, {when}); "
             "`journalctl --boot --unit inference-fleet-restore` on the host has all of it"
         )
-        if recorded and ended > recorded + (0 if well else _FROM_RECORD_TO_EXIT_S):
+        if recorded and ended > recorded + slack:
             lines = [failure, "it failed before it could record anything. What was recorded last is older:", *lines]
         else:
             lines.append(failure)

@@ -11,6 +11,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.host.checks import
     GB,
     checks,
     host_faults,
+    port_faults,
     service_faults,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.host.names import Name
@@ -170,6 +171,12 @@ def test_faults_of_services_are_those_of_names_without_the_models(monitoring: bo
     assert len(service_faults(wanted, host)) == 1 + monitoring
     taken = replace(GOOD, kernel="4.19.0", foreign=frozenset({"vllm-qwen3-8b-1"}))
     assert (service_faults(wanted, taken), len(host_faults(wanted, taken))) == ([], 2)
+
+
+def test_faults_of_ports_are_those_of_ports_that_others_hold() -> None:
+    host = replace(GOOD, ports={80: None, 443: "nginx (PID 812)"})
+    assert port_faults(host) == host_faults(fleet(entry()), host) != []
+    assert port_faults(replace(GOOD, kernel="4.19.0")) == []
 
 
 def test_a_name_that_an_absent_model_would_have_is_free_for_others() -> None:

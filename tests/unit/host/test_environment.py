@@ -101,15 +101,20 @@ def test_another_python_gets_one_of_its_own(system: System) -> None:
     assert names(system) == {"venv", "venv-2.19.14-python3.13"}
 
 
+def has_one(system: System, in_place: bool) -> None:
+    """In use; in place: a folder, as early versions made it."""
+    if in_place:
+        system.install("venv", "2.19.14")
+    else:
+        made(system)
+
+
 # One that cannot be had
 
 
 @pytest.mark.parametrize("in_place", [True, False])
 def test_the_one_before_stays_in_use_and_the_way_out_is_told(system: System, in_place: bool) -> None:
-    if in_place:
-        system.install("venv", "2.19.14")
-    else:
-        made(system)
+    has_one(system, in_place)
     before = names(system)
     assert refused(system, "2.99.0").splitlines() == [
         f"{system.folder}/venv: no environment with ansible-core 2.99.0 for python3.11 could be made: "
@@ -151,10 +156,7 @@ def test_a_version_that_pip_calls_otherwise_is_refused(system: System, monkeypat
 
 @pytest.mark.parametrize("in_place", [True, False])
 def test_a_run_that_is_killed_while_pip_is_at_work_leaves_what_was_there(system: System, in_place: bool) -> None:
-    if in_place:
-        system.install("venv", "2.19.14")
-    else:
-        made(system)
+    has_one(system, in_place)
     system.index.add("2.19.15")
     system.killed = "pip"
     with pytest.raises(KeyboardInterrupt):
@@ -229,7 +231,7 @@ def test_they_make_one_that_runs_and_keep_it(
         packed.writestr(f"{info}/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "true")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    monkeypatch.setattr(module, "PYTHON", sys._base_executable)  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "PYTHON", sys._base_executable)  # type: ignore[attr-defined] # typeshed lacks it
     main = Module(module.main, capsys)
     folder = tmp_path / "opt"
     answer = main(path=str(folder), ansible_core="1.0.0")

@@ -57,6 +57,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
         "layout": {},
         "leaving": [],
         "service_faults": [],
+        "port_faults": [],
         "gpu_faults": [],
     }
     assert world.asked == (1, [80, 443], None, False)
