@@ -126,8 +126,13 @@ def spare(admin: Admin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sp
     together = ("--inventory", str(inventory))
     words = (*together, "--limit", host.backend.host)
     yield Spare(host, words, together)
+    # What somebody put beside the collection's own files is not the collection's to remove.
+    host.check_output("mkdir -p /var/lib/inference-fleet/models && touch /var/lib/inference-fleet/models/weights")
     run = admin.play("uninstall", *words)
     assert run.status == 0, run.output
+    assert "/var/lib/inference-fleet/models" in run.output
+    assert host.file("/var/lib/inference-fleet/models/weights").exists
+    assert not host.file("/var/lib/inference-fleet/restore.json").exists
     host.check_output("docker volume rm fleet-postgres && rm -r /etc/inference-fleet")
 
 
