@@ -1,0 +1,52 @@
+"""A playbook that would act on no host fails, so that no nightly backup is green without a backup."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
+FIRST = {
+    "name": "Check that the run has a host of the group fleet",
+    "ansible.builtin.import_playbook": "check_hosts.yml",
+}
+
+
+@pytest.mark.parametrize("playbook", sorted(set(PLAYBOOKS.glob("*.yml")) - {PLAYBOOKS / "check_hosts.yml"}), ids=str)
+def test_begins_with_the_check(playbook: Path) -> None:
+    assert yaml.safe_load(playbook.read_text())[0] == FIRST
+
+
+@pytest.mark.parametrize(
+    ("inventory", "words", "found"),
+    [
+        ("gpu_servers: {hosts: {gpu1: }}", [], "no host in a group fleet (its groups: gpu_servers)"),
+        ("gpu_servers: {hosts: {gpu1: }}", ["--limit", "gpu1"], "no host in a group fleet (its groups: gpu_servers)"),
+        ("{fleet: {hosts: }, web: {hosts: {w1: }}}", [], "no host in a group fleet (its groups: web)"),
+        (
+            "{fleet: {hosts: {gpu1: }}, web: {hosts: {w1: }}}",
+            ["--limit", "w1"],
+            "none of the hosts of this run (--limit)",
+        ),
+        ("{}", [], "no host in a group fleet (its groups: none)"),
+    ],
+)
+def test_refuses_a_run_without_a_host_of_the_fleet(
+    inventory: str, words: list[str], found: str, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.yml").write_text(inventory)
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml"), *words]
+    run = subprocess.run([*command, "inference.fleet.backup"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert found in run.stdout + run.stderr
+
+
+def test_lets_a_run_with_a_host_of_the_fleet_through(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("fleet: {children: {gpu_servers: {hosts: {gpu1: }}}}")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    run = subprocess.run([*command, str(PLAYBOOKS / "check_hosts.yml")], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
