@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import FOLDER
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Period, usage
 
 # The names of the first and the last file, then the folder. The clock's time comes last.

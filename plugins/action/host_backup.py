@@ -12,10 +12,10 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, stamp
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Folder, Vault, read
-from ansible_collections.inference.fleet.plugins.plugin_utils.database import Database, read_secrets
+from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump import Database, read_secrets
 
 ROOT = Path(__file__).parents[2]  # the collection's
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.inference.fleet.plugins.module_utils.host.restore import ITSELF, Restore
+from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import ITSELF, Restore
 
 _FACT = "__restore_so_far"  # no fleet_ name: those are the inventory's
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import select_recipes
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, select
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, select
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables
 

@@ -35,7 +35,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.scrape import certificate_modules
+from ansible_collections.inference.fleet.plugins.module_utils.report.scrape import certificate_modules
 
 
 class FilterModule:

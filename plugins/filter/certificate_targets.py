@@ -36,7 +36,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.scrape import certificate_targets
+from ansible_collections.inference.fleet.plugins.module_utils.report.scrape import certificate_targets
 
 
 class FilterModule:

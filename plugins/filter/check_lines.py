@@ -35,7 +35,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.host.check import check_lines
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import check_lines
 
 
 class FilterModule:

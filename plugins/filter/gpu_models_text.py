@@ -37,7 +37,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.scrape import gpu_models_text
+from ansible_collections.inference.fleet.plugins.module_utils.report.scrape import gpu_models_text
 
 
 class FilterModule:

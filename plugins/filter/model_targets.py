@@ -38,7 +38,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.scrape import model_targets
+from ansible_collections.inference.fleet.plugins.module_utils.report.scrape import model_targets
 
 
 class FilterModule:

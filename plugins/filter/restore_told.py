@@ -60,7 +60,7 @@ _value:
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.host.restore import told
+from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import told
 
 
 def restore_told(record: str, unit: Iterable[str]) -> list[str]:

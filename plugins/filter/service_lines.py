@@ -35,7 +35,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.table import service_lines
+from ansible_collections.inference.fleet.plugins.module_utils.report.table import service_lines
 
 
 class FilterModule:

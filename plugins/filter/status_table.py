@@ -45,7 +45,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.table import status_table
+from ansible_collections.inference.fleet.plugins.module_utils.report.table import status_table
 
 
 class FilterModule:

@@ -59,7 +59,7 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import PREFIX
 
 _REMEDY = "run the playbook install from your machine, which writes it anew"
 

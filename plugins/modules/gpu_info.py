@@ -188,8 +188,8 @@ from dataclasses import asdict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.tenancy import tenancies
-from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import host_containers
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import host_containers
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 
 def main() -> None:

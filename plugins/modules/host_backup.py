@@ -54,7 +54,7 @@ attributes:
     support: none
     description: There is nothing to show.
 seealso:
-  - module: inference.fleet.database_restore
+  - module: inference.fleet.backup_load
 """
 
 EXAMPLES = r"""

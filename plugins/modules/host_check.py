@@ -196,17 +196,21 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import DevicePlan
-from ansible_collections.inference.fleet.plugins.module_utils.host.check import faults_of
-from ansible_collections.inference.fleet.plugins.module_utils.host.checks import checks, port_faults, service_faults
-from ansible_collections.inference.fleet.plugins.module_utils.host.devices import device_checks
-from ansible_collections.inference.fleet.plugins.module_utils.host.linux import observe, open_devices
-from ansible_collections.inference.fleet.plugins.module_utils.host.linux_nvidia import host_containers
-from ansible_collections.inference.fleet.plugins.module_utils.host.nvidia import nvidia_checks
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import scope
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import SERVICES, WATCHERS
-from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
-from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import scope
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import SERVICES, WATCHERS
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import SPEC as FLEET_SPEC
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import fleet_from, secret_values
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import faults_of
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import (
+    checks,
+    port_faults,
+    service_faults,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.devices import device_checks
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux import observe, open_devices
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import host_containers
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import nvidia_checks
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
     FLEET_SPEC,

@@ -97,7 +97,7 @@ import shlex
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.inference.fleet.plugins.module_utils.host.files import own, put
+from ansible_collections.inference.fleet.plugins.module_utils.system.files import own, put
 
 SPEC = dict(
     folders=dict(

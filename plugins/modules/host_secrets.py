@@ -115,7 +115,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.rotation import Previous, Wanted, plan_secrets
-from ansible_collections.inference.fleet.plugins.module_utils.host.files import put
+from ansible_collections.inference.fleet.plugins.module_utils.system.files import put
 
 SPEC = dict(
     path=dict(type="path", required=True),

@@ -108,7 +108,7 @@ notes:
   - LiteLLM's worker processes remember keys for a minute. With more than one of them a key that was changed or removed
     may work as before for that long.
 seealso:
-  - module: inference.fleet.key_file
+  - module: inference.fleet.virtual_key_file
 """
 
 EXAMPLES = r"""
@@ -181,8 +181,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.docker impo
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.converge import Outcome, converge
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import plan_keys
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.litellm import LiteLLM
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
-from ansible_collections.inference.fleet.plugins.module_utils.model.virtual_key import STATES, parse_keys
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import STATES, parse_keys
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 KEY_SPEC = dict(
     alias=dict(type="str", required=True),

@@ -136,9 +136,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gp
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import plan_partition
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.repartition import repartition
-from ansible_collections.inference.fleet.plugins.module_utils.host.linux import open_devices
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux import open_devices
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
     layout=dict(type="dict", required=True),

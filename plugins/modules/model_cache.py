@@ -147,11 +147,18 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.downloads i
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Hub, Unreachable
 from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import AT_START, NEVER, Fleet, scope, select
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import Model
-from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
-from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, below
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import (
+    AT_START,
+    NEVER,
+    Fleet,
+    scope,
+    select,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import SPEC as FLEET_SPEC
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import fleet_from, secret_values
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import below
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
     FLEET_SPEC,

@@ -200,10 +200,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, describe
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nodes import nodes_for
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi, device_nodes
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, scope
-from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
-from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import SPEC as FLEET_SPEC
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import fleet_from, secret_values
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
     FLEET_SPEC,

@@ -106,10 +106,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     plan_recipes,
     select_recipes,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, scope
-from ansible_collections.inference.fleet.plugins.module_utils.model.options import SPEC as FLEET_SPEC
-from ansible_collections.inference.fleet.plugins.module_utils.model.options import fleet_from, secret_values
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import SPEC as FLEET_SPEC
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import fleet_from, secret_values
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
     FLEET_SPEC,

@@ -74,8 +74,8 @@ from pathlib import Path
 from typing import Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.inference.fleet.plugins.module_utils.host.environment import LINK, PYTHON, ansible_core
-from ansible_collections.inference.fleet.plugins.module_utils.host.files import switch
+from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import LINK, PYTHON, ansible_core
+from ansible_collections.inference.fleet.plugins.module_utils.system.files import switch
 
 DIGEST = "DIGEST"
 SPEC = dict(

@@ -89,7 +89,7 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.inference.fleet.plugins.module_utils.host.files import put
+from ansible_collections.inference.fleet.plugins.module_utils.system.files import put
 
 METRICS = "metrics/restore.prom"
 SPEC = dict(

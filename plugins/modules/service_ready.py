@@ -70,7 +70,7 @@ hopeless:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Hopeless, wait_until_ready
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
     name=dict(type="str", required=True),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.https import Https, is_address
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https, is_address
 
 # What ansible-core needs is there, but where ansible-test imports every plugin on its own.
 with suppress(ImportError):

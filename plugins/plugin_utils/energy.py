@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import ENERGY, GAP, Row, file_of
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, nearest, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
 
 UNITS = ("day", "week", "month")
 DAYS_BACK = {"day": 29, "week": 7 * 12 - 1, "month": 364}  # from `last` to `first`, where that is not given

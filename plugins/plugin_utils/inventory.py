@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleLookupError
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import PREFIX, Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.https import is_name
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import PREFIX, Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import is_name
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
 
 # What of fleet_https may be a file on the admin's machine. The host never sees these paths.

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import get_file_vault_secret
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 
 def passwords(loader: Any, file: Optional[str], option: str) -> list[tuple[str, Any]]:

@@ -18,8 +18,8 @@ from statistics import median, quantiles
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import GpuInstance, Profile
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Step, plan_instances
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Answer, NvidiaSmi
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Device, Instance, instances
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device, Instance, instances
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.gpu.shapes import A30, A100, State, multisets, present, states
 from docker import DockerClient
 from orders import OFFER, WITHOUT_LAST, Search, accepts, try_orders

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Step
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Device
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab/nvidia"))
 

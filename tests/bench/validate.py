@@ -24,7 +24,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import plan_devices
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, scope
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from docker import DockerClient
 from playbook import BenchError
 from report import Findings, against

@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import REPLICAS
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.door import door_files
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/caddy"

@@ -1,4 +1,4 @@
-"""inference.fleet.host_backup, backup_info and database_restore: one encrypted file on the controller, or none."""
+"""inference.fleet.host_backup, backup_info and backup_load: one encrypted file on the controller, or none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
-from ansible_collections.inference.fleet.plugins.action import backup_info, database_restore, host_backup
+from ansible_collections.inference.fleet.plugins.action import backup_info, backup_load, host_backup
 from ansible_collections.inference.fleet.plugins.lookup.backup_secrets import LookupModule
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, file_name
 from ansible_collections.inference.fleet.tests.unit.plugin_utils.test_backup import tar
@@ -212,7 +212,7 @@ def test_a_password_opens_one_among_several(tmp_path: Path) -> None:
     assert "failed" not in act(backup_info, {"path": str(path)}, passwords=("another", "correct horse"))
 
 
-# database_restore and the lookup
+# backup_load and the lookup
 
 
 def look_up(path: Path, password: str) -> dict[str, str]:
@@ -225,21 +225,21 @@ def look_up(path: Path, password: str) -> dict[str, str]:
 
 def test_restores_the_dump_beside_the_database_in_use(tmp_path: Path) -> None:
     host = Host()
-    answer = act(database_restore, {"path": str(written(tmp_path / "b", a_backup()))}, host)
+    answer = act(backup_load, {"path": str(written(tmp_path / "b", a_backup()))}, host)
     assert (answer["database"], answer["empty_before"], host.fed) == ("litellm_restored", False, [DUMP])
     assert answer["before"].startswith("litellm_before_20")
 
 
 def test_an_older_server_than_the_backups_is_refused(tmp_path: Path) -> None:
     host = Host(version="15.20")
-    answer = act(database_restore, {"path": str(written(tmp_path / "b", a_backup(postgres="16.3")))}, host)
+    answer = act(backup_load, {"path": str(written(tmp_path / "b", a_backup(postgres="16.3")))}, host)
     assert "was made by PostgreSQL 16.3, which 15.20 on this host cannot read" in answer["msg"]
     assert host.fed == []
 
 
 def test_check_mode_restores_nothing(tmp_path: Path) -> None:
     host = Host()
-    assert act(database_restore, {"path": str(tmp_path / "b")}, host, check=True)["changed"] is True
+    assert act(backup_load, {"path": str(tmp_path / "b")}, host, check=True)["changed"] is True
     assert host.fed == []
 
 

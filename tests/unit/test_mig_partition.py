@@ -13,8 +13,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import plan_partition
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.repartition import repartition
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import mig_partition
 from ansible_collections.inference.fleet.tests.unit.gpu.hosts import Host, hosting
 from ansible_collections.inference.fleet.tests.unit.gpu.machines import Machine, Runner, smi_of

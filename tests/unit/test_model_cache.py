@@ -11,7 +11,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Spec
 from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Unreachable
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import model_cache
 from ansible_collections.inference.fleet.tests.unit.engine.test_downloads import put
 from ansible_collections.inference.fleet.tests.unit.running import Module

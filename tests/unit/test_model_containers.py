@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Observation
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import model_containers
 from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
 from ansible_collections.inference.fleet.tests.unit.engine.world import GPUS, REGISTRY, STANDARD, cpu

@@ -16,8 +16,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     Observed,
     Removal,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import recipe_image
 from ansible_collections.inference.fleet.plugins.plugin_utils.watched import Watched
 from ansible_collections.inference.fleet.tests.unit.running import Module

@@ -15,8 +15,8 @@ from unittest.mock import Mock
 import pytest
 from ansible_collections.inference.fleet.plugins.action import restore_kit as action
 from ansible_collections.inference.fleet.plugins.modules import restore_kit as module
-from ansible_collections.inference.fleet.tests.unit.host.systems import System
 from ansible_collections.inference.fleet.tests.unit.plugin_utils.test_collection_archive import RUNS, checkout
+from ansible_collections.inference.fleet.tests.unit.preflight.systems import System
 from ansible_collections.inference.fleet.tests.unit.running import Module
 
 INSTALLED = Path(action.__file__).parents[5]  # the folder in which `ansible_collections` is

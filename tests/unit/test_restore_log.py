@@ -13,7 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 from ansible_collections.inference.fleet.plugins.action import restore_log as action
-from ansible_collections.inference.fleet.plugins.module_utils.host.restore import STEPS
+from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import STEPS
 from ansible_collections.inference.fleet.plugins.modules import restore_log as module
 from ansible_collections.inference.fleet.tests.unit.running import Module
 

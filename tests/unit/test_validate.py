@@ -16,7 +16,7 @@ import yaml
 from ansible.errors import AnsibleLookupError
 from ansible_collections.inference.fleet.plugins.action.validate import ActionModule
 from ansible_collections.inference.fleet.plugins.lookup.desired_state import LookupModule
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.tests.unit.authority import issue
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 

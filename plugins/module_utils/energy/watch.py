@@ -17,9 +17,9 @@ from urllib.parse import quote
 from ansible_collections.inference.fleet.plugins.module_utils.energy.holders import Shares, parse_gpus, shares_of
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import run_limited
-from ansible_collections.inference.fleet.plugins.module_utils.host import docker_api
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.system import docker_api
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 LOOK_S = 300.0  # at least so often: GPUs may be sliced anew while no container comes or goes
 AGAIN_S = 2.0  # after trouble

@@ -20,8 +20,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
     folder_name,
     repo_of,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.host.files import put
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.files import put
 
 _UNFINISHED = ".incomplete"
 # huggingface_hub from 1.18 on gives each try a name of its own and never goes on with another's.

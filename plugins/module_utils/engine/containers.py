@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import AT_START, HUB, Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.hub import is_online
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import (
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import AT_START, HUB, Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import is_online
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     MANAGED_BY,
     NETWORK,
     Model,
     is_secret_name,
     name_taken,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 REPLICAS = "model"  # NAME.model is all replicas of a model in Docker's DNS; with its dot it is no container's name
 CACHE_MOUNT = "/root/.cache/huggingface"

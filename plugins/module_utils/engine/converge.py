@@ -18,7 +18,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Plan,
     Spec,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 T = TypeVar("T")
 

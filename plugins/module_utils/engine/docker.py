@@ -18,9 +18,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Spec,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, clean_path
-from ansible_collections.inference.fleet.plugins.module_utils.model.recipe import REPOSITORY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 try:
     import requests

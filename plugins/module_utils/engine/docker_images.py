@@ -24,7 +24,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     Removal,
     told,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 _CHUNK = 1 << 20
 _LOG_CHARACTERS = 20_000

@@ -23,9 +23,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Spec,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 with suppress(ImportError):  # Docker itself says so
     from docker.errors import NotFound

@@ -12,7 +12,7 @@ from typing import Any, Optional
 from urllib.parse import quote, urljoin, urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 _SECONDS = 30
 # huggingface_hub, utils/_http.py: what the hub says in this header, and what it answers to a token it does not know.

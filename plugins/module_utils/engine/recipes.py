@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, nearest
-from ansible_collections.inference.fleet.plugins.module_utils.model.recipe import SHIPPED, Recipe
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest
 
 # Labels of the images. Containers inherit them, so none is one by which the collection knows its containers.
 RECIPE_LABEL = "inference-fleet.recipe"

@@ -11,7 +11,7 @@ from typing import Optional, Protocol
 
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import Action, ObservedKey, Plan
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.litellm import NoAnswer
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 RANDOM_BYTES = 32
 

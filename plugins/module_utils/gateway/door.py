@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.access import DIRECT, OPEN_ALIAS
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import DIRECT, OPEN_ALIAS
 
 MASTER_KEY = "master_key"
 OPEN_KEY = "open_key"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
-from ansible_collections.inference.fleet.plugins.module_utils.model.virtual_key import LITELLM_METADATA, VirtualKey
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import LITELLM_METADATA, VirtualKey
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SETTINGS = (
     "models",

@@ -16,9 +16,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Optional, Protocol
 
-from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Container
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import Action, ObservedKey
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 PORT = 4000
 CALL_SECONDS = 30
@@ -28,6 +27,16 @@ READINGS = 3  # of the whole list, where keys come and go meanwhile
 
 class NoAnswer(FleetError):
     """LiteLLM did not answer: there is no use in asking it for more."""
+
+
+class Container(Protocol):
+    """status: Docker's word. address: in Docker's network, if it has one."""
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def address(self) -> Optional[str]: ...
 
 
 class Inspecting(Protocol):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, resolve
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
 
 # Holds every GPU open, and may be stopped around a reset at any time: nothing depends on it.
 PERSISTENCE = "nvidia-persistenced.service"

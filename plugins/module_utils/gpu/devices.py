@@ -27,9 +27,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement impo
     tenants_of,
     who_has_what,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Device, Layout, instances
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device, Layout, instances
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 _MOST_COMPUTE_SLICES = 7  # of any GPU so far (MIG User Guide, "Supported MIG Profiles")
 

@@ -22,8 +22,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import (
     Profile,
     compute_slices,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Instance
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Instance
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 # By GPU instance ID and compute instance ID: who holds it, in words for a person.
 Holders = Mapping[tuple[int, int], Sequence[str]]

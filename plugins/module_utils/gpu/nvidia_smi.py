@@ -27,7 +27,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import 
     parse_profiles,
     parse_topology,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 QUERY_SECONDS = 60  # without the persistence daemon every call loads the driver anew
 MIG_MINORS = Path("/proc/driver/nvidia-caps/mig-minors")

@@ -22,7 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import (
     Profile,
     compute_slices,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 N = TypeVar("N", int, float)
 

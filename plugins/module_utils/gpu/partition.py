@@ -19,14 +19,14 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import (
     with_known_profiles,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Step, plan_instances
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import (
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import (
     ALL,
     Device,
     Instance,
     Layout,
     instances,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 Targets = Mapping[str, Optional[tuple[Device, ...]]]  # by GPU UUID; None: MIG off
 

@@ -11,9 +11,9 @@ from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, find_gpu, resolve
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.model.model import Devices
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Devices
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 Held = Mapping[str, tuple[str, ...]]  # container name -> UUIDs of GPUs and MIG devices
 

@@ -18,8 +18,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition impo
     plan_partition,
     starting_again,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import ALL, Layout
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import ALL, Layout
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 
 class Smi(Protocol):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.host import docker_api
+from ansible_collections.inference.fleet.plugins.module_utils.system import docker_api
 
 NVIDIA = Path(__file__).resolve().parents[2] / "lab" / "nvidia"
 sys.path.insert(0, str(NVIDIA))

@@ -17,7 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Spec,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 
 class FakeEngine:

@@ -15,8 +15,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     desired_containers,
     plan_containers,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
 from ansible_collections.inference.fleet.tests.unit.samples import entry, faults, fleet
 from hypothesis import given

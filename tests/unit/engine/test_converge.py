@@ -16,7 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.converge im
     probe,
     wait_until_ready,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeClock, FakeEngine
 from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
 

@@ -26,7 +26,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     desired_containers,
     plan_containers,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 DATA = Path(__file__).parent / "data"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker_images import DockerImages
 from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import Base, Build, Built, Removal
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from docker.errors import APIError, ImageNotFound
 
 

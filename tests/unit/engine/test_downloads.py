@@ -22,7 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folde
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Container, Mount, Spec
 from ansible_collections.inference.fleet.plugins.module_utils.engine.downloads import fetch, spec_of, token_in_file
 from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import fleet
 
 COMMIT = "c" * 40

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
 from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Hub, Unreachable
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 
 def _stand_in() -> Any:

@@ -20,8 +20,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     select_recipes,
     told,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
-from ansible_collections.inference.fleet.plugins.module_utils.model.recipe import Recipe
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import Recipe
 from ansible_collections.inference.fleet.tests.unit.samples import entry, faults, fleet
 from hypothesis import given
 from hypothesis import strategies as st

@@ -14,8 +14,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import plan_devices
-from ansible_collections.inference.fleet.plugins.module_utils.model.fleet import Fleet, scope
-from ansible_collections.inference.fleet.plugins.module_utils.model.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
 from ansible_collections.inference.fleet.tests.unit.gpu.shapes import gpu
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.inference.fleet.plugins.filter import door_files as door_files_filter
 from ansible_collections.inference.fleet.plugins.filter import open_keys as open_keys_filter
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.door import NOTHING, door_files, open_keys
-from ansible_collections.inference.fleet.plugins.module_utils.model.virtual_key import VirtualKey
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import VirtualKey
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet, model_faults
 
 SECRETS = {"master_key": "sk-master", "salt_key": "sk-salt", "postgres_password": "postgres", "open_key": "sk-open"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gateway import litellm
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import ObservedKey, Plan, plan_keys
-from ansible_collections.inference.fleet.plugins.module_utils.model.virtual_key import LITELLM_METADATA, VirtualKey
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import LITELLM_METADATA, VirtualKey
 from ansible_collections.inference.fleet.tests.unit.gateway.fake_litellm import FakeLiteLLM
 from ansible_collections.inference.fleet.tests.unit.samples import faults
 from hypothesis import given, strategies

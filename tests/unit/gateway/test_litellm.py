@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gateway import litellm as api
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import Action
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.litellm import LiteLLM, NoAnswer
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.gateway.fake_docker import FakeDocker
 from ansible_collections.inference.fleet.tests.unit.gateway.fake_litellm import MASTER_KEY, FakeLiteLLM, error, serve
 from ansible_collections.inference.fleet.tests.unit.samples import faults

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, OpenDevice
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
-from ansible_collections.inference.fleet.plugins.module_utils.host import linux
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.preflight import linux
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import mig_partition
 from ansible_collections.inference.fleet.tests.unit.gpu.machines import Machine, smi_of
 

@@ -23,8 +23,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, GpuInstance, Profile
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import plan_instances
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import plan_partition
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Device, Instance, Layout
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device, Instance, Layout
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.gpu.shapes import A30, A100, State, gpu, instance, states
 from ansible_collections.inference.fleet.tests.unit.gpu.tenants import (
     foreign_container,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import ComputeInstance, GpuInstance, Profile
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import Shape, Step, plan_instances
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Device, Instance, instances
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device, Instance, instances
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.gpu.shapes import (
     A30,
     A100,

@@ -14,7 +14,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition impo
     plan_partition,
     starting_again,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.model.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
 from ansible_collections.inference.fleet.tests.unit.gpu.shapes import A30, A100, gpu, instance
 from ansible_collections.inference.fleet.tests.unit.samples import faults
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.model.https import Https
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
 from ansible_collections.inference.fleet.tests.unit.authority import NOW, Pair, issue, key_text
 from cryptography import x509

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import CLOCK, ENERGY, GAP, HEADING, Row
-from ansible_collections.inference.fleet.plugins.module_utils.model.parse import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy import (
     UNMEASURED,
     Period,

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The controller's half of inference.fleet.backup_load. Documented in modules/backup_load.py."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Vault, read
+from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump import RESTORED, Database, name_before
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        arguments = self._task.args
+        told = {"changed": True, "database": RESTORED, "before": name_before(datetime.now(timezone.utc))}
+        if self._task.check_mode:
+            return {**told, "empty_before": False}
+        try:
+            backup = read(
+                Path(arguments["path"]).expanduser(), Vault(self._loader, arguments.get("vault_password_file"))
+            )
+            database = Database(self._remote)
+            found, wanted = database.version(), backup.about.postgres
+            if _major(found) < _major(wanted):
+                raise FleetError(
+                    f"the backup was made by PostgreSQL {wanted}, which {found} on this host cannot read; "
+                    f"set fleet_images.postgres to one of {_major(wanted)} or later, and with it fleet_postgres.volume "
+                    f"to a new name"
+                )
+            empty = database.is_empty()
+            database.load(backup.dump)
+        except FleetError as error:
+            return {"failed": True, "msg": f"the database in use was not touched: {error}"}
+        return {**told, "empty_before": empty}
+
+    def _remote(self, command: str, data: bytes) -> dict[str, Any]:
+        answer: dict[str, Any] = self._low_level_execute_command(command, in_data=data)
+        return answer
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plugin of the controller for the module that has its name; touches no host. Documented there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.converge import new_value
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.key_values import FilePlan, plan_file
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.key_store import KeyStore
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        observed = json.loads(json.dumps(self._task.args["observed"]))  # plain text, which YAML can write
+        try:
+            file = KeyStore(self._task.args["path"], self._loader, self._task.args.get("vault_password_file"))
+            with nullcontext() if self._task.check_mode else file.locked():
+                kept = file.read()
+                plan = plan_file(kept, str(file.path), observed, _lists(task_vars))
+                changed = bool(plan.new or plan.gone or file.stale)
+                if changed and not self._task.check_mode:
+                    file.write(_values(kept, plan))
+        except FleetError as error:
+            return {"failed": True, "msg": f"no key was touched:\n{error}"}
+        return {
+            "changed": changed,
+            "path": str(file.path),
+            "encrypted": file.encrypted,
+            "new": list(plan.new),
+            "gone": list(plan.gone),
+            "aliases": sorted({*kept, *plan.new} - {*plan.gone}),
+            "warnings": list(plan.warnings),
+            "diff": _diff(kept, plan, str(file.path)),
+        }
+
+
+def _lists(task_vars: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """`fleet_keys` of every host of the fleet. Those of hosts that this run leaves out nobody has checked."""
+    hosts = dict.fromkeys([*task_vars["groups"].get("fleet", ()), *task_vars["ansible_play_hosts"]])
+    given = {str(host): task_vars["hostvars"][host].get("fleet_keys") or () for host in hosts}
+    return {host: [key for key in keys if isinstance(key, Mapping) and "alias" in key] for host, keys in given.items()}
+
+
+def _values(kept: Mapping[str, str], plan: FilePlan) -> dict[str, str]:
+    made = {alias: new_value() for alias in plan.new}
+    return {alias: value for alias, value in {**kept, **made}.items() if alias not in plan.gone}
+
+
+def _diff(kept: Mapping[str, str], plan: FilePlan, path: str) -> dict[str, str]:
+    """Aliases alone."""
+    after = {*kept, *plan.new} - {*plan.gone}
+    texts = ["".join(f"{alias}: (secret)\n" for alias in sorted(aliases)) for aliases in (kept, after)]
+    return {"before": texts[0], "after": texts[1], "before_header": path, "after_header": path}

@@ -1,0 +1,318 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fleet of one host: its `fleet_*` variables, parsed once, defaults filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import (
+    DIRECT,
+    METRICS_ALIAS,
+    OPEN_ALIAS,
+    DirectKey,
+    Door,
+    Gateway,
+    Secrets,
+    secret,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.energy import Energy
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import repositories
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import (
+    IMAGE_REFERENCE,
+    OMNI_TYPES,
+    Images,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.monitoring import Monitoring
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, plain
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import (
+    VirtualKey,
+    faults_between_keys,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
+
+PREFIX = "fleet_"
+HUB = "https://huggingface.co"
+# `fleet_cache.downloads`: by the collection, before a container starts; by vLLM as it starts; by nobody.
+DOWNLOADS = (BEFORE_START, AT_START, NEVER) = ("before_start", "at_start", "never")
+# Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
+RUN_VARIABLES = (
+    "fleet_break_lock",
+    "fleet_restoring",
+    "fleet_rotate",
+    "fleet_overlap",
+    "fleet_keys_file",
+    "fleet_keys_vault_password_file",
+    "fleet_backup_vault_password_file",
+)
+
+
+# It becomes root's alone, and parts of it go with `uninstall`; commands have it among their words.
+CONFIG_FOLDER = (
+    r"(?!.*/\.\.?(/|$)|/(var|usr)/\w+$)(/[A-Za-z0-9_.-]+){2,}/?",
+    "an absolute path of letters, digits and . _ - / to a folder of its own, as /etc/inference-fleet",
+)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where weights from a hub are kept. path: a folder on the host, or None for a Docker volume.
+
+    min_free_gb: GB (10^9 bytes) that must be free there before a model container is made.
+    downloads: when weights come. endpoint: the hub. image: one with `hf` that downloads, in
+    place of the model's own.
+    """
+
+    path: Optional[str] = None
+    min_free_gb: int = 20
+    downloads: str = BEFORE_START
+    endpoint: str = HUB
+    image: Optional[str] = None
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Cache:
+        with Fields(data, path) as read:
+            return cls(
+                path=read.absolute_path("path", None),
+                min_free_gb=read.integer("min_free_gb", cls.min_free_gb),
+                downloads=read.one_of("downloads", DOWNLOADS, cls.downloads),
+                endpoint=read.nested("endpoint", _endpoint, cls.endpoint),
+                image=read.text("image", None, *IMAGE_REFERENCE),
+            )
+
+    @property
+    def source(self) -> str:
+        """What is mounted: the folder, or the name of the volume."""
+        return self.path or "fleet-hf-cache"
+
+
+@dataclass(frozen=True)
+class AptRepository:
+    """`fleet_toolkit_repository`: where apt finds the NVIDIA Container Toolkit. url: None to add none.
+
+    key: a URL or the key itself; None for one that apt trusts already. The defaults are those
+    of NVIDIA's installation guide; apt itself puts the architecture in.
+    """
+
+    url: Optional[str] = "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)"
+    key: Optional[str] = "https://nvidia.github.io/libnvidia-container/gpgkey"
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> AptRepository:
+        with Fields(data, path) as read:
+            url = read.text("url", None, r"(https?://|file:/)\S+", "the URL of a package repository")
+            key = read.text("key", None, r"https?://\S+|-----BEGIN [^\0]*", "the URL or the text of a key")
+            if key and not url:
+                read.fault("url", "missing; a key alone names no repository")
+            return cls(url, key)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All that one host should be. config_folder: where the host keeps its configuration and its secrets."""
+
+    schema: int
+    models: tuple[Model, ...]
+    images: Images
+    recipes: Mapping[str, Recipe]
+    https: Https
+    cache: Cache
+    litellm: Gateway
+    direct_keys: tuple[DirectKey, ...]
+    secrets: Secrets
+    hf_token: Optional[str]
+    mig: Layout
+    monitoring: Optional[Monitoring]
+    caddy: Door
+    litellm_admin: bool
+    config_folder: str = "/etc/inference-fleet"
+    toolkit_repository: AptRepository = AptRepository()
+    keys: tuple[VirtualKey, ...] = ()
+    postgres: Postgres = field(default_factory=Postgres)
+    backup: Backup = field(default_factory=Backup)
+    energy: Energy = field(default_factory=Energy)
+
+    @classmethod
+    def parse(cls, variables: Mapping[str, Any]) -> Fleet:
+        """From the variables of a host; those that do not begin with `fleet_` are not looked at.
+
+        Models that `fleet_absent_models` names are taken as absent, whatever their state.
+        Raises FleetError with every fault of all of them.
+        """
+        given = {
+            name: value for name, value in variables.items() if name.startswith(PREFIX) and name not in RUN_VARIABLES
+        }
+        with Fields(migrate(given), "") as read:
+            absent = read.texts("fleet_absent_models")
+            models = {
+                index: replace(model, state="absent") if model.name in absent else model
+                for index, model in read.numbered("fleet_models", Model.parse).items()
+            }
+            direct_keys = read.numbered("fleet_direct_keys", DirectKey.parse, secret=True)
+            keys = read.numbered("fleet_keys", VirtualKey.parse, secret=True)
+            fleet = cls(
+                schema=read.integer("fleet_schema"),
+                models=tuple(models.values()),
+                images=read.nested("fleet_images", Images.parse, Images()),
+                recipes=read.values("fleet_recipes", Recipe.parse),
+                https=read.nested("fleet_https", Https.parse, Https()),
+                cache=read.nested("fleet_cache", Cache.parse, Cache()),
+                litellm=read.nested("fleet_litellm", Gateway.parse, Gateway()),
+                direct_keys=tuple(direct_keys.values()),
+                secrets=read.nested("fleet_secrets", Secrets.parse, Secrets()),
+                hf_token=secret(read, "fleet_hf_token"),
+                mig=read.nested("fleet_mig", Layout.parse, Layout()),
+                toolkit_repository=read.nested("fleet_toolkit_repository", AptRepository.parse, AptRepository()),
+                monitoring=read.nested("fleet_monitoring", Monitoring.parse, None),
+                caddy=read.nested("fleet_caddy", Door.parse, Door()),
+                litellm_admin=read.flag("fleet_litellm_admin"),
+                config_folder=read.absolute_path("fleet_config_folder", cls.config_folder, *CONFIG_FOLDER),
+                keys=tuple(keys.values()),
+                postgres=read.nested("fleet_postgres", Postgres.parse, Postgres()),
+                backup=read.nested("fleet_backup", Backup.parse, Backup()),
+                energy=read.nested("fleet_energy", Energy.parse, Energy()),
+            )
+            # A model with a fault of its own is not among `models`; no key is to be blamed for that.
+            read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
+            read.faults.extend(
+                f"fleet_keys[{index}].alias: {key.alias!r} is of a kind that the collection makes for itself; "
+                f"choose one that is not {METRICS_ALIAS} and does not begin with {OPEN_ALIAS}"
+                for index, key in keys.items()
+                if key.alias == METRICS_ALIAS or key.alias.startswith(OPEN_ALIAS)
+            )
+            read.faults.extend(_faults_between(models, {*SHIPPED, *read.names("fleet_recipes")}))
+            read.faults.extend(_faults_between_keys(direct_keys, fleet.secrets.master_key))
+            return fleet
+
+    def image_of(self, model: Model) -> str:
+        """The model's own image, else its recipe's, else the standard one of its type."""
+        if model.image:
+            return model.image
+        if model.recipe:
+            return self.recipe(model.recipe).image(model.recipe, self.images)
+        return self.images.vllm_omni if model.type in OMNI_TYPES else self.images.vllm
+
+    def recipe(self, name: str) -> Recipe:
+        """The inventory's own, else the one of that name that comes with the collection."""
+        return self.recipes[name] if name in self.recipes else SHIPPED[name]
+
+    @property
+    def needs_gpus(self) -> bool:
+        return bool(self.mig) or any(model.containers and not model.devices.cpu for model in self.models)
+
+    @property
+    def given_secrets(self) -> dict[str, Optional[str]]:
+        """Every secret of the host by the name of its file; None for one that the host makes."""
+        return {
+            **asdict(self.secrets),
+            "open_key": None,
+            **{DIRECT + one.name: one.key for one in self.direct_keys},
+        }
+
+    def desired_state(self) -> dict[str, Any]:
+        """All of it but the virtual keys, which are PostgreSQL's, as an inventory would have it, defaults
+        filled in and secrets included: what config.json holds. Fleet.parse makes the same fleet of it."""
+        return {PREFIX + name: value for name, value in plain(replace(self, keys=())).items() if name != "keys"}
+
+    def public(self) -> dict[str, Any]:
+        """Plain data for templates and for eyes: everything but the secrets and the models' environments."""
+        data = {**asdict(self), "mig": self.mig.plain()}
+        for private in ("direct_keys", "secrets", "hf_token", "keys"):
+            del data[private]
+        data["https"] = self.https.public()
+        data["cache"]["source"] = self.cache.source
+        data["monitoring"] = self.monitoring.public() if self.monitoring else None
+        data["recipe_names"] = sorted({*SHIPPED, *self.recipes})
+        data["needs_gpus"] = self.needs_gpus
+        for shown, model in zip(data["models"], self.models):
+            del shown["env"]
+            shown.update(
+                containers=list(model.containers),
+                in_gateway=model.in_gateway,
+                has_direct_route=model.has_direct_route,
+                has_open_route=model.has_open_route,
+                image=self.image_of(model),
+                from_hub=bool(repositories(model)),
+            )
+        return data
+
+
+def _endpoint(data: object, path: str) -> str:
+    expected = "expected the URL of a hub without a name or password in it"
+    if isinstance(data, str) and "@" in data:
+        raise FleetError(f"{path}: {expected}; what was found is not shown")
+    if not isinstance(data, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", data):
+        raise FleetError(f"{path}: {expected}, such as {HUB}, got {show(data)}")
+    return data.rstrip("/")
+
+
+def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> list[str]:
+    """Faults that no single entry has. models: by their index in the inventory. recipes: the
+    names of all, those with faults included."""
+    faults = []
+    first: dict[str, int] = {}
+    holder: dict[int, str] = {}
+    for index, model in models.items():
+        path = f"fleet_models[{index}]"
+        if model.name in first:
+            faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
+        first.setdefault(model.name, index)
+        if model.recipe and model.recipe not in recipes:
+            faults.append(
+                f"{path}.recipe: {model.recipe!r} is neither in fleet_recipes nor one of the collection's own "
+                f"({', '.join(SHIPPED)}){nearest(model.recipe, recipes)}"
+            )
+        for gpu in model.devices.pinned if model.state != "absent" else ():
+            if gpu in holder:
+                faults.append(f"{path}.devices.gpus: GPU {gpu} is already taken by {holder[gpu]}")
+            holder.setdefault(gpu, f"{model.name} ({path})")
+    return faults
+
+
+def _faults_between_keys(direct_keys: Mapping[int, DirectKey], master_key: Optional[str]) -> list[str]:
+    """A key that two have could not be taken from one of them. No fault shows a key.
+
+    direct_keys: by their index in the inventory.
+    """
+    faults = []
+    names: set[str] = set()
+    holder = {master_key: "fleet_secrets.master_key"} if master_key else {}
+    for index, one in direct_keys.items():
+        path = f"fleet_direct_keys[{index}]"
+        if one.name in names:
+            faults.append(f"{path}.name: {one.name!r} is there twice; expected a name for each key")
+        names.add(one.name)
+        if one.key in holder:
+            faults.append(f"{path}.key: is also {holder[one.key]}; expected a key of its own")
+        elif one.key:
+            holder[one.key] = f"{path}.key"
+    return faults
+
+
+def select(fleet: Fleet, name: str) -> Model:
+    """The model of that name, or a FleetError that lists the names there are."""
+    for model in fleet.models:
+        if model.name == name:
+            return model
+    known = [model.name for model in fleet.models]
+    there_are = "fleet_models has " + ", ".join(known) if known else "fleet_models is empty"
+    raise FleetError(f"model: {name!r} is not in this host's inventory{nearest(name, known)} ({there_are})")
+
+
+def scope(fleet: Fleet, names: Optional[Iterable[str]], absent: Collection[str]) -> tuple[str, ...]:
+    """The models that one run speaks for: those of `names`, else all of the fleet and of `absent`.
+
+    A name that is neither in the fleet nor absent raises FleetError, as `select` does.
+    """
+    if names is None:
+        return tuple(dict.fromkeys([*(model.name for model in fleet.models), *absent]))
+    return tuple(name if name in absent else select(fleet, name).name for name in names)

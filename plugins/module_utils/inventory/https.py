@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""`fleet_https`: how clients reach Caddy, and where its certificate comes from."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+
+# Mode -> the keys that it alone has.
+MODES: Mapping[str, tuple[str, ...]] = {
+    "internal": (),
+    "acme": ("email", "directory", "directory_root"),
+    "files": ("cert", "key"),
+}
+_HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+"
+# Nothing in these is syntax to a Caddyfile.
+_EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
+_URL = r"https://[A-Za-z0-9._~:/?%&=+,;@\[\]-]+"
+_CERTIFICATE = "CERTIFICATE"
+_PRIVATE_KEY = "(?:[A-Z]+ )?PRIVATE KEY"
+# Top-level names of private networks, for which no public CA gives certificates (RFC 6762, RFC 8375, RFC 2606).
+_PRIVATE_NAMES = ("local", "internal", "home.arpa", "lan", "home", "corp", "test", "example", "invalid")
+
+
+@dataclass(frozen=True)
+class Https:
+    """How clients reach Caddy. names: host names and addresses that its certificates are for.
+
+    email, directory, directory_root: of mode acme. directory: None for Caddy's own choice of
+    public CAs. directory_root: the root that signs the ACME server's own certificate.
+    cert, key: of mode files; the chain has the leaf first. Certificates and the key are PEM
+    text of nothing but their blocks.
+    """
+
+    mode: str = "internal"
+    names: tuple[str, ...] = ()
+    email: Optional[str] = None
+    directory: Optional[str] = None
+    directory_root: Optional[str] = None
+    cert: Optional[str] = None
+    key: Optional[str] = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Https:
+        with Fields(data, path, secret=not isinstance(data, Mapping)) as read:
+            mode = read.one_of("mode", tuple(MODES), None)
+            if mode is None and read.has("mode"):
+                # Which keys would be right is not known.
+                for key in ("names", *(key for keys in MODES.values() for key in keys)):
+                    read.raw(key)
+                return cls()
+            mode = mode or cls.mode
+            _refuse_keys_of_other_modes(read, mode)
+            if mode == "acme":
+                return cls._parse_acme(read)
+            if mode == "files":
+                return cls(
+                    mode=mode,
+                    names=read.each("names", _parse_name_or_wildcard),
+                    cert=_pem(read, "cert", _CERTIFICATE, "the certificate chain, leaf first,"),
+                    key=_pem(read, "key", _PRIVATE_KEY, "the private key"),
+                )
+            return cls(mode=mode, names=read.each("names", _parse_name))
+
+    @classmethod
+    def _parse_acme(cls, read: Fields) -> Https:
+        email = read.text("email", pattern=_EMAIL, expected="the mail address that the CA may write to")
+        directory = read.text("directory", None, _URL, "the https URL of an ACME directory")
+        root = None
+        if read.raw("directory_root") is not None:
+            root = _pem(read, "directory_root", _CERTIFICATE, "the root certificate of the ACME server")
+            if not read.has("directory"):
+                read.fault("directory_root", "directory is missing; a root belongs to the ACME server that it names")
+        names = read.each("names", _parse_acme_name(public=not read.has("directory")))
+        if not read.raw("names"):
+            read.fault("names", "missing; expected at least one host name, since a CA signs for names it can check")
+        return cls("acme", names, email, directory, root)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Field -> name of the file that Caddy gets it in. The name changes with the certificate."""
+        suffixes = {"cert": {"cert": ".crt", "key": ".key"}, "directory_root": {"directory_root": ".acme-root.crt"}}
+        return {
+            of: hashlib.sha256(text.encode()).hexdigest()[:16] + suffix
+            for named_after, files in suffixes.items()
+            for text in [getattr(self, named_after)]
+            if text
+            for of, suffix in files.items()
+        }
+
+    def public(self) -> dict[str, Any]:
+        """Plain data for templates: the names of the files in place of what is in them."""
+        data = asdict(self)
+        for content in ("directory_root", "cert", "key"):
+            del data[content]
+        return {**data, "names": list(self.names), "files": self.files}
+
+
+def _refuse_keys_of_other_modes(read: Fields, mode: str) -> None:
+    for other, keys in MODES.items():
+        for key in keys if other != mode else ():
+            if read.raw(key) is not None:
+                read.fault(key, f"belongs to mode {other}, and the mode is {mode}; take it out or write mode: {other}")
+
+
+def _pem(read: Fields, key: str, label: str, what: str) -> Optional[str]:
+    """The PEM blocks of that label (a pattern), without what stands around them; of keys, the first alone.
+
+    What is given may hold a private key, and is in no fault.
+    """
+    value = read.raw(key)
+    if value is None:
+        read.fault(key, f"missing; expected {what} as PEM text or a file on your machine")
+        return None
+    blocks = [
+        "\n".join(line.strip() for line in found.group().splitlines())
+        for found in re.finditer(
+            rf"-----BEGIN ({label})-----.*?-----END \1-----", value if isinstance(value, str) else "", re.DOTALL
+        )
+    ]
+    if not blocks:
+        read.fault(key, f"expected {what} as PEM text or a file of it on your machine; what was found is not shown")
+        return None
+    return "\n".join(blocks if label == _CERTIFICATE else blocks[:1]) + "\n"
+
+
+def is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_name(name: str) -> bool:
+    """Whether mode files takes it: a host name, an address, or a wildcard."""
+    return bool(re.fullmatch(_HOST_NAME, name[2:] if name.startswith("*.") else name))
+
+
+def _parse_name(data: object, path: str) -> str:
+    if isinstance(data, str) and re.fullmatch(_HOST_NAME, data):
+        return str(data)
+    raise FleetError(f"{path}: expected a host name or an address, got {show(data)}")
+
+
+def _parse_name_or_wildcard(data: object, path: str) -> str:
+    return data if isinstance(data, str) and is_name(data) else _parse_name(data, path)
+
+
+def _parse_acme_name(public: bool) -> Callable[[object, str], str]:
+    """A parser of names that an ACME server signs. public: whether it is one of the internet's."""
+
+    def parse(data: object, path: str) -> str:
+        if isinstance(data, str) and data.startswith("*."):
+            raise FleetError(f"{path}: {show(data)} needs the DNS challenge, which is not done here; name each host")
+        name = _parse_name(data, path)
+        last = "." + name.lower()
+        if is_address(name):
+            why = "is an address; ACME is for host names"
+        elif last.endswith(".localhost"):
+            why = "is every machine's name for itself, so no CA signs it"
+        elif public and ("." not in name or last.endswith(tuple("." + private for private in _PRIVATE_NAMES))):
+            why = "is a private name, which no public CA signs; name the directory of your own CA"
+        else:
+            return name
+        raise FleetError(f"{path}: {name!r} {why}, or use mode internal or files")
+
+    return parse

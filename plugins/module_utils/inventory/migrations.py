@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Older inventories, brought up to the schema that this collection reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+
+Variables = Mapping[str, Any]
+
+# MIGRATIONS[n] turns the variables of schema n into those of schema n + 1.
+MIGRATIONS: Mapping[int, Callable[[Variables], Variables]] = MappingProxyType({})
+FIRST_SCHEMA = 1
+
+
+def migrate(variables: Variables, migrations: Mapping[int, Callable[[Variables], Variables]] = MIGRATIONS) -> Variables:
+    """The variables in the newest schema; an inventory without `fleet_schema` is of the first."""
+    newest = FIRST_SCHEMA + len(migrations)
+    found = variables.get("fleet_schema")
+    if found is None:
+        found = FIRST_SCHEMA
+    if not is_whole(found, at_least=FIRST_SCHEMA):
+        right = f"a whole number from {FIRST_SCHEMA} to {newest}" if newest > FIRST_SCHEMA else str(newest)
+        raise FleetError(f"fleet_schema: expected {right}, got {show(found)}")
+    if found > newest:
+        raise FleetError(
+            f"fleet_schema: schema {found} is newer than {newest}, the newest that this inference.fleet knows; "
+            f"upgrade the collection on this machine"
+        )
+    for schema in range(found, newest):
+        variables = migrations[schema](variables)
+    return {**variables, "fleet_schema": newest}

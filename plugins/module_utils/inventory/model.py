@@ -1,0 +1,309 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One entry of `fleet_models`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from operator import itemgetter
+from typing import Any, Optional, Union
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, OMNI_TYPES
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, clean_path, is_whole, plain
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+
+TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
+GATEWAY_TYPES = ("chat", "vision", "embedding")
+STATES = ("running", "stopped", "absent")
+MANAGED_BY = "inference.fleet"  # the label by which the collection knows its own containers
+NETWORK = "llm-network"  # Docker's, in which all of them are
+WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
+SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # from the door inwards: the order in which they are taken away
+
+# What the collection itself passes to `vllm serve`, and why a model may not.
+RESERVED_ARGS = {
+    "model": "set `source` instead",
+    "served-model-name": "clients use the model's `name`",
+    "host": "the container is reached inside the Docker network",
+    "port": "the container is reached inside the Docker network",
+    "api-key": "it would stand in a command line; keys are checked at the front door",
+}
+
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_LONGEST_DNS_LABEL = 63  # RFC 1035, section 2.3.4
+_SIZE = r"[1-9][0-9]{0,5}[kmg]"
+_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+# Not TOKENIZERS_PARALLELISM or MAX_TOKENS: Ansible would blot out `false` or `1` wherever it stands.
+_SECRET_NAME = re.compile(
+    r"TOKEN(?!S|IZ)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|PRIVATE"
+    r"|(^|_|API|ACCESS)KEY(_|$)|(^|_)(PASS|DSN|DATABASE_URL)(_|$)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What one replica runs on. Exactly one of the four is set.
+
+    count: so many GPUs, chosen by the collection. pinned: GPU indices as nvidia-smi gives
+    them. mig: the name of a MIG device. cpu: no device at all.
+    """
+
+    count: int = 0
+    pinned: tuple[int, ...] = ()
+    mig: Optional[str] = None
+    cpu: bool = False
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Devices:
+        with Fields(data, path) as read:
+            given = [key for key in ("gpus", "mig", "cpu") if read.has(key) and read.raw(key) is not False]
+            if isinstance(data, Mapping) and len(given) != 1:
+                read.faults.append(
+                    f"{path}: expected exactly one of {{gpus: N}}, {{gpus: [i, ...]}}, {{mig: PROFILE}}, {{cpu: true}}"
+                    f", got {' and '.join(given) or 'none of them'}"
+                )
+            gpus = read.nested("gpus", _parse_gpus, cls())
+            mig = read.nested("mig", lambda data, path: str(Device.parse(data, path)), None)
+            return cls(count=gpus.count, pinned=gpus.pinned, mig=mig, cpu=read.flag("cpu"))
+
+    def plain(self) -> dict[str, Any]:
+        """As an inventory has it."""
+        if self.cpu:
+            return {"cpu": True}
+        return {"mig": self.mig} if self.mig else {"gpus": self.count or list(self.pinned)}
+
+    @property
+    def gpus_per_replica(self) -> int:
+        """Whole GPUs that one replica holds."""
+        return self.count or len(self.pinned)
+
+    def __str__(self) -> str:
+        if self.cpu:
+            return "cpu"
+        if self.mig:
+            return f"mig {self.mig}"
+        return "gpu " + ",".join(map(str, self.pinned)) if self.pinned else f"{self.count} gpu"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as the inventory asks for it, defaults filled in.
+
+    ready_timeout: seconds from a container's start to a good answer of /health.
+    shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs.
+    env: may hold what a person should not see; `secret_env` names those.
+    """
+
+    name: str
+    type: str
+    source: str
+    devices: Devices
+    replicas: int
+    state: str
+    args: tuple[tuple[str, Any], ...]
+    env: tuple[tuple[str, str], ...]
+    image: Optional[str]
+    recipe: Optional[str]
+    open: bool
+    direct: bool
+    ready_timeout: int
+    shm_size: int
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Model:
+        with Fields(data, path) as read:
+            model = cls(
+                name=read.text("name", pattern=_DNS_LABEL, expected="a DNS label (a-z, 0-9 and - inside)"),
+                type=read.one_of("type", TYPES),
+                source=_source(read),
+                devices=read.nested("devices", Devices.parse, Devices(count=1)),
+                replicas=read.integer("replicas", 1, at_least=1),
+                state=read.one_of("state", STATES, "running"),
+                args=_args(read),
+                env=tuple(sorted(read.values("env", _parse_env_value, secret=True).items())),
+                image=read.text("image", None, *IMAGE_REFERENCE),
+                recipe=read.text("recipe", None),
+                open=read.flag("open"),
+                direct=read.flag("direct"),
+                ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
+                shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
+            )
+            for fault in _name_faults(model):
+                read.fault("name", fault)
+            for key, value in model.args:
+                _check_arg(read, key, value)
+            for key, _value in model.env:
+                if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+                    read.fault(f"env.{key}", "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL")
+            if model.open and model.type and model.type not in GATEWAY_TYPES:
+                read.fault("open", f"is for what LiteLLM offers ({', '.join(GATEWAY_TYPES)}), not for {model.type}")
+            if model.devices.pinned and model.replicas > 1:
+                read.fault(
+                    "devices.gpus",
+                    f"{model.replicas} replicas cannot share the pinned GPUs {list(model.devices.pinned)}; "
+                    f"give {{gpus: {len(model.devices.pinned)}}} and let each have its own",
+                )
+            return model
+
+    def plain(self) -> dict[str, Any]:
+        """As an inventory has it. Of `args` a null is a value like any other."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            **plain(own),
+            "args": dict(self.args),
+            "env": dict(self.env),
+            "shm_size": _size(self.shm_size),
+        }
+
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """The names of its containers, replica 1 first; none when the model is absent."""
+        if self.state == "absent":
+            return ()
+        return tuple(f"vllm-{self.name}-{replica}" for replica in range(1, self.replicas + 1))
+
+    @property
+    def in_gateway(self) -> bool:
+        """Whether LiteLLM offers it."""
+        return self.state == "running" and self.type in GATEWAY_TYPES
+
+    @property
+    def has_direct_route(self) -> bool:
+        """Whether clients may pass LiteLLM by; for what it does not offer, there is no other way in."""
+        return self.state == "running" and (self.direct or self.type not in GATEWAY_TYPES)
+
+    @property
+    def has_open_route(self) -> bool:
+        """Whether any key opens it, under a path of its own."""
+        return self.open and self.in_gateway
+
+    @property
+    def local_path(self) -> Optional[str]:
+        """The folder on the host that holds the weights, or None for a hub repository."""
+        return self.source if self.source.startswith("/") else None
+
+    @property
+    def secret_env(self) -> tuple[str, ...]:
+        """The names of environment variables whose values are not to be shown."""
+        return tuple(key for key, _value in self.env if is_secret_name(key))
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What follows `vllm serve`. Arguments stand in the order of their names, so that their
+        order in the inventory means nothing."""
+        command = [self.source, "--served-model-name", self.name, "--port", "8000"]
+        if self.type in OMNI_TYPES:
+            command.append("--omni")
+        if self.devices.gpus_per_replica > 1 and "tensor-parallel-size" not in dict(self.args):
+            command += ["--tensor-parallel-size", str(self.devices.gpus_per_replica)]
+        for key, value in self.args:
+            command += _flag(key, value)
+        return tuple(command)
+
+
+def name_taken(container: str) -> str:
+    """The fault where a container of that name is not the collection's own."""
+    return (
+        f"container {container}: the name is taken by a container without the label managed-by={MANAGED_BY}; "
+        f"remove or rename it (docker rename {container} NEW), it was left untouched"
+    )
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether an environment variable of this name most likely holds a secret."""
+    return bool(_SECRET_NAME.search(name))
+
+
+_SOURCE = "a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a colon"
+
+
+def _source(read: Fields) -> Any:
+    source = read.text("source", pattern=r"/[^\0\r\n:]*|[\w.-]+(/[\w.-]+)?", expected=_SOURCE)
+    return clean_path(source) if source and source.startswith("/") else source
+
+
+def _args(read: Fields) -> tuple[tuple[str, Any], ...]:
+    given = read.mapping("args", secret=True)
+    return tuple(sorted(((str(key), value) for key, value in given.items()), key=itemgetter(0)))
+
+
+def _parse_gpus(data: Any, path: str) -> Devices:
+    if is_whole(data, at_least=1):
+        return Devices(count=data)
+    if not isinstance(data, (list, tuple)) or not data:
+        raise FleetError(f"{path}: expected a number of GPUs of at least 1 or a list of GPU indices, got {show(data)}")
+    faults = [
+        f"{path}[{place}]: expected a GPU index, a whole number of at least 0, got {show(index)}"
+        for place, index in enumerate(data)
+        if not is_whole(index)
+    ]
+    if not faults:
+        faults = [f"{path}: GPU {index} is named twice" for index in sorted(set(data)) if data.count(index) > 1]
+    if faults:
+        raise FleetError(*faults)
+    return Devices(pinned=tuple(data))
+
+
+def _parse_env_value(data: object, path: str) -> str:
+    if isinstance(data, bool) or not isinstance(data, (str, int, float)):
+        raise FleetError(f"{path}: expected text or a number (quote true and false), got {show(data, secret=True)}")
+    return str(data)
+
+
+def _name_faults(model: Model) -> list[str]:
+    if not model.name:
+        return []
+    faults = []
+    if model.name in SERVICES:
+        faults.append(f"{model.name!r} is the name of a service of the fleet; choose another")
+    longest = len(f"vllm-{model.name}-{model.replicas or 1}")
+    if longest > _LONGEST_DNS_LABEL:
+        faults.append(
+            f"{model.name!r} is {longest - _LONGEST_DNS_LABEL} characters too long: the container's name "
+            f"vllm-{model.name}-{model.replicas or 1} is a DNS label of at most {_LONGEST_DNS_LABEL}"
+        )
+    return faults
+
+
+def _check_arg(read: Fields, key: str, value: object) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", key):
+        read.fault(f"args.{key}", "expected an option of `vllm serve` without its dashes, such as max-model-len")
+    elif key in RESERVED_ARGS:
+        read.fault(f"args.{key}", f"set by the collection; {RESERVED_ARGS[key]}")
+    elif isinstance(value, (list, tuple)):
+        for place, item in enumerate(value):
+            if not isinstance(item, (str, int, float)):
+                read.fault(f"args.{key}[{place}]", f"expected text or a number, got {show(item)}")
+    elif isinstance(value, Mapping):
+        try:
+            _flag(key, value)
+        except (TypeError, ValueError) as error:
+            read.fault(f"args.{key}", f"expected a mapping that can be written as JSON: {error}")
+
+
+def _flag(key: str, value: Union[bool, int, float, str, list[Any], Mapping[str, Any], None]) -> list[str]:
+    """An option as `vllm serve` takes it: switches as --x and --no-x, mappings as JSON."""
+    if value is None or value is True:
+        return [f"--{key}"]
+    if value is False:
+        return [f"--no-{key}"]
+    if isinstance(value, Mapping):
+        return [f"--{key}", json.dumps(value, sort_keys=True)]
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [f"--{key}", *map(str, items)]
+
+
+def _size(size: int) -> str:
+    """The reverse of `_bytes`, in the largest unit that leaves no rest."""
+    unit = next(unit for unit in ("g", "m", "k") if size % _UNITS[unit] == 0)
+    return f"{size // _UNITS[unit]}{unit}"
+
+
+def _bytes(size: Optional[str]) -> int:
+    """`8g` as a number of bytes; 0 for a size that was refused."""
+    return int(size[:-1]) * _UNITS[size[-1]] if size else 0

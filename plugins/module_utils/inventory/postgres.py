@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where PostgreSQL's data is, and how it is backed up: `fleet_postgres` and `fleet_backup`. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
+
+_VOLUME = (r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", "the name of a Docker volume: a-z, A-Z, 0-9, and _ . - inside")
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """volume: the Docker volume that has its data. Another major version gets another one."""
+
+    volume: str = "fleet-postgres"
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Postgres:
+        with Fields(data, path) as read:
+            return cls(volume=read.text("volume", cls.volume, *_VOLUME))
+
+
+@dataclass(frozen=True)
+class Backup:
+    """folder: on the admin's machine, below the inventory's unless it is absolute. keep: files a host.
+
+    spend_logs: whether the rows of LiteLLM_SpendLogs, one a request, are in it. max_mb: the largest
+    dump that is taken, in MB (10^6 bytes): Ansible Vault needs 19 times as much of memory.
+    """
+
+    folder: str = ".fleet-backups"  # Ansible reads a folder without the dot as one more inventory
+    keep: int = 14
+    spend_logs: bool = True
+    max_mb: int = 100
+
+    @classmethod
+    def parse(cls, data: object, path: str) -> Backup:
+        with Fields(data, path) as read:
+            return cls(
+                folder=read.text("folder", cls.folder),
+                keep=read.integer("keep", cls.keep, at_least=1),
+                spend_logs=read.flag("spend_logs", cls.spend_logs),
+                max_mb=read.integer("max_mb", cls.max_mb, at_least=1),
+            )

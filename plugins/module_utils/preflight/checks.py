@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a host can take its fleet: what was found on it against what is needed. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import SERVICES, WATCHERS, name_taken
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import (
+    FAULT,
+    INSTALL,
+    OK,
+    WARN,
+    Check,
+    faults_of,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres_data import (
+    DatabaseFacts,
+    database_checks,
+)
+
+# Distribution -> the oldest release that is tested.
+SUPPORTED = {"debian": 12.0, "ubuntu": 24.04}
+# Those releases bring 6.1 and 6.8; a provider's kernel may be older. 5.10 is the oldest that
+# kernel.org keeps up with what runc asks for (5.2, for freezing containers: its docs/cgroup-v2.md).
+OLDEST_KERNEL = (5, 10)
+# Debian 11's; the first that the collection was tried with (API 1.41).
+OLDEST_DOCKER = (20, 10)
+# TLS and tokens bear a minute; after an hour certificates just made are not valid yet.
+CLOCK_WARN_S, CLOCK_FAULT_S = 60, 3600
+GB = 10**9
+_SET_CLOCK = "`timedatectl set-ntp true`, or install chrony"
+
+
+@dataclass(frozen=True)
+class Host:
+    """What was found.
+
+    missing_python: Debian's names of packages for Python. missing_paths: of the models' local
+    folders, those that are not there. ports: TCP port -> who listens on it, as text, None where
+    it is free; the fleet's own Caddy is left out. cache_free: bytes free where weights are kept.
+    containers: names of all containers. network: whether the fleet's own is there.
+    foreign: those of them that this collection does not manage. docker_version: None where
+    no engine answers. docker_enabled: whether systemd starts it at boot. clock_ahead: seconds
+    that its clock is before the admin's, synchronised: whether a time server sets it; None
+    where that is not known. names: those looked up in DNS. database: what is known of PostgreSQL.
+    nvidia: None where the fleet asks for no GPU.
+    """
+
+    os_id: str
+    os_version: str
+    kernel: str
+    systemd: bool
+    missing_python: tuple[str, ...]
+    docker_installed: bool
+    docker_version: Optional[str]
+    docker_enabled: bool
+    containers: frozenset[str]
+    foreign: frozenset[str]
+    missing_paths: frozenset[str]
+    ports: Mapping[int, Optional[str]]
+    cache_path: str
+    cache_free: int
+    clock_ahead: Optional[float] = None
+    synchronised: Optional[bool] = None
+    names: tuple[Name, ...] = ()
+    network: bool = False
+    database: DatabaseFacts = field(default_factory=DatabaseFacts)
+    nvidia: Optional[Nvidia] = field(default=None)
+
+    @property
+    def docker_to_start(self) -> bool:
+        """Whether systemd has to be told to run Docker, now or at every boot."""
+        return self.systemd and not (self.docker_version and self.docker_enabled)
+
+    @property
+    def missing_packages(self) -> list[str]:
+        """Debian's names of the packages that the fleet needs and the host lacks."""
+        engine = [] if self.docker_installed else ["docker.io", "iptables"]
+        return [*engine, *self.missing_python]
+
+
+def host_faults(fleet: Fleet, host: Host) -> list[str]:
+    """Each a line that names what was found and what would be right."""
+    return faults_of(checks(fleet, host))
+
+
+def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
+    """All that was looked at but the GPUs, good or not, in the order that a person would go through it."""
+    return (
+        *_system(host),
+        *_docker(host),
+        *_weights(fleet, host),
+        *_containers(fleet, host),
+        *database_checks(fleet, host.database),
+        *_ports(host),
+        *_disk(fleet, host),
+        *_clock(host),
+        *_names(host),
+    )
+
+
+def service_faults(fleet: Fleet, host: Host) -> list[str]:
+    """Those of host_faults where others have a container by the name of a service."""
+    return [name_taken(service) for service in sorted(host.foreign & _services(fleet))]
+
+
+def port_faults(host: Host) -> list[str]:
+    """Those of host_faults where others listen on a port of Caddy's."""
+    return faults_of(_ports(host))
+
+
+def _system(host: Host) -> Iterator[Check]:
+    oldest = SUPPORTED.get(host.os_id)
+    good = oldest is not None and _release(host.os_version) >= oldest
+    found = f"{host.os_id} {host.os_version}"
+    if good:
+        yield Check("host", OK, found.strip())
+    else:
+        yield Check("host", FAULT, f"found {found}", "Debian 12, Ubuntu 24.04 or later is needed")
+    if _numbers(host.kernel) >= OLDEST_KERNEL:
+        yield Check("kernel", OK, host.kernel)
+    else:
+        needed = ".".join(map(str, OLDEST_KERNEL))
+        yield Check("kernel", FAULT, f"found {host.kernel}", f"{needed} or later is needed: install one and reboot")
+
+
+def _docker(host: Host) -> Iterator[Check]:
+    if host.docker_version and _numbers(host.docker_version) < OLDEST_DOCKER:
+        needed = ".".join(map(str, OLDEST_DOCKER))
+        yield Check("docker", FAULT, f"found {host.docker_version}", f"{needed} or later is needed: upgrade it")
+    elif host.docker_version:
+        boot = "" if host.docker_enabled or not host.systemd else ", and is not started at boot"
+        remedy = "install has systemd start it at boot" if boot else ""
+        yield Check("docker", INSTALL if boot else OK, f"{host.docker_version} answers{boot}", remedy)
+    elif not host.systemd:
+        told = "no engine answers on its socket, and no systemd runs here that could start it"
+        yield Check("docker", FAULT, told)
+    elif host.docker_installed:
+        yield Check("docker", INSTALL, "installed, and does not answer", "install starts it, now and at every boot")
+    missing = host.missing_packages
+    if missing:
+        yield Check("packages", INSTALL, f"{', '.join(missing)} not there", "install brings them from the host's apt")
+
+
+def _weights(fleet: Fleet, host: Host) -> Iterator[Check]:
+    for index, model in enumerate(fleet.models):
+        if not model.containers or not model.local_path:
+            continue
+        path = f"fleet_models[{index}].source"
+        if model.local_path in host.missing_paths:
+            found = f"{model.local_path} is not a folder on this host"
+            yield Check(path, FAULT, found, "copy the weights there, or name a hub repository")
+        else:
+            yield Check(path, OK, f"{model.local_path} is there")
+
+
+def _containers(fleet: Fleet, host: Host) -> Iterator[Check]:
+    ours = {*_services(fleet), *(name for model in fleet.models for name in model.containers)}
+    taken = sorted(host.foreign & ours)
+    yield from (Check.parse(name_taken(name)) for name in taken)
+    if not taken and host.docker_version:
+        yield Check("names", OK, "no container of others has a name that the fleet needs")
+
+
+def _services(fleet: Fleet) -> set[str]:
+    return set(SERVICES) - set(() if fleet.monitoring else WATCHERS)
+
+
+def _ports(host: Host) -> Iterator[Check]:
+    for port, holder in sorted(host.ports.items()):
+        if holder:
+            remedy = "Caddy needs it: stop that, or move it to another port"
+            yield Check(f"port {port}", FAULT, f"taken by {holder}", remedy)
+        else:
+            yield Check(f"port {port}", OK, "free, or the fleet's own")
+
+
+def _disk(fleet: Fleet, host: Host) -> Iterator[Check]:
+    from_hub = [model for model in fleet.models if model.state == "running" and not model.local_path]
+    new = [name for model in from_hub for name in model.containers if name not in host.containers]
+    found = f"{host.cache_free / GB:.1f} GB free at {host.cache_path}"
+    if new and host.cache_free < fleet.cache.min_free_gb * GB:
+        limit = f"fleet_cache.min_free_gb asks for {fleet.cache.min_free_gb}"
+        yield Check("disk", FAULT, f"{found} for the weights of {', '.join(new)}", limit)
+    else:
+        yield Check("disk", OK, found)
+
+
+def _clock(host: Host) -> Iterator[Check]:
+    unset = "" if host.synchronised is not False else "no time server sets it"
+    if host.clock_ahead is None:
+        if unset:
+            yield Check("clock", WARN, unset, _SET_CLOCK)
+        return
+    off = abs(host.clock_ahead)
+    if off <= CLOCK_WARN_S:
+        yield Check("clock", WARN if unset else OK, unset or "as this machine's", _SET_CLOCK if unset else "")
+        return
+    where = "ahead of" if host.clock_ahead > 0 else "behind"
+    found = f"{_duration(off)} {where} the clock of the machine that Ansible runs on"
+    yield Check(
+        "clock",
+        FAULT if off > CLOCK_FAULT_S else WARN,
+        found + (f", and {unset}" if unset else ""),
+        f"certificates and tokens are refused if it is the wrong one; {_SET_CLOCK}",
+    )
+
+
+def _names(host: Host) -> Iterator[Check]:
+    for name in host.names:
+        if name.resolves:
+            yield Check("dns", OK, f"{name.name} resolves")
+            continue
+        yield Check(
+            "dns",
+            WARN,
+            f"{name.name} does not resolve, where {name.wanted_for} would come from",
+            "see /etc/resolv.conf, or bring them to the host by hand",
+        )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < CLOCK_FAULT_S else f"{seconds / 3600:.1f} h"
+
+
+def _release(version: str) -> float:
+    """`24.04` as 24.04; testing and unstable have no number and count as newest."""
+    try:
+        return float(version)
+    except ValueError:
+        return float("inf")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`6.1.0-18-amd64` as (6, 1, 0, 18, 64): its first two decide."""
+    return tuple(map(int, re.findall(r"\d+", version)))

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a host's GPUs can be partitioned and given out as its inventory asks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, OpenDevice
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
+    DevicePlan,
+    plan_devices,
+    what_is_left,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, INSTALL, NOTE, OK, Check
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+
+
+def device_checks(
+    fleet: Fleet,
+    gpus: Sequence[Gpu],
+    containers: Sequence[HostContainer],
+    processes: Sequence[OpenDevice],
+    names: Collection[str],
+    prune: bool,
+    force: bool,
+) -> tuple[DevicePlan, tuple[Check, ...]]:
+    """names, prune, force: as `plan_devices` takes them. Of a plan with a fault no more is there than what is left
+    of the layout."""
+    try:
+        plan = plan_devices(fleet, gpus, containers, processes, names, prune, force)
+    except FleetError as error:
+        left = what_is_left(fleet.mig, gpus, containers, processes)
+        return DevicePlan(left), tuple(check for fault in error.faults for check in _as_checks(fault))
+    return plan, tuple(_as_planned(fleet, plan))
+
+
+def _as_planned(fleet: Fleet, plan: DevicePlan) -> Iterator[Check]:
+    if plan.partition.steps:
+        yield Check("mig", INSTALL, ", ".join(plan.partition.actions), "install does it before the models")
+    elif fleet.mig:
+        yield Check("mig", OK, "partitioned as fleet_mig asks for")
+    holding = [name for name, devices in plan.given.items() if devices]
+    if holding:
+        yield Check("gpus", OK, f"there is a device for each of {', '.join(holding)}")
+
+
+def _as_checks(fault: str) -> Iterator[Check]:
+    """A fault of one line, or a table that goes with those before it."""
+    head, *table = fault.splitlines()
+    if not table:
+        yield Check.parse(head, FAULT)
+        return
+    yield Check("", NOTE, head)
+    for line in table:
+        yield Check("", NOTE, line)

@@ -1,0 +1,217 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Linux host as it is. Changes nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import OpenDevice
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import needs_gpus
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, NETWORK
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import observe_nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name, needed_names
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres_data import DatabaseFacts
+from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask
+
+DOCKER_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/docker.service"  # what `systemctl enable` makes
+DOCKER_ROOT = "/var/lib/docker"
+# Of Python: what modules need, and what makes the environment that the host restores itself with; Debian's packages.
+PYTHON = {"docker": "python3-docker", "ensurepip": "python3-venv"}
+_CADDY = {"managed-by": MANAGED_BY, "service": "caddy"}
+_PROXY = "docker-proxy "  # Docker's, which listens for a container
+_LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
+_LOOK_UP_SECONDS = 5  # for all names together; resolv.conf(5) gives one server as long
+_TIMEX_BYTES = 512  # more than `struct timex` takes on any platform
+_TIME_ERROR = 5  # what adjtimex(2) returns while nothing keeps the clock right
+
+
+def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, thorough: bool = False) -> Host:
+    """now: the admin's clock, Unix seconds. thorough: names are looked up too, which may take seconds."""
+    release = _os_release()
+    version = ask("/version")
+    containers: list[dict[str, Any]] = (ask("/containers/json?all=1") or []) if version else []
+    docker: dict[str, Any] = (ask("/info") or {}) if version else {}
+    cache = _existing_part(fleet.cache.path or str(docker.get("DockerRootDir", DOCKER_ROOT)))
+    names = frozenset(_names(containers))
+    return Host(
+        os_id=release.get("ID", "an unknown system"),
+        os_version=release.get("VERSION_ID", ""),
+        kernel=os.uname().release,
+        systemd=os.path.isdir("/run/systemd/system"),
+        missing_python=tuple(package for name, package in PYTHON.items() if importlib.util.find_spec(name) is None),
+        docker_installed=bool(version) or shutil.which("dockerd") is not None,
+        docker_version=version["Version"] if version else None,
+        docker_enabled=os.path.exists(DOCKER_AT_BOOT),
+        containers=names,
+        foreign=frozenset(_names(one for one in containers if not _is_ours(one))),
+        missing_paths=frozenset(
+            model.local_path for model in fleet.models if model.local_path and not os.path.isdir(model.local_path)
+        ),
+        ports={port: _holder(port, containers) for port in ports},
+        cache_path=cache,
+        cache_free=shutil.disk_usage(cache).free,
+        clock_ahead=None if now is None else time.time() - now,
+        synchronised=_synchronised(),
+        names=_looked_up(needed_names(fleet, _images(), names, docker)) if thorough else (),
+        network=bool(version and ask(f"/networks/{NETWORK}")),
+        database=_database(fleet) if version else DatabaseFacts(),
+        nvidia=observe_nvidia(docker, containers) if needs_gpus(fleet) else None,
+    )
+
+
+def _os_release() -> dict[str, str]:
+    lines = (line.partition("=") for line in Path("/etc/os-release").read_text().splitlines())
+    return {key: value.strip('"') for key, _equals, value in lines}
+
+
+def _names(containers: Iterable[dict[str, Any]]) -> Iterator[str]:
+    return (name.lstrip("/") for one in containers for name in one["Names"])
+
+
+def _images() -> frozenset[str]:
+    """Tags and digests of the images that the host has."""
+    listed: list[dict[str, Any]] = ask("/images/json") or []
+    return frozenset(name for one in listed for key in ("RepoTags", "RepoDigests") for name in one.get(key) or ())
+
+
+def _database(fleet: Fleet) -> DatabaseFacts:
+    volume: dict[str, Any] = ask(f"/volumes/{fleet.postgres.volume}") or {}
+    image: dict[str, Any] = ask(f"/images/{fleet.images.postgres}/json") or {}
+    settings = dict(one.partition("=")[::2] for one in (image.get("Config") or {}).get("Env") or ())
+    version = Path(volume.get("Mountpoint", "/dev/null"), "PG_VERSION")
+    try:
+        data = version.read_text().strip() or None
+    except OSError:  # no such volume, or nothing in it yet
+        data = None
+    return DatabaseFacts(data=data, image=settings.get("PG_MAJOR"))
+
+
+def _synchronised() -> Optional[bool]:
+    """Whether the kernel counts its clock as kept right, whoever does it; None where it does not tell."""
+    try:
+        state: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != _TIME_ERROR
+
+
+def _looked_up(wanted: Mapping[str, str]) -> tuple[Name, ...]:
+    """All at once, in threads that are left behind when their time is up: getaddrinfo(3) takes no time limit."""
+    resolved: set[str] = set()
+    threads = [threading.Thread(target=_look_up, args=(name, resolved), daemon=True) for name in wanted]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + _LOOK_UP_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    done = frozenset(resolved)
+    return tuple(Name(name, wanted_for, name in done) for name, wanted_for in wanted.items())
+
+
+def _look_up(name: str, resolved: set[str]) -> None:
+    with suppress(OSError, UnicodeError):  # not there, or no name at all
+        socket.getaddrinfo(name, None)
+        resolved.add(name)
+
+
+def _is_ours(container: dict[str, Any]) -> bool:
+    return (container.get("Labels") or {}).get("managed-by") == MANAGED_BY
+
+
+def _holder(port: int, containers: Collection[dict[str, Any]]) -> Optional[str]:
+    """Who listens on a TCP port of the host, or None: nobody, or the fleet's own Caddy."""
+    for one in containers:
+        if any(published.get("PublicPort") == port for published in one.get("Ports") or ()):
+            return None if _is_our_caddy(one) else f"container {one['Names'][0].lstrip('/')}"
+    inodes = set(_listening_inodes(port))
+    if not inodes:
+        return None
+    process = _process_with_socket(inodes)
+    # A Caddy that dies again and again has its ports at one moment, and not at that in which Docker listed it.
+    if process and process.startswith(_PROXY) and any(_is_our_caddy(one) and _restarts(one) for one in containers):
+        return None
+    return process or "a process that cannot be seen from here"
+
+
+def _is_our_caddy(container: dict[str, Any]) -> bool:
+    return _CADDY.items() <= (container.get("Labels") or {}).items()
+
+
+def _restarts(container: dict[str, Any]) -> bool:
+    return container.get("State") == "restarting"
+
+
+def _listening_inodes(port: int) -> Iterator[str]:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if not os.path.exists(table):  # no IPv6 in this kernel
+            continue
+        for line in Path(table).read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == _LISTEN and int(columns[1].rpartition(":")[2], 16) == port:
+                yield columns[9]
+
+
+def _process_with_socket(inodes: set[str]) -> Optional[str]:
+    links = {f"socket:[{inode}]" for inode in inodes}
+    return next((f"{name} (PID {pid})" for pid, name, _open in _processes_with(links)), None)
+
+
+def open_devices(gpus: Iterable[Gpu]) -> list[OpenDevice]:
+    """Processes that compute on a GPU, by nvidia-smi's word, or have its device node open."""
+    held: dict[int, set[str]] = defaultdict(set)
+    names: dict[int, str] = {}
+    for gpu in gpus:
+        for process in gpu.processes:
+            names[process.pid] = process.name
+            held[process.pid].add(gpu.device_of(process) or gpu.uuid)
+    nodes = {f"/dev/nvidia{gpu.minor}": gpu.uuid for gpu in gpus if gpu.minor is not None}
+    for pid, name, links in _processes_with(nodes):
+        names.setdefault(pid, name)
+        held[pid] |= {nodes[link] for link in links}
+    return [OpenDevice(pid, names[pid], _cgroup(pid), frozenset(devices)) for pid, devices in held.items()]
+
+
+def _processes_with(links: Container[str]) -> Iterator[tuple[int, str, set[str]]]:
+    """PID, name and which of these its file descriptors link to, of every process that has one."""
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with suppress(OSError):  # ended meanwhile, or not ours to read
+            found = {link for handle in (process / "fd").iterdir() for link in _target(handle) if link in links}
+            if found:
+                yield int(process.name), (process / "comm").read_text().strip(), found
+
+
+def _target(handle: Path) -> Iterator[str]:
+    with suppress(OSError):  # closed meanwhile
+        yield os.readlink(str(handle))
+
+
+def _cgroup(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:  # ended meanwhile
+        return ""
+
+
+def _existing_part(path: str) -> str:
+    """The path itself, or the nearest folder above it that exists."""
+    folder = Path(path)
+    while not folder.exists():
+        folder = folder.parent
+    return str(folder)

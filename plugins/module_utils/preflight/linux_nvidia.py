@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a Linux host has for GPUs in containers: the half of `linux` that CPU hosts never run. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi, Observation
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+
+HOOK = "nvidia-container-runtime-hook"
+CDI_HOOK = "nvidia-cdi-hook"
+CDI_KIND = "nvidia.com/gpu"
+CDI_REFRESH = "nvidia-cdi-refresh.service"
+# Since then Docker hands a plain GPU request to CDI where it can (its release notes, moby #50228).
+_GPUS_BY_CDI = (29, 2)
+ROOT = Path("/")
+_NODES = ("dev/nvidia*", "dev/nvidia-caps/nvidia-cap*")
+_APT = ("etc/apt", "etc/apt/sources.list.d")
+_UDEV = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
+_UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
+_PERSISTENCED = "nvidia-persistenced.service"
+# What systemd lets a container open. 195 is NVIDIA's number for as long as there is a driver
+# (the kernel's admin-guide/devices.txt).
+_STRICT = "DevicePolicy=strict"
+_ALLOWED = re.compile(r"^DeviceAllow=(/dev/nvidia|/dev/char/195:)", re.MULTILINE)
+
+
+def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str, Any]]) -> Nvidia:
+    """docker: what the engine says of itself (`/info`), empty where none answers. containers: as it lists them."""
+    trouble, observed = "", Observation(())
+    try:
+        observed = NvidiaSmi().observe()
+    except FleetError as error:
+        trouble = str(error)
+    cdi = _has_cdi(docker)
+    by_cdi = cdi and _version(docker) >= _GPUS_BY_CDI and bool(shutil.which(CDI_HOOK))
+    hook = shutil.which(HOOK)
+    systemd = docker.get("CgroupDriver", "systemd") == "systemd"
+    running = [one for one in containers if one.get("State") == "running"]
+    return Nvidia(
+        smi=shutil.which("nvidia-smi") is not None,
+        gpus=observed.gpus,
+        trouble=trouble or observed.note,
+        toolkit=bool(hook) or by_cdi,
+        source=any("libnvidia-container" in text for kind in ("list", "sources") for text in _texts(_APT, f"*.{kind}")),
+        taken_up=by_cdi or (bool(hook) and _is_older_than_docker(str(hook))),
+        configured=cdi or "nvidia" in (docker.get("Runtimes") or {}),
+        busy=tuple(sorted(_name(one) for one in running if not _may_restart(one))),
+        exposed=tuple(sorted(_exposed(running))) if systemd else (),
+        unlinked=tuple(_unlinked()),
+        rule=any("create-dev-char-symlinks" in text for text in _texts(_UDEV, "*.rules")),
+        unit=any(True for _text in _texts(_UNITS, _PERSISTENCED)),
+        unit_command=_command_without_its_flag(),
+        cdi_refresh=any(True for _text in _texts(_UNITS, CDI_REFRESH)),
+        packaged=any((ROOT / "var/lib/dpkg/info").glob("libnvidia-cfg1*.list")) and _has_own_package(),
+    )
+
+
+def host_containers() -> list[HostContainer]:
+    """Every container of the host, for what it holds of the GPUs."""
+    listed = ask("/containers/json?all=1") or []
+    inspected = (ask(f"/containers/{one['Id']}/json") for one in listed)
+    return [HostContainer.parse(one) for one in inspected if one]
+
+
+def _name(container: Mapping[str, Any]) -> str:
+    return str(container["Names"][0]).lstrip("/")
+
+
+def _may_restart(container: Mapping[str, Any]) -> bool:
+    """A service of the fleet's, which install brings back: not a model, which would have to load again."""
+    labels = container.get("Labels") or {}
+    return labels.get("managed-by") == MANAGED_BY and "model-name" not in labels
+
+
+def _version(docker: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", str(docker.get("ServerVersion", "")))[:2]))
+
+
+def _has_cdi(docker: Mapping[str, Any]) -> bool:
+    """Whether Docker has CDI on, and one of its folders a specification for NVIDIA's GPUs."""
+    folders = [str(folder).lstrip("/") for folder in docker.get("CDISpecDirs") or ()]
+    return any(CDI_KIND in text for suffix in ("yaml", "json") for text in _texts(folders, f"*.{suffix}"))
+
+
+def _is_older_than_docker(program: str) -> bool:
+    """Whether it was there when the engine started and wrote its PID file. Where there is none, it counts as there."""
+    try:
+        return os.stat(program).st_ctime <= (ROOT / "var/run/docker.pid").stat().st_mtime
+    except OSError:
+        return True
+
+
+def _exposed(running: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Containers with a GPU of which systemd, who would set their devices anew, knows nothing."""
+    for one in running:
+        known = list(_texts(("run/systemd/transient",), f"docker-{one['Id']}.scope"))
+        known += _texts((f"run/systemd/transient/docker-{one['Id']}.scope.d",), "*.conf")
+        if any(_STRICT in text for text in known) and not any(_ALLOWED.search(text) for text in known):
+            inspected = ask(f"/containers/{one['Id']}/json")
+            if inspected and HostContainer.parse(inspected).devices:
+                yield _name(one)
+
+
+def _unlinked() -> Iterator[str]:
+    for pattern in _NODES:
+        for node in sorted(ROOT.glob(pattern)):
+            with suppress(OSError):  # gone meanwhile
+                found = node.stat()
+                number = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
+                if stat.S_ISCHR(found.st_mode) and not (ROOT / "dev/char" / number).is_symlink():
+                    yield str(node)
+
+
+def _texts(folders: Iterable[str], pattern: str) -> Iterator[str]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).glob(pattern)):
+            with suppress(OSError):  # gone meanwhile, or a link to nowhere
+                yield path.read_text(errors="replace")
+
+
+def _command_without_its_flag() -> str:
+    """Ubuntu's unit starts the daemon with persistence mode off: its command without that option, else nothing."""
+    texts = [*_texts(_UNITS, _PERSISTENCED), *_texts((f"{_UNITS[0]}/{_PERSISTENCED}.d",), "*.conf")]
+    commands = [line for text in texts for line in re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE)]
+    if not commands or "--no-persistence-mode" not in commands[-1]:
+        return ""
+    return " ".join(word for word in str(commands[-1]).split() if word != "--no-persistence-mode")
+
+
+def _has_own_package() -> bool:
+    """Whether the daemon is a package of its own, as it is in Debian; Ubuntu's comes with the driver."""
+    return "ID=debian" in next(_texts(("etc",), "os-release"), "").splitlines()

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The names that a host has to look up in DNS before its fleet can run. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import NEVER, Fleet
+
+DOCKER_HUB = "registry-1.docker.io"  # whom Docker asks where a reference names no registry
+_MONITORING = ("prometheus", "grafana", "dcgm_exporter", "node_exporter", "blackbox_exporter")
+_ENGINES = ("vllm", "vllm_omni")  # pulled for the models that run them
+
+
+@dataclass(frozen=True)
+class Name:
+    """A host name that will be looked up. wanted_for: in words. resolves: whether that worked."""
+
+    name: str
+    wanted_for: str
+    resolves: bool
+
+
+def needed_names(
+    fleet: Fleet, images: Collection[str], containers: Collection[str], docker: Mapping[str, Any]
+) -> dict[str, str]:
+    """Host name -> what it is wanted for.
+
+    images: the tags and digests that the host has. docker: what the engine says of itself
+    (`/info`): with a proxy or a mirror, that one's name is looked up instead of the registry's.
+    """
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for image in sorted({*_images(fleet)}):
+        if not _is_there(image, images):
+            wanted[_asked_for_image(image, docker)].append(image)
+    for model in fleet.models:
+        env = dict(model.env)
+        new = [name for name in model.containers if name not in containers]
+        asks = env.get("HF_HUB_OFFLINE", "0") == "0" and fleet.cache.downloads != NEVER
+        if model.state == "running" and not model.local_path and new and asks:
+            proxy = env.get("HTTPS_PROXY") or env.get("https_proxy")
+            host = _host(proxy or env.get("HF_ENDPOINT") or fleet.cache.endpoint)
+            wanted[host].append(f"the weights of {model.name}")
+    return {name: _in_words(things) for name, things in wanted.items() if name}
+
+
+def registry(image: str) -> str:
+    """Whom Docker asks for an image: the first part of its reference where that is a host name."""
+    first, slash, _rest = image.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first):
+        return DOCKER_HUB if first in ("docker.io", "index.docker.io") else first.partition(":")[0]
+    return DOCKER_HUB
+
+
+def _images(fleet: Fleet) -> Iterator[str]:
+    for part in fields(fleet.images):
+        if part.name in _ENGINES or (part.name in _MONITORING and not fleet.monitoring):
+            continue
+        if part.name != "dcgm_exporter" or fleet.needs_gpus:
+            yield getattr(fleet.images, part.name)
+    for model in fleet.models:
+        if model.containers and (model.image or not model.recipe):  # a recipe's image is built, not pulled
+            yield fleet.image_of(model)
+
+
+def _is_there(image: str, images: Collection[str]) -> bool:
+    """Docker lists its own hub's images by their short names, and those of a digest without their tag."""
+    for prefix in ("index.docker.io/", "docker.io/", "library/"):
+        image = image.removeprefix(prefix)
+    name, at, digest = image.partition("@")
+    return f"{_without_tag(name)}@{digest}" in images if at else image in images
+
+
+def _without_tag(name: str) -> str:
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
+def _asked_for_image(image: str, docker: Mapping[str, Any]) -> str:
+    proxy = docker.get("HttpsProxy") or docker.get("HttpProxy")
+    mirrors = (docker.get("RegistryConfig") or {}).get("Mirrors") or ()
+    asked = registry(image)
+    if proxy:
+        return _host(proxy)
+    return _host(mirrors[0]) if mirrors and asked == DOCKER_HUB else asked
+
+
+def _host(url: str) -> str:
+    return urlsplit(url if "//" in url else f"//{url}").hostname or ""
+
+
+def _in_words(things: list[str]) -> str:
+    return things[0] if len(things) == 1 else f"{things[0]} and {len(things) - 1} more"

@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether containers of a host can have its GPUs, and keep them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, INSTALL, OK, WARN, Check
+
+# The first driver that takes a whole GPU of an architecture: A100 by the MIG User Guide; Ada,
+# Hopper and Blackwell by the toolkit that first knew them ("CUDA Toolkit, Driver, and
+# Architecture Matrix") and that toolkit's minimum driver (CUDA release notes, "CUDA Toolkit
+# and Corresponding Driver Versions": 11.8, 12.0, 12.8).
+WHOLE = {"Ampere": "450.80.02", "Ada Lovelace": "520.61.05", "Hopper": "525.60.13", "Blackwell": "570.26"}
+# The first driver with MIG on a product: MIG User Guide, "Deployment Considerations".
+MIG = (
+    (r"\bA100\b", "450.80.02"),
+    (r"\bA30\b", "460.73.01"),
+    (r"\bH100\b", "525.85.12"),
+    (r"\bH20\b", "535.161.07"),
+    (r"\bH200\b", "550.90.07"),
+    (r"\bG?B200\b", "570.133.20"),
+    (r"\bG?B300\b", "580.82.07"),
+    (r"\bRTX PRO 6000\b", "575.51.03"),
+    (r"\bRTX PRO 5000\b", "575.57.08"),
+    (r"\bRTX PRO 4500\b", "575.64"),
+)
+_UPDATE = "update the driver and reboot"
+_CONFIGURE = "`nvidia-ctk runtime configure --runtime=docker`, then `systemctl restart docker`"
+_ENABLE = "`systemctl enable --now nvidia-persistenced`"
+
+
+@dataclass(frozen=True)
+class Nvidia:
+    """What was found.
+
+    smi: whether nvidia-smi is there. trouble: why it tells of no GPU, in its words. toolkit:
+    whether what Docker calls for a GPU is on PATH. source: whether apt knows where to find
+    it. taken_up: whether it was on PATH when Docker started, which is when Docker looks.
+    configured: whether Docker has the runtime `nvidia` or CDI with a specification of
+    NVIDIA's. busy: running containers that a restart of Docker may not stop. exposed: those
+    that lose their GPU when systemd reloads. unlinked: device nodes without their link in
+    /dev/char. rule: whether udev makes those at boot. unit: whether systemd knows the
+    persistence daemon. unit_command: how it should start, where its unit starts it with
+    persistence mode off. packaged: whether Debian's packages brought the driver.
+    cdi_refresh: whether systemd knows the toolkit's unit that writes CDI's specification anew.
+    """
+
+    smi: bool = True
+    gpus: tuple[Gpu, ...] = ()
+    trouble: str = ""
+    toolkit: bool = True
+    source: bool = True
+    taken_up: bool = True
+    configured: bool = True
+    busy: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    unlinked: tuple[str, ...] = ()
+    rule: bool = True
+    unit: bool = True
+    unit_command: str = ""
+    packaged: bool = False
+    cdi_refresh: bool = False
+
+    @property
+    def to_do(self) -> list[str]:
+        """What the role fleet has to do, in this order: source, toolkit, links,
+        persistence_package, persistence, runtime."""
+        steps = {
+            "source": not self.toolkit and not self.source,
+            "toolkit": not self.toolkit,
+            "links": bool(self.unlinked) or not self.rule,
+            "persistence_package": self._persistence_off and not self.unit and self.packaged and not self.exposed,
+            "persistence": self._persistence_off and (self.unit or self.packaged) and not self.exposed,
+            "runtime": not (self.taken_up and self.configured) and not self.busy,
+        }
+        return [step for step, needed in steps.items() if needed]
+
+    @property
+    def _persistence_off(self) -> bool:
+        return any(gpu.persistence is False for gpu in self.gpus)
+
+
+def nvidia_checks(fleet: Fleet, found: Nvidia) -> Iterator[Check]:
+    """For a fleet that asks for GPUs."""
+    if not found.smi:
+        yield from _no_driver(fleet)
+    elif found.trouble:
+        told, _semicolon, remedy = found.trouble.partition("; ")
+        yield Check("driver", FAULT, told, remedy or "look at `dmesg | grep -i nvrm`; after a new kernel `dkms status`")
+    else:
+        yield from _driver(fleet, found)
+        yield _persistence(found)
+    yield _toolkit(found)
+    yield _runtime(found)
+    yield from _reload(found)
+
+
+def _no_driver(fleet: Fleet) -> Iterator[Check]:
+    for index, model in enumerate(fleet.models):
+        if model.containers and not model.devices.cpu:
+            yield Check(
+                f"fleet_models[{index}].devices",
+                FAULT,
+                f"{model.name} asks for {model.devices}, and there is no nvidia-smi on this host",
+                "install the NVIDIA driver, or give {cpu: true}",
+            )
+    if fleet.mig:
+        yield Check(
+            "fleet_mig",
+            FAULT,
+            "GPUs are to be partitioned, and there is no nvidia-smi on this host",
+            "install the NVIDIA driver, or take fleet_mig out",
+        )
+
+
+def _driver(fleet: Fleet, found: Nvidia) -> Iterator[Check]:
+    partitioned = bool(fleet.mig) or any(model.containers and model.devices.mig for model in fleet.models)
+    old = [(gpu, needed) for gpu in found.gpus for needed in [_oldest(gpu, partitioned)] if _older(gpu.driver, needed)]
+    for gpu, needed in old:
+        yield Check("driver", FAULT, f"{gpu.driver} is too old for {gpu}, which needs {needed} or later", _UPDATE)
+    if not old:
+        products = sorted({gpu.name for gpu in found.gpus})
+        counted = [f"{sum(gpu.name == product for gpu in found.gpus)} x {product}" for product in products]
+        yield Check("driver", OK, f"{found.gpus[0].driver if found.gpus else '?'} for {', '.join(counted)}")
+
+
+def _oldest(gpu: Gpu, partitioned: bool) -> Optional[str]:
+    """The oldest driver that will do; None where any driver that knows the GPU does."""
+    product = next((version for pattern, version in MIG if re.search(pattern, gpu.name)), None)
+    return (product if partitioned else None) or WHOLE.get(gpu.architecture or "")
+
+
+def _older(driver: str, needed: Optional[str]) -> bool:
+    return needed is not None and _numbers(driver) < _numbers(needed)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)))
+
+
+def _persistence(found: Nvidia) -> Check:
+    off = [str(gpu.index) for gpu in found.gpus if gpu.persistence is False]
+    if not off:
+        return Check("persistence", OK, "persistence mode is on")
+    told = f"persistence mode is off on GPU {', '.join(off)}, so the driver is loaded anew for every first client"
+    if found.exposed and (found.unit or found.packaged):
+        return Check("persistence", WARN, told, f"{_ENABLE} when {', '.join(found.exposed)} may lose the GPU")
+    if found.unit:
+        return Check("persistence", INSTALL, told, "install starts nvidia-persistenced, now and at every boot")
+    if found.packaged:
+        return Check("persistence", INSTALL, told, "install brings nvidia-persistenced and starts it at every boot")
+    # A package's daemon brings a library of its own driver version along: not beside a driver of another origin.
+    return Check(
+        "persistence",
+        WARN,
+        told + "; there is no nvidia-persistenced.service",
+        "install it from where the driver came from (Ubuntu: nvidia-compute-utils-BRANCH), "
+        "or run `nvidia-smi -pm 1` after every boot",
+    )
+
+
+def _toolkit(found: Nvidia) -> Check:
+    if found.toolkit:
+        return Check("toolkit", OK, "the NVIDIA Container Toolkit is there")
+    return Check(
+        "toolkit",
+        INSTALL,
+        "the NVIDIA Container Toolkit is not there (no nvidia-container-runtime-hook on PATH)",
+        "install brings the package nvidia-container-toolkit; fleet_toolkit_repository says where from",
+    )
+
+
+def _runtime(found: Nvidia) -> Check:
+    if found.taken_up and found.configured:
+        return Check("runtime", OK, "Docker gives GPUs to containers")
+    told = (
+        "Docker has neither the runtime nvidia nor CDI"
+        if found.taken_up
+        else "Docker has to be restarted before it gives GPUs to containers"
+    )
+    if not found.busy:
+        return Check("runtime", INSTALL, told, "install configures it and restarts Docker; no other container runs")
+    configure = _CONFIGURE if found.toolkit else f"`apt-get install nvidia-container-toolkit`, {_CONFIGURE}"
+    return Check(
+        "runtime",
+        WARN if found.taken_up else FAULT,
+        f"{told}, and a restart of Docker would stop {_some(found.busy)}",
+        f"in a quiet hour: {configure}",
+    )
+
+
+def _reload(found: Nvidia) -> Iterator[Check]:
+    """When systemd reloads it takes every device away that it was not told of (NVIDIA Container
+    Toolkit, "Troubleshooting"). It is told by paths in /dev/char, which runc left out up to 1.1.6
+    where the link is missing (runc #3708), and not at all of what NVIDIA's hook adds by itself.
+    """
+    if found.exposed:
+        yield Check(
+            "reload",
+            WARN,
+            f"the next `systemctl daemon-reload` takes the GPU away from {', '.join(found.exposed)}",
+            "make them anew with CDI or with their device nodes named (--device); package updates reload systemd too",
+        )
+    if found.unlinked or not found.rule:
+        links = f"/dev/char has no link to {_some(found.unlinked)}" if found.unlinked else ""
+        rule = "" if found.rule else "no udev rule makes the links in /dev/char at boot"
+        told = " and ".join(filter(None, (links, rule)))
+        yield Check("reload", INSTALL, told, "install makes them, now and at every boot")
+    elif not found.exposed:
+        yield Check("reload", OK, "a daemon-reload takes no GPU away from containers")
+
+
+def _some(things: Sequence[str]) -> str:
+    """The first three of them."""
+    return ", ".join(things[:3]) + (f" and {len(things) - 3} more" if len(things) > 3 else "")

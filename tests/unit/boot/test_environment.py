@@ -1,0 +1,242 @@
+"""The environment that a host restores itself with: there is one in use that is whole, whatever befalls another."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.boot import environment
+from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import ansible_core, renew
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.modules import restore_environment as module
+from ansible_collections.inference.fleet.tests.unit.preflight.systems import System
+from ansible_collections.inference.fleet.tests.unit.running import Module
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    return System(tmp_path, tmp_path / "opt")
+
+
+@pytest.fixture
+def main(system: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Module:
+    monkeypatch.setattr(module, "PYTHON", str(system.root / "python3"))
+    monkeypatch.setattr(module.AnsibleModule, "run_command", lambda _self, command, **_more: system.run(command))
+    return Module(module.main, capsys)
+
+
+def made(system: System, version: str = "2.19.14") -> System:
+    renew(system.folder, version, system.python, system.run)
+    return system
+
+
+def in_use(system: System) -> str | None:
+    return ansible_core(system.folder / "venv", system.python)
+
+
+def names(system: System) -> set[str]:
+    return {path.name for path in system.folder.iterdir()}
+
+
+def refused(system: System, version: str) -> str:
+    with pytest.raises(FleetError) as caught:
+        made(system, version)
+    return str(caught.value)
+
+
+# What counts as one
+
+
+def test_one_that_an_early_version_made_in_its_place_counts(system: System) -> None:
+    system.install("venv", "2.19.14")
+    assert in_use(system) == "2.19.14"
+
+
+@pytest.mark.parametrize(
+    "missing", ["bin/python3", "lib/python3.11/site-packages/ansible_core-2.19.14.dist-info/RECORD"]
+)
+def test_one_that_is_there_in_part_counts_as_none(system: System, missing: str) -> None:
+    (made(system).folder / "venv" / missing).unlink()
+    assert in_use(system) is None
+
+
+def test_one_for_a_python_that_was_replaced_counts_as_none(system: System) -> None:
+    made(system).upgrade("python3.13")
+    assert in_use(system) is None
+
+
+def test_one_for_a_python_that_is_there_beside_the_systems_counts_as_none(system: System) -> None:
+    made(system).upgrade("python3.13")
+    (system.root / "python3.11").touch()
+    assert in_use(system) is None
+
+
+# Another one
+
+
+def test_the_first_is_made_where_it_stays(system: System) -> None:
+    made(system)
+    assert names(system) == {"venv", "venv-2.19.14-python3.11"}
+    assert (system.folder / "venv").readlink() == Path("venv-2.19.14-python3.11")
+
+
+@pytest.mark.parametrize("before", ["venv", "venv-2.19.13-python3.11"], ids=["in place", "linked"])
+def test_another_version_takes_the_place_of_the_one_before(system: System, before: str) -> None:
+    system.install(before, "2.19.14")
+    if before != "venv":
+        (system.folder / "venv").symlink_to(before)
+    system.index.add("2.19.15")
+    made(system, "2.19.15")
+    assert in_use(system) == "2.19.15"
+    assert names(system) == {"venv", "venv-2.19.15-python3.11"}
+
+
+def test_another_python_gets_one_of_its_own(system: System) -> None:
+    made(system).upgrade("python3.13")
+    made(system)
+    assert in_use(system) == "2.19.14"
+    assert names(system) == {"venv", "venv-2.19.14-python3.13"}
+
+
+def has_one(system: System, in_place: bool) -> None:
+    """In use; in place: a folder, as early versions made it."""
+    if in_place:
+        system.install("venv", "2.19.14")
+    else:
+        made(system)
+
+
+# One that cannot be had
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_the_one_before_stays_in_use_and_the_way_out_is_told(system: System, in_place: bool) -> None:
+    has_one(system, in_place)
+    before = names(system)
+    assert refused(system, "2.99.0").splitlines() == [
+        f"{system.folder}/venv: no environment with ansible-core 2.99.0 for python3.11 could be made: "
+        f"`{system.ran[-2]}` ended with 1",
+        "ERROR: nothing matches ansible-core==2.99.0",
+        "The one of before is still in use, ansible-playbook [core 2.19.14]. What would be right: have it where "
+        "/etc/pip.conf of the host says (a mirror, or a folder of wheels), or set restore_ansible_core to a version "
+        "that is there, written in full as in 2.19.14; then run install again",
+    ]
+    assert (names(system), in_use(system)) == (before, "2.19.14")
+
+
+def test_without_one_before_it_says_that_the_host_cannot_restore_itself(system: System) -> None:
+    assert "\nThis host cannot restore itself until there is one. What would be right: " in refused(system, "2.99.0")
+    assert names(system) == set()
+
+
+def test_one_that_does_not_run_takes_no_ones_place(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(system).index.add("2.19.15")
+    real = system.run
+
+    def broken(command: Any) -> tuple[int, str, str]:
+        answer = real(command)
+        return (1, "", "no such module") if "2.19.15" in command[0] and "--version" in command else answer
+
+    monkeypatch.setattr(system, "run", broken)
+    assert "--version` ended with 1\nno such module\nThe one of before is still in use" in refused(system, "2.19.15")
+    assert names(system) == {"venv", "venv-2.19.14-python3.11"}
+
+
+def test_a_version_that_pip_calls_otherwise_is_refused(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "ansible_core", lambda *_any: "2.19.0")
+    monkeypatch.setattr(environment, "_do", lambda *_any: None)
+    assert "could be made: pip installed 2.19.0 for it\n" in refused(system, "2.19")
+
+
+# Cut off
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_run_that_is_killed_while_pip_is_at_work_leaves_what_was_there(system: System, in_place: bool) -> None:
+    has_one(system, in_place)
+    system.index.add("2.19.15")
+    system.killed = "pip"
+    with pytest.raises(KeyboardInterrupt):
+        made(system, "2.19.15")
+    assert in_use(system) == "2.19.14"
+    system.killed = ""
+    made(system, "2.19.15")
+    assert names(system) == {"venv", "venv-2.19.15-python3.11"}
+
+
+@pytest.mark.parametrize("cut", ["symlink_to", "replace"])
+def test_a_run_that_is_killed_at_the_switch_is_put_right_without_pip(
+    system: System, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    """Where an early version left a folder in place, there is none in use for an instant."""
+    system.install("venv", "2.19.14")
+    system.index.add("2.19.15")
+
+    def killed(*_any: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        real, calls = Path.symlink_to, []
+
+        def second(link: Path, target: Any) -> None:  # the first is of the environment itself
+            calls.append(link)
+            return killed() if len(calls) > 1 else real(link, target)
+
+        patch.setattr(Path, cut, second if cut == "symlink_to" else killed)
+        with pytest.raises(KeyboardInterrupt):
+            made(system, "2.19.15")
+    system.index.clear()
+    made(system, "2.19.15")
+    assert in_use(system) == "2.19.15"
+    assert names(system) == {"venv", "venv-2.19.15-python3.11"}
+
+
+# The module
+
+
+def test_the_module_makes_it_and_then_has_nothing_to_do(main: Module, system: System) -> None:
+    arguments = {"path": str(system.folder), "ansible_core": "2.19.14"}
+    promised = main(check=True, **arguments)
+    assert (promised["changed"], names(system)) == (True, set())
+    answer = main(**arguments)
+    assert answer == promised
+    assert answer["diff"] == {"before": "ansible-core none\n", "after": "ansible-core 2.19.14\n"}
+    system.ran.clear()
+    assert (main(**arguments)["changed"], system.ran) == (False, [])
+
+
+def test_the_module_tells_what_it_cannot_have(main: Module, system: System) -> None:
+    answer = main(path=str(system.folder), ansible_core="2.99.0")
+    assert answer["failed"] is True
+    assert answer["msg"].startswith(f"{system.folder}/venv: no environment with ansible-core 2.99.0 for python3.11")
+
+
+# With Python and pip themselves
+
+
+def test_they_make_one_that_runs_and_keep_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = tmp_path / "wheels/ansible_core-1.0.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as packed:
+        info = "ansible_core-1.0.0.dist-info"
+        packed.writestr("fake.py", "def main() -> None:\n    print('ansible-playbook [core 1.0.0]')\n")
+        packed.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: ansible-core\nVersion: 1.0.0\n")
+        packed.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        packed.writestr(f"{info}/entry_points.txt", "[console_scripts]\nansible-playbook = fake:main\n")
+        packed.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "true")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    monkeypatch.setattr(module, "PYTHON", sys._base_executable)  # type: ignore[attr-defined] # typeshed lacks it
+    main = Module(module.main, capsys)
+    folder = tmp_path / "opt"
+    answer = main(path=str(folder), ansible_core="1.0.0")
+    assert answer.get("msg", "") == ""
+    told = main(path=str(folder), ansible_core="2.0.0")["msg"]
+    assert "No matching distribution found for ansible-core==2.0.0" in told
+    assert "The one of before is still in use, ansible-playbook [core 1.0.0]." in told
+    assert main(path=str(folder), ansible_core="1.0.0")["changed"] is False

@@ -1,0 +1,81 @@
+"""The environment of a model: what it takes, and which of it is for nobody's eyes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import is_secret_name
+from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, model, model_faults
+from hypothesis import given
+
+
+def test_numbers_become_text_in_the_environment() -> None:
+    assert model(env={"B": 1, "A": "x", "C": 0.5, "D": ""}).env == (("A", "x"), ("B", "1"), ("C", "0.5"), ("D", ""))
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ({"DEBUG": True}, "env.DEBUG: expected text or a number (quote true and false), got True"),
+        ({"DEBUG": None}, "env.DEBUG: expected text or a number (quote true and false), got None"),
+        ({"A-B": "x"}, "env.A-B: expected the name of an environment variable, such as VLLM_LOGGING_LEVEL"),
+        ({"1A": "x"}, "env.1A: expected the name of an environment variable, such as VLLM_LOGGING_LEVEL"),
+        ({"HF_TOKEN": ["hf_0123456789"]}, "env.HF_TOKEN: expected text or a number (quote true and false), got a list"),
+        (["HF_TOKEN=hf_0123456789"], "env: expected a mapping, got a list"),
+        ("HF_TOKEN=hf_0123456789", "env: expected a mapping, got text that is not shown"),
+    ],
+)
+def test_refuses_environments_and_shows_no_secret(env: Any, message: str) -> None:
+    assert model_faults(env=env) == [message]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HF_TOKEN",
+        "hf_token",
+        "HUGGING_FACE_HUB_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "VLLM_API_KEY",
+        "APIKEY",
+        "WANDB_KEY",
+        "KEY",
+        "DB_PASSWORD",
+        "DB_PASS",
+        "PASSPHRASE",
+        "SSH_PRIVATE",
+        "GCP_CREDENTIALS",
+        "DATABASE_URL",
+        "SENTRY_DSN",
+    ],
+)
+def test_takes_names_like_these_for_secret(name: str) -> None:
+    assert is_secret_name(name)
+    assert model(env={name: "x", "A": "y"}).secret_env == (name,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "VLLM_LOGGING_LEVEL",
+        "HF_HUB_OFFLINE",
+        "TOKENIZERS_PARALLELISM",
+        "MAX_TOKENS",
+        "VLLM_KEEP_ALIVE",
+        "KEYBOARD",
+        "VLLM_USE_V1",
+        "BYPASS",
+    ],
+)
+def test_takes_names_like_these_for_open(name: str) -> None:
+    """What is taken for secret is blotted out of all of a module's output: `false` or `1` must not be."""
+    assert not is_secret_name(name)
+
+
+@given(ANYTHING)
+def test_a_value_in_an_environment_is_never_shown_in_a_fault(value: Any) -> None:
+    secret = "hf_0123456789"
+    for env in (secret, [secret], [value, secret], {"HF_TOKEN": [secret]}, {"HF_TOKEN": {"value": secret}}):
+        assert secret not in str(model_faults(env=env))

@@ -1,0 +1,403 @@
+"""One entry of fleet_models: what it may say, what it means, what a person is told who got it wrong."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
+    RESERVED_ARGS,
+    SERVICES,
+    STATES,
+    TYPES,
+    Devices,
+    Model,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, entry, faults, model, model_faults
+from hypothesis import given
+from hypothesis import strategies as st
+
+KEYS = [field.name for field in fields(Model)]
+
+# Defaults
+
+
+def test_three_keys_are_all_a_model_needs() -> None:
+    assert model() == Model(
+        name="qwen3-8b",
+        type="chat",
+        source="Qwen/Qwen3-8B",
+        devices=Devices(count=1),
+        replicas=1,
+        state="running",
+        args=(),
+        env=(),
+        image=None,
+        recipe=None,
+        open=False,
+        direct=False,
+        ready_timeout=1800,
+        shm_size=8 << 30,
+    )
+
+
+def test_null_means_the_default() -> None:
+    others = {*KEYS} - {"name", "type", "source"}
+    assert model(**dict.fromkeys(others)) == model()
+
+
+@pytest.mark.parametrize("missing", ["name", "type", "source"])
+def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
+    (fault,) = model_faults(**{missing: None})
+    assert fault.startswith(f"{missing}: missing; expected ")
+
+
+# Single keys: what is refused, and the words
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("name", "Qwen3", "name: expected a DNS label (a-z, 0-9 and - inside), got 'Qwen3'"),
+        ("name", "qwen_3", "name: expected a DNS label (a-z, 0-9 and - inside), got 'qwen_3'"),
+        ("name", "-qwen", "name: expected a DNS label (a-z, 0-9 and - inside), got '-qwen'"),
+        ("name", "qwen-", "name: expected a DNS label (a-z, 0-9 and - inside), got 'qwen-'"),
+        ("name", "qwen.3", "name: expected a DNS label (a-z, 0-9 and - inside), got 'qwen.3'"),
+        ("name", "qwen3\n", r"name: expected a DNS label (a-z, 0-9 and - inside), got 'qwen3\n'"),
+        ("name", "", "name: expected a DNS label (a-z, 0-9 and - inside), got ''"),
+        ("name", 3, "name: expected a DNS label (a-z, 0-9 and - inside), got 3"),
+        (
+            "type",
+            "chatt",
+            "type: expected one of chat, vision, embedding, stt, tts, image, got 'chatt'; did you mean 'chat'?",
+        ),
+        ("type", "llm", "type: expected one of chat, vision, embedding, stt, tts, image, got 'llm'"),
+        ("type", 1, "type: expected one of chat, vision, embedding, stt, tts, image, got 1"),
+        (
+            "source",
+            "srv/models/qwen/",
+            "source: expected a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a colon, "
+            "got 'srv/models/qwen/'",
+        ),
+        (
+            "source",
+            "https://huggingface.co/Qwen/Qwen3-8B",
+            "source: expected a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a colon, "
+            "got 'https://huggingface.co/Qwen/Qwen3-8B'",
+        ),
+        ("replicas", 0, "replicas: expected a whole number of at least 1, got 0"),
+        ("replicas", -1, "replicas: expected a whole number of at least 1, got -1"),
+        ("replicas", "two", "replicas: expected a whole number of at least 1, got 'two'"),
+        ("replicas", "2", "replicas: expected a whole number of at least 1, got '2'"),
+        ("replicas", 1.5, "replicas: expected a whole number of at least 1, got 1.5"),
+        ("replicas", True, "replicas: expected a whole number of at least 1, got True"),
+        ("state", "present", "state: expected one of running, stopped, absent, got 'present'"),
+        (
+            "state",
+            "stoped",
+            "state: expected one of running, stopped, absent, got 'stoped'; did you mean 'stopped'?",
+        ),
+        ("open", "yes please", "open: expected true or false, got 'yes please'"),
+        ("direct", 1, "direct: expected true or false, got 1"),
+        ("ready_timeout", 0, "ready_timeout: expected a whole number of at least 1, got 0"),
+        ("ready_timeout", -60, "ready_timeout: expected a whole number of at least 1, got -60"),
+        ("shm_size", "8", "shm_size: expected a size such as 8g or 512m, got '8'"),
+        ("shm_size", "8GB", "shm_size: expected a size such as 8g or 512m, got '8GB'"),
+        ("shm_size", "-8g", "shm_size: expected a size such as 8g or 512m, got '-8g'"),
+        ("shm_size", "9" * 5000 + "g", f"shm_size: expected a size such as 8g or 512m, got '{'9' * 76}..."),
+        (
+            "image",
+            "vllm/vllm-openai",
+            "image: expected an image reference with a tag or digest, such as vllm/vllm-openai:v0.22.0, "
+            "got 'vllm/vllm-openai'",
+        ),
+        ("recipe", ["whisper"], "recipe: expected a line of text, got a list"),
+        ("soruce", "x/y", "soruce: unknown key; did you mean 'source'?"),
+        ("gpus", 2, "gpus: unknown key"),
+        ("ready_timout", 60, "ready_timout: unknown key; did you mean 'ready_timeout'?"),
+    ],
+)
+def test_refuses_and_says_what_would_be_right(key: str, value: Any, message: str) -> None:
+    assert model_faults(**{key: value}) == [message]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_refuses_the_name_of_a_service(service: str) -> None:
+    assert model_faults(name=service) == [f"name: '{service}' is the name of a service of the fleet; choose another"]
+
+
+def test_refuses_a_name_too_long_for_its_containers_to_be_found_by() -> None:
+    assert len(model(name="x" * 56).containers[0]) == 63
+    assert model_faults(name="x" * 57) == [
+        f"name: '{'x' * 57}' is 1 characters too long: the container's name vllm-{'x' * 57}-1 "
+        "is a DNS label of at most 63"
+    ]
+
+
+def test_the_replicas_count_into_the_length_of_the_name() -> None:
+    assert model(name="x" * 56, replicas=9).replicas == 9
+    assert len(model_faults(name="x" * 56, replicas=10)) == 1
+
+
+def test_refuses_an_entry_that_is_no_mapping() -> None:
+    assert faults(Model.parse, "qwen3-8b", "fleet_models[3]") == ["fleet_models[3]: expected a mapping, got 'qwen3-8b'"]
+
+
+@pytest.mark.parametrize(
+    "source", ["Qwen/Qwen3-8B", "gpt2", "BAAI/bge-m3", "org/a.b_c-d", "/srv/models/qwen", "/srv/a b"]
+)
+def test_takes_hub_repositories_and_absolute_paths(source: str) -> None:
+    assert model(source=source).source == source
+
+
+def test_all_faults_of_an_entry_are_told_at_once() -> None:
+    assert model_faults(name="Qwen", type="chatt", replicas=0, args={"port": 1}, env={"A-B": "x"}, xyz=1) == [
+        "name: expected a DNS label (a-z, 0-9 and - inside), got 'Qwen'",
+        "type: expected one of chat, vision, embedding, stt, tts, image, got 'chatt'; did you mean 'chat'?",
+        "replicas: expected a whole number of at least 1, got 0",
+        "args.port: set by the collection; the container is reached inside the Docker network",
+        "env.A-B: expected the name of an environment variable, such as VLLM_LOGGING_LEVEL",
+        "xyz: unknown key",
+    ]
+
+
+# Devices
+
+
+@pytest.mark.parametrize(
+    ("given_devices", "devices", "text"),
+    [
+        ({"gpus": 2}, Devices(count=2), "2 gpu"),
+        ({"gpus": [0, 1]}, Devices(pinned=(0, 1)), "gpu 0,1"),
+        ({"gpus": [3]}, Devices(pinned=(3,)), "gpu 3"),
+        ({"mig": "3g.40gb"}, Devices(mig="3g.40gb"), "mig 3g.40gb"),
+        ({"mig": "1g.6gb+me"}, Devices(mig="1g.6gb+me"), "mig 1g.6gb+me"),
+        ({"cpu": True}, Devices(cpu=True), "cpu"),
+        ({"cpu": True, "gpus": None}, Devices(cpu=True), "cpu"),
+        ({"cpu": False, "gpus": 1}, Devices(count=1), "1 gpu"),
+    ],
+)
+def test_reads_devices(given_devices: dict[str, Any], devices: Devices, text: str) -> None:
+    assert model(devices=given_devices).devices == devices
+    assert str(devices) == text
+
+
+_ONE_OF_FOUR = "devices: expected exactly one of {gpus: N}, {gpus: [i, ...]}, {mig: PROFILE}, {cpu: true}, got "
+_GPUS = "devices.gpus: expected a number of GPUs of at least 1 or a list of GPU indices, got "
+
+
+@pytest.mark.parametrize(
+    ("devices", "messages"),
+    [
+        (2, ["devices: expected a mapping, got 2"]),
+        ([0, 1], ["devices: expected a mapping, got [0, 1]"]),
+        ({}, [_ONE_OF_FOUR + "none of them"]),
+        ({"cpu": False}, [_ONE_OF_FOUR + "none of them"]),
+        ({"gpus": 1, "cpu": True}, [_ONE_OF_FOUR + "gpus and cpu"]),
+        ({"gpus": [0], "mig": "3g.40gb"}, [_ONE_OF_FOUR + "gpus and mig"]),
+        ({"gpu": 1}, [_ONE_OF_FOUR + "none of them", "devices.gpu: unknown key; did you mean 'gpus'?"]),
+        ({"gpus": 0}, [_GPUS + "0"]),
+        ({"gpus": -1}, [_GPUS + "-1"]),
+        ({"gpus": "all"}, [_GPUS + "'all'"]),
+        ({"gpus": True}, [_GPUS + "True"]),
+        ({"gpus": []}, [_GPUS + "[]"]),
+        ({"gpus": [0, -1]}, ["devices.gpus[1]: expected a GPU index, a whole number of at least 0, got -1"]),
+        ({"gpus": ["0"]}, ["devices.gpus[0]: expected a GPU index, a whole number of at least 0, got '0'"]),
+        ({"gpus": [0, 1, 0, 1]}, ["devices.gpus: GPU 0 is named twice", "devices.gpus: GPU 1 is named twice"]),
+        ({"mig": 3}, ["devices.mig: expected a profile such as 3g.40gb or 1c.3g.40gb, got 3"]),
+        ({"cpu": "yes"}, ["devices.cpu: expected true or false, got 'yes'"]),
+    ],
+)
+def test_refuses_devices_and_says_what_would_be_right(devices: Any, messages: list[str]) -> None:
+    assert model_faults(devices=devices) == messages
+
+
+def test_replicas_cannot_share_pinned_gpus() -> None:
+    assert model_faults(devices={"gpus": [0, 1]}, replicas=2) == [
+        "devices.gpus: 2 replicas cannot share the pinned GPUs [0, 1]; give {gpus: 2} and let each have its own"
+    ]
+
+
+# Arguments of vllm serve
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({"max-model-len": 8192}, ["--max-model-len", "8192"]),
+        ({"gpu-memory-utilization": 0.9}, ["--gpu-memory-utilization", "0.9"]),
+        ({"dtype": "bfloat16"}, ["--dtype", "bfloat16"]),
+        ({"enforce-eager": True}, ["--enforce-eager"]),
+        ({"enforce-eager": None}, ["--enforce-eager"]),
+        ({"enable-prefix-caching": False}, ["--no-enable-prefix-caching"]),
+        ({"allowed-origins": ["a", 1]}, ["--allowed-origins", "a", "1"]),
+        ({"limit-mm-per-prompt": {"video": 0, "image": 2}}, ["--limit-mm-per-prompt", '{"image": 2, "video": 0}']),
+        ({"b": 1, "a": 2}, ["--a", "2", "--b", "1"]),
+    ],
+)
+def test_passes_arguments_on_as_vllm_takes_them(args: dict[str, Any], words: list[str]) -> None:
+    assert list(model(args=args).command) == [
+        "Qwen/Qwen3-8B",
+        "--served-model-name",
+        "qwen3-8b",
+        "--port",
+        "8000",
+        *words,
+    ]
+
+
+def test_the_order_of_arguments_in_the_inventory_means_nothing() -> None:
+    assert model(args={"a": {"x": 1, "y": 2}, "b": 1}).command == model(args={"b": 1, "a": {"y": 2, "x": 1}}).command
+
+
+def test_one_replica_on_several_gpus_runs_tensor_parallel() -> None:
+    assert model(devices={"gpus": 4}).command[-2:] == ("--tensor-parallel-size", "4")
+    assert model(devices={"gpus": [2, 3]}).command[-2:] == ("--tensor-parallel-size", "2")
+    assert "--tensor-parallel-size" not in model(devices={"gpus": 1}).command
+    assert "--tensor-parallel-size" not in model(devices={"cpu": True}).command
+
+
+def test_a_tensor_parallel_size_that_was_given_stands() -> None:
+    command = model(devices={"gpus": 4}, args={"tensor-parallel-size": 2}).command
+    assert command.count("--tensor-parallel-size") == 1
+    assert command[-2:] == ("--tensor-parallel-size", "2")
+
+
+@pytest.mark.parametrize(("kind", "omni"), [("tts", True), ("image", True), ("stt", False), ("chat", False)])
+def test_speech_and_images_are_served_by_omni(kind: str, omni: bool) -> None:
+    assert ("--omni" in model(type=kind).command) is omni
+
+
+@pytest.mark.parametrize(("name", "why"), RESERVED_ARGS.items())
+def test_refuses_arguments_that_the_collection_sets(name: str, why: str) -> None:
+    assert model_faults(args={name: "x"}) == [f"args.{name}: set by the collection; {why}"]
+
+
+_OPTION = "expected an option of `vllm serve` without its dashes, such as max-model-len"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"--max-model-len": 1}, f"args.--max-model-len: {_OPTION}"),
+        ({"max_model_len": 1}, f"args.max_model_len: {_OPTION}"),
+        ({"a b": 1}, f"args.a b: {_OPTION}"),
+        ("--max-model-len 8192", "args: expected a mapping, got text that is not shown"),
+        (["--max-model-len", 8192], "args: expected a mapping, got a list"),
+        ({"a": [1, ["b"]]}, "args.a[1]: expected text or a number, got a list"),
+        (
+            {"a": {"since": datetime.date(2026, 1, 1)}},
+            "args.a: expected a mapping that can be written as JSON: Object of type date is not JSON serializable",
+        ),
+    ],
+)
+def test_refuses_arguments_and_says_what_would_be_right(args: Any, message: str) -> None:
+    assert model_faults(args=args) == [message]
+
+
+def test_an_argument_named_by_a_number_and_by_text_is_no_reason_to_break() -> None:
+    assert model(args={1: {}, "1": {}}).args == (("1", {}), ("1", {}))
+
+
+# What a model means
+
+
+def test_has_a_container_for_each_replica_from_1() -> None:
+    assert model(replicas=3).containers == ("vllm-qwen3-8b-1", "vllm-qwen3-8b-2", "vllm-qwen3-8b-3")
+
+
+@pytest.mark.parametrize(("state", "containers"), [("running", 1), ("stopped", 1), ("absent", 0)])
+def test_a_stopped_model_keeps_its_container_an_absent_one_has_none(state: str, containers: int) -> None:
+    assert len(model(state=state).containers) == containers
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("state", STATES)
+def test_litellm_offers_running_models_that_it_can_route(kind: str, state: str) -> None:
+    offered = state == "running" and kind in ("chat", "vision", "embedding")
+    assert model(type=kind, state=state).in_gateway is offered
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("state", STATES)
+def test_clients_pass_litellm_by_where_the_inventory_says_so_and_where_there_is_no_other_way_in(
+    kind: str, direct: bool, state: str
+) -> None:
+    passes = state == "running" and (direct or kind in ("stt", "tts", "image"))
+    assert model(type=kind, direct=direct, state=state).has_direct_route is passes
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("direct", [True, False])
+def test_every_running_model_has_a_way_in(kind: str, direct: bool) -> None:
+    one = model(type=kind, direct=direct)
+    assert one.in_gateway or one.has_direct_route
+
+
+@pytest.mark.parametrize("kind", ["chat", "vision", "embedding"])
+def test_what_litellm_offers_may_be_open(kind: str) -> None:
+    assert model(type=kind, open=True).open
+
+
+@pytest.mark.parametrize("kind", ["stt", "tts", "image"])
+def test_what_litellm_does_not_offer_cannot_be_open(kind: str) -> None:
+    assert model_faults(type=kind, open=True) == [
+        f"open: is for what LiteLLM offers (chat, vision, embedding), not for {kind}"
+    ]
+
+
+def test_a_model_of_an_unknown_type_is_not_also_told_that_it_cannot_be_open() -> None:
+    (fault,) = model_faults(type="llm", open=True)
+    assert fault.startswith("type: ")
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [("Qwen/Qwen3-8B", None), ("/srv/models/qwen", "/srv/models/qwen"), ("/srv//models/./qwen/", "/srv/models/qwen")],
+)
+def test_knows_the_folder_of_its_weights(source: str, path: str | None) -> None:
+    """As Docker reports it: else the container would be made anew on every run."""
+    assert model(source=source).local_path == path
+
+
+@pytest.mark.parametrize(("size", "number"), [("8g", 8 * 1024**3), ("512m", 512 * 1024**2), ("64k", 64 * 1024)])
+def test_reads_sizes_as_docker_does(size: str, number: int) -> None:
+    assert model(shm_size=size).shm_size == number
+
+
+# Anything at all
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=3))
+def test_an_entry_of_anything_is_a_valid_model_or_a_fleet_error(changes: dict[str, Any]) -> None:
+    try:
+        parsed = Model.parse(entry(**changes), "fleet_models[0]")
+    except FleetError as error:
+        assert all(fault.startswith("fleet_models[0]") for fault in error.faults)
+        assert all(fault.isprintable() for fault in error.faults)
+    else:
+        assert all(isinstance(word, str) for word in parsed.command)
+
+
+NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True).filter(lambda name: name not in SERVICES)
+
+
+@given(st.dictionaries(NAMES, st.integers(1, 12), min_size=2, max_size=6))
+def test_no_two_models_ever_have_a_container_of_the_same_name(replicas: dict[str, int]) -> None:
+    containers = [one for name, count in replicas.items() for one in model(name=name, replicas=count).containers]
+    assert len(set(containers)) == len(containers) == sum(replicas.values())
+    assert all(len(name) <= 63 for name in containers)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True), ANYTHING, max_size=4))
+def test_a_model_can_be_written_as_json(args: dict[str, Any]) -> None:
+    try:
+        parsed = model(args=args)
+    except FleetError:
+        return
+    assert json.dumps(parsed.command)

@@ -1,0 +1,105 @@
+"""inference.fleet.host_check: the whole module, on a host that was made up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
+from ansible_collections.inference.fleet.plugins.modules import host_check
+from ansible_collections.inference.fleet.tests.unit.preflight.hosts import GOOD
+from ansible_collections.inference.fleet.tests.unit.running import Module
+from ansible_collections.inference.fleet.tests.unit.samples import entry
+
+COMMAND = "/usr/bin/nvidia-persistenced --verbose"
+
+
+class World:
+    """The host that is found, and with what it was asked for."""
+
+    def __init__(self) -> None:
+        self.host = GOOD
+        self.asked: tuple[Any, ...] = ()
+
+    def observe(self, fleet: Any, *arguments: Any) -> Host:
+        self.asked = (len(fleet.models), *arguments)
+        return self.host
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    found = World()
+    monkeypatch.setattr(host_check, "observe", found.observe)
+    return found
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Module:
+    return Module(host_check.main, capsys)
+
+
+def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
+    answer = run(models=[entry()])
+    assert {check["state"] for check in answer.pop("checks")} == {"ok"}
+    assert answer == {
+        "packages": [],
+        "docker_version": "28.2.2",
+        "docker_to_start": False,
+        "network": False,
+        "services": [],
+        "watchers": [],
+        "gpu_to_do": [],
+        "persistence_command": "",
+        "cdi_refresh": False,
+        "nvidia_smi": False,
+        "layout": {},
+        "leaving": [],
+        "service_faults": [],
+        "port_faults": [],
+        "gpu_faults": [],
+    }
+    assert world.asked == (1, [80, 443], None, False)
+
+
+def test_faults_are_told_in_one_message_and_nothing_beside_it(world: World, run: Module) -> None:
+    world.host = replace(GOOD, kernel="4.19.0", ports={443: "nginx (PID 812)"})
+    assert run(models=[]) == {
+        "failed": True,
+        "msg": "kernel: found 4.19.0; 5.10 or later is needed: install one and reboot\n"
+        "port 443: taken by nginx (PID 812); Caddy needs it: stop that, or move it to another port",
+    }
+
+
+def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: Module) -> None:
+    world.host = replace(GOOD, ports={443: "nginx (PID 812)"})
+    answer = run(models=[], report=True, thorough=True, now=1795519914.5)
+    assert "failed" not in answer
+    assert {
+        "name": "port 443",
+        "state": "fault",
+        "found": "taken by nginx (PID 812)",
+        "remedy": "Caddy needs it: stop that, or move it to another port",
+    } in answer["checks"]
+    assert world.asked == (0, [80, 443], 1795519914.5, True)
+
+
+def test_says_which_services_have_a_container_of_the_fleets_own(world: World, run: Module) -> None:
+    there = frozenset({"litellm", "caddy", "postgres", "prometheus", "grafana", "web"})
+    world.host = replace(GOOD, containers=there, foreign=frozenset({"litellm", "web"}))
+    answer = run(models=[], report=True)
+    assert answer["services"] == ["caddy", "grafana", "prometheus", "postgres"]
+    assert answer["watchers"] == ["grafana", "prometheus"]
+
+
+def test_says_what_the_role_has_to_do_for_gpus(world: World, run: Module) -> None:
+    world.host = replace(GOOD, nvidia=Nvidia(rule=False, configured=False, unit_command=COMMAND))
+    answer = run(models=[entry(devices={"gpus": 1})], check=True)
+    assert (answer["gpu_to_do"], answer["persistence_command"]) == (["links", "runtime"], COMMAND)
+
+
+def test_a_faulty_inventory_is_told_with_its_paths(world: World, run: Module) -> None:
+    answer = run(models=[entry(replicas=0)])
+    assert answer["msg"] == "fleet_models[0].replicas: expected a whole number of at least 1, got 0"
+    assert world.asked == ()

@@ -1,0 +1,101 @@
+"""Whether the image of PostgreSQL can read the data that a host has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.preflight import linux
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres_data import (
+    DatabaseFacts,
+    database_checks,
+)
+from ansible_collections.inference.fleet.tests.unit.samples import fleet
+
+DIGEST = "postgres@sha256:" + "0" * 64
+OTHER = (
+    "fleet_images.postgres: {image} is PostgreSQL 16, and the volume fleet-postgres has data of 15, "
+    "which it cannot read"
+)
+
+
+def told(image: str, data: str | None = "15", says: str | None = None, volume: str = "fleet-postgres") -> list[str]:
+    wanted = fleet(images={"postgres": image}, postgres={"volume": volume})
+    return [f"{check.state} {check}" for check in database_checks(wanted, DatabaseFacts(data, says))]
+
+
+@pytest.mark.parametrize(
+    "image", ["postgres:15", "postgres:15.18-alpine", "registry:5000/a/postgres:15.2", "docker.io/postgres:15"]
+)
+def test_the_same_major_version_is_good(image: str) -> None:
+    assert told(image) == ["ok postgres: its data and its image are of major version 15"]
+
+
+@pytest.mark.parametrize(
+    "image", ["postgres:16", "postgres:16.3-bookworm", "registry:15/postgres:16", "postgres:16@sha256:" + "1" * 64]
+)
+def test_another_one_by_its_tag_is_a_fault_with_the_way_to_it(image: str) -> None:
+    (fault,) = told(image)
+    assert fault.startswith("fault " + OTHER.format(image=image))
+    assert fault.endswith(
+        "to change versions and lose nothing, run the playbook backup, set fleet_postgres.volume to a new name "
+        "(fleet-postgres-16), and run restore_backup; the volume of before stays"
+    )
+
+
+def test_an_older_one_is_a_fault_too() -> None:
+    assert "is PostgreSQL 14, and the volume fleet-postgres has data of 15" in told("postgres:14.2")[0]
+
+
+def test_what_the_image_says_of_itself_goes_before_its_tag() -> None:
+    assert told("example/postgres:2.17-pg15", says="15")[0].startswith("ok ")
+    assert told("example/postgres:15", says="16")[0].startswith("fault " + OTHER.format(image="example/postgres:15"))
+    assert told(DIGEST, says="15")[0].startswith("ok ")
+
+
+@pytest.mark.parametrize("image", ["postgres:latest", DIGEST, "registry:5000/postgres:stable"])
+def test_an_image_that_does_not_tell_is_a_fault_where_there_is_data(image: str) -> None:
+    assert told(image) == [
+        f"fault fleet_images.postgres: {image} does not tell its major version, and the volume fleet-postgres has data "
+        f"of PostgreSQL 15; pull it on the host first, or use a tag that begins with the version, such as postgres:15"
+    ]
+
+
+@pytest.mark.parametrize("image", ["postgres:16", "postgres:latest", DIGEST])
+def test_where_there_is_no_data_any_image_known_here_will_do(image: str) -> None:
+    assert told(image, data=None, volume="fleet-postgres-16") == []
+
+
+@pytest.mark.parametrize("data", [None, "15", "18"])
+def test_a_version_that_keeps_its_data_elsewhere_is_refused(data: str | None) -> None:
+    assert told("postgres:18.1", data) == [
+        "fault fleet_images.postgres: postgres:18.1 is PostgreSQL 18; 17 is the newest that is known here"
+    ]
+
+
+# What is seen of it on a host
+
+
+def seen(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], image: str = "example/postgres:15") -> DatabaseFacts:
+    monkeypatch.setattr(linux, "ask", answers.get)
+    return linux._database(fleet(images={"postgres": image}))
+
+
+def test_the_data_tells_its_version_in_the_volume_and_the_image_in_its_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "PG_VERSION").write_text("15\n")
+    answers = {
+        "/volumes/fleet-postgres": {"Mountpoint": str(tmp_path)},
+        "/images/example/postgres:15/json": {"Config": {"Env": ["PATH=/bin", "PG_MAJOR=16"]}},
+    }
+    assert seen(monkeypatch, answers) == DatabaseFacts("15", "16")
+
+
+@pytest.mark.parametrize("image", [None, {}, {"Config": {}}, {"Config": {"Env": None}}, {"Config": {"Env": ["X=1"]}}])
+def test_nothing_is_known_where_nothing_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Any) -> None:
+    """Of a volume whose first start was cut off, of none, of an image that does not say."""
+    for volume in (None, {"Mountpoint": str(tmp_path)}):
+        answers = {"/volumes/fleet-postgres": volume, "/images/example/postgres:15/json": image}
+        assert seen(monkeypatch, answers) == DatabaseFacts()
