@@ -12,7 +12,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Vault, read
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import parse_fleet
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
 
 
 class ActionModule(ActionBase):
@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
                     f"{path}: is of another host: {about.in_words}; if that one is to live on as {host}, "
                     f"run again with -e other_host=true"
                 )
-            given = parse_fleet(task_vars, self._templar, self._loader).secrets.salt_key
+            given = fleet_of(task_vars, self._templar, self._loader).secrets.salt_key
             if given and given != backup.secrets.get("salt_key", given):
                 raise FleetError(
                     "fleet_secrets.salt_key: is another one than the backup's, with which the data in it is encrypted; "

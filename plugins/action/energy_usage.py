@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import FOLDER
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import ENERGY
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Period, usage
 
@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = self._task.args
-        folder = arguments.get("folder", FOLDER)
+        folder = arguments.get("folder", ENERGY)
         try:
             today = datetime.now(timezone.utc).date()
             period = Period.parse(arguments.get("period"), arguments.get("first"), arguments.get("last"), today)

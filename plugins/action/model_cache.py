@@ -4,8 +4,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import below
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import to_wire
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import of_other_hosts
 from ansible_collections.inference.fleet.plugins.plugin_utils.watched import Watched
 
 
 class ActionModule(Watched):
-    module = "inference.fleet.model_cache"
+    module = "model_cache"
+
+    def more(self, fleet: Fleet, arguments: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
+        """The models of the other hosts, without their environments. One with a fault raises FleetError, since
+        nobody knows what it uses."""
+        if not boolean(arguments.get("prune", False)):
+            return {}
+        given = arguments.get("others")
+        others = of_other_hosts("fleet_models", task_vars) if given is None else given
+        models = [
+            Model.parse(one, below("others", one.get("name") if isinstance(one, Mapping) else index))
+            for index, one in enumerate(others)
+        ]
+        return {"others": [to_wire(replace(model, env=())) for model in models]}

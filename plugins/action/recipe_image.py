@@ -4,30 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.plugin_utils.watched import Watched
 
 
 class ActionModule(Watched):
-    module = "inference.fleet.recipe_image"
+    module = "recipe_image"
 
-    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
-        missing = _missing(self._task.args.get("recipes"), task_vars.get("inventory_dir") or "")
-        self._task.args["missing_wheelhouses"] = dict(missing)
-        return super().run(tmp, task_vars)
-
-
-def _missing(recipes: Any, inventory: str) -> Iterator[tuple[str, str]]:
-    """Recipe and folder, of recipes whose wheels are to come from a folder of this machine that is not there.
-
-    What is wrong with a recipe itself is the module's to tell.
-    """
-    for name, recipe in recipes.items() if isinstance(recipes, Mapping) else ():
-        wheelhouse = recipe.get("wheelhouse") if isinstance(recipe, Mapping) else None
-        if isinstance(wheelhouse, str) and not wheelhouse.startswith("/"):
-            folder = Path(inventory, wheelhouse)
-            if not folder.is_dir():
-                yield name, str(folder)
+    def more(self, fleet: Fleet, arguments: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
+        """Recipe to folder, of recipes whose wheels are to come from a folder of this machine that is not there."""
+        copied = {name: recipe.wheelhouse or "" for name, recipe in fleet.recipes.items() if recipe.copies_wheels}
+        folders = {name: Path(task_vars.get("inventory_dir") or "", folder) for name, folder in copied.items()}
+        return {"missing_wheelhouses": {name: str(one) for name, one in folders.items() if not one.is_dir()}}

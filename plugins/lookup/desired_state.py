@@ -35,10 +35,15 @@ _raw:
 
 from typing import Any
 
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import parse_fleet
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
 
 
 class LookupModule(LookupBase):
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
-        return [parse_fleet(variables, self._templar, self._loader).desired_state()]
+        try:
+            return [fleet_of(variables, self._templar, self._loader).desired_state()]
+        except FleetError as error:
+            raise AnsibleLookupError(str(error)) from error

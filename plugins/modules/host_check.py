@@ -20,17 +20,10 @@ description:
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
-  postgres:
-    description: As C(fleet_postgres) in the inventory.
-    type: dict
-    default: {}
-  monitoring:
-    description: As C(fleet_monitoring) in the inventory.
-    type: raw
   names:
     description:
       - The models that the run acts on, which keep their devices unless they ask for others. Not given, it is all of
-        them, and containers of models that O(models) does not have are about to be removed.
+        them, and containers of models that the fleet does not have are about to be removed.
     type: list
     elements: str
   force:
@@ -67,12 +60,10 @@ attributes:
 EXAMPLES = r"""
 - name: Look before anything is touched
   inference.fleet.host_check:
-    models: "{{ fleet_models }}"
   register: host
 
 - name: Look at everything, and go on whatever is found
   inference.fleet.host_check:
-    models: "{{ fleet_models }}"
     now: "{{ now().timestamp() }}"
     thorough: true
     report: true
@@ -198,8 +189,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import DevicePlan
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import SERVICES, WATCHERS
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import SPEC as FLEET_SPEC
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import fleet_from, secret_values
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import faults_of
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import (
     checks,
@@ -213,9 +203,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia i
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
-    FLEET_SPEC,
-    postgres=dict(type="dict", default={}),
-    monitoring=dict(type="raw"),
+    OPTIONS,
     names=dict(type="list", elements="str"),
     ports=dict(type="list", elements="int", default=[80, 443]),
     force=dict(type="bool", default=False),
@@ -227,10 +215,9 @@ SPEC = dict(
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    module.no_log_values.update(secret_values(module.params["models"]))
+    fleet = unpack(module.params)
     try:
-        fleet = fleet_from(module.params)
-        speaks_for = scope(fleet, module.params["names"], module.params["absent"])
+        speaks_for = scope(fleet, module.params["names"])
     except FleetError as error:
         module.fail_json(msg=str(error))
     host = observe(fleet, module.params["ports"], module.params["now"], module.params["thorough"])

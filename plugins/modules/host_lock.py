@@ -81,12 +81,13 @@ import os
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import LOCK
 
 SPEC = dict(
     state=dict(type="str", choices=["present", "absent"], default="present"),
     take_over=dict(type="bool", default=False),
     wait=dict(type="int", default=0),
-    path=dict(type="path", default="/run/inference-fleet/lock"),
+    path=dict(type="path", default=LOCK),
     owner=dict(type="dict"),
     replaces=dict(type="dict"),
 )

@@ -28,9 +28,6 @@ options:
     description: Look after these models only. Not given, it is all of them.
     type: list
     elements: str
-  hf_token:
-    description: A token of the hub, for repositories that are gated or private.
-    type: str
   stopped:
     description: Whether models of state V(stopped) count too.
     type: bool
@@ -41,16 +38,15 @@ options:
     default: false
   prune:
     description:
-      - Download nothing; remove from the cache what no model of O(models) or O(others) uses, stopped ones included.
+      - Download nothing; remove from the cache what no model of the fleet and of O(others) uses, stopped ones included.
     type: bool
     default: false
   others:
     description:
       - Models of other hosts, in the form of O(models). With O(prune) what they use is kept too, since hosts may share
-        the folder of the cache. They need no C(env), and are best given without.
+        the folder of the cache. Not given, the models of all hosts of the group C(fleet).
     type: list
     elements: dict
-    default: []
   progress:
     description: A file on the host to which progress is added as lines. Set by the module's own action plugin.
     type: path
@@ -73,12 +69,9 @@ EXAMPLES = r"""
         type: chat
         source: Qwen/Qwen3-8B
         args: {revision: b968826d9c46dd6066d109eabc6255188de91218}
-    hf_token: "{{ fleet_hf_token }}"
 
-- name: See what takes room for nothing
+- name: List what no model of any host uses
   inference.fleet.model_cache:
-    models: "{{ fleet_models }}"
-    others: "{{ hostvars.gpu2.fleet_models }}"
     prune: true
   check_mode: true
 """
@@ -155,29 +148,25 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
     select,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import SPEC as FLEET_SPEC
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import fleet_from, secret_values
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import below
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, from_wire, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
-    FLEET_SPEC,
-    hf_token=dict(type="str", no_log=True),
+    OPTIONS,
     names=dict(type="list", elements="str"),
     stopped=dict(type="bool", default=False),
     update=dict(type="bool", default=False),
     prune=dict(type="bool", default=False),
-    others=dict(type="list", elements="dict", default=[]),
+    others=dict(type="list", elements="dict"),
     progress=dict(type="path"),
 )
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    module.no_log_values.update(secret_values(module.params["models"] + module.params["others"]))
     try:
-        fleet = fleet_from(module.params)
-        names = scope(fleet, module.params["names"], module.params["absent"])
+        fleet = unpack(module.params)
+        names = scope(fleet, module.params["names"])
         docker = DockerVolumes()
         folder = CacheFolder(docker.folder_of(fleet.cache.source))
         result = (
@@ -219,8 +208,7 @@ def _fill(
 
 
 def _prune(module: AnsibleModule, fleet: Fleet, folder: CacheFolder) -> dict[str, Any]:
-    # One that cannot be read stops the run: nobody knows what it uses.
-    others = (Model.parse(model, below("others", model.get("name"))) for model in module.params["others"])
+    others = (from_wire(Model, model) for model in module.params["others"])
     everywhere = replace(fleet, models=(*fleet.models, *others))
     names = [model.name for model in everywhere.models]
     removals = plan_prune(wanted_of(everywhere, names, stopped=True, offline=True), folder.observe())

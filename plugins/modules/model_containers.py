@@ -26,25 +26,27 @@ description:
     taken. Where there is no room, the task fails with a table of who has what.
   - The device nodes of its GPUs that the host has are given to a container by name as well, so that it keeps them when
     systemd reloads its units.
-  - The GPUs have to be partitioned as O(mig) asks for, which M(inference.fleet.mig_partition) does. Check mode takes a
-    partition that is yet to be made for made.
+  - The GPUs have to be partitioned as O(layout) asks for, which M(inference.fleet.mig_partition) does. In check mode a
+    partition that is missing counts as there.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
   - Docker Engine 20.10 or later
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
-  hf_token:
-    description: A Hugging Face token, given to the containers of models that come from the hub.
-    type: str
+  layout:
+    description:
+      - What the GPUs are partitioned into, as M(inference.fleet.host_check) returns it. Not given, C(fleet_mig).
+    type: dict
   names:
     description:
-      - Act on these models only; the others of O(models) are left as they are. A name that O(models) lacks is an error.
+      - Act on these models only and leave the other models of the fleet as they are. A name that the fleet lacks is an
+        error.
     type: list
     elements: str
   prune:
     description:
-      - Also remove model containers of this collection whose model O(models) does not have.
+      - Also remove model containers of this collection whose model the fleet does not have.
       - Containers of a listed model that it no longer needs (fewer replicas, V(absent)) are removed in any case.
     type: bool
     default: false
@@ -86,7 +88,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Serve two models, and nothing that is no longer listed
+- name: Serve two models and remove all others, in a playbook without an inventory of the collection
   inference.fleet.model_containers:
     models:
       - name: qwen3-8b
@@ -103,13 +105,10 @@ EXAMPLES = r"""
 
 - name: Bring up one model of the inventory and leave the others alone
   inference.fleet.model_containers:
-    models: "{{ fleet_models }}"
-    images: "{{ fleet_images | default({}) }}"
     names: [qwen3-8b]
 
-- name: See what is there and what answers, without changing anything
+- name: Report the containers and whether they answer, without changing anything
   inference.fleet.model_containers:
-    models: "{{ fleet_models }}"
   check_mode: true
   register: containers
 """
@@ -176,7 +175,7 @@ faults:
   type: dict
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -201,13 +200,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gp
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nodes import nodes_for
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi, device_nodes
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import SPEC as FLEET_SPEC
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import fleet_from, secret_values
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
-    FLEET_SPEC,
-    hf_token=dict(type="str", no_log=True),
+    OPTIONS,
+    layout=dict(type="dict"),
     names=dict(type="list", elements="str"),
     prune=dict(type="bool", default=False),
     report=dict(type="bool", default=False),
@@ -228,11 +227,12 @@ class _Gpus:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    module.no_log_values.update(secret_values(module.params["models"]))
     try:
-        fleet = fleet_from(module.params)
+        fleet = unpack(module.params)
+        if module.params["layout"] is not None:
+            fleet = replace(fleet, mig=Layout.parse(module.params["layout"], "layout"))
         held = module.params["held"]  # what they have of the GPUs stays theirs
-        speaks_for = scope(fleet, module.params["names"], module.params["absent"])
+        speaks_for = scope(fleet, module.params["names"])
         speaks_for = tuple(name for name in speaks_for if name not in held)
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})

@@ -25,13 +25,15 @@ options:
     type: list
     elements: str
   only:
-    description: Build these recipes, whatever the models need. They are names of O(recipes) or of the collection's own.
+    description: >-
+      Build these recipes, whatever the models need. They are names of C(fleet_recipes) or of the collection's own
+      recipes.
     type: list
     elements: str
   prune:
     description: >-
-      Remove images of recipes that neither O(recipes) nor a model asks for, in the form that the inventory has now. One
-      that a container has is kept.
+      Remove images of recipes that neither C(fleet_recipes) nor a model asks for in the form that the inventory has
+      now. An image that a container uses is kept.
     type: bool
     default: false
   missing_wheelhouses:
@@ -55,18 +57,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have what the models need
+- name: Build the images that the models need
   inference.fleet.recipe_image:
-    models: "{{ fleet_models }}"
-    recipes:
-      whisper:
-        base: vllm
-        apt: [ffmpeg]
-        pip: ["vllm[audio]"]
 
 - name: Build one that comes with the collection, and remove what no recipe asks for
   inference.fleet.recipe_image:
-    models: "{{ fleet_models }}"
     only: [voxtral]
     prune: true
 """
@@ -107,12 +102,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     select_recipes,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import SPEC as FLEET_SPEC
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import fleet_from, secret_values
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
-    FLEET_SPEC,
+    OPTIONS,
     names=dict(type="list", elements="str"),
     only=dict(type="list", elements="str"),
     prune=dict(type="bool", default=False),
@@ -123,10 +117,9 @@ SPEC = dict(
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    module.no_log_values.update(secret_values(module.params["models"]))
     try:
-        fleet = fleet_from(module.params)
-        models = scope(fleet, module.params["names"], module.params["absent"])
+        fleet = unpack(module.params)
+        models = scope(fleet, module.params["names"])
         wanted = select_recipes(fleet, module.params["only"] or ()) or needed_recipes(fleet, models)
         docker = DockerImages()
         plan = _plan(module, fleet, docker, wanted)

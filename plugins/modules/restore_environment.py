@@ -52,10 +52,11 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import LINK, PYTHON, ansible_core, renew
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import KIT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
-    path=dict(type="path", default="/opt/inference-fleet"),
+    path=dict(type="path", default=KIT),
     ansible_core=dict(type="str", required=True),
 )
 

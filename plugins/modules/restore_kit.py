@@ -75,11 +75,12 @@ from typing import Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import LINK, PYTHON, ansible_core
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import KIT
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import switch
 
 DIGEST = "DIGEST"
 SPEC = dict(
-    path=dict(type="path", default="/opt/inference-fleet"),
+    path=dict(type="path", default=KIT),
     collections=dict(type="list", elements="str", required=True),
     digest=dict(type="str"),
     archive=dict(type="path"),

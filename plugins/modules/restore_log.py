@@ -89,6 +89,7 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RESTORE_RECORD
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import put
 
 METRICS = "metrics/restore.prom"
@@ -96,7 +97,7 @@ SPEC = dict(
     state=dict(type="str", choices=["begun", "step", "ended"], default="step"),
     step=dict(type="str"),
     fault=dict(type="str"),
-    path=dict(type="path", default="/var/lib/inference-fleet/restore.json"),
+    path=dict(type="path", default=RESTORE_RECORD),
     record=dict(type="dict"),
     metrics=dict(type="str", default=""),
 )

@@ -15,7 +15,8 @@ description:
     Relative paths are below the folder of the inventory. Certificates and key are checked for match, order, time and
     names.
   - Fails with every fault in one message, each with its path, what was found and what would be right.
-  - Sets the fact C(fleet), from which the roles of this collection work. It holds no secret.
+  - Sets the fact C(fleet), from which the roles of this collection work. It holds no secret. The modules of this
+    collection get the parsed fleet from their action plugins for the rest of the run.
 options:
   model:
     description: A model that at least one host of the play must have; a name that none has is a fault.
@@ -23,6 +24,11 @@ options:
   recipe:
     description: A recipe that at least one host of the play must have, unless it is one of the collection's own.
     type: str
+  rotate:
+    description: Secrets that the run is about to replace. One that never rotates is a fault.
+    type: list
+    elements: str
+    default: []
   certificates:
     description:
       - What faults of the certificates in C(fleet_https) are, such as one that has expired. Playbooks that put none

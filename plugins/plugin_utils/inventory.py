@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError, AnsibleLookupError
+from ansible import constants
+from ansible.errors import AnsibleError
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import PREFIX, Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import is_name
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import from_wire, to_wire
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
 
@@ -39,15 +44,46 @@ def fleet_variables(variables: Mapping[str, Any], templar: Any, loader: Any) -> 
     return given, faults
 
 
-def parse_fleet(variables: Mapping[str, Any] | None, templar: Any, loader: Any) -> Fleet:
-    """The fleet of a host, for lookups. Raises AnsibleLookupError with every fault."""
-    given, faults = fleet_variables(variables or {}, templar, loader)
-    try:
-        if faults:
-            raise FleetError(*faults)
-        return Fleet.parse(given)
-    except FleetError as error:
-        raise AnsibleLookupError(str(error)) from error
+def fleet_of(task_vars: Mapping[str, Any], templar: Any, loader: Any, models: Any = None) -> Fleet:
+    """The fleet of a host: what `remember` was given for it in this run, or else parsed from its variables.
+
+    models: to use in place of `fleet_models`, without virtual keys; then the variables are parsed in any case. Raises
+    FleetError with every fault.
+    """
+    file = _memory(task_vars)
+    if models is None and file.exists():
+        return from_wire(Fleet, json.loads(file.read_text()))
+    given, faults = fleet_variables(task_vars, templar, loader)
+    if faults:
+        raise FleetError(*faults)
+    return Fleet.parse(given if models is None else {**given, "fleet_models": models, "fleet_keys": []})
+
+
+def remember(fleet: Fleet, task_vars: Mapping[str, Any]) -> None:
+    """Keeps the parsed fleet of a host for the tasks after this one, each of which runs in a process of its own.
+
+    The file is in the folder that Ansible itself makes for one run (mode 0700) and removes at its end.
+    """
+    with os.fdopen(os.open(_memory(task_vars), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(to_wire(fleet), file)
+
+
+def of_other_hosts(variable: str, task_vars: Mapping[str, Any], hosts: Iterable[str] | None = None) -> list[Any]:
+    """What hosts have in a variable that is a list or a mapping: its entries, or its keys. In the newest schema.
+
+    hosts: by their names in the inventory; those of the group `fleet` unless given.
+    """
+    found: list[Any] = []
+    for host in task_vars["groups"].get("fleet", ()) if hosts is None else hosts:
+        given = {name: task_vars["hostvars"][host].get(name) for name in (variable, "fleet_schema")}
+        value = migrate(given).get(variable)
+        found += value if isinstance(value, (list, tuple, Mapping)) else ()
+    return found
+
+
+def _memory(task_vars: Mapping[str, Any]) -> Path:
+    host = hashlib.sha256(str(task_vars["inventory_hostname"]).encode()).hexdigest()[:16]
+    return Path(constants.DEFAULT_LOCAL_TMP, f"inference-fleet-{host}.json")
 
 
 def _with_names(https: dict[str, Any], reached_by: Sequence[Any]) -> dict[str, Any]:

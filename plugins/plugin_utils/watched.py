@@ -9,30 +9,27 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RUN
+from ansible_collections.inference.fleet.plugins.plugin_utils.with_fleet import WithFleet
 
 POLL_SECONDS = 2
 LOST_AT_MOST = 30
 LONGEST_S = 7 * 24 * 3600
-FOLDER = "/run/inference-fleet"
 
 
-class Watched(ActionBase):
+class Watched(WithFleet):
     """Asks the module of the task's own name what there is to do; does that in the background and shows its lines.
 
     Where nothing is to be done, or in check mode, that is one call. What was begun goes on if
     this side goes away, and the next run finds what it left.
     """
 
-    _supports_check_mode = True
-    module = ""
-
-    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+    def carry_out(self, task_vars: Any) -> dict[str, Any]:
         asked = self._look(task_vars)
         if self._task.check_mode or not asked.get("changed"):
             return asked
-        progress = f"{FOLDER}/progress-{secrets.token_hex(4)}"
+        progress = f"{RUN}/progress-{secrets.token_hex(4)}"
         started = self._start({**self._task.args, "progress": progress}, task_vars)
         if not started.get("ansible_job_id"):
             return {**started, "failed": True}
@@ -75,12 +72,6 @@ class Watched(ActionBase):
             return self._module(arguments, task_vars, wrap_async=True)
         finally:
             self._task.async_val = 0
-
-    def _module(self, arguments: dict[str, Any], task_vars: Any, **how: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self._execute_module(
-            module_name=self.module, module_args=dict(arguments), task_vars=task_vars, **how
-        )
-        return answer
 
     def _job(self, job: str, mode: str, task_vars: Any) -> dict[str, Any]:
         folder = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.inference.fleet.plugins.action.model_cache import ActionModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Download, Remote
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Spec
@@ -14,8 +15,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import 
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import model_cache
 from ansible_collections.inference.fleet.tests.unit.engine.test_downloads import put
-from ansible_collections.inference.fleet.tests.unit.running import Module
-from ansible_collections.inference.fleet.tests.unit.samples import entry
+from ansible_collections.inference.fleet.tests.unit.running import FleetModule
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 Run = Callable[..., dict[str, Any]]
 COMMIT = "c" * 40
@@ -64,9 +65,16 @@ def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     monkeypatch.setattr(model_cache, "DockerVolumes", FakeDocker)
     monkeypatch.setattr(model_cache, "Hub", lambda _endpoint, _token: world)
     monkeypatch.setattr(model_cache, "fetch", world.fetch)
-    module = Module(model_cache.main, capsys)
+    module = FleetModule(model_cache.main, "model_cache", capsys)
 
     def run(*models: dict[str, Any], cache: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+        """As the action plugin calls it. others: `fleet_models` of another host."""
+        hosts = {"gpu1": {"fleet_models": []}, "gpu2": {"fleet_models": options.pop("others", [])}}
+        on_controller = {"groups": {"fleet": list(hosts)}, "hostvars": hosts}
+        try:
+            options.update(ActionModule(*[None] * 6).more(fleet(), options, on_controller))
+        except FleetError as error:
+            return {"msg": str(error)}
         return module(models=list(models), cache={"path": str(world.root), **(cache or {})}, **options)
 
     return run

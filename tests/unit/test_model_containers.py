@@ -11,7 +11,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from ansible_collections.inference.fleet.plugins.modules import model_containers
 from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
 from ansible_collections.inference.fleet.tests.unit.engine.world import GPUS, REGISTRY, STANDARD, cpu
-from ansible_collections.inference.fleet.tests.unit.running import Module
+from ansible_collections.inference.fleet.tests.unit.running import FleetModule
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 
 Run = Callable[..., dict[str, Any]]
@@ -27,7 +27,7 @@ def run(engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     """The task with these models and options."""
     monkeypatch.setattr(model_containers, "Docker", lambda: engine)
     monkeypatch.setattr(model_containers.NvidiaSmi, "observe", lambda _smi: Observation(GPUS))
-    module = Module(model_containers.main, capsys)
+    module = FleetModule(model_containers.main, "model_containers", capsys)
     return lambda *models, **options: module(models=list(models), **options)
 
 

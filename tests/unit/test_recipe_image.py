@@ -19,9 +19,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import recipe_image
-from ansible_collections.inference.fleet.plugins.plugin_utils.watched import Watched
-from ansible_collections.inference.fleet.tests.unit.running import Module
-from ansible_collections.inference.fleet.tests.unit.samples import entry
+from ansible_collections.inference.fleet.tests.unit.running import FleetModule
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 Run = Callable[..., dict[str, Any]]
 RECIPES = {"own": {"apt": ["sox"]}, "other": {"base": "own/base:1", "pip": ["a"]}}
@@ -68,7 +67,7 @@ def docker() -> FakeImages:
 @pytest.fixture
 def run(docker: FakeImages, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(recipe_image, "DockerImages", lambda: docker)
-    module = Module(recipe_image.main, capsys)
+    module = FleetModule(recipe_image.main, "recipe_image", capsys)
     return lambda **options: module(**{"models": MODELS, "recipes": RECIPES, **options})
 
 
@@ -110,19 +109,15 @@ def test_a_folder_that_the_admins_machine_lacks_is_told_and_the_others_are_built
     assert [action.split(":")[0] for action in answer["actions"]] == ["build inference-fleet/recipe-other"]
 
 
-def test_the_admins_machine_looks_beside_the_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watched, "run", lambda self, _tmp, _task_vars: self._task.args)
+def test_the_admins_machine_looks_beside_the_inventory(tmp_path: Path) -> None:
     (tmp_path / "wheels/a").mkdir(parents=True)
     (tmp_path / "file").touch()
-    folders = {"a": "wheels/a", "b": "wheels/b", "c": "file", "d": "/srv/wheels", "e": None, "f": 1}
-    task = SimpleNamespace(
-        args={"recipes": {**{name: {"wheelhouse": one} for name, one in folders.items()}, "g": None}}
-    )
-    action = ActionModule(task, *[None] * 5)
-    missing = action.run(task_vars={"inventory_dir": str(tmp_path)})["missing_wheelhouses"]
+    folders = {"a": "wheels/a", "b": "wheels/b", "c": "file", "d": "/srv/wheels", "e": None}
+    recipes = {name: {"pip": ["a"], "wheelhouse": one} for name, one in folders.items()}
+    action = ActionModule(SimpleNamespace(args={}), *[None] * 5)
+    missing = action.more(fleet(recipes=recipes), {}, {"inventory_dir": str(tmp_path)})["missing_wheelhouses"]
     assert missing == {"b": f"{tmp_path}/wheels/b", "c": f"{tmp_path}/file"}
-    task.args = {"recipes": "no mapping"}
-    assert action.run(task_vars={})["missing_wheelhouses"] == {}
+    assert action.more(fleet(), {}, {})["missing_wheelhouses"] == {}
 
 
 def test_one_that_fails_is_told_with_the_models_it_holds_up_and_the_others_are_built(

@@ -224,7 +224,9 @@ def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
 def inventory_command(folder: Path) -> subprocess.CompletedProcess[str]:
     (folder / "collections").symlink_to(COLLECTION.parents[2])
     settings = Template((COLLECTION / "roles/restore/templates/ansible.cfg.j2").read_text())
-    (folder / "ansible.cfg").write_text(settings.render(restore_folder=folder))
+    (folder / "ansible.cfg").write_text(
+        settings.render(fleet={"paths": {"kit": folder, "run": "/run/inference-fleet"}})
+    )
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),

@@ -13,6 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 import yaml
+from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible_collections.inference.fleet.plugins.action.validate import ActionModule
 from ansible_collections.inference.fleet.plugins.lookup.desired_state import LookupModule
@@ -27,6 +28,12 @@ Variables = dict[str, Any]
 def as_they_are(value: Any) -> Any:
     """Instead of templating."""
     return value
+
+
+@pytest.fixture(autouse=True)
+def of_its_own_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test validates is remembered for no other test."""
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
 
 
 def validate(variables: Variables, others: dict[str, Variables] | None = None, **arguments: Any) -> dict[str, Any]:
@@ -128,7 +135,7 @@ def test_a_recipe_that_no_host_of_the_play_has_is_a_fault() -> None:
 def lookup(variables: Variables) -> Any:
     plugin = LookupModule(templar=Mock(template=as_they_are))
     plugin.set_options = lambda **_options: None
-    (state,) = plugin.run([], variables)
+    (state,) = plugin.run([], {"inventory_hostname": "gpu1", **variables})
     return state
 
 

@@ -18,7 +18,6 @@ from typing import Optional
 # What a row tells of. A clock's row has its time before and after it was set, and no GPU.
 ENERGY, GAP, CLOCK = "energy", "gap", "clock"
 
-FOLDER = "/var/lib/inference-fleet/energy"
 _FILE = re.compile(r"energy-\d{4}-\d\d-\d\d\.csv")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 

@@ -20,8 +20,8 @@ from typing import Optional
 from ansible_collections.inference.fleet.plugins.module_utils.energy.book import Book
 from ansible_collections.inference.fleet.plugins.module_utils.energy.meter import Meter, Moment
 from ansible_collections.inference.fleet.plugins.module_utils.energy.power_loop import PowerLoop
-from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import FOLDER
 from ansible_collections.inference.fleet.plugins.module_utils.energy.watch import Watch
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import ENERGY
 
 WAKE_S = 1.0  # at least so often, for the end of a period and for an nvidia-smi that says nothing
 
@@ -29,7 +29,7 @@ WAKE_S = 1.0  # at least so often, for the end of a period and for an nvidia-smi
 def main(environment: Optional[Mapping[str, str]] = None) -> None:
     given = os.environ if environment is None else environment
     interval = int(given.get("INFERENCE_FLEET_ENERGY_INTERVAL", "1"))
-    folder = Path(given.get("INFERENCE_FLEET_ENERGY_FOLDER", FOLDER))
+    folder = Path(given.get("INFERENCE_FLEET_ENERGY_FOLDER", ENERGY))
     book = Book(folder, int(given.get("INFERENCE_FLEET_ENERGY_KEEP_DAYS", "400")), say)
     meter, power, watch = Meter(interval, book.ends()), PowerLoop(interval, say), Watch(say)
     stopped = _stopped_by(signal.SIGTERM, signal.SIGINT)

@@ -18,7 +18,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Spec,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT, MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -161,7 +161,7 @@ class Docker:
         """Whether its /health answers 200 on the address it has in its network."""
         if not container.address:
             return False
-        connection = http.client.HTTPConnection(container.address, 8000, timeout=HEALTH_SECONDS)
+        connection = http.client.HTTPConnection(container.address, ENGINE_PORT, timeout=HEALTH_SECONDS)
         try:
             connection.request("GET", "/health")
             return connection.getresponse().status == 200

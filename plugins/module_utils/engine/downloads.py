@@ -25,12 +25,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RUN
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 with suppress(ImportError):  # Docker itself says so
     from docker.errors import NotFound
 
-RUN_FOLDER = "/run/inference-fleet"
 HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _TOKEN_MOUNT = "/run/secrets/hf-token"
 _CERTIFICATES_MOUNT = "/run/secrets/host-certificates.crt"
@@ -200,7 +200,7 @@ def _broke_off(download: Download, folder: CacheFolder, engine: DownloadEngine, 
 
 
 @contextmanager
-def token_in_file(token: Optional[str], folder: str = RUN_FOLDER) -> Iterator[Optional[str]]:
+def token_in_file(token: Optional[str], folder: str = RUN) -> Iterator[Optional[str]]:
     """The path of a file of root's alone with the token, which containers get as a mount: it stands in no
     command line, environment or label. It is in memory (/run), this call's own, and removed afterwards."""
     if not token:

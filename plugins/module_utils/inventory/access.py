@@ -4,15 +4,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 DIRECT = "direct-"  # how the files of direct keys begin
 METRICS_ALIAS = "fleet-metrics"  # of the virtual key with which Prometheus comes to LiteLLM
 OPEN_ALIAS = "fleet-open-"  # and the aliases of the virtual keys with which Caddy comes to LiteLLM on open routes
 _DIRECT_KEY_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+
+
+@dataclass(frozen=True)
+class SecretRule:
+    """How the collection treats a secret of a host.
+
+    prefix: of values that the host generates. rotates: whether `rotate_keys` replaces it. overlaps: whether the
+    previous value stays valid for a while after that.
+    """
+
+    prefix: str = "sk-"
+    rotates: bool = True
+    overlaps: bool = True
+
+
+# Every secret in the host's folder `secrets`, besides one `direct-NAME` for each of `fleet_direct_keys`.
+SECRET_RULES: Mapping[str, SecretRule] = {
+    "master_key": SecretRule(),
+    "salt_key": SecretRule(rotates=False, overlaps=False),  # LiteLLM's data is encrypted with it
+    "postgres_password": SecretRule(prefix="", overlaps=False),
+    "open_key": SecretRule(rotates=False, overlaps=False),  # Caddy's own for the open routes; no client knows it
+}
+
+
+def secret_rule(name: str) -> SecretRule:
+    return SecretRule() if name.startswith(DIRECT) else SECRET_RULES[name]
+
+
+def check_rotates(name: str) -> None:
+    """Raises FleetError for a name that is not of a secret that rotates."""
+    if name.startswith(DIRECT) or (name in SECRET_RULES and SECRET_RULES[name].rotates):
+        return
+    rotating = ", ".join(f"-e secret={known}" for known, rule in SECRET_RULES.items() if rule.rotates)
+    raise FleetError(
+        f"secret: expected a secret that rotates, got {show(name)}; run again with {rotating}, or "
+        f"-e secret=direct-NAME for one of fleet_direct_keys "
+        f"(LiteLLM's salt key is never rotated: its database cannot be read without it)"
+    )
 
 
 @dataclass(frozen=True)

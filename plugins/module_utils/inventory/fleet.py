@@ -13,11 +13,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
     DIRECT,
     METRICS_ALIAS,
     OPEN_ALIAS,
+    SECRET_RULES,
     DirectKey,
     Door,
     Gateway,
     Secrets,
     secret,
+    secret_rule,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.energy import Energy
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https
@@ -29,9 +31,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.images i
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT, NETWORK, Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.monitoring import Monitoring
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, plain
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import (
@@ -47,6 +50,7 @@ DOWNLOADS = (BEFORE_START, AT_START, NEVER) = ("before_start", "at_start", "neve
 # Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
 RUN_VARIABLES = (
     "fleet_break_lock",
+    "fleet_check_models",
     "fleet_restoring",
     "fleet_rotate",
     "fleet_overlap",
@@ -118,23 +122,27 @@ class AptRepository:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All that one host should be. config_folder: where the host keeps its configuration and its secrets."""
+    """All that one host should be. config_folder: where the host keeps its configuration and its secrets.
 
-    schema: int
-    models: tuple[Model, ...]
-    images: Images
-    recipes: Mapping[str, Recipe]
-    https: Https
-    cache: Cache
-    litellm: Gateway
-    direct_keys: tuple[DirectKey, ...]
-    secrets: Secrets
-    hf_token: Optional[str]
-    mig: Layout
-    monitoring: Optional[Monitoring]
-    caddy: Door
-    litellm_admin: bool
+    absent: the names in `fleet_absent_models`, whether or not the inventory has such models. It belongs to one run.
+    """
+
+    schema: int = 0
+    models: tuple[Model, ...] = ()
+    images: Images = field(default_factory=Images)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    https: Https = field(default_factory=Https)
+    cache: Cache = field(default_factory=Cache)
+    litellm: Gateway = field(default_factory=Gateway)
+    direct_keys: tuple[DirectKey, ...] = ()
+    secrets: Secrets = field(default_factory=Secrets)
+    hf_token: Optional[str] = None
+    mig: Layout = field(default_factory=Layout)
+    monitoring: Optional[Monitoring] = None
+    caddy: Door = field(default_factory=Door)
+    litellm_admin: bool = False
     config_folder: str = "/etc/inference-fleet"
+    absent: tuple[str, ...] = ()
     toolkit_repository: AptRepository = AptRepository()
     keys: tuple[VirtualKey, ...] = ()
     postgres: Postgres = field(default_factory=Postgres)
@@ -176,6 +184,7 @@ class Fleet:
                 caddy=read.nested("fleet_caddy", Door.parse, Door()),
                 litellm_admin=read.flag("fleet_litellm_admin"),
                 config_folder=read.absolute_path("fleet_config_folder", cls.config_folder, *CONFIG_FOLDER),
+                absent=absent,
                 keys=tuple(keys.values()),
                 postgres=read.nested("fleet_postgres", Postgres.parse, Postgres()),
                 backup=read.nested("fleet_backup", Backup.parse, Backup()),
@@ -206,33 +215,43 @@ class Fleet:
         return self.recipes[name] if name in self.recipes else SHIPPED[name]
 
     @property
+    def paths(self) -> Paths:
+        return Paths(self.config_folder)
+
+    @property
     def needs_gpus(self) -> bool:
         return bool(self.mig) or any(model.containers and not model.devices.cpu for model in self.models)
 
     @property
     def given_secrets(self) -> dict[str, Optional[str]]:
         """Every secret of the host by the name of its file; None for one that the host makes."""
-        return {
-            **asdict(self.secrets),
-            "open_key": None,
-            **{DIRECT + one.name: one.key for one in self.direct_keys},
-        }
+        given = {**asdict(self.secrets), **{DIRECT + one.name: one.key for one in self.direct_keys}}
+        return {**dict.fromkeys(SECRET_RULES), **given}
 
     def desired_state(self) -> dict[str, Any]:
         """All of it but the virtual keys, which are PostgreSQL's, as an inventory would have it, defaults
         filled in and secrets included: what config.json holds. Fleet.parse makes the same fleet of it."""
-        return {PREFIX + name: value for name, value in plain(replace(self, keys=())).items() if name != "keys"}
+        return {PREFIX + name: value for name, value in plain(self).items() if name not in ("keys", "absent")}
 
-    def public(self) -> dict[str, Any]:
-        """Plain data for templates and for eyes: everything but the secrets and the models' environments."""
+    def public(self, host: str = "localhost") -> dict[str, Any]:
+        """The fact `fleet`: everything but the secrets and the models' environments, with what follows from it.
+
+        host: by which Ansible reaches the host, for a base URL where every name is a wildcard.
+        """
         data = {**asdict(self), "mig": self.mig.plain()}
-        for private in ("direct_keys", "secrets", "hf_token", "keys"):
+        for private in ("direct_keys", "secrets", "hf_token", "keys", "absent"):
             del data[private]
         data["https"] = self.https.public()
+        data["base_url"] = self.https.base_url(host)
         data["cache"]["source"] = self.cache.source
         data["monitoring"] = self.monitoring.public() if self.monitoring else None
         data["recipe_names"] = sorted({*SHIPPED, *self.recipes})
         data["needs_gpus"] = self.needs_gpus
+        rules = {name: secret_rule(name) for name in self.given_secrets}
+        data["secret_prefixes"] = {name: rule.prefix for name, rule in rules.items() if rule.prefix}
+        data["permanent_secrets"] = [name for name, rule in rules.items() if not rule.rotates]
+        data["overlapping_secrets"] = [name for name, rule in rules.items() if rule.overlaps]
+        data.update(network=NETWORK, engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, paths=self.paths.public())
         for shown, model in zip(data["models"], self.models):
             del shown["env"]
             shown.update(
@@ -308,11 +327,11 @@ def select(fleet: Fleet, name: str) -> Model:
     raise FleetError(f"model: {name!r} is not in this host's inventory{nearest(name, known)} ({there_are})")
 
 
-def scope(fleet: Fleet, names: Optional[Iterable[str]], absent: Collection[str]) -> tuple[str, ...]:
-    """The models that one run speaks for: those of `names`, else all of the fleet and of `absent`.
+def scope(fleet: Fleet, names: Optional[Iterable[str]]) -> tuple[str, ...]:
+    """The models that one run acts on: those of `names`, else all of the fleet and of `fleet.absent`.
 
-    A name that is neither in the fleet nor absent raises FleetError, as `select` does.
+    A name that is in neither of the two raises FleetError, as `select` does.
     """
     if names is None:
-        return tuple(dict.fromkeys([*(model.name for model in fleet.models), *absent]))
-    return tuple(name if name in absent else select(fleet, name).name for name in names)
+        return tuple(dict.fromkeys([*(model.name for model in fleet.models), *fleet.absent]))
+    return tuple(name if name in fleet.absent else select(fleet, name).name for name in names)

@@ -96,6 +96,12 @@ class Https:
             for of, suffix in files.items()
         }
 
+    def base_url(self, host: str) -> str:
+        """What clients put before /v1: the first name that is no wildcard, or else the host as Ansible reaches it.
+        IPv6 addresses stand in brackets."""
+        name = next((name for name in self.names if not name.startswith("*")), host)
+        return f"https://[{name}]" if ":" in name else f"https://{name}"
+
     def public(self) -> dict[str, Any]:
         """Plain data for templates: the names of the files in place of what is in them."""
         data = asdict(self)

@@ -20,6 +20,7 @@ TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
 GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
 MANAGED_BY = "inference.fleet"  # the label by which the collection knows its own containers
+ENGINE_PORT = 8000  # of the API in every model container; no port of the host
 NETWORK = "llm-network"  # Docker's, in which all of them are
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
 SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # from the door inwards: the order in which they are taken away
@@ -196,7 +197,7 @@ class Model:
     def command(self) -> tuple[str, ...]:
         """What follows `vllm serve`. Arguments stand in the order of their names, so that their
         order in the inventory means nothing."""
-        command = [self.source, "--served-model-name", self.name, "--port", "8000"]
+        command = [self.source, "--served-model-name", self.name, "--port", str(ENGINE_PORT)]
         if self.type in OMNI_TYPES:
             command.append("--omni")
         if self.devices.gpus_per_replica > 1 and "tensor-parallel-size" not in dict(self.args):

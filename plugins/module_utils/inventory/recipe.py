@@ -15,10 +15,10 @@ from typing import Optional
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, Images
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import is_secret_name
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import WHEELS
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 REPOSITORY = "inference-fleet/recipe-"  # of the images' names; the recipe's name follows
-COPIED_WHEELS = "/var/lib/inference-fleet/wheels"  # wheels that came from the admin's machine, a folder a recipe
 
 _KEYS = tuple(part.name for part in fields(Images))
 _BASE = (
@@ -99,7 +99,7 @@ class Recipe:
 
     def wheels_on_host(self, name: str) -> Optional[str]:
         """The folder of the wheels on the host."""
-        return f"{COPIED_WHEELS}/{name}" if self.copies_wheels else self.wheelhouse
+        return f"{WHEELS}/{name}" if self.copies_wheels else self.wheelhouse
 
     @property
     def copies_wheels(self) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT
+
 _GPU_MODEL = "inference_fleet_gpu_model_info"
 
 
@@ -17,7 +19,7 @@ def model_targets(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     return [
         {
-            "targets": [f"{container}:8000"],
+            "targets": [f"{container}:{ENGINE_PORT}"],
             "labels": {
                 "instance": container,
                 "model": model["name"],

@@ -39,13 +39,13 @@ class World:
         self.fleet: Fleet = fleet(*entries, **variables)
 
     def desired(self, names: list[str] | None = None) -> tuple[Desired, ...]:
-        speaks_for = scope(self.fleet, names, ())
+        speaks_for = scope(self.fleet, names)
         given = plan_devices(self.fleet, GPUS, self.engine.host_containers(), (), speaks_for, names is None).given
         return desired_containers(self.fleet, given, speaks_for)
 
     def plan(self, prune: bool = True, names: list[str] | None = None) -> Plan:
         observed = self.engine.observe({self.fleet.image_of(model) for model in self.fleet.models if model.containers})
-        return plan_containers(self.desired(names), observed, prune, scope(self.fleet, names, ()))
+        return plan_containers(self.desired(names), observed, prune, scope(self.fleet, names))
 
     def steps(self, prune: bool = True, names: list[str] | None = None) -> list[str]:
         return [str(action) for action in self.plan(prune, names).actions]

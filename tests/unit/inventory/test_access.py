@@ -163,7 +163,7 @@ def test_without_an_inventory_the_host_makes_them_all() -> None:
 
 
 def test_the_lookup_gives_them_to_a_task() -> None:
-    variables = {"fleet_models": [entry()], "fleet_direct_keys": [app()], "other": 1}
+    variables = {"fleet_models": [entry()], "fleet_direct_keys": [app()], "other": 1, "inventory_hostname": "gpu1"}
     lookup = given_secrets.LookupModule(templar=Mock(template=lambda value: value))
     assert lookup.run([], variables) == [fleet(direct_keys=[app()]).given_secrets]
 

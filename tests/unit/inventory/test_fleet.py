@@ -17,7 +17,6 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.options import fleet_from, secret_values
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.inventories import inventories
@@ -401,54 +400,13 @@ def test_a_run_speaks_for_the_models_it_names_and_for_all_if_it_names_none(
     names: list[str] | None, absent: list[str], models: tuple[str, ...]
 ) -> None:
     """An empty list of names is no list of all: else taking one model away would take all away."""
-    assert scope(fleet(entry(name="a"), entry(name="b")), names, absent) == models
+    assert scope(fleet(entry(name="a"), entry(name="b"), absent_models=absent), names) == models
 
 
 def test_a_run_cannot_name_a_model_that_is_not_there() -> None:
-    assert faults(scope, fleet(entry(name="a")), ["b"], []) == [
+    assert faults(scope, fleet(entry(name="a")), ["b"]) == [
         "model: 'b' is not in this host's inventory (fleet_models has a)"
     ]
-
-
-# The options of a module
-
-
-def test_a_module_gets_the_fleet_of_its_options() -> None:
-    params = {
-        "models": [entry(name="a"), entry(name="b")],
-        "absent": ["b"],
-        "images": {"vllm": "own/vllm:1"},
-        "recipes": {"whisper": {"base": "vllm"}},
-        "cache": {"path": "/srv/hf"},
-        "hf_token": OTHER_SECRET,
-        "prune": True,
-    }
-    assert fleet_from(params) == fleet(
-        entry(name="a"),
-        entry(name="b", state="absent"),
-        images={"vllm": "own/vllm:1"},
-        recipes={"whisper": {"base": "vllm"}},
-        cache={"path": "/srv/hf"},
-        hf_token=OTHER_SECRET,
-    )
-
-
-def test_a_module_tells_faults_with_the_paths_of_the_inventory() -> None:
-    params = {"models": [entry(type="llm")], "absent": [], "images": {}, "recipes": {}, "cache": {}}
-    assert faults(fleet_from, params)[0].startswith("fleet_models[0].type: ")
-
-
-@pytest.mark.parametrize(
-    ("entries", "secrets"),
-    [
-        ([entry(env={"HF_TOKEN": "hf_1", "A": "b"}), entry(env={"DB_PASSWORD": 123456})], {"hf_1", "123456"}),
-        ([entry(env={"HF_TOKEN": ""})], set()),
-        ([entry(env=["HF_TOKEN=hf_1"]), entry(env=None), entry()], set()),
-        ([entry(env={"TOKENIZERS_PARALLELISM": "false"})], set()),
-    ],
-)
-def test_a_module_hides_the_secrets_of_environments(entries: list[Any], secrets: set[str]) -> None:
-    assert secret_values(entries) == secrets
 
 
 # Anything at all

@@ -18,7 +18,7 @@ class Action(Watched):
     """On a FAKE host. looks: what the module says in check mode. polls: what its job says, look by look;
     with each it has added a line. journal: what was executed."""
 
-    module = "own.module"
+    module = "module"
 
     def __init__(self, looks: dict[str, Any], *polls: Any, check_mode: bool = False) -> None:
         self._task = SimpleNamespace(args={"a": 1}, check_mode=check_mode, async_val=0)
@@ -76,7 +76,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def run(action: Action) -> dict[str, Any]:
-    return action.run(task_vars={"inventory_hostname": "gpu1"})
+    return action.carry_out({"inventory_hostname": "gpu1"})
 
 
 @pytest.mark.parametrize("looks", [{"changed": False}, {"changed": False, "failed": True, "msg": "no"}])

@@ -10,7 +10,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks i
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
 from ansible_collections.inference.fleet.plugins.modules import host_check
 from ansible_collections.inference.fleet.tests.unit.preflight.hosts import GOOD
-from ansible_collections.inference.fleet.tests.unit.running import Module
+from ansible_collections.inference.fleet.tests.unit.running import FleetModule
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 
 COMMAND = "/usr/bin/nvidia-persistenced --verbose"
@@ -36,11 +36,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Module:
-    return Module(host_check.main, capsys)
+def run(capsys: pytest.CaptureFixture[str]) -> FleetModule:
+    return FleetModule(host_check.main, "host_check", capsys)
 
 
-def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
+def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> None:
     answer = run(models=[entry()])
     assert {check["state"] for check in answer.pop("checks")} == {"ok"}
     assert answer == {
@@ -63,7 +63,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
     assert world.asked == (1, [80, 443], None, False)
 
 
-def test_faults_are_told_in_one_message_and_nothing_beside_it(world: World, run: Module) -> None:
+def test_faults_are_told_in_one_message_and_nothing_beside_it(world: World, run: FleetModule) -> None:
     world.host = replace(GOOD, kernel="4.19.0", ports={443: "nginx (PID 812)"})
     assert run(models=[]) == {
         "failed": True,
@@ -72,7 +72,7 @@ def test_faults_are_told_in_one_message_and_nothing_beside_it(world: World, run:
     }
 
 
-def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: Module) -> None:
+def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: FleetModule) -> None:
     world.host = replace(GOOD, ports={443: "nginx (PID 812)"})
     answer = run(models=[], report=True, thorough=True, now=1795519914.5)
     assert "failed" not in answer
@@ -85,7 +85,7 @@ def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: Mo
     assert world.asked == (0, [80, 443], 1795519914.5, True)
 
 
-def test_says_which_services_have_a_container_of_the_fleets_own(world: World, run: Module) -> None:
+def test_says_which_services_have_a_container_of_the_fleets_own(world: World, run: FleetModule) -> None:
     there = frozenset({"litellm", "caddy", "postgres", "prometheus", "grafana", "web"})
     world.host = replace(GOOD, containers=there, foreign=frozenset({"litellm", "web"}))
     answer = run(models=[], report=True)
@@ -93,13 +93,13 @@ def test_says_which_services_have_a_container_of_the_fleets_own(world: World, ru
     assert answer["watchers"] == ["grafana", "prometheus"]
 
 
-def test_says_what_the_role_has_to_do_for_gpus(world: World, run: Module) -> None:
+def test_says_what_the_role_has_to_do_for_gpus(world: World, run: FleetModule) -> None:
     world.host = replace(GOOD, nvidia=Nvidia(rule=False, configured=False, unit_command=COMMAND))
     answer = run(models=[entry(devices={"gpus": 1})], check=True)
     assert (answer["gpu_to_do"], answer["persistence_command"]) == (["links", "runtime"], COMMAND)
 
 
-def test_a_faulty_inventory_is_told_with_its_paths(world: World, run: Module) -> None:
+def test_a_faulty_inventory_is_told_with_its_paths(world: World, run: FleetModule) -> None:
     answer = run(models=[entry(replicas=0)])
     assert answer["msg"] == "fleet_models[0].replicas: expected a whole number of at least 1, got 0"
     assert world.asked == ()

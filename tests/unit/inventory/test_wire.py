@@ -1,0 +1,71 @@
+"""A module reads back the fleet that the controller parsed, without the secrets that it does not need."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import (
+    NEEDS,
+    from_wire,
+    pack,
+    to_wire,
+    unpack,
+)
+from ansible_collections.inference.fleet.tests.unit.inventories import inventories
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
+from hypothesis import given
+
+MASTER_KEY, DIRECT_KEY, TOKEN = "sk-0123456789-master", "sk-0123456789-direct", "hf_0123456789"
+EVERYTHING = fleet(
+    entry(name="a", env={"HF_TOKEN": "secret-of-a", "PLAIN": "shown"}, args={"x": {"1": [None, 2.5, True]}}),
+    entry(name="b", state="stopped", devices={"mig": "1c.3g.40gb"}),
+    images={"vllm": "own/vllm:1"},
+    recipes={"own": {"base": "vllm", "pip": ["a==1"]}},
+    cache={"path": "/srv/hf"},
+    hf_token=TOKEN,
+    mig={0: ["3g.40gb", "1g.10gb"], 1: "off"},
+    monitoring=True,
+    secrets={"master_key": MASTER_KEY},
+    direct_keys=[{"name": "app", "key": DIRECT_KEY}],
+    absent_models=["b", "gone"],
+)
+
+
+def through_json(data: Any) -> Any:
+    return json.loads(json.dumps(data))
+
+
+@given(inventories)
+def test_any_fleet_is_the_same_on_the_other_side(variables: dict[str, Any]) -> None:
+    parsed = Fleet.parse(variables)
+    assert from_wire(Fleet, through_json(to_wire(parsed))) == parsed
+
+
+@pytest.mark.parametrize("module", sorted(NEEDS))
+def test_a_module_reads_back_what_it_needs(module: str) -> None:
+    needs = NEEDS[module]
+    read = unpack(through_json(pack(EVERYTHING, needs)))
+    default = Fleet()
+    for field in fields(Fleet):
+        expected = EVERYTHING if field.name in needs.parts or (needs.secrets and field.name == "hf_token") else default
+        if field.name == "models" and not needs.secrets:
+            expected = replace(
+                expected, models=(replace(expected.models[0], env=(("PLAIN", "shown"),)), *expected.models[1:])
+            )
+        assert getattr(read, field.name) == getattr(expected, field.name), field.name
+
+
+@pytest.mark.parametrize("module", sorted(NEEDS))
+def test_a_module_gets_no_key_and_other_secrets_only_where_no_log_hides_them(module: str) -> None:
+    packed = pack(EVERYTHING, NEEDS[module])
+    shown, hidden = json.dumps(packed["fleet"]), json.dumps(packed["secrets"])
+    for secret in (MASTER_KEY, DIRECT_KEY):
+        assert secret not in shown + hidden
+    for secret in (TOKEN, "secret-of-a"):
+        assert secret not in shown
+        assert (secret in hidden) == NEEDS[module].secrets
+    assert "PLAIN" not in hidden
