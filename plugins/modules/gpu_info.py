@@ -33,6 +33,19 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.profiles | map(attribute='name') | join(', ') }}"
   loop: "{{ host.gpus | selectattr('mig') }}"
+
+- name: Print what is on the GPUs as fleet_mig # with ANSIBLE_CALLBACK_RESULT_FORMAT=yaml, to paste it into an inventory
+  ansible.builtin.debug:
+    msg:
+      fleet_mig: "{{ host.layout }}"
+
+- name: Write what is on the GPUs to the inventory
+  ansible.builtin.copy:
+    content: "{{ {'fleet_mig': host.layout} | to_nice_yaml }}"
+    dest: "{{ inventory_dir }}/host_vars/{{ inventory_hostname }}/mig.yml"
+    mode: "0644"
+  delegate_to: localhost
+  become: false
 """
 
 RETURN = r"""
@@ -152,6 +165,15 @@ gpus:
               the driver does not tell), and the C(uuid) and C(index) of the MIG device.
           type: list
           elements: dict
+layout:
+  description:
+    - What is on the GPUs, in the notation of C(fleet_mig), by GPU index. It is the names of the MIG devices in the
+      order of their placement, or V(off) where MIG mode is off or the GPU has no MIG.
+    - A GPU instance without a compute instance has no MIG device, so it is missing here. The notation does not say
+      which parts (as V(1c.3g.20gb)) share a GPU instance.
+  returned: success
+  type: dict
+  sample: {"0": ["3g.20gb", "1g.5gb", "1g.5gb"], "1": "off"}
 devices:
   description: Each GPU instance, and each GPU that has none, with the models of this collection that run on it.
   returned: success
@@ -199,7 +221,12 @@ def main() -> None:
     except FleetError as error:
         module.fail_json(msg=str(error))
     devices = [asdict(one) for one in tenancies(observed.gpus, host_containers())]
-    module.exit_json(gpus=[gpu.as_dict() for gpu in observed.gpus], note=observed.note, devices=devices)
+    module.exit_json(
+        gpus=[gpu.as_dict() for gpu in observed.gpus],
+        note=observed.note,
+        layout={str(gpu.index): gpu.layout for gpu in observed.gpus},
+        devices=devices,
+    )
 
 
 if __name__ == "__main__":

@@ -187,6 +187,7 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import DevicePlan
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import SERVICES, WATCHERS
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
@@ -227,7 +228,8 @@ def main() -> None:
     if host.nvidia and host.nvidia.gpus:
         gpus = host.nvidia.gpus
         prune, force = module.params["names"] is None, module.params["force"]
-        devices, more = device_checks(fleet, gpus, host_containers(), open_devices(gpus), speaks_for, prune, force)
+        request = DeviceRequest(fleet, gpus, host_containers(), speaks_for, prune, open_devices(gpus), force)
+        devices, more = device_checks(request)
         gpu_checks += more
     found += gpu_checks
     faults = faults_of(found)

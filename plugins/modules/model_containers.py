@@ -175,6 +175,7 @@ faults:
   type: dict
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -199,6 +200,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, describe
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nodes import nodes_for
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi, device_nodes
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
@@ -220,7 +222,7 @@ SPEC = dict(
 class _Gpus:
     """trouble: why devices cannot be given out, where that is only reported or comes last."""
 
-    found: tuple[Gpu, ...] = ()
+    found: Sequence[Gpu] = ()
     plan: DevicePlan = field(default_factory=DevicePlan)
     trouble: tuple[str, ...] = ()
 
@@ -277,24 +279,24 @@ def _gpus(
     there is nothing else for."""
     if not needs_gpus(fleet):
         return _Gpus()
-    found: tuple[Gpu, ...] = ()
+    request = DeviceRequest(fleet, (), docker.host_containers(), speaks_for, module.params["prune"])
     try:
-        found = NvidiaSmi().observe_some()
-        plan = plan_devices(fleet, found, docker.host_containers(), (), speaks_for, module.params["prune"])
+        request = replace(request, gpus=NvidiaSmi().observe_some())
+        plan = plan_devices(request)
         if not module.check_mode:
-            refuse_unmade(plan, found)
-        return _Gpus(found, plan)
+            refuse_unmade(plan, request.gpus)
+        return _Gpus(request.gpus, plan)
     except FleetError as error:
         if not (module.params["keep_going"] or (module.check_mode and module.params["report"])):
             raise
         given = {container.spec.name: container.spec.devices for container in observed.containers}
         if module.params["keep_going"]:
-            given |= given_to_who_can(fleet, found, docker.host_containers(), speaks_for, module.params["prune"])
-        return _Gpus(found, DevicePlan(given=given), error.faults)
+            given |= given_to_who_can(request)
+        return _Gpus(request.gpus, DevicePlan(given=given), error.faults)
 
 
 def _as_they_are(
-    observed: Observed, outcome: Outcome, desired: tuple[Desired, ...], gpus: tuple[Gpu, ...]
+    observed: Observed, outcome: Outcome, desired: tuple[Desired, ...], gpus: Sequence[Gpu]
 ) -> list[dict[str, Any]]:
     present = {container.spec.name: container for container in observed.containers}
     rows = []

@@ -24,6 +24,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import plan_devices
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from docker import DockerClient
 from playbook import BenchError
@@ -88,7 +89,8 @@ def _time(size: int) -> dict[str, float]:
     containers = _host_containers(observed)
     fleet = timed("parse and validate", lambda: Fleet.parse(given))
     names = scope(fleet, None, ())
-    devices = timed("place on GPUs", lambda: plan_devices(fleet, gpus, containers, (), names, prune=True))
+    request = DeviceRequest(fleet, gpus, containers, names, prune=True)
+    devices = timed("place on GPUs", lambda: plan_devices(request))
     desired = timed("desired containers", lambda: desired_containers(fleet, devices.given, names))
     plan = timed("plan, everything present", lambda: plan_containers(desired, observed, True, names))
     public = timed("plain data for templates", fleet.public)
@@ -115,11 +117,11 @@ def _by_gpus(size: int) -> Findings:
     for count in MORE_GPUS:
         variables, gpus = _variables(size, count), _gpus(count)
         fleet, containers = Fleet.parse(variables), _host_containers(_observed(variables))
-        names = scope(fleet, None, ())
+        request = DeviceRequest(fleet, gpus, containers, scope(fleet, None, ()), prune=True)
         taken = []
         for _number in range(ROUNDS):
             begun = time.perf_counter()
-            plan_devices(fleet, gpus, containers, (), names, prune=True)
+            plan_devices(request)
             taken.append(time.perf_counter() - begun)
         rows.append((f"{count:,} GPUs", f"{median(taken) * 1000:.0f} ms"))
     return Findings(

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import plan_partition
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
 from ansible_collections.inference.fleet.plugins.modules import gpu_info
 from ansible_collections.inference.fleet.tests.unit.gpu.machines import Machine, smi_of
 from ansible_collections.inference.fleet.tests.unit.running import Module
@@ -98,6 +100,30 @@ def test_everything_that_is_returned_is_documented(machine: Machine, info: Info)
     assert all(f"C({name})" in told for name in gpu["instances"][0]["compute"][0])
 
 
+def test_tells_what_is_on_the_gpus_as_an_inventory_has_it(machine: Machine, info: Info) -> None:
+    assert info(machine)["layout"] == {"0": [], "1": "off"}
+    machine.ok("mig -i 0 -cgi 9:4,19:0,19:1", "mig -i 0 -gi 7 -cci", "mig -i 0 -gi 8 -cci", "mig -i 0 -gi 2 -cci 1,0")
+    found = info(machine)["layout"]
+    assert found == {"0": ["1g.5gb", "1g.5gb", "2c.3g.20gb", "1c.3g.20gb"], "1": "off"}
+    assert Layout.parse(yaml.safe_load(yaml.safe_dump(found)), "fleet_mig").plain() == found
+
+
+@pytest.mark.parametrize(
+    "made", [["-L"], ["mig -i 0 -cgi 9,14,19 -C"], ["mig -i 0 -cgi 9:4", "mig -i 0 -gi 2 -cci 1,0"]]
+)
+def test_a_host_whose_layout_is_in_its_inventory_is_left_as_it_is(
+    machine: Machine, info: Info, made: list[str]
+) -> None:
+    machine.ok(*made)
+    layout = Layout.parse(info(machine)["layout"], "fleet_mig")
+    assert plan_partition(smi_of(machine).observe().gpus, layout, ()).steps == ()
+
+
+def test_a_gpu_instance_without_a_mig_device_is_not_in_the_layout(machine: Machine, info: Info) -> None:
+    machine.ok("mig -i 0 -cgi 9")
+    assert info(machine)["layout"]["0"] == []
+
+
 @pytest.mark.parametrize("driver", ["510.47.03", "580.173.02"])
 def test_gpus_in_no_mode_have_the_profiles_that_their_driver_tells(tmp_path: Path, info: Info, driver: str) -> None:
     (gpu,) = info(Machine(tmp_path, driver=driver, gpus=["A30"]))["gpus"]
@@ -110,7 +136,7 @@ def test_gpus_in_no_mode_have_the_profiles_that_their_driver_tells(tmp_path: Pat
 def test_a_host_whose_driver_is_not_loaded_is_no_failure(machine: Machine, info: Info) -> None:
     machine.fault(driver="not loaded")
     answer = info(machine)
-    assert (answer["gpus"], "failed" in answer) == ([], False)
+    assert (answer["gpus"], answer["layout"], "failed" in answer) == ([], {}, False)
     assert answer["note"].startswith(
         "nvidia-smi: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA"
     )

@@ -9,16 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import (
-    Client,
-    HostContainer,
-    OpenDevice,
-    clients_of,
-)
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import Client, clients_of
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, find_gpu, with_known_profiles
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import Partition, plan_partition
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import (
     Ask,
+    DeviceRequest,
     Tenants,
     choose_gpus,
     place,
@@ -49,46 +45,32 @@ def needs_gpus(fleet: Fleet) -> bool:
     return fleet.needs_gpus
 
 
-def plan_devices(
-    fleet: Fleet,
-    gpus: Sequence[Gpu],
-    containers: Sequence[HostContainer],
-    processes: Sequence[OpenDevice],
-    names: Collection[str],
-    prune: bool,
-    force: bool = False,
-) -> DevicePlan:
-    """names: the models that the run acts on. prune: whether it removes containers of models that
-    the fleet does not have. force: whether models and DCGM may be stopped where they are in the way.
-
-    Raises FleetError with every fault of the layout, or else of the placement.
-    """
-    tenants = tenants_of(fleet, gpus, containers, names, prune)
-    clients = clients_of(gpus, containers, processes, tenants.leaving)
-    layout = auto_layout(tenants, gpus, clients) if fleet.mig.auto else fleet.mig
-    partition = plan_partition(gpus, layout, clients, force)
-    meant = layout.devices if fleet.mig.auto else ()  # what auto counted on, rather than what lies about elsewhere
+def plan_devices(request: DeviceRequest) -> DevicePlan:
+    """Raises FleetError with every fault of the layout, or else of the placement."""
+    gpus, asked = request.gpus, request.fleet.mig
+    tenants = tenants_of(request)
+    clients = clients_of(gpus, request.containers, request.processes, tenants.leaving)
+    layout = auto_layout(tenants, gpus, clients) if asked.auto else asked
+    partition = plan_partition(gpus, layout, clients, request.force)
+    meant = layout.devices if asked.auto else ()  # what auto counted on, rather than what lies about elsewhere
     return DevicePlan(layout, partition, place(tenants, partition.after, meant), tenants.leaving)
 
 
-def given_to_who_can(
-    fleet: Fleet, gpus: Sequence[Gpu], containers: Sequence[HostContainer], names: Collection[str], prune: bool
-) -> dict[str, tuple[str, ...]]:
+def given_to_who_can(request: DeviceRequest) -> dict[str, tuple[str, ...]]:
     """As `DevicePlan.given`, of the devices that are there now, where there are not enough for all."""
-    return place_who_can(tenants_of(fleet, gpus, containers, names, prune), gpus)
+    return place_who_can(tenants_of(request), request.gpus)
 
 
-def what_is_left(
-    layout: Layout, gpus: Sequence[Gpu], containers: Sequence[HostContainer], processes: Sequence[OpenDevice]
-) -> Layout:
-    """The part of a layout that can be had where not all of it can, a GPU being lost for instance.
+def what_is_left(request: DeviceRequest) -> Layout:
+    """The part of the fleet's layout that can be had where not all of it can, a GPU being lost for instance.
 
     The others may have moved up by an index, so one that a container has as a whole is left to it.
     """
-    clients = clients_of(gpus, containers, processes, ())
-    whole = {device for container in containers for device in container.devices}
+    gpus = request.gpus
+    clients = clients_of(gpus, request.containers, request.processes)
+    whole = {device for container in request.containers for device in container.devices}
     possible: dict[str, Optional[tuple[Device, ...]]] = {}
-    for key, devices in layout.devices.items():
+    for key, devices in request.fleet.mig.devices.items():
         gpu = find_gpu(gpus, key)
         if gpu and gpu.uuid in whole:
             continue

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 # "Ampere needs a GPU reset to change MIG mode, Hopper and later do not" (MIG User Guide,
 # "Enable MIG Mode"). Drivers too old to name the architecture knew no other with MIG.
@@ -129,6 +129,11 @@ class Gpu:
             for compute in instance.compute
             if compute.uuid
         }
+
+    @property
+    def layout(self) -> Union[str, list[str]]:
+        """What is on it, as `fleet_mig` has it."""
+        return list(self.devices.values()) if self.mig else "off"
 
     def device_of(self, process: Process) -> Optional[str]:
         """The MIG device that a process computes on, or None: the GPU as a whole."""

@@ -9,13 +9,31 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, OpenDevice
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, find_gpu, resolve
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Devices
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 Held = Mapping[str, tuple[str, ...]]  # container name -> UUIDs of GPUs and MIG devices
+
+
+@dataclass(frozen=True)
+class DeviceRequest:
+    """What one run asks of the host's GPUs, which it finds like this.
+
+    containers: all of the host. names: the models that the run acts on. prune: whether it removes containers of models
+    that the fleet does not have. processes: those that hold GPUs. force: whether models and DCGM may be stopped where
+    they are in the way.
+    """
+
+    fleet: Fleet
+    gpus: Sequence[Gpu]
+    containers: Sequence[HostContainer]
+    names: Collection[str]
+    prune: bool
+    processes: Sequence[OpenDevice] = ()
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,16 +65,8 @@ class Tenants:
         return [ask for ask in self.asks if ask.container not in self.keeps and not ask.resting]
 
 
-def tenants_of(
-    fleet: Fleet,
-    gpus: Sequence[Gpu],
-    containers: Iterable[HostContainer],
-    names: Collection[str],
-    prune: bool,
-) -> Tenants:
-    """names: the models that the run acts on. prune: whether it removes containers of models that
-    the fleet does not have."""
-    acting = frozenset(names)
+def tenants_of(request: DeviceRequest) -> Tenants:
+    fleet, gpus, acting = request.fleet, request.gpus, frozenset(request.names)
     known = {container for model in fleet.models for container in model.containers}
     asks = {
         container: Ask(container, f"fleet_models[{index}].devices", model.devices, model.state != "running")
@@ -68,7 +78,7 @@ def tenants_of(
     keeps: dict[str, tuple[str, ...]] = {}
     ours: set[str] = set()
     leaving = set()
-    for one in containers:
+    for one in request.containers:
         held = _uuids(gpus, one.devices)
         ask = asks.get(one.name)
         if one.model is None:
@@ -82,7 +92,7 @@ def tenants_of(
                 ours |= set(held)
             else:
                 leaving.add(one.name)
-        elif one.model in acting or (prune and one.name not in known):
+        elif one.model in acting or (request.prune and one.name not in known):
             leaving.add(one.name)
         else:
             keeps[one.name] = held

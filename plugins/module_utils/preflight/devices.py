@@ -4,37 +4,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, OpenDevice
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
     plan_devices,
     what_is_left,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, INSTALL, NOTE, OK, Check
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 
-def device_checks(
-    fleet: Fleet,
-    gpus: Sequence[Gpu],
-    containers: Sequence[HostContainer],
-    processes: Sequence[OpenDevice],
-    names: Collection[str],
-    prune: bool,
-    force: bool,
-) -> tuple[DevicePlan, tuple[Check, ...]]:
-    """names, prune, force: as `plan_devices` takes them. Of a plan with a fault no more is there than what is left
-    of the layout."""
+def device_checks(request: DeviceRequest) -> tuple[DevicePlan, tuple[Check, ...]]:
+    """Of a plan with a fault no more is there than what is left of the layout."""
     try:
-        plan = plan_devices(fleet, gpus, containers, processes, names, prune, force)
+        plan = plan_devices(request)
     except FleetError as error:
-        left = what_is_left(fleet.mig, gpus, containers, processes)
-        return DevicePlan(left), tuple(check for fault in error.faults for check in _as_checks(fault))
-    return plan, tuple(_as_planned(fleet, plan))
+        return DevicePlan(what_is_left(request)), tuple(check for fault in error.faults for check in _as_checks(fault))
+    return plan, tuple(_as_planned(request.fleet, plan))
 
 
 def _as_planned(fleet: Fleet, plan: DevicePlan) -> Iterator[Check]:

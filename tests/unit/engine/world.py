@@ -14,6 +14,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import plan_devices
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
@@ -40,8 +41,8 @@ class World:
 
     def desired(self, names: list[str] | None = None) -> tuple[Desired, ...]:
         speaks_for = scope(self.fleet, names)
-        given = plan_devices(self.fleet, GPUS, self.engine.host_containers(), (), speaks_for, names is None).given
-        return desired_containers(self.fleet, given, speaks_for)
+        request = DeviceRequest(self.fleet, GPUS, self.engine.host_containers(), speaks_for, prune=names is None)
+        return desired_containers(self.fleet, plan_devices(request).given, speaks_for)
 
     def plan(self, prune: bool = True, names: list[str] | None = None) -> Plan:
         observed = self.engine.observe({self.fleet.image_of(model) for model in self.fleet.models if model.containers})

@@ -23,6 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, GpuInstance, Profile
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.mig import plan_instances
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition import plan_partition
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device, Instance, Layout
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.gpu.shapes import A30, A100, State, gpu, instance, states
@@ -58,7 +59,8 @@ def plan(
     processes: Sequence[OpenDevice] = (),
 ) -> DevicePlan:
     inventory = fleet(*entries, mig=layout)
-    return plan_devices(inventory, on, has, processes, [model.name for model in inventory.models], prune=True)
+    names = [model.name for model in inventory.models]
+    return plan_devices(DeviceRequest(inventory, on, has, names, prune=True, processes=processes))
 
 
 def given_out(made: DevicePlan) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import (
+    DeviceRequest,
     Tenants,
     choose_gpus,
     place,
@@ -54,7 +55,7 @@ def tenants(
     """As of a run for all models of the inventory, or for some by name."""
     inventory = fleet(*entries)
     acted_on = [model.name for model in inventory.models] if names is None else list(names)
-    return tenants_of(inventory, on, has, acted_on, prune)
+    return tenants_of(DeviceRequest(inventory, on, tuple(has), acted_on, prune))
 
 
 def placed(

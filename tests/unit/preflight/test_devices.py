@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import scope
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import check_lines, faults_of
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.devices import device_checks
@@ -23,7 +24,7 @@ def checked(
     *entries: dict[str, Any], gpus: tuple[Gpu, ...] = (SLICED, WHOLE), force: bool = False, **variables: Any
 ) -> Any:
     asked = fleet(*entries, **variables)
-    return device_checks(asked, gpus, [RUNNING], [], scope(asked, None), prune=True, force=force)
+    return device_checks(DeviceRequest(asked, gpus, [RUNNING], scope(asked, None), prune=True, force=force))
 
 
 HALF = entry(name="half", devices={"mig": "3g.20gb"})
@@ -57,7 +58,7 @@ def test_a_gpu_that_moved_up_an_index_is_left_to_who_has_it_as_a_whole() -> None
     moved = replace(WHOLE, index=0)
     owner = replace(RUNNING, name="vllm-big-1", devices=(WHOLE.uuid,))
     asked = fleet(entry(name="big", devices={"gpus": 1}), mig={0: ["3g.20gb"], 1: "off"})
-    plan, checks = device_checks(asked, (moved,), [owner], [], scope(asked, None), prune=True, force=False)
+    plan, checks = device_checks(DeviceRequest(asked, (moved,), [owner], scope(asked, None), prune=True))
     assert faults_of(checks)
     assert plan.layout.plain() == {}
 
