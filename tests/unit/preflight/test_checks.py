@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import check_lines
+from ansible_collections.inference.fleet.plugins.module_utils.report.table import check_lines
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import (
     GB,
     checks,
