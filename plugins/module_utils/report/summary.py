@@ -78,10 +78,10 @@ def summary(results: Mapping[str, Any], check_mode: bool, ended_early: bool) -> 
     results: a host's variables, among them what tasks registered. ended_early: whether a task failed that no rescue
     caught, on this host or, of those that are for all hosts, on another.
     """
-    parts: dict[str, list[str]] = {name: [] for name in _ORDER}
+    parts: dict[str, set[str]] = {outcome: set() for outcome in _ORDER}
     for outcome, name in _done(results):
-        parts[outcome] += [name] if name not in parts[outcome] else []
-    told = [f"{outcome}: {', '.join(names)}" for outcome, names in parts.items() if names]
+        parts[outcome].add(name)
+    told = [f"{outcome}: {', '.join(sorted(names))}" for outcome, names in parts.items() if names]
     if check_mode:
         told = ["check mode, nothing was changed", *told]
     failed = list(dict.fromkeys(_failed(results)))

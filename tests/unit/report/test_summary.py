@@ -62,18 +62,27 @@ def test_litellm_counts_from_where_it_is_stopped() -> None:
 def test_all_that_a_run_did_stands_in_one_line_in_a_fixed_order() -> None:
     told = line(
         energy_files={"changed": True},
-        monitoring_removed={"results": [{"changed": True, "item": "grafana"}, {"changed": False, "item": "prometheus"}]},
+        monitoring_removed={
+            "results": [{"changed": True, "item": "grafana"}, {"changed": False, "item": "prometheus"}]
+        },
         vllm_model=models("remove vllm-old-1", "create vllm-a-1"),
         weights={"actions": ["download own/a at 0123456789ab (3 files, 1.0 GB)"]},
         recipes={"actions": ["build inference-fleet/recipe-x:1 (missing)", "remove inference-fleet/recipe-y:1 (2 GB)"]},
-        mig={"actions": ["stop vllm-b-1", "GPU 0: destroy 1g.5gb at 0", "GPU 0: create 2g.10gb at 0", "GPU 1: enable MIG"]},
+        mig={
+            "actions": [
+                "stop vllm-b-1",
+                "GPU 0: destroy 1g.5gb at 0",
+                "GPU 0: create 2g.10gb at 0",
+                "GPU 1: enable MIG",
+            ]
+        },
         fleet_host={"packages": ["docker.io"], "gpu_to_do": ["toolkit"]},
         fleet_files={"changed": True},
         fleet_secrets={"changed": True},
     )
     assert told == (
         "installed: docker.io, toolkit; partitioned: GPU 0, GPU 1; built: inference-fleet/recipe-x:1; downloaded: own/a; "
-        "created: vllm-a-1; removed: inference-fleet/recipe-y:1, vllm-old-1, grafana; "
+        "created: vllm-a-1; removed: grafana, inference-fleet/recipe-y:1, vllm-old-1; "
         "updated: config.json, secrets, the energy sampler"
     )
 
