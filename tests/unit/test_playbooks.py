@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
+ROLES = PLAYBOOKS.parent / "roles"
 FIRST = {
     "name": "Check that the run has a host of the group fleet",
     "ansible.builtin.import_playbook": "check_hosts.yml",
@@ -19,6 +21,21 @@ FIRST = {
 @pytest.mark.parametrize("playbook", sorted(set(PLAYBOOKS.glob("*.yml")) - {PLAYBOOKS / "check_hosts.yml"}), ids=str)
 def test_begins_with_the_check(playbook: Path) -> None:
     assert yaml.safe_load(playbook.read_text())[0] == FIRST
+
+
+@pytest.mark.parametrize("name", ["install", "add_model", "remove_model"])
+def test_ends_with_what_it_did_after_the_lock_is_released(name: str) -> None:
+    always = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text())[-1]["tasks"][-1]["always"]
+    assert always[0]["ansible.builtin.import_role"]["tasks_from"] == "end"
+    assert [task for task in always[1:] if "inference.fleet.summary" not in task] == []
+    assert len(always) == 2
+
+
+@pytest.mark.parametrize("file", sorted([*PLAYBOOKS.glob("*.yml"), *ROLES.glob("*/tasks/*.yml")]), ids=str)
+def test_prints_no_list_as_json(file: Path) -> None:
+    """What is a list, or may be one, is printed by inference.fleet.show."""
+    found = re.findall(r"ansible\.builtin\.debug:\n\s+msg:(.*\n?.*)", file.read_text())
+    assert [message for message in found if re.match(r'\s*(- |"\{\{[^}]*\}\}"$)', message, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize(

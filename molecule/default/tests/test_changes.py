@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from lab.fixtures import SECRETS, Admin, Door, identities, inspect
@@ -33,7 +35,7 @@ def test_check_mode_shows_a_new_model_and_does_nothing(admin: Admin, host: Host,
 
 def test_status_shows_every_model(admin: Admin) -> None:
     run = admin.play("status", "--limit", "light")
-    lines = [line.split() for line in eval_lines(run.messages)]
+    lines = [line.split() for line in run.messages.splitlines()]
     rows = {line[0]: line for line in lines if line}
     assert rows["pair"][1:3] == ["chat", "2/2"]
     assert rows["vectors"][1:3] == ["embedding", "1/1"]
@@ -41,8 +43,22 @@ def test_status_shows_every_model(admin: Admin) -> None:
     assert run.changed() == {"light": 0}
 
 
-def eval_lines(messages: str) -> list[str]:
-    return [part for part in messages.replace("[", "").replace("]", "").split("'") if part.strip(", ")]
+def test_status_gives_programs_one_document(admin: Admin, tmp_path: Path) -> None:
+    run = admin.play("status", "--limit", "light", "-e", "format=json", "-e", f"dest={tmp_path}/fleet.json")
+    assert run.status == 0, run.output
+    (printed,) = [line for line in run.output.splitlines() if line.startswith('{"schema"')]
+    told = json.loads(printed)
+    assert told == json.loads((tmp_path / "fleet.json").read_text())
+    assert told["hosts"].keys() == {"light"}
+    light = told["hosts"]["light"]
+    assert {one["name"]: (one["ready"], one["wanted"]) for one in light["models"]}.items() >= {
+        ("pair", (2, 2)),
+        ("vectors", (1, 1)),
+        ("resting", (0, 0)),
+    }
+    assert {"caddy", "litellm", "postgres"} <= {one["name"] for one in light["services"]}
+    assert (light["fault"], light["install_would"], light["gpu_trouble"]) == (None, [], [])
+    assert light["last_restore"]["unit"] is not None and light["last_restore"]["text"]
 
 
 def test_add_model_touches_that_model_and_the_gateways_configuration(admin: Admin, host: Host, door: Door) -> None:
@@ -67,6 +83,7 @@ def test_remove_model_touches_that_model_and_the_gateways_configuration(admin: A
     assert run.status == 0, run.output
     after = identities(host)
     assert set(before) - set(after) == {"vllm-new-1"}
+    assert "light  restarted: litellm; removed: vllm-new-1" in run.messages
     assert {name for name in after if before[name] != after[name]} == {"litellm"}
     assert door.chat("new").status_code in (400, 404)
 
@@ -79,6 +96,7 @@ def test_drift_is_put_right_and_nothing_else_is_touched(admin: Admin, host: Host
     assert run.status == 0, run.output
     after = identities(host)
     assert {name for name in after if before[name] != after[name]} == {"vllm-vectors-1"}
+    assert "light  restarted: vllm-vectors-1; updated: vllm-pair-1" in run.messages.splitlines()
     assert after["vllm-vectors-1"][0] == before["vllm-vectors-1"][0], "it was started, not made anew"
 
 

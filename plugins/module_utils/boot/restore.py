@@ -129,6 +129,19 @@ def _utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def last_restore(record: str, unit: str) -> dict[str, Any]:
+    """The last restore, for the playbook status: its record as data, the unit's state, and both as text.
+
+    record: as JSON. unit: what `systemctl show` printed of the unit. Each is empty where there is none.
+    """
+    properties = {key: value for key, _equals, value in (line.partition("=") for line in unit.splitlines())}
+    try:
+        data = Restore.parse(json.loads(record)).plain()
+    except ValueError:
+        data = None
+    return {"record": data, "unit": properties.get("ActiveState"), "text": told(record, properties)}
+
+
 def told(record: str, unit: Mapping[str, str]) -> list[str]:
     """The last restore, for the playbook status.
 

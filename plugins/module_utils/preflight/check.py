@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One thing that was checked on a host, and how a list of them is told. Pure."""
+"""One thing that was checked on a host. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 OK = "ok"
@@ -41,14 +41,3 @@ class Check:
 
 def faults_of(checks: Iterable[Check]) -> list[str]:
     return [str(check) for check in checks if check.state in (FAULT, NOTE)]
-
-
-def check_lines(checks: Sequence[Mapping[str, str]]) -> list[str]:
-    """One line a check, in columns; faults in capitals, so that the eye finds them."""
-    width = max((len(check["name"]) for check in checks), default=0)
-    lines = []
-    for check in checks:
-        state = check["state"].upper() if check["state"] == FAULT else check["state"]
-        told = "; ".join(filter(None, (check["found"], check["remedy"])))
-        lines.append(f"{state:7}  {check['name']:{width}}  {told}")
-    return lines

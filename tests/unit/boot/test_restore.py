@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.filter.restore_told import FilterModule
-from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import ITSELF, STEPS, Restore, Step
+from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import (
+    ITSELF,
+    STEPS,
+    Restore,
+    Step,
+    last_restore,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 BEGAN = 1_767_225_600.0  # 2026-01-01 00:00:00 UTC
-restore_told = FilterModule().filters()["restore_told"]
 
 
 def restore(*faults: str | None, by: str = "the host itself", ended: bool = True) -> Restore:
@@ -26,7 +30,8 @@ def restore(*faults: str | None, by: str = "the host itself", ended: bool = True
 
 def told(record: Restore | str, *unit: str) -> list[str]:
     """What the playbook status shows."""
-    lines: list[str] = restore_told(record if isinstance(record, str) else json.dumps(record.plain()), unit)
+    text = record if isinstance(record, str) else json.dumps(record.plain())
+    lines: list[str] = last_restore(text, "\n".join(unit))["text"]
     return lines
 
 
@@ -232,6 +237,18 @@ def test_one_without_an_end_is_called_cut_off_where_that_is_known(by: str, state
 def test_a_unit_that_never_ran_its_command_failed_at_no_known_time() -> None:
     lines = told("", "ActiveState=failed", "Result=resources", "ExecMainExitTimestamp=")
     assert "(resources, at an unknown time)" in lines[-1]
+
+
+def test_a_program_gets_the_record_and_the_units_state() -> None:
+    made = restore(None, "no disk")
+    answer = last_restore(json.dumps(made.plain()), "ActiveState=failed\nResult=exit-code\n")
+    assert (answer["record"], answer["unit"]) == (made.plain(), "failed")
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]", "null", '{"began": 1}'])
+def test_a_program_gets_null_for_what_is_not_there_or_not_whole(record: str) -> None:
+    answer = last_restore(record, "")
+    assert (answer["record"], answer["unit"]) == (None, None)
 
 
 def test_a_restore_that_is_at_work_is_told() -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import check_lines
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import (
     GB,
     checks,
@@ -15,6 +14,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks i
     service_faults,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name
+from ansible_collections.inference.fleet.plugins.module_utils.report.table import check_lines
 from ansible_collections.inference.fleet.tests.unit.preflight.hosts import GOOD
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 

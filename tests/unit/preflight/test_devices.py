@@ -9,8 +9,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import scope
-from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import check_lines, faults_of
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import faults_of
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.devices import device_checks
+from ansible_collections.inference.fleet.plugins.module_utils.report.table import check_lines
 from ansible_collections.inference.fleet.tests.unit.gpu.shapes import gpu
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""inference.fleet.preflight: runs host_check and prints what it found. Documented in modules/preflight.py."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.utils.display import Display
+from ansible_collections.inference.fleet.plugins.module_utils.report.table import check_lines, headed
+from ansible_collections.inference.fleet.plugins.plugin_utils.with_fleet import WithFleet
+
+
+class ActionModule(WithFleet):
+    module = "host_check"
+
+    def carry_out(self, task_vars: Any) -> dict[str, Any]:
+        host = task_vars["inventory_hostname"]
+        answer = self._module({**self._task.args, "thorough": True, "report": True, "now": time.time()}, task_vars)
+        if answer.get("failed"):
+            return answer
+        checks = answer["checks"]
+        text = headed(host, check_lines(checks))
+        Display().display(text)
+        faults = check_lines([check for check in checks if check["state"] == "fault"])
+        if faults:
+            told = "\n".join([f"install would stop before it touches {host}:", *faults])
+            return {"failed": True, "changed": False, "checks": checks, "msg": told}
+        return {"changed": False, "checks": checks, "msg": text}

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""inference.fleet.status: asks one host how its models are, and changes nothing. Documented in modules/status.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import last_restore
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RESTORE_RECORD
+from ansible_collections.inference.fleet.plugins.module_utils.report.status import host_status, without_status
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.with_fleet import WithFleet
+
+UNIT = (
+    "systemctl show inference-fleet-restore.service --timestamp=unix "
+    "--property=ActiveState,Result,ExecMainExitTimestamp"
+)
+SERVICES = {
+    "containers": True,
+    "containers_all": True,
+    "containers_filters": {"label": ["managed-by=inference.fleet", "service"]},
+}
+
+
+class ActionModule(WithFleet):
+    """What keeps a host from being asked is returned, not raised: the report is of all hosts."""
+
+    module = "model_containers"
+
+    def carry_out(self, task_vars: Any) -> dict[str, Any]:
+        self._task.check_mode = True
+        try:
+            models = _good(self._module({**self._task.args, "prune": True, "report": True}, task_vars))
+            services = _good(
+                self._execute_module("community.docker.docker_host_info", dict(SERVICES), task_vars=task_vars)
+            )
+            # A host without a record or without systemd prints nothing.
+            restore = last_restore(self._printed(f"cat {RESTORE_RECORD}"), self._printed(UNIT))
+        except (AnsibleError, FleetError) as error:
+            return {"changed": False, "status": without_status(str(error))}
+        return {"changed": False, "status": host_status(task_vars["fleet"], models, services["containers"], restore)}
+
+    def _printed(self, command: str) -> str:
+        answer = self._low_level_execute_command(command)
+        return str(answer["stdout"]) if answer["rc"] == 0 else ""
+
+
+def _good(answer: dict[str, Any]) -> dict[str, Any]:
+    if answer.get("failed"):
+        raise FleetError(str(answer.get("msg") or answer.get("module_stderr") or "the module failed"))
+    return answer

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""inference.fleet.status_report: prints the status of all hosts of the play. Documented in modules/status_report.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.inference.fleet.plugins.module_utils.report.status import (
+    document,
+    status_text,
+    without_status,
+)
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        arguments = self._task.args
+        if (kind := arguments.get("format", "text")) not in ("text", "json"):
+            return {"failed": True, "msg": f"format: expected text or json, got {kind!r}"}
+        results = {
+            host: task_vars["hostvars"][host].get(arguments["status"]) or {}
+            for host in task_vars["ansible_play_hosts_all"]
+        }
+        hosts = {host: one.get("status") or without_status(one.get("msg")) for host, one in results.items()}
+        now = datetime.now(timezone.utc)
+        # One line, so that a program finds it among what else Ansible prints.
+        made = json.dumps(document(hosts, now))
+        text = "\n\n".join(status_text(host, one, now) for host, one in hosts.items())
+        Display().display(made if kind == "json" else text)
+        if (dest := arguments.get("dest")) and not self._task.check_mode:
+            try:
+                _replace(Path(dest), f"{made}\n")
+            except OSError as error:
+                return {"failed": True, "msg": f"dest: {dest}: {error.strerror}"}
+        return {"changed": False, "msg": text}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whoever reads it meanwhile gets all of the one before or all of this one."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError:
+        os.unlink(name)
+        raise

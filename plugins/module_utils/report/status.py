@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The status of hosts: as data, as text for a terminal, and as one JSON document for programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.report.table import headed, table
+
+SCHEMA = 1  # of the document; a key that is removed or means something else makes it 2
+_MODELS = ("MODEL", "TYPE", "READY", "DEVICE", "IMAGE", "UP", "ENDPOINT")
+_SERVICES = ("SERVICE", "STATUS", "IMAGE")
+_CONTAINER = ("name", "status", "ready", "device", "devices", "image", "started_at")
+_NOT_ASKED = "not asked: an earlier task failed on this host"
+
+
+def host_status(
+    fleet: Mapping[str, Any],
+    answer: Mapping[str, Any],
+    services: Sequence[Mapping[str, Any]],
+    restore: Mapping[str, Any],
+) -> dict[str, Any]:
+    """A host's entry in the document.
+
+    fleet: the fact. answer: of inference.fleet.model_containers with `report`. services: containers as Docker's API
+    lists them. restore: of boot.restore.last_restore.
+    """
+    return {
+        "fault": None,
+        "models": [
+            _model(model, fleet["base_url"], [one for one in answer["containers"] if one["model"] == model["name"]])
+            for model in fleet["models"]
+            if model["state"] != "absent"
+        ],
+        "services": [
+            {"name": name, "status": status, "image": image}
+            for name, status, image in sorted(
+                (one["Names"][0].lstrip("/"), one["Status"], one["Image"]) for one in services
+            )
+        ],
+        "last_restore": dict(restore),
+        "install_would": list(answer["actions"]),
+        "gpu_trouble": list(answer["trouble"]),
+    }
+
+
+def without_status(fault: Optional[str]) -> dict[str, Any]:
+    """The entry of a host that could not be asked. fault: why, where that is known."""
+    return {
+        "fault": fault or _NOT_ASKED,
+        "models": [],
+        "services": [],
+        "last_restore": None,
+        "install_would": [],
+        "gpu_trouble": [],
+    }
+
+
+def document(hosts: Mapping[str, Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+    return {"schema": SCHEMA, "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "hosts": hosts}
+
+
+def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
+    """A host's entry for a person: its name, and below it a block for each part that there is."""
+    if status["fault"]:
+        return headed(host, [status["fault"]])
+    blocks = [
+        model_table(status["models"], now),
+        table([_SERVICES, *([one[key] for key in ("name", "status", "image")] for one in status["services"])]),
+        status["last_restore"]["text"],
+        _listed("install would:", status["install_would"]),
+        _listed("the GPUs are in trouble:", status["gpu_trouble"]),
+    ]
+    lines = [line for block in blocks if block for line in (*block, "")]
+    return headed(host, lines[:-1])
+
+
+def model_table(models: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
+    """A line a model, under a head."""
+    rows = [
+        (
+            model["name"],
+            model["type"],
+            f"{model['ready']}/{model['wanted']}" + (" stopped" if model["state"] == "stopped" else ""),
+            ", ".join(sorted({one["device"] for one in model["containers"]})) or "-",
+            model["image"],
+            _age(model["running_since"], now) if model["running_since"] else "-",
+            model["endpoint"] or "-",
+        )
+        for model in models
+    ]
+    return table([_MODELS, *rows])
+
+
+def _model(model: Mapping[str, Any], base_url: str, containers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": model["name"],
+        "type": model["type"],
+        "source": model["source"],
+        "state": model["state"],
+        "ready": sum(one["ready"] for one in containers),
+        "wanted": model["replicas"] if model["state"] == "running" else 0,
+        "image": model["image"],
+        "endpoint": _endpoint(model, base_url),
+        "running_since": min((one["started_at"] for one in containers if one["status"] == "running"), default=None),
+        "containers": [{key: one[key] for key in _CONTAINER} for one in containers],
+    }
+
+
+def _endpoint(model: Mapping[str, Any], base_url: str) -> Optional[str]:
+    """The base URL for the model's clients; of two, the one that virtual keys open."""
+    if model["in_gateway"]:
+        return f"{base_url}/v1"
+    return f"{base_url}/models/{model['name']}/v1" if model["has_direct_route"] else None
+
+
+def _listed(head: str, lines: Sequence[str]) -> list[str]:
+    return [head, *(f"  {part}" for line in lines for part in line.splitlines())] if lines else []
+
+
+def _age(started_at: str, now: datetime) -> str:
+    """`3d 4h`, `4h 5m` or `5m 6s` since an RFC 3339 time in UTC, of which whole seconds count."""
+    started = datetime.strptime(started_at[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    seconds = max(0, int((now - started).total_seconds()))
+    for unit, smaller, unit_seconds, smaller_seconds in (("d", "h", 86400, 3600), ("h", "m", 3600, 60)):
+        if seconds >= unit_seconds:
+            return f"{seconds // unit_seconds}{unit} {seconds % unit_seconds // smaller_seconds}{smaller}"
+    return f"{seconds // 60}m {seconds % 60}s"

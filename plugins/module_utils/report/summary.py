@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a run did to a host, in one line: from what its tasks returned. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# A service's container -> the variable with what the task that runs it returned.
+CONTAINERS: Mapping[str, str] = {
+    "postgres": "__postgres",
+    "litellm": "__litellm",
+    "caddy": "__caddy",
+    "node-exporter": "__monitoring_node_exporter",
+    "blackbox-exporter": "__monitoring_blackbox_exporter",
+    "dcgm-exporter": "__monitoring_dcgm_exporter",
+    "prometheus": "__monitoring_prometheus",
+    "grafana": "__monitoring_grafana",
+}
+_RESTARTS = "__litellm_restart"  # until this is set, __litellm is of check mode: what is to be done
+_INSTALLED = "__fleet_files"  # of the task after those that install what __fleet_host lists
+# Variable -> what changed, where the task returned that something did.
+_UPDATES: Mapping[str, str] = {
+    "__fleet_files": "config.json",
+    "__fleet_secrets": "secrets",
+    "__litellm_keys": "open routes' keys",
+    "__caddy_keys": "Caddy's keys",
+    "__caddy_config": "Caddy's configuration",
+    "__monitoring_files": "monitoring's configuration",
+    "__restore_kit": "the host's copy of the collections",
+    "__restore_files": "the restore's unit",
+    "__energy_files": "the energy sampler",
+}
+# What a step is called that failed, and the variable with what it returned; models come by name.
+_STEPS: Mapping[str, str] = {
+    "checks": "__fleet_host",
+    "postgres": "__postgres_ready",
+    "MIG": "__mig",
+    "recipes": "__recipes",
+    "weights": "__weights",
+    "models": "__vllm_model",
+    "caddy": "__caddy_reload",
+}
+# The verbs that a container, an image or a repository had -> what became of it; the first that fits.
+_OUTCOMES = (
+    ({"remove", "create"}, "recreated"),
+    ({"create"}, "created"),
+    ({"remove"}, "removed"),
+    ({"start"}, "restarted"),
+    ({"unpause"}, "restarted"),
+    ({"stop"}, "stopped"),
+    ({"build"}, "built"),
+    ({"download"}, "downloaded"),
+    ({"pull"}, "pulled"),
+)
+_ORDER = (
+    "installed",
+    "partitioned",
+    "pulled",
+    "built",
+    "downloaded",
+    "created",
+    "recreated",
+    "restarted",
+    "stopped",
+    "removed",
+    "updated",
+)
+_LONGEST = 120
+_SEE = "see above"
+
+
+def summary(results: Mapping[str, Any], check_mode: bool, ended_early: bool) -> str:
+    """`created: vllm-a-1, caddy; failed: b (died with exit code 1)`.
+
+    results: a host's variables, among them what tasks registered. ended_early: whether a task failed that no rescue
+    caught, on this host or, of those that are for all hosts, on another.
+    """
+    parts: dict[str, set[str]] = {outcome: set() for outcome in _ORDER}
+    for outcome, name in _done(results):
+        parts[outcome].add(name)
+    told = [f"{outcome}: {', '.join(sorted(names))}" for outcome, names in parts.items() if names]
+    if check_mode:
+        told = ["check mode, nothing was changed", *told]
+    failed = list(dict.fromkeys(_failed(results)))
+    if failed:
+        told.append(f"failed: {', '.join(failed)}")
+    elif ended_early:
+        told.append("stopped: a task failed on this host or on another one, see above")
+    return "; ".join(told) or "nothing changed"
+
+
+def _done(results: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """What became of what."""
+    host = _of(results, "__fleet_host")
+    if _INSTALLED in results:
+        yield from (("installed", name) for name in (*host.get("packages", ()), *host.get("gpu_to_do", ())))
+    gpus = (re.match(r"GPU \d+(?=:)", action) for action in _of(results, "__mig").get("actions", ()))
+    yield from (("partitioned", gpu[0]) for gpu in gpus if gpu)
+    for variable in ("__recipes", "__weights", "__vllm_model"):
+        yield from _of_actions(_of(results, variable).get("actions", ()))
+    for name, variable in CONTAINERS.items():
+        result = _of(results, variable)
+        if result.get("changed") and not result.get("failed") and (name != "litellm" or _RESTARTS in results):
+            yield ("restarted" if name in host.get("services", ()) else "created"), name
+    for one in _of(results, "__monitoring_removed").get("results", ()):
+        if one.get("changed"):
+            yield "removed", one["item"]
+    if _of(results, "__monitoring_dcgm_removed").get("changed"):
+        yield "removed", "dcgm-exporter"
+    yield from (("updated", what) for variable, what in _UPDATES.items() if _of(results, variable).get("changed"))
+
+
+def _of_actions(actions: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """actions: as the modules return them, `verb name (reason)`."""
+    verbs: dict[str, set[str]] = {}
+    for action in actions:
+        verb, name = action.split()[:2]
+        verbs.setdefault(name, set()).add(verb)
+    for name, its in verbs.items():
+        yield next((outcome for needed, outcome in _OUTCOMES if needed <= its), "updated"), name
+
+
+def _failed(results: Mapping[str, Any]) -> Iterable[str]:
+    """Models and steps that failed, each with the beginning of why. What Docker says of a service may hold secrets."""
+    for step, variable in _STEPS.items():
+        result = _of(results, variable)
+        if result.get("failed"):
+            faults = result.get("faults")
+            faults = faults if isinstance(faults, Mapping) and faults else {step: result.get("msg", _SEE)}
+            yield from (_fault(name, fault) for name, fault in faults.items())
+    yield from (_fault(name, _SEE) for name, one in CONTAINERS.items() if _of(results, one).get("failed"))
+    for step, variable in (("litellm", "__litellm_fault"), ("monitoring", "__monitoring_faults")):
+        if fault := results.get(variable):
+            yield _fault(step, fault)
+
+
+def _of(results: Mapping[str, Any], variable: str) -> Mapping[str, Any]:
+    result = results.get(variable)
+    return result if isinstance(result, Mapping) else {}
+
+
+def _fault(name: str, message: object) -> str:
+    """The name, with the first line of the message up to its advice."""
+    first = next(iter(str(message).splitlines()), "").removeprefix(f"{name}: ")
+    why = re.split(r"; |, is restarting", first, maxsplit=1)[0].rstrip(" :")
+    return f"{name} ({why if len(why) <= _LONGEST else f'{why[:_LONGEST]}…'})"

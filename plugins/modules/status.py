@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: status
+short_description: Ask a host how its models and services are
+version_added: 0.1.0
+author:
+  - the inference.fleet authors (@inference-fleet)
+description:
+  - Runs M(inference.fleet.model_containers) in check mode, lists the service containers, and reads the record of the
+    last restore and the state of its systemd unit. Changes nothing.
+  - A host that cannot be asked does not fail the task; RV(status.fault) says why, so that
+    M(inference.fleet.status_report) has all hosts of the play.
+  - Takes the fact C(fleet), which M(inference.fleet.validate) sets.
+extends_documentation_fragment:
+  - inference.fleet.fleet
+attributes:
+  action:
+    support: full
+    description: The modules that ask the host are run by this action.
+  check_mode:
+    support: full
+    description: Never changes anything.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+seealso:
+  - module: inference.fleet.status_report
+  - module: inference.fleet.model_containers
+"""
+
+EXAMPLES = r"""
+- name: Check the inventory
+  inference.fleet.validate:
+    certificates: warn
+
+- name: Ask the host how its models are
+  inference.fleet.status:
+  register: asked
+
+- name: Print the status of all hosts
+  inference.fleet.status_report:
+    status: asked
+  run_once: true
+"""
+
+RETURN = r"""
+status:
+  description: The host's entry in the document that M(inference.fleet.status_report) prints.
+  returned: always
+  type: dict
+  contains:
+    fault:
+      description: Why the host could not be asked; null where it was. Then the lists below are empty.
+      type: str
+    models:
+      description:
+        - The models of the inventory that are not V(absent). Each has C(name), C(type), C(source), C(state), C(ready)
+          and C(wanted) (replicas), C(image), C(endpoint) (null where no route leads to it), C(running_since) (RFC 3339,
+          null where no replica runs) and C(containers).
+        - Each container has C(name), C(status), C(ready), C(device), C(devices), C(image) and C(started_at), as of
+          M(inference.fleet.model_containers).
+      type: list
+      elements: dict
+    services:
+      description: The service containers, each with C(name), C(status) (as Docker writes it) and C(image).
+      type: list
+      elements: dict
+    last_restore:
+      description: The last restore; null where the host could not be asked.
+      type: dict
+      contains:
+        record:
+          description:
+            - What M(inference.fleet.restore_log) recorded, C(began) and C(ended) in seconds since 1970 in UTC. Null
+              where nothing was recorded, or the record cannot be read.
+          type: dict
+        unit:
+          description: systemd's word for the state of C(inference-fleet-restore.service); null without systemd.
+          type: str
+          sample: inactive
+        text:
+          description: Both for a person.
+          type: list
+          elements: str
+    install_would:
+      description: What the playbook C(install) would do to the GPUs and the model containers, in its order.
+      type: list
+      elements: str
+      sample: ["create vllm-qwen3-8b-2 (missing)", "start vllm-qwen3-8b-2"]
+    gpu_trouble:
+      description: Why the GPUs cannot be partitioned or given out as the inventory asks for.
+      type: list
+      elements: str
+"""

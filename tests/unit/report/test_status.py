@@ -1,0 +1,224 @@
+"""The status of hosts, as the playbook status prints it for a person and for a program."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.report.status import (
+    document,
+    host_status,
+    model_table,
+    status_text,
+    without_status,
+)
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+URL = "https://gpu1.example.com"
+RESTORE = {"record": None, "unit": None, "text": ["no restore has been recorded on this host"]}
+
+
+def container(**changes: Any) -> dict[str, Any]:
+    """As model_containers returns it."""
+    return {
+        "name": "vllm-qwen3-8b-1",
+        "model": "qwen3-8b",
+        "id": "0123",
+        "status": "running",
+        "ready": True,
+        "wanted": True,
+        "started_at": "2026-11-24T11:00:00.123456789Z",
+        "devices": ["GPU-1"],
+        "device": "gpu 0",
+        "image": "vllm/vllm-openai:v0.22.0",
+        **changes,
+    }
+
+
+def status(
+    *entries: dict[str, Any],
+    containers: tuple[dict[str, Any], ...] = (),
+    services: tuple[dict[str, Any], ...] = (),
+    actions: tuple[str, ...] = (),
+    trouble: tuple[str, ...] = (),
+    restore: dict[str, Any] = RESTORE,
+) -> dict[str, Any]:
+    answer = {"containers": list(containers), "actions": list(actions), "trouble": list(trouble)}
+    return host_status({**fleet(*entries).public(), "base_url": URL}, answer, services, restore)
+
+
+def cells(*containers: dict[str, Any], **changes: Any) -> dict[str, str]:
+    """The one row of the models' table, by the words of its head. A cell may hold single blanks."""
+    head, row = model_table(status(entry(**changes), containers=containers)["models"], NOW)
+    starts = [head.index(word) for word in head.split()]
+    ends = [*starts[1:], None]
+    return {head[start:end].strip(): row[start:end].strip() for start, end in zip(starts, ends, strict=True)}
+
+
+# The models' table
+
+
+def test_is_one_aligned_line_a_model_under_a_head() -> None:
+    made = status(
+        entry(replicas=2),
+        entry(name="voice", type="tts", devices={"cpu": True}),
+        containers=(container(), container(name="vllm-qwen3-8b-2", device="gpu 1")),
+    )
+    assert model_table(made["models"], NOW) == [
+        "MODEL     TYPE  READY  DEVICE        IMAGE                     UP     ENDPOINT",
+        "qwen3-8b  chat  2/2    gpu 0, gpu 1  vllm/vllm-openai:v0.22.0  1h 0m  https://gpu1.example.com/v1",
+        "voice     tts   0/1    -             vllm/vllm-omni:v0.22.0    -      https://gpu1.example.com/models/voice/v1",
+    ]
+
+
+def test_of_no_models_is_the_head() -> None:
+    assert len(model_table(status()["models"], NOW)) == 1
+
+
+def test_counts_the_replicas_that_answer_against_those_wanted() -> None:
+    assert cells(container(), container(ready=False), replicas=3)["READY"] == "1/3"
+
+
+def test_says_that_a_model_is_stopped() -> None:
+    row = cells(container(status="exited", ready=False), state="stopped")
+    assert (row["READY"], row["UP"], row["ENDPOINT"]) == ("0/0 stopped", "-", "-")
+
+
+def test_leaves_absent_models_out() -> None:
+    assert status(entry(state="absent"))["models"] == []
+
+
+def test_leaves_the_containers_of_other_models_out() -> None:
+    assert cells(container(model="other", device="gpu 7"))["DEVICE"] == "-"
+
+
+def test_names_the_devices_of_all_replicas_each_once() -> None:
+    replicas = [container(device=one) for one in ("gpu 1 3g.20gb@4", "gpu 0 3g.20gb@0", "cpu", "cpu")]
+    row = model_table(status(entry(replicas=4), containers=tuple(replicas))["models"], NOW)[1]
+    assert "  cpu, gpu 0 3g.20gb@0, gpu 1 3g.20gb@4  " in row
+
+
+def test_is_up_since_its_oldest_running_replica_started() -> None:
+    young, old, ended = "2026-11-24T11:59:00Z", "2026-11-24T11:50:00Z", "2026-11-20T00:00:00Z"
+    replicas = [container(started_at=young), container(started_at=old), container(started_at=ended, status="exited")]
+    assert cells(*replicas, replicas=3)["UP"] == "10m 0s"
+
+
+@pytest.mark.parametrize(
+    ("started_at", "up"),
+    [
+        ("2026-11-24T11:59:59.999Z", "0m 1s"),
+        ("2026-11-24T11:00:01Z", "59m 59s"),
+        ("2026-11-24T11:00:00Z", "1h 0m"),
+        ("2026-11-23T12:00:01Z", "23h 59m"),
+        ("2026-11-21T07:30:00Z", "3d 4h"),
+        ("2026-11-24T12:00:05Z", "0m 0s"),  # the host's clock is ahead of ours
+    ],
+)
+def test_tells_ages_in_two_units(started_at: str, up: str) -> None:
+    assert cells(container(started_at=started_at))["UP"] == up
+
+
+# What a person reads
+
+SERVICES = (
+    {"Names": ["/litellm"], "Status": "Up 3 minutes (healthy)", "Image": "litellm/litellm:v1.106.2", "Id": "1"},
+    {"Names": ["/caddy"], "Status": "Exited (1) 5 seconds ago", "Image": "caddy:2.11.7", "Id": "2"},
+)
+
+
+def test_a_host_is_its_name_and_a_block_for_each_part() -> None:
+    """Services in the order of their names; Docker's own names have a slash."""
+    made = status(
+        entry(),
+        containers=(container(),),
+        services=SERVICES,
+        actions=("create vllm-b-1 (missing)", "start vllm-b-1"),
+        trouble=("GPU 0: fell off the bus\n  see dmesg",),
+        restore={**RESTORE, "text": ["restore of 2026-01-01", "  checks  1.0 s"]},
+    )
+    assert status_text("gpu1", made, NOW).splitlines() == [
+        "gpu1",
+        "  MODEL     TYPE  READY  DEVICE  IMAGE                     UP     ENDPOINT",
+        "  qwen3-8b  chat  1/1    gpu 0   vllm/vllm-openai:v0.22.0  1h 0m  https://gpu1.example.com/v1",
+        "",
+        "  SERVICE  STATUS                    IMAGE",
+        "  caddy    Exited (1) 5 seconds ago  caddy:2.11.7",
+        "  litellm  Up 3 minutes (healthy)    litellm/litellm:v1.106.2",
+        "",
+        "  restore of 2026-01-01",
+        "    checks  1.0 s",
+        "",
+        "  install would:",
+        "    create vllm-b-1 (missing)",
+        "    start vllm-b-1",
+        "",
+        "  the GPUs are in trouble:",
+        "    GPU 0: fell off the bus",
+        "      see dmesg",
+    ]
+
+
+def test_what_there_is_nothing_of_has_no_block() -> None:
+    text = status_text("gpu1", status(), NOW)
+    assert "install would" not in text and "trouble" not in text
+    assert text.endswith("\n\n  no restore has been recorded on this host")
+
+
+def test_a_host_that_could_not_be_asked_is_its_name_with_why() -> None:
+    assert status_text("gpu1", without_status("Docker does not answer"), NOW) == "gpu1: Docker does not answer"
+    assert status_text("gpu1", without_status(None), NOW) == "gpu1: not asked: an earlier task failed on this host"
+
+
+# What a program reads
+
+
+def test_a_model_has_its_numbers_its_url_and_its_containers() -> None:
+    (model,) = status(entry(replicas=2), containers=(container(), container(ready=False, status="missing")))["models"]
+    first, second = model.pop("containers")
+    assert model == {
+        "name": "qwen3-8b",
+        "type": "chat",
+        "source": "Qwen/Qwen3-8B",
+        "state": "running",
+        "ready": 1,
+        "wanted": 2,
+        "image": "vllm/vllm-openai:v0.22.0",
+        "endpoint": f"{URL}/v1",
+        "running_since": "2026-11-24T11:00:00.123456789Z",
+    }
+    assert first == {
+        "name": "vllm-qwen3-8b-1",
+        "status": "running",
+        "ready": True,
+        "device": "gpu 0",
+        "devices": ["GPU-1"],
+        "image": "vllm/vllm-openai:v0.22.0",
+        "started_at": "2026-11-24T11:00:00.123456789Z",
+    }
+    assert (second["ready"], second["status"]) == (False, "missing")
+
+
+def test_a_model_without_a_route_or_a_replica_has_null_there() -> None:
+    (model,) = status(entry(state="stopped"))["models"]
+    assert (model["endpoint"], model["running_since"], model["wanted"]) == (None, None, 0)
+
+
+def test_the_document_has_all_hosts_in_their_order_with_the_same_keys() -> None:
+    hosts = {"b": status(entry(), services=SERVICES), "a": without_status("unreachable")}
+    made = json.loads(json.dumps(document(hosts, NOW)))
+    assert (made["schema"], made["time"], list(made["hosts"])) == (1, "2026-11-24T12:00:00Z", ["b", "a"])
+    assert made["hosts"]["a"].keys() == made["hosts"]["b"].keys()
+    assert made["hosts"]["b"]["services"][0] == {
+        "name": "caddy",
+        "status": "Exited (1) 5 seconds ago",
+        "image": "caddy:2.11.7",
+    }
+
+
+def test_no_secret_of_the_inventory_is_in_it() -> None:
+    secret = entry(env={"API_TOKEN": "hidden"})
+    assert "hidden" not in json.dumps(status(secret, containers=(container(),)))
