@@ -131,7 +131,7 @@ def _under_load(running: Stack, target: Target, containers: Mapping[str, str]) -
     before, begun = used(), time.process_time()
     answers = together(target, CLIENTS, LOAD_SECONDS)
     own, after = time.process_time() - begun, used()
-    spent = {label: after[label] - before[label] for label in after} | {"this program": own}
+    spent = {label: after[label] - before[label] for label in after} | {"client": own}
     return len(answers) / LOAD_SECONDS, {part: seconds * 1000 / len(answers) for part, seconds in spent.items()}
 
 
@@ -185,12 +185,12 @@ def _hops(found: Found, what: str) -> Findings:
         ),
         rows=tuple(rows),
         notes=(
-            f"Chat, {TOKENS} token out ({STREAMED_TOKENS} streamed); {ROUNDS * BLOCK} requests a path by one client, "
-            f"{BLOCK} at a time, {LOAD_ROUNDS} times {LOAD_SECONDS} s by {CLIENTS}; the paths take turns, LiteLLM "
-            "being idle again before each. Connections stay open; Caddy over HTTPS, a virtual key for LiteLLM.",
+            f"Chat, {TOKENS} token out ({STREAMED_TOKENS} streamed); {ROUNDS * BLOCK} requests per path by one client, "
+            f"{BLOCK} at a time, and {LOAD_ROUNDS} times {LOAD_SECONDS} s by {CLIENTS} clients. The paths take turns; "
+            "before each, LiteLLM is idle again. Connections stay open; Caddy over HTTPS, a virtual key for LiteLLM.",
             "Added at p50, and of straight: the median over the rounds of the difference to, or the share of, the "
-            "same round straight to the container. All of it shares this machine's cores, the asking program too.",
-            f"Others used {found.others:.0%} of the machine meanwhile. {NOISE}",
+            "same round straight to the container. All programs share this machine's cores, the client too.",
+            f"Other programs used {found.others:.0%} of the machine. {NOISE}",
         ),
     )
 
@@ -201,7 +201,7 @@ def _middle(blocks: list[list[float]]) -> float:
 
 def _processor(found: Found, what: str) -> Findings:
     """Where the machine's time goes: less a matter of what else it does than time that passes."""
-    parts = [*PARTS.values(), "this program"]
+    parts = [*PARTS.values(), "client"]
     rows = []
     for name, rounds in found.busy.items():
         spent = {part: median(one[part] for one in rounds) for part in parts}
@@ -210,5 +210,7 @@ def _processor(found: Found, what: str) -> Findings:
         title=f"Processor time a request, {CLIENTS} clients: {what}",
         columns=("path", *parts, "all"),
         rows=tuple(rows),
-        notes=("LiteLLM's has its query engine in it: WebAssembly under Node.js here, native in its published image.",),
+        notes=(
+            "LiteLLM's time includes its query engine: WebAssembly under Node.js here, native in the published image.",
+        ),
     )

@@ -69,8 +69,8 @@ def _compared(timings: Timings) -> Findings:
             ),
         ),
         notes=(
-            "All three with tests/bench/ansible.cfg (pipelining on), over the very same containers, taking turns.",
-            "model_containers also asks every model's /health; docker_container does not.",
+            "All three with tests/bench/ansible.cfg (pipelining on), on the same containers, in turn.",
+            "model_containers also checks every model's /health; docker_container does not.",
         ),
     )
 
@@ -87,9 +87,12 @@ def _growth(timings: Timings) -> Findings:
         rows.append((*cells, seconds(over_ping)))
     return Findings(
         title="Cost per further container",
-        columns=("", "model_containers", "each further one", "in the docker_container loop", "above a ping"),
+        columns=("", "model_containers", "each further container", "in the docker_container loop", "above a ping"),
         rows=tuple(rows),
-        notes=(f"Each further one: the difference to the row above, by container. The loop stops at {COMPARED}.",),
+        notes=(
+            "Each further container: the difference to the row above, divided by the number of containers. "
+            f"The loop stops at {COMPARED}.",
+        ),
     )
 
 

@@ -122,8 +122,8 @@ def _cost(sampler: dict[str, float], child: dict[str, float]) -> Findings:
         notes=(
             f"Processor: {against(share(sampler), AIM_CPU, '%')}. Memory: {against(sampler['mb'], AIM_MB, ' MB')}.",
             f"Over {SECONDS} s, after {WARM_UP_S} s to start, with the system's Python. The simulated nvidia-smi is a "
-            "Python program that reads its files anew each second; the real one is not, and has not been measured.",
-            "There is no other tool that does the same to compare with.",
+            "Python program that reads its files every second; the real nvidia-smi has not been measured.",
+            "No other tool does the same, so there is no comparison.",
         ),
     )
 
@@ -139,15 +139,15 @@ def _error(rows: list[Row]) -> Findings:
         error = 100 * (sum(row.wh for row in own) / right - 1)
         worst = max(worst, abs(error))
         watts, swing, turn = CURVES[index]
-        curve = f"{watts} W" + (f" ± {swing} W, a turn in {turn} s" if swing else "")
+        curve = f"{watts} W" + (f" ± {swing} W, period {turn} s" if swing else "")
         told.append((curve, f"{right:.3f} Wh", f"{error:+.3f}%"))
     return Findings(
-        title="The energy that it counts, against curves that are known",
-        columns=("power", "integral", "counted, above it"),
+        title="Measured energy against known curves",
+        columns=("power", "integral", "measured, difference"),
         rows=tuple(told),
         notes=(
-            f"The worst: {against(worst, AIM_ERROR, '%')}. Not measured, and marked as gaps: {gaps:.1f} s.",
-            "Sines, each integrated over the time of its rows. Samples a second apart, as nvidia-smi's power is itself "
-            "a mean of about a second on most GPUs; how true the GPU's own sensor is, is not measured here.",
+            f"Largest error: {against(worst, AIM_ERROR, '%')}. Not measured, marked as gaps: {gaps:.1f} s.",
+            "Sines, each integrated over the time of its rows. One sample per second, because nvidia-smi's power is a "
+            "mean of about a second on most GPUs. The accuracy of the GPU's sensor is not measured here.",
         ),
     )

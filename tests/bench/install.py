@@ -87,7 +87,7 @@ def _whole(first: Run, reruns: dict[str, list[Run]]) -> Findings:
         notes=(
             "This machine over a local connection, tests/bench/ansible.cfg (pipelining on); stand-in engines, "
             "real Caddy, LiteLLM and PostgreSQL.",
-            "There is no other tool that does the same to compare with.",
+            "No other tool does the same, so there is no comparison.",
         ),
     )
 

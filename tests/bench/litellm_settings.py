@@ -44,8 +44,8 @@ def _yaml(value: object) -> str:
 
 
 SETTINGS = (
-    Setting("nothing: twice the same"),
-    Setting("asked with the master key", master=True),
+    Setting("no change: same settings twice"),
+    Setting("with the master key", master=True),
     Setting(
         "--num_workers 2",
         Gateway(arguments=("--num_workers", "2")),
@@ -60,7 +60,7 @@ SETTINGS = (
     _general(proxy_batch_write_at=60, loses="spend is up to a minute late"),
     _general(database_connection_pool_limit=50),
     _general(store_model_in_db=False),
-    _general(user_api_key_cache_ttl=600, loses="a changed key may be believed for 10 minutes"),
+    _general(user_api_key_cache_ttl=600, loses="a changed key may keep its previous rights for 10 minutes"),
     Setting(
         "routing_strategy: simple-shuffle",
         Gateway(config={"router_settings": {"routing_strategy": "simple-shuffle"}}),
@@ -111,9 +111,10 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
             rows=tuple(rows),
             notes=(
                 "Chat, 1 token out, the stand-in engine; straight to LiteLLM, without Caddy. As it is: LiteLLM as the "
-                f"role runs it, in the same minute; they take turns, {PAIRS} times {BLOCK} requests by one client and "
-                f"{LOAD_PAIRS} times {LOAD_SECONDS} s by {CLIENTS}. The first row is the same twice: so much is noise.",
-                "Processor time: of LiteLLM's container with its query engine, over all of that.",
+                f"role runs it, in the same minute. Both take turns, {PAIRS} times {BLOCK} requests by one client and "
+                f"{LOAD_PAIRS} times {LOAD_SECONDS} s by {CLIENTS} clients. The first row has the same settings twice: "
+                "its differences are noise.",
+                "Processor time: of LiteLLM's container with its query engine, over all requests.",
             ),
         )
 

@@ -142,8 +142,8 @@ def _planning(changes: dict[str, list[Change]]) -> Findings:
         columns=("", "median", "99th percentile", "longest", f"that one again, median of {ROUNDS}"),
         rows=tuple(rows),
         notes=(
-            "Layout: instances with their placements. Set: profiles, each so many times. All that such a GPU can have.",
-            "Processor time, since others use this machine; each change once, with nothing remembered from another.",
+            "Layout: instances with placements. Set: profiles with their counts. All that are possible on the GPU.",
+            "Processor time, because other programs use this machine; each change once, without caches.",
         ),
     )
 
@@ -172,10 +172,10 @@ def _destroyed(changes: list[Change]) -> Findings:
             ),
         ),
         notes=(
-            "The unit tests prove for each of these changes that none destroys fewer.",
-            "Every change counts once. How often a host meets which of them, nobody has counted.",
-            "Calls of clear and recreate: -dci, -dgi and one -cgi with -C, as one would type them, the first order "
-            "working; mig-parted calls NVML itself.",
+            "The unit tests prove for each of these changes that fewer are impossible.",
+            "Every change counts once. How often each occurs on a host is unknown.",
+            "Calls of clear and recreate: -dci, -dgi and one -cgi with -C, if the first order works; mig-parted calls "
+            "NVML.",
         ),
     )
 
@@ -210,9 +210,9 @@ def _in_use(profiles: tuple[Profile, ...]) -> Findings:
             ("where it cannot", "refused, nothing changed", "may stop half-way"),
         ),
         notes=(
-            f"Layouts that have an instance and are not the set already; random.Random({SEED}).",
-            "mig-parted destroys one instance after the other until the one in use refuses; its maintainers have all "
-            "workloads of the GPU stopped first (NVIDIA/mig-parted #119).",
+            f"Layouts with at least one instance that are not the set already; random.Random({SEED}).",
+            "mig-parted destroys instances one by one until the instance in use refuses; its maintainers advise to "
+            "stop all workloads of the GPU first (NVIDIA/mig-parted #119).",
         ),
     )
 
@@ -234,14 +234,14 @@ def _searches(profiles: tuple[Profile, ...]) -> Findings:
     told = [_told([try_orders(names, offer) for names in sets]) for offer in (OFFER, WITHOUT_LAST)]
     return Findings(
         title=f"Orders of creation tried for the {len(sets)} sets of an A100-40GB, the GPU being empty",
-        columns=("", "explicit placements", "mig-parted's search", "the same, had the driver no last choice"),
+        columns=("", "explicit placements", "mig-parted's search", "the same without the driver's last choice"),
         rows=tuple(zip(SEARCHED, _told([Search(1, 0, True)] * len(sets)), *told, strict=True)),
         notes=(
-            "Simulated, not measured: mig-parted's search, retold from its source, on the lab's rule for where a "
-            "driver puts instances. The rule yields what published captures show; NVIDIA does not document it.",
-            "Last choice: for a 1g.10gb the driver takes 6 only when no other start is free, as one capture of an H100 "
-            "has it. Where the last two columns differ, that is why.",
-            "No cap: it went through all orders.",
+            "Simulated, not measured: mig-parted's search, reimplemented from its source, with the lab's rule for the "
+            "driver's placements. The rule agrees with published captures; NVIDIA does not document it.",
+            "Last choice: for a 1g.10gb the driver uses start 6 only if no other start is free, as in a capture of an "
+            "H100. This causes the difference of the last two columns.",
+            "No limit: all orders were tried.",
         ),
     )
 

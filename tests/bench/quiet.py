@@ -14,8 +14,8 @@ from stack import Stack
 LOUD = 0.15  # share of the machine
 AGAIN = 2  # times as many rounds at most
 NOISE = (
-    f"A round in which they used more than {LOUD:.0%} is measured again, up to {AGAIN} times as many rounds in all, "
-    "of which the quietest count."
+    f"A round in which they used more than {LOUD:.0%} is measured again, up to {AGAIN} times as many rounds in all; "
+    "the quietest rounds count."
 )
 IDLE_SHARE, IDLE_WINDOW_S, IDLE_PATIENCE_S = 0.15, 0.3, 5
 

@@ -65,9 +65,9 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
         notes=(
             f"{first:,} models: {against(whole[first], AIM_SECONDS, ' s')}.",
             f"{first:,} to {last:,}: {whole[last] / whole[first]:.1f} x; exactly linear is {last / first:g} x.",
-            f"One host with {GPUS} GPUs: as many of the models have one each, the others are on its CPU.",
-            f"Medians of {ROUNDS}; one process; templates rendered by Ansible's own templating, without the network or "
-            "Docker. There is no other tool that does the same to compare with.",
+            f"One host with {GPUS} GPUs: {GPUS} models have one GPU each, the others use the CPU.",
+            f"Medians of {ROUNDS}; one process; templates rendered by Ansible, without network or Docker. "
+            "No other tool does the same, so there is no comparison.",
         ),
     )
     say("placement by GPUs")
@@ -128,7 +128,7 @@ def _by_gpus(size: int) -> Findings:
         title=f"Placing {size:,} models, by the GPUs of the host",
         columns=("", "place on GPUs"),
         rows=tuple(rows),
-        notes=("As many models as there are GPUs have one each. No server has 1,000 GPUs: the row is for the growth.",),
+        notes=("One model on each GPU. No server has 1,000 GPUs: the row only shows the growth.",),
     )
 
 

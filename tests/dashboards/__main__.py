@@ -1,4 +1,4 @@
-"""Writes the dashboards of the role monitoring: python tests/dashboards. tests/unit/monitoring compares."""
+"""Writes the dashboards of the role monitoring: python tests/dashboards. tests/unit/monitoring checks the files."""
 
 from __future__ import annotations
 

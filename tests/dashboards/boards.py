@@ -1,4 +1,4 @@
-"""The dashboards. Names of series are those of vLLM 0.32, LiteLLM 1.106, Caddy 2.11 and the exporters as they are."""
+"""The dashboards, with the series names of vLLM 0.32, LiteLLM 1.106, Caddy 2.11 and the exporters."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from panels import Dashboard, Panel, Query, Row
 
 R = "[$__rate_interval]"
 MODEL = 'model=~"$model"'
-# Of a slice that models share, the label has the names of all.
+# The label of a slice that several models share has all their names.
 SHARED = 'model=~"(.*, )?($model)(, .*)?"'
 # The outermost handler of Caddy's site, which sees each request once.
-DOOR = 'handler="subroute"'
+CADDY = 'handler="subroute"'
 
 
 def quantile(q: float, histogram: str, by: str, where: str = "") -> str:
@@ -27,31 +27,30 @@ def mean(histogram: str, by: str, where: str = "") -> Query:
 
 
 def by_key(metric: str, by: str = "api_key_alias", rate: str = "rate", over: str = R) -> str:
-    """Of LiteLLM's counters; the master key has no alias there."""
+    """A sum of a LiteLLM counter; the master key has no alias in it."""
     named = '"api_key_alias", "master key", "hashed_api_key", "litellm_proxy_master_key"'
     return f"sum by ({by}) (label_replace({rate}({metric}{over}), {named}))"
 
 
 ANSWERS = Panel(
-    "Answers at the door",
-    "What Caddy has answered: 401 to keys that open nothing, 404 on paths that are not served, 5xx where what is "
-    "behind it is down.",
+    "Caddy's answers",
+    "Answers by status. 401: the key is not valid. 404: the path does not exist. 5xx: a service behind Caddy is down.",
     "reqps",
-    (Query(f"sum by (code) (rate(caddy_http_request_duration_seconds_count{{{DOOR}}}{R}))", "{{code}}"),),
+    (Query(f"sum by (code) (rate(caddy_http_request_duration_seconds_count{{{CADDY}}}{R}))", "{{code}}"),),
     "areas",
 )
 
 OVERVIEW = Dashboard(
     "overview",
     "Fleet overview",
-    "Whether everything runs, and how busy it is.",
+    "Whether everything runs, and how busy the models and the host are.",
     (
         Row(
             "Now",
             (
                 Panel(
                     "Models up",
-                    "Models of which at least one replica answers.",
+                    "Models with at least one replica that answers.",
                     "none",
                     (Query('sum(max by (model) (up{job="vllm"}))'),),
                     "number",
@@ -59,7 +58,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Replicas down",
-                    "Replicas that are to run and do not answer.",
+                    "Replicas that should run and do not answer.",
                     "none",
                     (Query('count(up{job="vllm"}) - sum(up{job="vllm"})'),),
                     "number",
@@ -68,7 +67,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Services down",
-                    "Of LiteLLM, Caddy, Prometheus and the exporters.",
+                    "LiteLLM, Caddy, Prometheus and exporters that do not answer.",
                     "none",
                     (Query('count(up{job!="vllm"}) - sum(up{job!="vllm"})'),),
                     "number",
@@ -77,7 +76,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Alerts",
-                    "How many fire.",
+                    "Number of firing alerts.",
                     "none",
                     (Query('count(ALERTS{alertstate="firing"}) or vector(0)'),),
                     "number",
@@ -86,7 +85,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Certificate",
-                    "Until the first certificate ends. Caddy renews those of its own CA and of ACME by itself.",
+                    "Time until the first certificate expires. Caddy renews certificates of its own CA and of ACME.",
                     "s",
                     (Query("min(probe_ssl_earliest_cert_expiry) - time()"),),
                     "number",
@@ -94,7 +93,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Free for weights",
-                    "Of the disk that the cache of weights is on.",
+                    "Free space on the disk of the weights cache.",
                     "percentunit",
                     (
                         Query(
@@ -108,8 +107,8 @@ OVERVIEW = Dashboard(
                     1,
                 ),
                 Panel(
-                    "Alerts that fire",
-                    "And what each is about. Alerting, in Grafana's menu, has what to do.",
+                    "Firing alerts",
+                    "Firing alerts with model and instance. Grafana's menu Alerting shows what to do.",
                     "none",
                     (Query('ALERTS{alertstate="firing"}'),),
                     "table",
@@ -124,25 +123,25 @@ OVERVIEW = Dashboard(
             (
                 Panel(
                     "Requests",
-                    "Requests that the engines have answered, a second.",
+                    "Requests that the engines answer, per second.",
                     "reqps",
                     (Query(f"sum by (model) (rate(vllm:request_success_total{R}))", "{{model}}"),),
                 ),
                 Panel(
                     "Tokens",
-                    "Tokens that the engines have generated, a second.",
+                    "Tokens that the engines generate, per second.",
                     "none",
                     (Query(f"sum by (model) (rate(vllm:generation_tokens_total{R}))", "{{model}}"),),
                 ),
                 Panel(
                     "Time to first token",
-                    "Of the slowest twentieth of the requests, from their arrival at the engine.",
+                    "From arrival at the engine, 95th percentile.",
                     "s",
                     (Query(quantile(0.95, "vllm:time_to_first_token_seconds", "model"), "{{model}} p95"),),
                 ),
                 Panel(
                     "Requests in the engines",
-                    "Under way, and waiting for room in the KV cache.",
+                    "Running requests, and requests that wait for space in the KV cache.",
                     "none",
                     (
                         Query("sum by (model) (vllm:num_requests_running)", "{{model}} running"),
@@ -151,7 +150,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "KV cache",
-                    "Of the fullest replica. At 100 % requests wait.",
+                    "Use of the fullest replica. At 100 % requests wait.",
                     "percentunit",
                     (Query("max by (model) (vllm:kv_cache_usage_perc)", "{{model}}"),),
                     most=1,
@@ -164,23 +163,23 @@ OVERVIEW = Dashboard(
             (
                 Panel(
                     "Processors",
-                    "How much of them is in use.",
+                    "Share of processor time in use.",
                     "percentunit",
                     (Query(f'1 - avg(rate(node_cpu_seconds_total{{mode="idle"}}{R}))', "in use"),),
                     most=1,
                 ),
                 Panel(
                     "Memory",
-                    "How much of it is in use; what the page cache would give back does not count.",
+                    "Memory in use, without the page cache.",
                     "bytes",
                     (
                         Query("node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes", "in use"),
-                        Query("node_memory_MemTotal_bytes", "there is"),
+                        Query("node_memory_MemTotal_bytes", "total"),
                     ),
                 ),
                 Panel(
                     "Disks",
-                    "How full they are: Docker's (images, volumes), and that of the cache of weights.",
+                    "Use of Docker's disk (images, volumes) and of the disk of the weights cache.",
                     "percentunit",
                     (
                         Query(
@@ -204,14 +203,14 @@ OVERVIEW = Dashboard(
 ONE_MODEL = Dashboard(
     "model",
     "Model",
-    "What one model is asked for, and how fast it is.",
+    "Requests to one model, and their speed.",
     (
         Row(
             "Requests",
             (
                 Panel(
                     "Requests by how they ended",
-                    "stop: the model ended its answer; length: a limit did; abort: the client hung up.",
+                    "stop: the model ended the answer. length: a limit ended it. abort: the client disconnected.",
                     "reqps",
                     (
                         Query(
@@ -223,7 +222,7 @@ ONE_MODEL = Dashboard(
                 ),
                 Panel(
                     "Answers by status",
-                    "What the engine's HTTP server has answered, by whatever way the request came.",
+                    "Answers of the engine's HTTP server on all routes.",
                     "reqps",
                     (
                         Query(
@@ -235,7 +234,7 @@ ONE_MODEL = Dashboard(
                 ),
                 Panel(
                     "Errors through LiteLLM",
-                    "Requests that LiteLLM could not have answered, by status.",
+                    "Requests that failed in LiteLLM or in the model, by status.",
                     "reqps",
                     (
                         Query(
@@ -253,7 +252,7 @@ ONE_MODEL = Dashboard(
             (
                 Panel(
                     "Tokens",
-                    "Tokens a second: read (prompts) and generated.",
+                    "Tokens per second: read (prompts) and generated.",
                     "none",
                     (
                         Query(f"sum by (model) (rate(vllm:prompt_tokens_total{{{MODEL}}}{R}))", "{{model}} read"),
@@ -270,13 +269,13 @@ ONE_MODEL = Dashboard(
                 ),
                 Panel(
                     "Time between tokens",
-                    "Of one request, while it is being answered.",
+                    "Time between two tokens of one answer.",
                     "s",
                     percentiles("vllm:inter_token_latency_seconds", "model", MODEL),
                 ),
                 Panel(
                     "Whole requests",
-                    "From arrival to the last token. vLLM counts in steps from 0.3 s up: a p95 below that is a guess.",
+                    "From arrival to the last token. vLLM's buckets start at 0.3 s: a p95 below that is an estimate.",
                     "s",
                     (
                         mean("vllm:e2e_request_latency_seconds", "model", MODEL),
@@ -285,13 +284,13 @@ ONE_MODEL = Dashboard(
                 ),
                 Panel(
                     "Time in the queue",
-                    "How long requests waited before they were worked on.",
+                    "Time that requests waited before processing.",
                     "s",
                     (mean("vllm:request_queue_time_seconds", "model", MODEL),),
                 ),
                 Panel(
                     "Length of requests",
-                    "Tokens of the prompts and of the answers, in the middle.",
+                    "Tokens of prompts and of answers, median.",
                     "none",
                     (
                         Query(quantile(0.5, "vllm:request_prompt_tokens", "model", MODEL), "{{model}} prompt"),
@@ -301,11 +300,11 @@ ONE_MODEL = Dashboard(
             ),
         ),
         Row(
-            "Room",
+            "Capacity",
             (
                 Panel(
                     "Queue",
-                    "Requests under way, and requests that wait for room.",
+                    "Running requests, and requests that wait for space.",
                     "none",
                     (
                         Query(f"vllm:num_requests_running{{{MODEL}}}", "{{instance}} running"),
@@ -314,20 +313,20 @@ ONE_MODEL = Dashboard(
                 ),
                 Panel(
                     "KV cache",
-                    "How much of it is in use. At 100 % requests wait or are preempted.",
+                    "Share in use. At 100 % requests wait or are preempted.",
                     "percentunit",
                     (Query(f"vllm:kv_cache_usage_perc{{{MODEL}}}", "{{instance}}"),),
                     most=1,
                 ),
                 Panel(
                     "Preemptions",
-                    "Requests, a second, whose KV cache was given to others and is computed anew.",
+                    "Requests per second that lost their KV cache to other requests and are recomputed.",
                     "none",
                     (Query(f"rate(vllm:num_preemptions_total{{{MODEL}}}{R})", "{{instance}}"),),
                 ),
                 Panel(
                     "Prefix cache",
-                    "How much of the prompts was in the KV cache already.",
+                    "Share of prompt tokens that were already in the KV cache.",
                     "percentunit",
                     (
                         Query(
@@ -340,14 +339,14 @@ ONE_MODEL = Dashboard(
                 ),
                 Panel(
                     "Replicas",
-                    "Whether each answers.",
+                    "1: the replica answers. 0: it does not.",
                     "none",
                     (Query(f'up{{job="vllm", {MODEL}}}', "{{instance}}"),),
                     most=1,
                 ),
                 Panel(
                     "GPU use",
-                    "Of the GPUs and MIG slices that the model runs on, all that run there together.",
+                    "Use of the GPUs and MIG slices of the model, by all models on them together.",
                     "percentunit",
                     (Query(f"fleet:gpu_use:ratio{{{SHARED}}}", "GPU {{gpu}} {{GPU_I_PROFILE}}"),),
                     most=1,
@@ -363,15 +362,14 @@ SLICE = "GPU {{gpu}} {{GPU_I_PROFILE}} {{model}}"
 GPUS = Dashboard(
     "gpus",
     "GPUs and MIG slices",
-    "What the GPUs do, and for which model. Memory and use are each slice's own; power, heat and errors are the "
-    "whole GPU's.",
+    "Load of the GPUs by model. Memory and use are per slice; power, temperature and errors are per GPU.",
     (
         Row(
             "GPUs and slices",
             (
                 Panel(
                     "Use",
-                    "How much of the time the compute engines work.",
+                    "Share of time in which the compute engines work.",
                     "percentunit",
                     (Query("fleet:gpu_use:ratio", SLICE),),
                     width=12,
@@ -379,14 +377,14 @@ GPUS = Dashboard(
                 ),
                 Panel(
                     "Memory",
-                    "In use. vLLM takes nearly all of it as it starts.",
+                    "Memory in use. vLLM reserves nearly all memory at start.",
                     "bytes",
                     (Query("fleet:gpu_memory_used:bytes", SLICE),),
                     width=12,
                 ),
                 Panel(
                     "Memory now",
-                    "How much of each is in use.",
+                    "Share of memory in use.",
                     "percentunit",
                     (Query("fleet:gpu_memory_used:bytes / fleet:gpu_memory:bytes", SLICE),),
                     "bars",
@@ -396,7 +394,7 @@ GPUS = Dashboard(
                 ),
                 Panel(
                     "Use now",
-                    "How much of each is in use.",
+                    "Share of time in which the compute engines work.",
                     "percentunit",
                     (Query("fleet:gpu_use:ratio", SLICE),),
                     "bars",
@@ -410,26 +408,26 @@ GPUS = Dashboard(
             (
                 Panel(
                     "Power",
-                    "Draw of each GPU.",
+                    "Power of each GPU.",
                     "watt",
                     (Query("max by (gpu) (DCGM_FI_DEV_POWER_USAGE)", "GPU {{gpu}}"),),
                 ),
                 Panel(
                     "Temperature",
-                    "Of each GPU.",
+                    "Temperature of each GPU.",
                     "celsius",
                     (Query("max by (gpu) (DCGM_FI_DEV_GPU_TEMP)", "GPU {{gpu}}"),),
                     limits=(80, 85),
                 ),
                 Panel(
                     "Clock",
-                    "Of the multiprocessors; it falls where power or heat are at their limit.",
+                    "Clock of the multiprocessors. It drops at the limits of power or temperature.",
                     "rotmhz",
                     (Query("max by (gpu) (DCGM_FI_DEV_SM_CLOCK)", "GPU {{gpu}}"),),
                 ),
                 Panel(
                     "Last XID error",
-                    "Its number; 0 for none. It stays until the DCGM exporter starts anew.",
+                    "Error number; 0 means none. The number stays until the DCGM exporter restarts.",
                     "none",
                     (Query("max by (gpu, err_msg) (DCGM_FI_DEV_XID_ERRORS)", "GPU {{gpu}}: {{err_msg}}"),),
                     "number",
@@ -438,7 +436,7 @@ GPUS = Dashboard(
                 ),
                 Panel(
                     "Energy of the last hour",
-                    "As the GPUs themselves count it.",
+                    "As counted by the GPUs.",
                     "watth",
                     (Query("sum(max by (gpu) (increase(DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION[1h]))) / 3.6e6"),),
                     "number",
@@ -452,21 +450,21 @@ GPUS = Dashboard(
 GATEWAY = Dashboard(
     "gateway",
     "Gateway",
-    "Who asks for what through LiteLLM, what it costs, and what the way through Caddy and LiteLLM adds.",
+    "Requests through LiteLLM by key and model, their cost, and the latency that Caddy and LiteLLM add.",
     (
         Row(
             "Requests",
             (
                 Panel(
                     "By key",
-                    "Requests a second through LiteLLM, by the alias of the virtual key.",
+                    "Requests per second through LiteLLM, by alias of the virtual key.",
                     "reqps",
                     (Query(by_key("litellm_proxy_total_requests_metric_total"), "{{api_key_alias}}"),),
                     "areas",
                 ),
                 Panel(
                     "By model",
-                    "The same by the model that was asked for.",
+                    "Requests per second through LiteLLM, by requested model.",
                     "reqps",
                     (
                         Query(
@@ -479,7 +477,7 @@ GATEWAY = Dashboard(
                 ),
                 Panel(
                     "By status",
-                    "The same by what was answered.",
+                    "Requests per second through LiteLLM, by status of the answer.",
                     "reqps",
                     (
                         Query(
@@ -491,20 +489,20 @@ GATEWAY = Dashboard(
                 ),
                 Panel(
                     "Tokens by key",
-                    "Tokens a second, read and generated.",
+                    "Tokens per second, read and generated.",
                     "none",
                     (Query(by_key("litellm_total_tokens_metric_total"), "{{api_key_alias}}"),),
                     "areas",
                 ),
                 Panel(
                     "Spend by key",
-                    "USD an hour, of models that have a price.",
+                    "USD per hour, for models with a price.",
                     "currencyUSD",
                     (Query(f"{by_key('litellm_spend_metric_total')} * 3600", "{{api_key_alias}}"),),
                     "areas",
                 ),
                 Panel(
-                    "Spend of the time shown",
+                    "Spend in the time range",
                     "USD by key and model.",
                     "currencyUSD",
                     (
@@ -524,41 +522,41 @@ GATEWAY = Dashboard(
             (
                 Panel(
                     "Added by LiteLLM",
-                    "What LiteLLM itself takes of a request: keys, routing, counting.",
+                    "Time that LiteLLM itself needs per request: keys, routing, counting.",
                     "s",
                     percentiles("litellm_overhead_latency_metric", "model_group"),
                 ),
                 Panel(
                     "Whole requests in LiteLLM",
-                    "From their arrival at LiteLLM to the end of the answer.",
+                    "From arrival at LiteLLM to the end of the answer.",
                     "s",
                     percentiles("litellm_request_total_latency_metric", "requested_model"),
                 ),
                 Panel(
-                    "At the door",
-                    "From their arrival at Caddy to the end of the answer; all routes, 2xx alone.",
+                    "Whole requests in Caddy",
+                    "From arrival at Caddy to the end of the answer; all routes, only status 2xx.",
                     "s",
                     percentiles(
-                        "caddy_http_request_duration_seconds", "handler", f'{DOOR}, code=~"2.."', "all requests"
+                        "caddy_http_request_duration_seconds", "handler", f'{CADDY}, code=~"2.."', "all requests"
                     ),
                 ),
             ),
         ),
         Row(
-            "Door",
+            "Caddy",
             (
                 ANSWERS,
                 Panel(
-                    "Under way",
-                    "Requests that are being answered.",
+                    "Requests in progress",
+                    "Requests that Caddy is answering.",
                     "none",
-                    (Query(f"sum(caddy_http_requests_in_flight{{{DOOR}}})", "requests"),),
+                    (Query(f"sum(caddy_http_requests_in_flight{{{CADDY}}})", "requests"),),
                 ),
                 Panel(
                     "Bytes sent",
-                    "Bytes a second.",
+                    "Bytes per second.",
                     "Bps",
-                    (Query(f"sum(rate(caddy_http_response_size_bytes_sum{{{DOOR}}}{R}))", "sent"),),
+                    (Query(f"sum(rate(caddy_http_response_size_bytes_sum{{{CADDY}}}{R}))", "sent"),),
                 ),
             ),
         ),

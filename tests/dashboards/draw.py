@@ -1,8 +1,8 @@
 """Draws the dashboards from what a lab host's Prometheus has:
 python tests/dashboards/draw.py LAB-HOST FOLDER [MINUTES]
 
-No Grafana can be had in the lab. These are pictures of the dashboards' own queries, laid out as Grafana lays them out,
-and not of Grafana.
+The lab has no Grafana. The pictures show the results of the dashboards' queries in Grafana's layout; they are not
+screenshots of Grafana.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Series = tuple[dict[str, str], list[tuple[float, float]]]
 
 
 class Prometheus:
-    """Of a lab host, asked from inside it. minutes: how far back it is looked."""
+    """The Prometheus of a lab host, queried from inside the host. minutes: length of the time range."""
 
     def __init__(self, host: str, minutes: int) -> None:
         self._host = f"inference-fleet-lab-{host}"
@@ -77,7 +77,7 @@ def legend(query: Query, labels: dict[str, str]) -> str:
 
 
 def shown(value: float, unit: str) -> str:
-    """As Grafana writes it, nearly."""
+    """Text of a value, nearly as Grafana writes it."""
     if unit == "percentunit":
         return f"{value * 100:.0f} %"
     if unit == "s":
@@ -171,7 +171,7 @@ DRAW = {"number": draw_number, "bars": draw_bars, "lines": draw_series, "areas":
 
 
 def lines_of(panels: Sequence[Panel]) -> list[list[Panel]]:
-    """Panels side by side, as many as Grafana's grid has room for."""
+    """Panels in lines, as many in each line as fit into Grafana's grid."""
     lines: list[list[Panel]] = []
     for panel in panels:
         if not lines or sum(one.width for one in lines[-1]) + panel.width > COLUMNS:

@@ -1,4 +1,4 @@
-"""A dashboard in the few words that ours need, and Grafana's JSON of it, made with Grafana's own SDK."""
+"""Dashboards as short dataclasses, and their JSON, made with Grafana's SDK."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HEIGHTS = {"number": 4, "table": 5}  # of others: 8
 
 @dataclass(frozen=True)
 class Query:
-    """expr: PromQL, with Grafana's $__rate_interval and the dashboard's variable. legend: of each series."""
+    """expr: PromQL, with Grafana's $__rate_interval and the dashboard's variable. legend: template for each series."""
 
     expr: str
     legend: str = ""
@@ -49,9 +49,8 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """unit: Grafana's name of it. kind: a key of BUILDERS. limits: values from which it is orange and red; upside
-    down where less is worse. width: of COLUMNS. columns: the first labels of a table. hidden: those that it leaves
-    out."""
+    """unit: Grafana's name of the unit. kind: a key of BUILDERS. limits: values for orange and red, descending if less
+    is worse. width: of COLUMNS. columns: the first labels of a table. hidden: labels that the table leaves out."""
 
     title: str
     about: str
@@ -73,8 +72,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """name: of its file, and in its URL. variable: the label by which what is shown is chosen, and where its values
-    are."""
+    """name: of the file, and in the URL. variable: the label that selects what is shown, and the series with its
+    values."""
 
     name: str
     title: str
@@ -168,7 +167,7 @@ def _columns(panel: Panel) -> DataTransformerConfig:
 
 
 def _thresholds(limits: tuple[float, ...]) -> dashboard.ThresholdsConfig:
-    """Ascending limits: more is worse. Descending: less is."""
+    """Ascending limits: more is worse. Descending: less is worse."""
     colours = ["green", "orange", "red"] if len(limits) == 2 else ["green", "red"]
     if sorted(limits) != list(limits):
         limits, colours = limits[::-1], colours[::-1]
