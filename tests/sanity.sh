@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds the collection, installs the tarball where nothing else of this checkout is seen, and
+# Checks that the READMEs of the roles are fresh, then builds the collection, installs the tarball where nothing else of this checkout is seen, and
 # checks it there: ansible-test sanity, the documentation, a playbook's syntax.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+python tests/docs/role_readmes.py --check
 # Outside of this checkout: ansible-test takes what git tracks for the collection's files.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
