@@ -9,7 +9,7 @@ source=.cache/docs/source
 rm -rf .cache/docs
 mkdir -p "$source"
 cp docs/site/conf.py docs/site/index.md "$source"
-cp --parents LICENSE *.md *.rst docs/*.md docs/pictures/* tests/lab/*/README.md "$source"
+cp --parents -- LICENSE *.md *.rst docs/*.md docs/pictures/* tests/lab/*/README.md "$source"
 
 # The collection is taken from this checkout; none is downloaded.
 export ANSIBLE_COLLECTIONS_PATH=.venv/src
