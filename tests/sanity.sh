@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds the collection, installs the tarball where nothing else of this checkout is seen, and
-# checks it there: ansible-test sanity, the documentation, a playbook's syntax.
+# Checks that the READMEs of the roles are fresh. Builds the collection, installs the tarball where nothing else of this
+# checkout is seen, and checks it there: ansible-test sanity, the documentation, a playbook's syntax.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+python tests/docs/role_readmes.py --check
 # Outside of this checkout: ansible-test takes what git tracks for the collection's files.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -10,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 # The tarball: what a user gets.
 ansible-galaxy collection build --force --output-path "$work" > /dev/null
 tarball=$(echo "$work"/inference-fleet-*.tar.gz)
-for_users='^(CHANGELOG.rst|CONTRIBUTING.md|FILES.json|LICENSE|MANIFEST.json|README.md|changelogs|docs|inventories|meta|playbooks|plugins|requirements-energy.txt|requirements.yml|roles)(/|$)'
+for_users='^(CHANGELOG.rst|CODE_OF_CONDUCT.md|CONTRIBUTING.md|FILES.json|LICENSE|MANIFEST.json|README.md|SECURITY.md|bindep.txt|changelogs|docs|inventories|meta|playbooks|plugins|requirements-energy.txt|requirements.yml|roles)(/|$)'
 if tar -tf "$tarball" | grep -vE "$for_users"; then
     echo "tests/sanity.sh: the tarball has the files above, which are not for users (build_ignore in galaxy.yml)" >&2
     exit 1
@@ -37,5 +38,6 @@ if packages:
 PYTHON
 fi
 version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+install -D tests/config.yml "$collection/tests/config.yml"
 (cd "$collection" && ansible-test sanity --python "$version" --requirements --color no)
 antsibull-changelog lint
