@@ -44,7 +44,7 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.gateway.door import door_files
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_files import caddy_files
 
 
 class FilterModule:
@@ -53,4 +53,4 @@ class FilterModule:
 
 
 def _door_files(secrets: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return door_files(secrets["values"], secrets["previous"], models)
+    return caddy_files(secrets["values"], secrets["previous"], models)

@@ -42,7 +42,7 @@ _value:
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.gateway.door import OPEN_KEY, open_keys
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_files import OPEN_KEY, open_keys
 
 
 class FilterModule:

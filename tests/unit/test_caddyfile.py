@@ -14,7 +14,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import REPLICAS
-from ansible_collections.inference.fleet.plugins.module_utils.gateway.door import door_files
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_files import caddy_files
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
@@ -96,7 +96,7 @@ def test_the_caddyfile_is_made_of_these_settings_alone(https: dict[str, Any], sw
 def test_caddy_looks_up_the_files_that_are_written_and_all_of_them() -> None:
     text = caddyfile()
     looked_up = {*re.findall(r"file\./etc/caddy/keys/([\w-]+)", text), *re.findall(r"import listed ([\w-]+)", text)}
-    assert looked_up == door_files({"master_key": "sk-1", "open_key": "sk-2"}, {}, []).keys()
+    assert looked_up == caddy_files({"master_key": "sk-1", "open_key": "sk-2"}, {}, []).keys()
 
 
 def test_a_direct_route_goes_to_the_name_that_all_replicas_have() -> None:

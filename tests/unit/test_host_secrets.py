@@ -158,8 +158,8 @@ def test_a_permanent_secret_is_not_replaced_by_another(run: Run, folder: Path) -
     assert run({"salt_key": None}, permanent=["salt_key"])["faults"] == []
     again = run({"salt_key": "sk-9876543210", "master_key": None}, permanent=["salt_key"])
     assert again["faults"] == [
-        "salt_key: the inventory gives another one than this host has, which the data here was encrypted with; "
-        "take it out of the inventory, or give the one that the host has"
+        "salt_key: the inventory gives another value than this host has, and the data here is encrypted with "
+        "that one; remove the value from the inventory, or give the host's value"
     ]
     assert again["changed"] is False
     assert [path.name for path in folder.iterdir()] == ["salt_key"]

@@ -87,7 +87,7 @@ def test_values_are_for_keys_that_are_made_and_for_no_others(run: Run, fake: Fak
 
 def test_nothing_is_generated_where_values_were_given(run: Run, fake: FakeLiteLLM) -> None:
     answer = run(app("a"), app("b"), values={"b": VALUE})
-    assert (answer["failed"], answer["msg"]) == (True, "a: it is to be made, and `values` has none for it")
+    assert (answer["failed"], answer["msg"]) == (True, "a: the key is to be created, but `values` has no value for it")
     assert (answer["actions"], answer["new_keys"]) == (["create b (missing)"], {})
 
 
@@ -143,7 +143,7 @@ def test_a_litellm_that_says_yes_and_does_nothing_is_found_out(run: Run, fake: F
     """As it does with a value that another key has."""
     fake.add("other", VALUE)
     answer = run(app(), values={"app": VALUE})
-    assert answer["msg"] == "app: LiteLLM took it, and still there is to do: create app (missing)"
+    assert answer["msg"] == "app: LiteLLM accepted the change but did not apply: create app (missing)"
 
 
 def test_a_faulty_list_fails_before_anything_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

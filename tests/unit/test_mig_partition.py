@@ -262,7 +262,7 @@ def test_a_process_that_holds_the_gpu_keeps_its_mode(make: Hosts, run: Run) -> N
     host.run(foreign_container("notebook", "0"))
     answer = run({0: ["7g.40gb"]})
     assert answer["msg"] == (
-        "GPU 0: MIG mode needs a reset, which only goes while nothing holds the GPU; "
+        "GPU 0: MIG mode needs a reset, which works only while nothing holds the GPU; "
         "it is held by container notebook. Stop these and run again"
     )
     host.stop("notebook")
@@ -301,7 +301,7 @@ def test_force_stops_what_is_in_the_way_and_starts_what_keeps_its_device(make: H
     promised, done = run(layout, force=True, check=True), run(layout, force=True)
     assert done["actions"] == promised["actions"]
     assert host.journal == ["stop vllm-a-1", "stop nvidia-dcgm.service", "start nvidia-dcgm.service"]
-    assert done["not_done"] == ["start container vllm-a-1 (its device is gone; model_containers makes it anew)"]
+    assert done["not_done"] == ["start container vllm-a-1 (its device is gone; model_containers recreates it)"]
     settled(run, layout, force=True)
 
 
@@ -338,7 +338,7 @@ def test_a_step_that_fails_leaves_what_was_made_and_the_other_gpus_get_their_tur
     answer = run(layout)
     assert answer["msg"].splitlines() == [
         "nvidia-smi mig -i 0 -cgi 14:0 -C: ended with 23: Insufficient Resources; "
-        "what is on the GPU is not what was planned with: run again",
+        "the instances on the GPU changed after they were read: run again",
         "done: GPU 0: create 3g.20gb at 4; GPU 1: create 2g.12gb at 0",
         "not done: GPU 0: create 2g.10gb at 0; GPU 0: create 1g.5gb at 2",
     ]
@@ -371,7 +371,7 @@ def test_a_reset_that_fails_says_that_a_reboot_does_it_too(make: Hosts, run: Run
     answer = run({0: ["4g.24gb"]})
     assert answer["msg"].splitlines() == [
         "nvidia-smi -i 0 --gpu-reset: ended with 255: Unknown Error; "
-        "MIG mode is pending on GPU 0: a reboot puts it in force too",
+        "MIG mode is pending on GPU 0: a reboot also applies it",
         "done: GPU 0: enable MIG",
         "not done: GPU 0: reset; GPU 0: create 4g.24gb at 0",
     ]

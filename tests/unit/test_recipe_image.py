@@ -84,9 +84,7 @@ def test_check_mode_says_the_same_and_does_nothing(run: Run, docker: FakeImages)
     told = run(check=True)
     assert docker.journal == []
     assert told["changed"]
-    assert [action.split(" (")[1] for action in told["actions"]] == [
-        "missing, and its base image has to be pulled)"
-    ] * 2
+    assert [action.split(" (")[1] for action in told["actions"]] == ["missing, and its base image must be pulled)"] * 2
     assert [diff["after"].splitlines()[0] for diff in told["diff"]] == ["FROM own/base:1", f"FROM {Images().vllm}"]
 
 

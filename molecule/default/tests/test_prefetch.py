@@ -104,7 +104,7 @@ def test_a_download_that_failed_keeps_what_was_whole_for_the_next_run(site: Site
     site.hub.broken.add("other.safetensors")
     run = site.play("prefetch", half)
     assert run.status != 0
-    assert "lab/half: the download broke off with 1.0 MB missing: it ended with 1" in run.messages
+    assert "lab/half: the download failed with 1.0 MB missing: it ended with 1" in run.messages
     assert not host.file(f"{CACHE}/hub/models--lab--half/refs/main").exists, "no start takes it for whole"
     site.hub.broken.clear()
     site.hub.sent.clear()

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The cache of weights: what models want of a hub, what is there, and the difference. Pure.
+"""The cache of weights: what models need from a hub, what is cached, and the difference. Pure.
 
-The cache is huggingface_hub's ("Understand caching" in its documentation): below `hub`, a folder
-a repository, `models--OWNER--NAME`, with `blobs` (contents), `snapshots/COMMIT` (links to them by
-the files' names) and `refs` (what commit a branch or tag is). Beside `hub` this collection keeps
-its own record of what was downloaded whole: `inference-fleet/models--OWNER--NAME/COMMIT.json`.
+The cache is huggingface_hub's ("Understand caching" in its documentation): below `hub`, one folder per
+repository, `models--OWNER--NAME`, with `blobs` (contents), `snapshots/COMMIT` (links to blobs by
+file name) and `refs` (the commit of a branch or tag). Beside `hub` this collection keeps
+its own record of complete downloads: `inference-fleet/models--OWNER--NAME/COMMIT.json`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub impo
 
 GB = 10**9
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-# What vLLM does not read of a repository that has safetensors: the same weights in other formats.
+# The same weights in other formats: vLLM does not read them if the repository has safetensors.
 _OTHER_FORMATS = (".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".onnx_data", ".msgpack", ".h5", ".ot", ".tflite")
 _SAFETENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A revision of a repository that models want. weights: whether its weights too, or only
-    what describes it (a tokenizer). models: their names."""
+    """A revision of a repository that models need. weights: whether with its weights, or only its
+    description (a tokenizer). models: names of these models."""
 
     repo: str
     revision: str
@@ -42,7 +42,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Remote:
-    """What a hub says of a revision. files: path -> bytes."""
+    """A hub's answer about a revision. files: path -> bytes."""
 
     commit: str
     files: Mapping[str, int]
@@ -50,7 +50,7 @@ class Remote:
 
 @dataclass(frozen=True)
 class Record:
-    """What was downloaded whole. weights: whether the weights too. files: path -> bytes."""
+    """A complete download. weights: whether it includes the weights. files: path -> bytes."""
 
     weights: bool
     files: Mapping[str, int]
@@ -61,7 +61,7 @@ class Cached:
     """A repository in the cache.
 
     refs: branch or tag -> commit. snapshots: commit -> path -> (bytes, blob). records: by commit.
-    blobs: name -> bytes. other: bytes of downloads that broke off.
+    blobs: name -> bytes. other: bytes of incomplete downloads.
     """
 
     refs: Mapping[str, str] = field(default_factory=dict)
@@ -74,19 +74,19 @@ class Cached:
         return revision if _COMMIT.fullmatch(revision) else self.refs.get(revision)
 
     def snapshot_of(self, revision: str) -> Optional[str]:
-        """The commit, if anything at all is there of it."""
+        """The commit, if any of its files is cached."""
         commit = self.commit_of(revision)
         return commit if commit and self.snapshots.get(commit) else None
 
     def lacks(self, commit: str, files: Mapping[str, int]) -> dict[str, int]:
-        """Of these files those that are not there in their size."""
+        """Those of `files` that are missing or have another size."""
         there = self.snapshots.get(commit, {})
         return {path: size for path, size in files.items() if path not in there or there[path][0] != size}
 
 
 @dataclass(frozen=True)
 class Download:
-    """files: all that is wanted of it. missing: those that are not there, path -> bytes."""
+    """files: all wanted files. missing: those that are not cached. Both: path -> bytes."""
 
     wanted: Wanted
     commit: str
@@ -98,13 +98,15 @@ class Download:
         return sum(self.missing.values())
 
     def __str__(self) -> str:
-        what = f"{len(self.missing)} files, {in_gb(self.size)}" if self.missing else "is there; noted as whole"
+        what = (
+            f"{len(self.missing)} files, {in_gb(self.size)}" if self.missing else "complete; only its record is missing"
+        )
         return f"download {self.wanted.repo} at {self.commit[:12]} ({what})"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why nothing is known of a revision. may_do: whether what the cache has may do all the same."""
+    """Why the hub's answer about a revision is missing. may_do: whether the cached files may be used instead."""
 
     why: str
     may_do: bool = False
@@ -112,7 +114,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Fill:
-    """there: what needs no download, with its commit. faults: what cannot be had, and why."""
+    """there: what needs no download -> its commit. faults: what cannot be downloaded -> why."""
 
     downloads: tuple[Download, ...]
     there: Mapping[Wanted, str]
@@ -125,7 +127,7 @@ class Fill:
 
 @dataclass(frozen=True)
 class Removal:
-    """What no model uses. commit: None for the whole repository. blobs: those that go with it."""
+    """What no model uses. commit: None for the whole repository. blobs: names of blobs to remove."""
 
     repo: str
     commit: Optional[str]
@@ -137,7 +139,7 @@ class Removal:
 
 
 def in_gb(size: int) -> str:
-    """A size for a person."""
+    """A size for display."""
     for unit, name in ((GB, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= unit:
             return f"{size / unit:.1f} {name}"
@@ -145,25 +147,25 @@ def in_gb(size: int) -> str:
 
 
 def folder_name(repo: str) -> str:
-    """As huggingface_hub names a repository's folder; a repository of no owner has one part."""
+    """huggingface_hub's name of a repository's folder; a repository without an owner has one part."""
     return "--".join(["models", *repo.split("/")])
 
 
 def repo_of(folder: str) -> Optional[str]:
-    """The reverse of `folder_name`; None for a folder that is no model's."""
+    """The inverse of `folder_name`; None for a folder that belongs to no model."""
     kind, *parts = folder.split("--", 2)
     return "/".join(parts) if kind == "models" and parts else None
 
 
 def wanted_of(fleet: Fleet, models: Iterable[str], stopped: bool = False, offline: bool = False) -> tuple[Wanted, ...]:
-    """What these models want of a hub, each revision once. stopped: whether those count too that do not
-    run. offline: those too whose own environment says that nobody is to ask a hub for them."""
+    """What these models need from a hub, each revision once. stopped: include stopped models. offline:
+    include models whose own environment forbids access to a hub."""
     asked = frozenset(models)
     states = ("running", "stopped") if stopped else ("running",)
     found: dict[tuple[str, str], tuple[bool, list[str]]] = {}
     for model in fleet.models:
-        looks_after_itself = not offline and not is_online(dict(model.env))
-        if model.name not in asked or model.state not in states or looks_after_itself:
+        excluded = not offline and not is_online(dict(model.env))
+        if model.name not in asked or model.state not in states or excluded:
             continue
         for one in repositories(model):
             before, names = found.get((one.name, one.revision), (False, []))
@@ -175,14 +177,14 @@ def wanted_of(fleet: Fleet, models: Iterable[str], stopped: bool = False, offlin
 
 
 def chosen(files: Mapping[str, int], weights: bool) -> dict[str, int]:
-    """Of a repository's files those that vLLM reads."""
+    """The files of a repository that vLLM reads."""
     has_safetensors = any(path.endswith(_SAFETENSORS) for path in files)
     left_out = (*_OTHER_FORMATS, *(() if weights else (_SAFETENSORS,))) if has_safetensors or not weights else ()
     return {path: size for path, size in files.items() if not path.endswith(left_out) and not path.startswith(".git")}
 
 
 def whole(wanted: Wanted, cached: Cached) -> Optional[str]:
-    """The commit, if all of it is there and was noted to be so."""
+    """The commit, if all of its files are cached and recorded as complete."""
     commit = cached.commit_of(wanted.revision)
     record = cached.records.get(commit or "")
     if commit is None or record is None or wanted.weights > record.weights or cached.lacks(commit, record.files):
@@ -196,10 +198,9 @@ def plan_download(wanted: Wanted, cached: Cached, remote: Remote) -> Download:
 
 
 def to_ask(wanted: Iterable[Wanted], cache: Mapping[str, Cached], update: bool = False) -> dict[Wanted, str]:
-    """What a hub has to be asked about, and for which of its revisions.
+    """What to ask a hub about -> the revision to ask for.
 
-    What is there whole is not asked about: a branch stays at the commit that it had when it was
-    downloaded, unless update.
+    Complete downloads are left out: a branch stays at the commit of its download, unless `update`.
     """
     asked = {}
     for one in wanted:
@@ -214,7 +215,7 @@ def to_ask(wanted: Iterable[Wanted], cache: Mapping[str, Cached], update: bool =
 def plan_fill(
     wanted: Iterable[Wanted], cache: Mapping[str, Cached], answers: Mapping[Wanted, Union[Remote, Refusal]], free: int
 ) -> Fill:
-    """What has to be downloaded. answers: the hub's, for all that `to_ask` has. free: bytes."""
+    """What to download. answers: the hub's, for all of `to_ask`. free: bytes."""
     downloads, there, faults, warnings = [], {}, {}, []
     for one in wanted:
         cached, answer = cache.get(one.repo, Cached()), answers.get(one)
@@ -229,7 +230,7 @@ def plan_fill(
             there[one] = commit
         elif answer and answer.may_do and commit:
             there[one] = commit
-            warnings.append(f"{answer.why}; what the cache has of it was taken as it is")
+            warnings.append(f"{answer.why}; the cached files are used as they are")
         elif answer:
             faults[one] = answer.why
     faults.update(without_room(downloads, free))
@@ -237,13 +238,13 @@ def plan_fill(
 
 
 def without_room(downloads: Iterable[Download], free: int) -> dict[Wanted, str]:
-    """Those that do not fit, in their order, each with why. free: bytes."""
+    """Downloads that do not fit, in order -> the fault. free: bytes."""
     faults = {}
     for download in downloads:
         if download.size > free:
             faults[download.wanted] = (
                 f"{download.wanted}: {in_gb(download.size)} are to be downloaded, and {in_gb(max(free, 0))} are free "
-                "where weights are kept; prune_cache removes what no model uses, fleet_cache.path takes another disk"
+                "where weights are kept; prune_cache removes what no model uses, fleet_cache.path sets another disk"
             )
         else:
             free -= download.size
@@ -251,7 +252,7 @@ def without_room(downloads: Iterable[Download], free: int) -> dict[Wanted, str]:
 
 
 def plan_prune(wanted: Iterable[Wanted], cache: Mapping[str, Cached]) -> tuple[Removal, ...]:
-    """What of the cache none of these uses: whole repositories, and revisions of others. Largest first."""
+    """The unused parts of the cache: whole repositories, and revisions of others. Largest first."""
     used: dict[str, set[str]] = defaultdict(set)
     for one in wanted:
         commit = cache[one.repo].commit_of(one.revision) if one.repo in cache else None

@@ -24,18 +24,18 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import put
 
 _UNFINISHED = ".incomplete"
-# huggingface_hub from 1.18 on gives each try a name of its own and never goes on with another's.
+# Since 1.18, huggingface_hub gives each attempt its own file name and never resumes another attempt's file.
 _ORPHAN = re.compile(r"\.[0-9a-f]{8}\.incomplete$")
 
 
 class CacheFolder:
-    """path: what containers have at /root/.cache/huggingface. It need not be there."""
+    """path: the folder mounted at /root/.cache/huggingface. It need not exist."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
 
     def observe(self) -> dict[str, Cached]:
-        with _told(self._path):
+        with _naming(self._path):
             folders = sorted(self._hub.iterdir()) if self._hub.is_dir() else []
             found = {repo: folder for folder in folders for repo in [repo_of(folder.name)] if repo}
             return {repo: self._cached(folder) for repo, folder in found.items()}
@@ -48,18 +48,18 @@ class CacheFolder:
         return shutil.disk_usage(folder).free
 
     def arrived(self, repo: str) -> int:
-        """Bytes of a repository that are on the disk by now, those of unfinished files too."""
+        """Bytes of a repository that are on the disk now, including unfinished files."""
         return sum(size for _name, size in _sizes(self._hub / folder_name(repo) / "blobs"))
 
     def clear_orphans(self, repo: str) -> None:
-        """Parts of files that no download will go on with."""
-        with _told(self._path):
+        """Remove parts of files that no download will resume."""
+        with _naming(self._path):
             for name, _size in _sizes(self._hub / folder_name(repo) / "blobs"):
                 if _ORPHAN.search(name):
                     (self._hub / folder_name(repo) / "blobs" / name).unlink()
 
     def verify(self, download: Download) -> None:
-        """Raises FleetError where a file is not of the size that the hub says; it is removed, for the next run."""
+        """Removes files that differ in size from the hub's and raises FleetError; the next run downloads them."""
         repo = download.wanted.repo
         wrong = self.observe().get(repo, Cached()).lacks(download.commit, download.files)
         for path in wrong:
@@ -71,15 +71,15 @@ class CacheFolder:
         if wrong:
             path, size = next(iter(wrong.items()))
             raise FleetError(
-                f"{repo}: {len(wrong)} files are not as the hub has them, {path} for one, which should have {size} "
-                "bytes; they were removed, and the next run downloads them again"
+                f"{repo}: {len(wrong)} files differ in size from the hub's, such as {path}, expected {size} bytes; "
+                "they were removed, and the next run downloads them again"
             )
 
     def record(self, download: Download) -> None:
-        """Notes it as whole, and lets its branch or tag stand for it: a start finds it from now on."""
+        """Records the download as complete and points its branch or tag to the commit, so that models find it."""
         repo, revision = download.wanted.repo, download.wanted.revision
         content = {"weights": download.wanted.weights, "files": dict(download.files)}
-        with _told(self._path):
+        with _naming(self._path):
             _write(self._records / folder_name(repo) / f"{download.commit}.json", json.dumps(content))
             if revision != download.commit:
                 _write(self._hub / folder_name(repo) / "refs" / revision, download.commit)
@@ -87,7 +87,7 @@ class CacheFolder:
     def remove(self, removal: Removal) -> None:
         folder = self._hub / folder_name(removal.repo)
         records = self._records / folder_name(removal.repo)
-        with _told(self._path):
+        with _naming(self._path):
             if removal.commit is None:
                 for whole in (folder, records, self._hub / ".locks" / folder_name(removal.repo)):
                     if whole.exists():
@@ -123,13 +123,13 @@ class CacheFolder:
 
 
 def _record(path: Path) -> Iterator[Record]:
-    with suppress(OSError, ValueError, KeyError, TypeError):  # a record that cannot be read is none
+    with suppress(OSError, ValueError, KeyError, TypeError):  # an unreadable record counts as missing
         content = json.loads(path.read_text())
         yield Record(bool(content["weights"]), {str(name): int(size) for name, size in content["files"].items()})
 
 
 def _links(snapshot: Path) -> Iterator[tuple[str, tuple[int, str]]]:
-    """Path in the repository, and the size and name of its blob; links that lead nowhere are left out."""
+    """Path in the repository, and the size and name of its blob; broken links are left out."""
     for path in _files(snapshot):
         with suppress(OSError):
             yield str(path.relative_to(snapshot)), (path.stat().st_size, path.resolve().name)
@@ -157,7 +157,7 @@ def _write(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Model containers: what each should be, what Docker has, and the difference as an ordered plan. Pure."""
+"""Model containers: the desired state, the observed state, and the difference as an ordered plan. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.model im
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
-REPLICAS = "model"  # NAME.model is all replicas of a model in Docker's DNS; with its dot it is no container's name
+REPLICAS = "model"  # NAME.model resolves to all replicas of a model in Docker's DNS; the dot avoids container names
 CACHE_MOUNT = "/root/.cache/huggingface"
 
 
@@ -37,7 +37,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class ImageDefaults:
-    """What an image brings along: a container's configuration is what was asked for on top of this."""
+    """The defaults of an image; a container's configuration is the requested values on top of these."""
 
     id: str
     env: Mapping[str, str] = field(default_factory=dict)
@@ -47,13 +47,12 @@ class ImageDefaults:
 
 @dataclass(frozen=True)
 class Spec:
-    """A container as it should be.
+    """The configuration of a container.
 
-    image: the reference; in one that was observed, the image's ID. devices: GPU or MIG
-    device IDs. nodes: their device nodes that the container is given by name; more of them
-    may be there later, so they are no reason to make a container anew. shm_size: bytes. env
-    and labels: in one that was observed, those of the image included. aliases: further names
-    in its networks, those that Docker itself gives left out.
+    image: the reference; if observed, the image's ID. devices: GPU or MIG device IDs. nodes: their
+    device nodes, passed to the container by name; nodes may be added later, so they are no reason
+    to recreate a container. shm_size: bytes. env and labels: if observed, including those of the
+    image. aliases: further names in its networks, without those that Docker itself adds.
     """
 
     name: str
@@ -72,7 +71,7 @@ class Spec:
     aliases: tuple[str, ...] = ()
 
     def resolved(self, image: ImageDefaults) -> Spec:
-        """As Docker would report a container made from this."""
+        """As Docker would report a container created from this."""
         return Spec(
             **{
                 **self.__dict__,
@@ -85,7 +84,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Desired:
-    """One container of the inventory. ready_timeout: seconds to a good /health."""
+    """One container of the inventory. ready_timeout: seconds until /health must succeed."""
 
     spec: Spec
     model: str
@@ -97,10 +96,9 @@ class Desired:
 class Container:
     """A container as Docker reports it.
 
-    status and health: Docker's own words (running, exited, created, ...; healthy, starting,
-    unhealthy, or empty where the container has no health check). health_check: the command of the
-    check; empty where there is none. last_check: when its health was checked last, and what the
-    check printed.
+    status and health: as in Docker (running, exited, created, ...; healthy, starting, unhealthy,
+    or empty without a health check). health_check: the command of the check, or empty.
+    last_check: the time and the output of the last check.
     """
 
     id: str
@@ -122,7 +120,7 @@ class Container:
 @dataclass(frozen=True)
 class Observed:
     """What Docker has. foreign: names of containers that this collection does not manage.
-    images: by reference, those of the desired containers that are on the host."""
+    images: by reference, those images of the desired containers that are on the host."""
 
     containers: tuple[Container, ...]
     foreign: frozenset[str]
@@ -133,7 +131,7 @@ class Observed:
 class Action:
     """One step. verb: one of STAGES.
 
-    changes: for a container that is made anew or updated: field -> (before, after).
+    changes: for a container that is recreated or updated: field -> (before, after).
     """
 
     verb: str
@@ -148,9 +146,9 @@ class Action:
         return f"{self.verb} {self.name}{reason}"
 
 
-# The parts of a Spec that are compared as they are; mounts need a closer look. Those in place are put right
-# without making the container anew.
-_ANEW = ("image", "entrypoint", "command", "env", "labels", "devices", "shm_size", "ipc")
+# The fields of a Spec that are compared directly; mounts are compared separately. Fields in _IN_PLACE are changed
+# without recreating the container.
+_RECREATE = ("image", "entrypoint", "command", "env", "labels", "devices", "shm_size", "ipc")
 _IN_PLACE = ("networks", "aliases", "restart")
 
 STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))
@@ -158,10 +156,10 @@ STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "cr
 
 @dataclass(frozen=True)
 class Plan:
-    """Actions in the order of STAGES; those of one stage may run side by side, container by container.
+    """Actions in the order of STAGES; the containers of one stage may be handled in parallel.
 
-    untouched: by name, the containers that no action is for, as they were observed. kept: container
-    -> the image that it was made from and that is not on the host by that name any more.
+    untouched: by name, the observed containers that no action changes. kept: container -> the
+    image it was created from, whose name no longer exists on the host.
     """
 
     actions: tuple[Action, ...]
@@ -178,7 +176,7 @@ class Plan:
         return chains
 
     def diff(self) -> dict[str, str]:
-        """For Ansible's diff mode: the containers that change, before and after, without secrets."""
+        """For Ansible's diff mode: the changed containers, before and after, without secrets."""
         before, after = [], []
         for action in self.actions:
             if action.verb == "pull":
@@ -199,9 +197,9 @@ def desired_containers(
     names: Optional[Iterable[str]] = None,
     nodes: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda _devices: (),
 ) -> tuple[Desired, ...]:
-    """A container for each replica of each model (of those `names` has, when given).
+    """A container for each replica of each model (only models in `names`, if given).
 
-    devices: container name -> the device IDs that placement gave it. nodes: the device nodes behind some IDs.
+    devices: container name -> the device IDs from placement. nodes: the device nodes for some IDs.
     """
     asked = None if names is None else frozenset(names)
     chosen = [model for model in fleet.models if asked is None or model.name in asked]
@@ -220,7 +218,7 @@ def desired_containers(
 
 
 def without_lacking(desired: Iterable[Desired], given: Iterable[str]) -> tuple[Desired, ...]:
-    """Those that it is known of which devices they have."""
+    """The containers whose devices are known."""
     known = frozenset(given)
     return tuple(one for one in desired if one.spec.name in known)
 
@@ -247,7 +245,7 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Sp
 
 
 def _hub_env(fleet: Fleet, model: Model) -> dict[str, str]:
-    """What it may ask of a hub: nothing, where its weights are there before it starts."""
+    """The environment for access to a hub: offline, if the weights are downloaded before the start."""
     if model.local_path:
         return {}
     env = {"HF_HUB_OFFLINE": "1", **dict(model.env)}
@@ -265,13 +263,13 @@ def plan_containers(
     held: Iterable[str] = (),
     keep: bool = False,
 ) -> Plan:
-    """The steps from what is to what should be; empty when Docker already has it all.
+    """The steps from the observed to the desired state; empty if they are equal.
 
-    models: the models that `desired` speaks for; containers of theirs that it lacks (fewer
-    replicas, a model gone absent) are removed. prune: so are those of every other model but for
-    those that are held, which lack what they need to start. keep: a container whose image is not
-    on the host by its name is kept and started as it is; without, the image is pulled to compare.
-    Raises FleetError when a name is taken by a container that is not managed.
+    models: the models that `desired` covers; their containers that `desired` lacks (fewer
+    replicas, a model now absent) are removed. prune: also remove containers of all other models,
+    except `held` ones, which lack what they need to start. keep: a container whose image name is not
+    on the host is kept and started unchanged; without `keep`, the image is pulled to compare.
+    Raises FleetError when an unmanaged container has a needed name.
     """
     held = frozenset(held)
     wanted = {one.spec.name: one for one in desired}
@@ -320,11 +318,11 @@ def _steps(desired: Desired, container: Optional[Container], image: Optional[Ima
             *start,
         ]
     steps: list[Action] = []
-    told = {part: change for part, change in changes.items() if part in ("networks", "aliases")}
+    moved = {part: change for part, change in changes.items() if part in ("networks", "aliases")}
     kept = set(container.spec.networks) & set(desired.spec.networks) if "aliases" not in changes else set()
     for verb, networks in (("disconnect", container.spec.networks), ("connect", desired.spec.networks)):
         for network in sorted(set(networks) - kept):
-            change = told if not steps else {}
+            change = moved if not steps else {}
             steps.append(Action(verb, name, desired, container.id, change, network))
     if "restart" in changes:
         change = {"restart": changes["restart"]}
@@ -333,7 +331,7 @@ def _steps(desired: Desired, container: Optional[Container], image: Optional[Ima
 
 
 def _state_steps(desired: Desired, container: Container) -> list[Action]:
-    """The step that has a container run, or not."""
+    """The step that starts or stops a container."""
     name = desired.spec.name
     if desired.running and container.status not in ("running", "restarting"):
         verb = "unpause" if container.status == "paused" else "start"
@@ -349,13 +347,13 @@ def _differences(desired: Spec, observed: Spec, image: Optional[ImageDefaults]) 
         return {"image": (observed.image, desired.image)}
     right = desired.resolved(image)
     changes = {}
-    for part in (*_ANEW, *_IN_PLACE):
+    for part in (*_RECREATE, *_IN_PLACE):
         old, new = getattr(observed, part), getattr(right, part)
         if part in ("networks", "aliases", "devices"):
             old, new = sorted(old), sorted(new)
         if old != new:
             changes[part] = (old, new)
-    # Folders that the image itself declares as volumes get an anonymous one from Docker.
+    # Docker creates an anonymous volume for each folder that the image declares as a volume.
     old_mounts = {mount for mount in observed.mounts if mount.target not in image.volumes or mount in right.mounts}
     if old_mounts != set(right.mounts):
         changes["mounts"] = (sorted(map(str, old_mounts)), sorted(map(str, right.mounts)))
@@ -363,7 +361,7 @@ def _differences(desired: Spec, observed: Spec, image: Optional[ImageDefaults]) 
 
 
 def _lines(name: str, part: str, value: Any) -> list[str]:
-    """A field's value for a person, one line an item, values of secrets left out."""
+    """A field's value for display, one line per item, without values of secrets."""
     if isinstance(value, Mapping):
         return [
             f"{name}.{part}.{key}: {'(secret)' if is_secret_name(key) else text}" for key, text in sorted(value.items())

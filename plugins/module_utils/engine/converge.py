@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Carrying a plan out: stage by stage, side by side within a stage, each container to healthy."""
+"""Applies a plan: stage by stage, containers of a stage in parallel, and waits until each is healthy."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ POLL_SECONDS = 0.5
 
 
 class Waitable(Protocol):
-    """What waiting needs of Docker."""
+    """What waiting needs from Docker."""
 
     def inspect(self, name: str) -> Optional[Container]: ...
     def last_lines(self, name: str, count: int) -> list[str]: ...
 
 
 class Engine(Waitable, Protocol):
-    """What converging needs of Docker."""
+    """What converging needs from Docker."""
 
     def pull(self, reference: str) -> None: ...
     def remove(self, container_id: str, name: str) -> None: ...
@@ -50,12 +50,12 @@ class Engine(Waitable, Protocol):
 
 
 class Hopeless(str):
-    """A fault that no waiting mends: the container died, or says itself that it will not get ready."""
+    """A fault that waiting cannot fix: the container died, or reports that it will not become ready."""
 
 
 @dataclass
 class Outcome:
-    """What came of a plan. done: the actions carried out. faults: by container or image."""
+    """The result of a plan. done: the applied actions. faults: by container or image."""
 
     done: list[Action] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
@@ -63,9 +63,9 @@ class Outcome:
 
 
 def converge(plan: Plan, engine: Engine, wait: bool = True) -> Outcome:
-    """Every action and every wait gets its turn; one that fails stops only its own container.
+    """Tries every action and every wait; a failure stops only the steps of its own container.
 
-    wait: else it is only looked which answer already."""
+    wait: wait until containers are ready; otherwise only probe which are ready now."""
     outcome = Outcome()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for verbs in STAGES:
@@ -91,7 +91,7 @@ def converge(plan: Plan, engine: Engine, wait: bool = True) -> Outcome:
 
 
 def probe(plan: Plan, engine: Engine) -> set[str]:
-    """The names of the containers that answer now; nothing is waited for."""
+    """The names of the containers that are ready now, without waiting."""
 
     def answers(one: Desired) -> bool:
         container = plan.untouched.get(one.spec.name) or engine.inspect(one.spec.name)
@@ -111,30 +111,30 @@ def wait_until_ready(
     seen: Optional[Container] = None,
     gave_up: str = "",
 ) -> Optional[str]:
-    """None once the container is ready; the fault, with the last lines of its log, when it
-    dies (Hopeless) or `timeout` seconds are over. seen: the container as it was a moment ago, where
-    that is known: one that is ready then costs Docker no question. gave_up: what its health check
-    prints when it is hopeless."""
+    """None once the container is ready; the fault, with the last lines of its log, when the container
+    dies (Hopeless) or after `timeout` seconds. seen: the container as just observed, if known, which
+    saves a call to Docker if it is ready. gave_up: the health check's output that means the container
+    will not become ready."""
     deadline = now() + timeout
     try:
         first = container = seen or engine.inspect(name)
         while first and container and container.restarts == first.restarts and container.status == "running":
             if is_ready(container):
                 return None
-            # A check of before may have been another start's: Docker keeps its output.
+            # An earlier check may belong to the previous start: Docker keeps its output.
             if gave_up and container.last_check != first.last_check and gave_up in container.last_check[1]:
-                return Hopeless(_told(engine, name, f"runs, but its health check says {gave_up!r}"))
+                return Hopeless(_with_log(engine, name, f"runs, but its health check says {gave_up!r}"))
             if now() >= deadline:
-                return _told(engine, name, f"runs, but is not ready after {timeout} s")
+                return _with_log(engine, name, f"runs, but is not ready after {timeout} s")
             pause(POLL_SECONDS)
             container = engine.inspect(name)
         if container is None:
-            return f"{name}: there is no such container; was it removed while it was waited for?"
-        if container.status == "running":  # its exit code went with the restart
-            what = f"died and was started again by Docker, {container.restarts} times by now"
+            return f"{name}: there is no such container; was it removed during the wait?"
+        if container.status == "running":  # the restart cleared its exit code
+            what = f"died and was restarted by Docker, {container.restarts} times by now"
         else:
             what = f"died with exit code {container.exit_code}, is {container.status} now"
-        return Hopeless(_told(engine, name, what))
+        return Hopeless(_with_log(engine, name, what))
     except FleetError as error:
         return f"{name}: {error}"
 
@@ -144,7 +144,7 @@ def _may_get_ready(desired: Desired, outcome: Outcome) -> bool:
 
 
 def _run_chain(actions: Iterable[Action], engine: Engine, outcome: Outcome) -> Optional[str]:
-    """The actions on one container in their order, until one fails."""
+    """The actions on one container in order, until one fails. Returns the fault."""
     for action in actions:
         if action.desired and not _may_get_ready(action.desired, outcome):
             return outcome.faults.get(action.name)
@@ -172,10 +172,10 @@ def _carry_out(action: Action, engine: Engine) -> None:
         getattr(engine, verb)(name)
 
 
-def _told(engine: Waitable, name: str, what: str) -> str:
+def _with_log(engine: Waitable, name: str, what: str) -> str:
     try:
         lines = engine.last_lines(name, LOG_LINES)
-    except FleetError as error:  # what happened to the container is the news, not this
+    except FleetError as error:  # report both: the container's fault is more important
         return f"{name}: {what}; its log cannot be read: {error}"
     log = "\n    ".join(lines) if lines else "(nothing)"
     return f"{name}: {what}; the end of its log (docker logs {name}):\n    {log}"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Docker, through its SDK: the one place of the engine wing that touches the world."""
+"""Docker, through its SDK."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ except ImportError as error:
 else:
     SDK_ERROR = None
 
-API_VERSION = "1.41"  # of Docker Engine 20.10; later engines still speak it
-CALL_SECONDS = 60  # an answer of the engine's API; pulls answer in a stream
-STOP_SECONDS = 30  # from SIGTERM to SIGKILL: vLLM finishes what it can
+API_VERSION = "1.41"  # of Docker Engine 20.10; later engines still support it
+CALL_SECONDS = 60  # for an answer of the engine's API; pulls answer in a stream
+STOP_SECONDS = 30  # from SIGTERM to SIGKILL: vLLM finishes requests meanwhile
 HEALTH_SECONDS = 5  # one request to /health
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Docker:
-    """The Docker engine of this host (or of DOCKER_HOST). Subclasses do more with its images and its volumes."""
+    """The Docker engine of this host (or of DOCKER_HOST). Subclasses add images and volumes."""
 
     def __init__(self) -> None:
         if SDK_ERROR:
             raise FleetError(f"the Docker SDK for Python is not on this host (python3-docker): {SDK_ERROR}")
-        with _told("Docker does not answer; is it running (systemctl status docker)?"):
+        with _naming("Docker does not answer; is it running (systemctl status docker)?"):
             self._api = APIClient(version=API_VERSION, timeout=CALL_SECONDS, num_pools=64, **kwargs_from_env())
-            # No proxy stands before a socket; requests would look for one with every call.
+            # A socket needs no proxy; without this, requests looks for one with every call.
             self._api.trust_env = not self._api.base_url.startswith("http+docker:")
             self._api.ping()
 
     def observe(self, images: Iterable[str]) -> Observed:
-        """The model containers, the names of those that are not ours, and the given images."""
-        with _told("listing containers"):
+        """The model containers, the names of unmanaged containers, and the given images."""
+        with _naming("listing containers"):
             listed = self._api.containers(all=True)
             ours = [one for one in listed if _is_model(one.get("Labels") or {})]
             containers = [self._inspect(one["Id"]) for one in ours]
@@ -68,22 +68,20 @@ class Docker:
         )
 
     def host_containers(self) -> list[HostContainer]:
-        """Every container of the host, for what it holds of the GPUs."""
-        with _told("inspecting all containers"):
+        """Every container of the host with the GPUs it holds."""
+        with _naming("inspecting all containers"):
             return [HostContainer.parse(found) for one in self._api.containers(all=True) for found in self._found(one)]
 
     def inspect(self, name: str) -> Optional[Container]:
-        with _told(f"inspecting container {name}"):
+        with _naming(f"inspecting container {name}"):
             return self._inspect(name)
 
     def pull(self, reference: str) -> None:
-        """Raises FleetError with the registry's own words."""
+        """Raises FleetError with the registry's error."""
         if reference.startswith(REPOSITORY):
-            raise FleetError(
-                f"image {reference}: is not on this host; the playbook build_images builds it, as does install"
-            )
+            raise FleetError(f"image {reference}: is not on this host; the playbooks build_images and install build it")
         repository, tag = parse_repository_tag(reference)
-        with _told(f"image {reference}: cannot be pulled and is not on this host"):
+        with _naming(f"image {reference}: cannot be pulled and is not on this host"):
             for progress in self._api.pull(repository, tag=tag or "latest", stream=True, decode=True):
                 if "error" in progress:
                     raise FleetError(
@@ -91,40 +89,40 @@ class Docker:
                     )
 
     def remove(self, container_id: str, name: str) -> None:
-        """Stops it first, so that requests under way can end."""
-        with _told(f"removing container {name}"):
+        """Stops it first, so that running requests can finish."""
+        with _naming(f"removing container {name}"):
             try:
                 self._api.stop(container_id, timeout=STOP_SECONDS)
                 self._api.remove_container(container_id, v=True, force=True)
             except NotFound:
-                pass  # somebody was faster: it is gone, as it should be
+                pass  # removed meanwhile
 
     def stop(self, name: str) -> None:
-        with _told(f"stopping container {name}"):
+        with _naming(f"stopping container {name}"):
             self._api.stop(name, timeout=STOP_SECONDS)
 
     def start(self, name: str) -> None:
-        with _told(f"starting container {name}"):
+        with _naming(f"starting container {name}"):
             self._api.start(name)
 
     def unpause(self, name: str) -> None:
-        with _told(f"unpausing container {name}"):
+        with _naming(f"unpausing container {name}"):
             self._api.unpause(name)
 
     def connect(self, name: str, network: str, aliases: Sequence[str]) -> None:
-        with _told(f"connecting container {name} to {network}"):
+        with _naming(f"connecting container {name} to {network}"):
             self._api.connect_container_to_network(name, network, aliases=list(aliases))
 
     def disconnect(self, name: str, network: str) -> None:
-        with _told(f"disconnecting container {name} from {network}"):
+        with _naming(f"disconnecting container {name} from {network}"):
             self._api.disconnect_container_from_network(name, network, force=True)
 
     def set_restart(self, name: str, policy: str) -> None:
-        with _told(f"setting the restart policy of container {name}"):
+        with _naming(f"setting the restart policy of container {name}"):
             self._api.update_container(name, restart_policy={"Name": policy})
 
     def create(self, spec: Spec) -> None:
-        """Makes the container; it is not started."""
+        """Creates the container without starting it."""
         host_config: dict[str, Any] = {
             "mounts": [
                 DockerMount(
@@ -143,7 +141,7 @@ class Docker:
         if spec.devices:
             host_config["device_requests"] = [DeviceRequest(device_ids=list(spec.devices), capabilities=[["gpu"]])]
             host_config["devices"] = [f"{node}:{node}:rwm" for node in spec.nodes]
-        with _told(f"creating container {spec.name}"):
+        with _naming(f"creating container {spec.name}"):
             self._api.create_container(
                 spec.image,
                 name=spec.name,
@@ -158,7 +156,7 @@ class Docker:
             )
 
     def is_healthy(self, container: Container) -> bool:
-        """Whether its /health answers 200 on the address it has in its network."""
+        """Whether /health at its network address answers 200."""
         if not container.address:
             return False
         connection = http.client.HTTPConnection(container.address, ENGINE_PORT, timeout=HEALTH_SECONDS)
@@ -171,20 +169,20 @@ class Docker:
             connection.close()
 
     def is_well(self, container: Container) -> bool:
-        """Whether its health check is good, which is run now: the engine itself runs it every few seconds only."""
+        """Runs its health check now and returns whether it succeeds: Docker runs it only every few seconds."""
         if container.health == "healthy" or not container.health_check:
             return container.health == "healthy"
-        with _told(f"checking the health of container {container.spec.name}"):
+        with _naming(f"checking the health of container {container.spec.name}"):
             try:
                 check = self._api.exec_create(container.id, list(container.health_check))["Id"]
                 self._api.exec_start(check)
                 return bool(self._api.exec_inspect(check)["ExitCode"] == 0)
-            except APIError:  # it does not run any more, which whoever waits for it sees next
+            except APIError:  # the container stopped; the caller sees that at its next inspection
                 return False
 
     def last_lines(self, name: str, count: int) -> list[str]:
-        """The end of its log, both streams, without terminal colours."""
-        with _told(f"reading the log of container {name}"):
+        """The last lines of its log, stdout and stderr, without terminal colours."""
+        with _naming(f"reading the log of container {name}"):
             log = self._api.logs(name, tail=count, stdout=True, stderr=True)
         return plain_text(log.decode(errors="replace")).splitlines()
 
@@ -192,17 +190,17 @@ class Docker:
         return next(map(_container, self._found({"Id": name})), None)
 
     def _found(self, listed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """What the engine says of a container, unless it went meanwhile."""
+        """What Docker reports of a container, unless it was removed meanwhile."""
         with suppress(NotFound):
             yield self._api.inspect_container(listed["Id"])
 
     @staticmethod
-    def _told(doing: str) -> AbstractContextManager[None]:
-        """For subclasses: Docker's errors as a FleetError that says what was being done."""
-        return _told(doing)
+    def _naming(doing: str) -> AbstractContextManager[None]:
+        """For subclasses: raises Docker's errors as FleetError with the operation."""
+        return _naming(doing)
 
     def _inspect_image(self, reference: str) -> Optional[dict[str, Any]]:
-        with _told(f"inspecting image {reference}"), suppress(ImageNotFound):
+        with _naming(f"inspecting image {reference}"), suppress(ImageNotFound):
             found: dict[str, Any] = self._api.inspect_image(reference)
             return found
         return None
@@ -221,23 +219,23 @@ class Docker:
 
 
 def plain_text(text: str) -> str:
-    """Without terminal colours."""
+    """The text without terminal colours."""
     return _ANSI.sub("", text)
 
 
 @contextmanager
-def _told(doing: str) -> Iterator[None]:
-    """Docker's errors as a FleetError that says what was being done."""
+def _naming(doing: str) -> Iterator[None]:
+    """Raises Docker's errors as FleetError with the operation."""
     try:
         yield
     except APIError as error:
         raise FleetError(f"{doing}: {error.explanation or error}") from error
-    except (DockerException, requests.RequestException, HTTPError) as error:  # the last from a stream that breaks off
+    except (DockerException, requests.RequestException, HTTPError) as error:  # HTTPError: a stream broke off
         raise FleetError(f"{doing}: {error}") from error
 
 
 def _aliases(container_id: str, endpoints: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """In the order of their letters; without the short ID, which Docker itself puts among them."""
+    """Sorted, without the short ID that Docker itself adds."""
     given = {alias for endpoint in endpoints for alias in endpoint.get("Aliases") or ()}
     return tuple(sorted(given - {container_id[:12]}))
 
@@ -247,7 +245,7 @@ def _is_model(labels: Mapping[str, str]) -> bool:
 
 
 def _name(listed: Mapping[str, Any]) -> str:
-    """Of all names (links add some) the one without a second slash."""
+    """The name without a second slash: links add further names."""
     return next(str(name) for name in listed["Names"] if name.count("/") == 1).lstrip("/")
 
 

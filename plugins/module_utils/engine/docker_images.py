@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Docker's images as recipes need them: looked at, built and removed through its SDK."""
+"""Docker images for recipes: inspects, builds and removes them through the SDK."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     Built,
     Observed,
     Removal,
-    told,
+    build_fault,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
@@ -33,7 +33,7 @@ _LOG_CHARACTERS = 20_000
 class DockerImages(Docker):
     def observe_recipes(self, bases: Iterable[str], wheelhouses: Mapping[str, str]) -> Observed:
         """wheelhouses: recipe -> its folder on the host."""
-        with self._told("listing images"):
+        with self._naming("listing images"):
             listed = self._api.images(filters={"label": RECIPE_LABEL})
             containers = self._api.containers(all=True)
         wheels = {name: _wheels(folder) for name, folder in wheelhouses.items()}
@@ -52,21 +52,21 @@ class DockerImages(Docker):
                 context.seek(0)
                 for chunk in self._chunks(build, context):
                     text = plain_text(str(chunk.get("stream", "")))
-                    log = (log + text)[-_LOG_CHARACTERS:]  # lines come in pieces
+                    log = (log + text)[-_LOG_CHARACTERS:]  # text may be a part of a line
                     if text.startswith("Step ") and ": LABEL " not in text:
                         step = text.strip()
                         say(f"{build.recipe}: {step[:120]}")
                     if "error" in chunk:
                         raise FleetError(str(chunk["error"]))
         except (FleetError, OSError) as error:
-            raise FleetError(told(build, step, str(error), log.splitlines())) from error
+            raise FleetError(build_fault(build, step, str(error), log.splitlines())) from error
 
     def remove_image(self, removal: Removal) -> None:
-        with self._told(f"removing image {removal.name}"):
+        with self._naming(f"removing image {removal.name}"):
             self._api.remove_image(removal.id, force=True)
 
     def _chunks(self, build: Build, context: IO[bytes]) -> Iterable[dict[str, Any]]:
-        with self._told("Docker's builder"):
+        with self._naming("Docker's builder"):
             yield from self._api.build(
                 fileobj=context,
                 custom_context=True,
@@ -123,7 +123,7 @@ def _write_context(build: Build, target: IO[bytes]) -> None:
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Without what changes nothing of the image and would keep Docker from using its cache."""
+    """The entry without attributes that do not affect the image but would invalidate Docker's cache."""
     entry.uid = entry.gid = entry.mtime = 0
     entry.uname = entry.gname = ""
     entry.mode = 0o644

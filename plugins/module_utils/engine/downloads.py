@@ -28,20 +28,20 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.model im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RUN
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
-with suppress(ImportError):  # Docker itself says so
+with suppress(ImportError):  # the class Docker reports it
     from docker.errors import NotFound
 
 HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _TOKEN_MOUNT = "/run/secrets/hf-token"
 _CERTIFICATES_MOUNT = "/run/secrets/host-certificates.crt"
 _POLL_SECONDS = 1.0
-_TOLD_SECONDS = 10
+_PROGRESS_SECONDS = 10
 _LOG_LINES = 12
 _FULL_DISK = re.compile(r"(?i)no space left on device|not enough (free )?(disk )?space")
 
 
 class DownloadEngine(Protocol):
-    """What a download needs of Docker."""
+    """What a download needs from Docker."""
 
     def has_image(self, reference: str) -> bool: ...
     def pull(self, reference: str) -> None: ...
@@ -53,16 +53,16 @@ class DownloadEngine(Protocol):
 
 
 class DockerVolumes(Docker):
-    """The Docker engine, with what downloads need of it besides."""
+    """The Docker engine, with what downloads need in addition."""
 
     def has_image(self, reference: str) -> bool:
         return self._inspect_image(reference) is not None
 
     def folder_of(self, source: str) -> str:
-        """Where a volume has its files on this host, or will have them; a folder is what it is."""
+        """The path of a volume on this host, now or once it exists; a folder is returned unchanged."""
         if source.startswith("/"):
             return source
-        with self._told(f"volume {source}"):
+        with self._naming(f"volume {source}"):
             try:
                 return str(self._api.inspect_volume(source)["Mountpoint"])
             except NotFound:
@@ -70,15 +70,15 @@ class DockerVolumes(Docker):
 
 
 def spec_of(download: Download, fleet: Fleet, image: str, certificates: bool, token: Optional[str] = None) -> Spec:
-    """The container that downloads. certificates: whether the host has a bundle, which then counts instead
-    of the image's own: a mirror of the site's may be signed by the site's own authority. token: the path
-    of the file that has it."""
+    """The container that downloads. certificates: whether the host has a certificate bundle, which then
+    replaces the image's: a site's mirror may use a certificate of the site's own CA. token: the path of
+    the token file."""
     env = {
         "HF_ENDPOINT": fleet.cache.endpoint,
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-        # Its store of contents that repositories share links to paths that only a container has.
+        # The store of shared blobs contains links to paths that exist only in a container.
         "HF_HUB_DISABLE_SHARED_BLOBS": "1",
         "HF_HUB_OFFLINE": "0",
     }
@@ -95,7 +95,7 @@ def spec_of(download: Download, fleet: Fleet, image: str, certificates: bool, to
         name=f"fleet-download-{digest[:12]}",
         image=image,
         entrypoint=("hf", "download"),
-        # Files by their names: what this collection has chosen and will verify, and nothing else.
+        # Files by name: exactly those that this collection chose and will verify.
         command=(repo, *sorted(download.files), "--revision", commit),
         env=env,
         mounts=tuple(mounts),
@@ -117,9 +117,9 @@ def fetch(
     pause: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Raises FleetError with the end of the container's log. What is whole stays for the next run.
+    """Raises FleetError with the end of the container's log. Complete files stay for the next run.
 
-    One that an earlier run began and that is still under way is waited for, not begun again.
+    If a download container of an earlier run still works, waits for it instead of starting another.
     """
     repo, name = download.wanted.repo, spec.name
     container = engine.inspect(name)
@@ -134,26 +134,24 @@ def fetch(
         _start(spec, engine)
         container = engine.inspect(name)
     before, begun = folder.arrived(repo), now()
-    told = begun - _TOLD_SECONDS
+    said = begun - _PROGRESS_SECONDS
     while container and container.status in ("running", "created"):
-        if now() - told >= _TOLD_SECONDS:
-            told = now()
-            say(_progress(download, folder.arrived(repo) - before, told - begun))
+        if now() - said >= _PROGRESS_SECONDS:
+            said = now()
+            say(_progress(download, folder.arrived(repo) - before, said - begun))
         pause(_POLL_SECONDS)
         container = engine.inspect(name)
-    if container is None and not _noted_as_whole(download, folder):
-        raise FleetError(
-            f"{repo}: the container {name} that downloaded it was removed; run again, it goes on from there"
-        )
+    if container is None and not _is_recorded(download, folder):
+        raise FleetError(f"{repo}: the download container {name} was removed; run again, and the download continues")
     try:
         if container and container.exit_code:
             raise FleetError(_broke_off(download, folder, engine, name, container.exit_code))
         folder.verify(download)
         folder.record(download)
-    finally:  # last: another run that waits for the same one finds it gone and looks for the record
+    finally:  # remove it last: another run that waits for the container then looks for the record
         if container:
             engine.remove(container.id, name)
-    say(f"{repo}: {in_gb(sum(download.files.values()))} are there, at {download.commit[:12]}")
+    say(f"{repo}: {in_gb(sum(download.files.values()))} complete, at {download.commit[:12]}")
 
 
 def _start(spec: Spec, engine: DownloadEngine) -> None:
@@ -164,7 +162,7 @@ def _start(spec: Spec, engine: DownloadEngine) -> None:
         if "executable file not found" in str(error):
             raise FleetError(
                 f"image {spec.image}: has no `hf` (huggingface_hub 0.34 or later) to download with; "
-                "name one that has as fleet_cache.image"
+                "set fleet_cache.image to an image that has it"
             ) from error
         raise
 
@@ -178,8 +176,8 @@ def _progress(download: Download, arrived: int, seconds: float) -> str:
     return text
 
 
-def _noted_as_whole(download: Download, folder: CacheFolder) -> bool:
-    """Whether another run that waited for the same container saw its end first, and noted that all is there."""
+def _is_recorded(download: Download, folder: CacheFolder) -> bool:
+    """Whether another run that waited for the same container already recorded the complete download."""
     cached = folder.observe().get(download.wanted.repo, Cached())
     return whole(replace(download.wanted, revision=download.commit), cached) is not None
 
@@ -189,20 +187,20 @@ def _broke_off(download: Download, folder: CacheFolder, engine: DownloadEngine, 
     left = folder.observe().get(download.wanted.repo)
     missing = sum(left.lacks(download.commit, download.files).values()) if left else download.size
     if any(_FULL_DISK.search(line) for line in log):
-        why = "the disk is full; prune_cache removes what no model uses, fleet_cache.path takes another disk"
+        why = "the disk is full; prune_cache removes what no model uses, fleet_cache.path sets another disk"
     else:
         why = f"it ended with {code}"
     lines = "\n    ".join(log[-_LOG_LINES:]) or "(nothing)"
     return (
-        f"{download.wanted.repo}: the download broke off with {in_gb(missing)} missing: {why}. Files that are whole "
-        f"stay, and another run goes on with the others; the end of its log:\n    {lines}"
+        f"{download.wanted.repo}: the download failed with {in_gb(missing)} missing: {why}. Complete files stay, "
+        f"and the next run downloads the others; the end of its log:\n    {lines}"
     )
 
 
 @contextmanager
 def token_in_file(token: Optional[str], folder: str = RUN) -> Iterator[Optional[str]]:
-    """The path of a file of root's alone with the token, which containers get as a mount: it stands in no
-    command line, environment or label. It is in memory (/run), this call's own, and removed afterwards."""
+    """The path of a file with the token that only root can read, to be mounted: the token is in no command
+    line, environment or label. The file is in memory (/run), used by this call only, and removed afterwards."""
     if not token:
         yield None
         return

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A hub's API: what a revision is, how large its files are, and whether they may be had. Asks, never changes."""
+"""A hub's API: a revision's commit, the sizes of its files, and whether access is allowed. Read-only."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 _SECONDS = 30
-# huggingface_hub, utils/_http.py: what the hub says in this header, and what it answers to a token it does not know.
+# huggingface_hub, utils/_http.py: this header has the error code; the text is the answer to an unknown token.
 _CODE, _MESSAGE = "X-Error-Code", "X-Error-Message"
 _WRONG_TOKEN = "Invalid credentials"
 
 
 class Unreachable(FleetError):
-    """No answer at all: what is in the cache may do all the same."""
+    """No answer at all: the cached files may be used instead."""
 
 
 class Hub:
-    """endpoint: without a slash at its end. token: sent to that host alone."""
+    """endpoint: without a final slash. token: sent to that host only."""
 
     def __init__(self, endpoint: str, token: Optional[str]) -> None:
         self._endpoint = endpoint
@@ -33,22 +33,22 @@ class Hub:
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def revision(self, repo: str, revision: str) -> Remote:
-        """What the revision is, once its files may be read. Raises FleetError with what to do."""
-        told = self._ask(
+        """The revision, if its files may be read. Raises FleetError with what to do otherwise."""
+        answer = self._ask(
             "GET", f"/api/models/{quote(repo)}/revision/{quote(revision, safe='')}?blobs=true", repo, revision
         )
-        files = {str(one["rfilename"]): one.get("size") for one in told.get("siblings") or ()}
+        files = {str(one["rfilename"]): one.get("size") for one in answer.get("siblings") or ()}
         unknown = [path for path, size in files.items() if not isinstance(size, int)]
-        if not files or unknown or not told.get("sha"):
-            raise FleetError(f"{repo}: {self._endpoint} does not say which files it has and how large they are")
-        # A gated repository shows its files' names to everybody.
+        if not files or unknown or not answer.get("sha"):
+            raise FleetError(f"{repo}: {self._endpoint} does not report its files and their sizes")
+        # Everybody can read the file names of a gated repository, so ask for a file.
         smallest = min(files, key=lambda path: files[path])
-        self._ask("HEAD", f"/{quote(repo)}/resolve/{told['sha']}/{quote(smallest)}", repo, revision)
-        return Remote(str(told["sha"]), files)
+        self._ask("HEAD", f"/{quote(repo)}/resolve/{answer['sha']}/{quote(smallest)}", repo, revision)
+        return Remote(str(answer["sha"]), files)
 
     def _ask(self, method: str, path: str, repo: str, revision: str) -> dict[str, Any]:
         url = self._endpoint + path
-        for _hop in range(5):  # a repository that was renamed is a redirect
+        for _hop in range(5):  # a renamed repository redirects
             try:
                 with self._opener.open(self._request(method, url), timeout=_SECONDS) as answer:
                     return json.loads(answer.read()) if method == "GET" else {}
@@ -57,7 +57,7 @@ class Hub:
                 if error.code // 100 != 3:
                     raise FleetError(self._refused(error.code, error.headers, repo, revision)) from error
                 if method == "HEAD" or urlsplit(location).netloc != urlsplit(url).netloc:
-                    return {}  # to where the file itself is: it may be had
+                    return {}  # to the file's storage: access is allowed
                 url = location
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise Unreachable(self._unreachable(repo, getattr(error, "reason", error))) from error
@@ -72,7 +72,7 @@ class Hub:
     def _unreachable(self, repo: str, why: object) -> str:
         return (
             f"{repo}: {self._endpoint} cannot be reached from this host ({why}); see its DNS and proxy, set "
-            "fleet_cache.endpoint where a mirror is to be asked, or copy the cache here and set "
+            "fleet_cache.endpoint to use a mirror, or copy the cache to this host and set "
             "fleet_cache.downloads: never"
         )
 
@@ -87,12 +87,12 @@ class Hub:
             )
             return f"{repo}: is gated, and {_no_access(bool(self._token))}; ask for access at {page} {whose}"
         if status == 401 and _WRONG_TOKEN in message:
-            make = f"make one at {self._endpoint}/settings/tokens"
+            make = f"create a token at {self._endpoint}/settings/tokens"
             return f"{repo}: {self._endpoint} does not know the token in fleet_hf_token; {make}"
         if code == "RevisionNotFound":
             return f"{repo}: has no revision {revision!r}; see {page}/commits/main"
         if code == "RepoNotFound" or status in (401, 404):
-            hidden = "the token may not see it" if self._token else "it is private or gated, which takes fleet_hf_token"
+            hidden = "the token may not see it" if self._token else "it is private or gated: set fleet_hf_token"
             return f"{repo}: {self._endpoint} has no such repository, or {hidden}; see {page} and the model's `source`"
         if status == 403:
             return f"{repo}: the token in fleet_hf_token may not read it ({message or 'forbidden'}); see {page}"
@@ -104,7 +104,7 @@ def _no_access(has_token: bool) -> str:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """So that the token goes to no other host."""
+    """Follows no redirect, so that the token is sent to no other host."""
 
     def redirect_request(self, *_request: Any) -> None:
         return None

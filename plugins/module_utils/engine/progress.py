@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a long piece of work tells of itself while it goes on: lines in a file that the admin's side reads."""
+"""Progress of a long task: lines in a file that the control node reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Optional
 
 
 class Progress:
-    """Called with a line. path: None where nobody reads."""
+    """Called with a line, which it appends. path: None where nobody reads."""
 
     def __init__(self, path: Optional[str]) -> None:
         self._path = path

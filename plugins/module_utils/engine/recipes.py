@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Recipe images: what each is made of, what Docker has, and which have to be built. Pure."""
+"""Recipe images: their content, what Docker has, and which to build. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest
 
-# Labels of the images. Containers inherit them, so none is one by which the collection knows its containers.
+# Labels of the images. Containers inherit them, so they must differ from the labels of managed containers.
 RECIPE_LABEL = "inference-fleet.recipe"
 CONTENT_LABEL = "inference-fleet.recipe-content"
 DOCKERFILE_LABEL = "inference-fleet.recipe-dockerfile"
@@ -29,7 +29,7 @@ _WHEELS = "/tmp/inference-fleet-wheels"
 
 @dataclass(frozen=True)
 class Base:
-    """An image that recipes build on. user: whom its containers run as, empty for root."""
+    """An image that recipes build on. user: the user of its containers, empty for root."""
 
     id: str
     user: str = ""
@@ -50,9 +50,9 @@ class Built:
 
 @dataclass(frozen=True)
 class Observed:
-    """bases: by reference, those that are on the host. wheels: recipe -> wheel -> SHA-256, for the
-    recipes whose folder of wheels is there. missing: recipe -> the folder on the admin's machine
-    that its wheels are to come from, and that is not there."""
+    """bases: by reference, the base images on the host. wheels: recipe -> wheel -> SHA-256, for
+    recipes whose wheel folder exists. missing: recipe -> its wheel folder on the control node, which
+    does not exist."""
 
     bases: Mapping[str, Base]
     built: tuple[Built, ...] = ()
@@ -62,8 +62,8 @@ class Observed:
 
 @dataclass(frozen=True)
 class Build:
-    """An image to be built. files: name in the build context -> text. content: hash of all that goes
-    into it. before: the Dockerfile of the image that it takes the place of."""
+    """An image to build. files: name in the build context -> text. content: hash of all its inputs.
+    before: the Dockerfile of the image that it replaces."""
 
     recipe: str
     image: str
@@ -85,7 +85,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Removal:
-    """An image that no recipe of the inventory asks for."""
+    """An image that no recipe of the inventory needs."""
 
     id: str
     name: str
@@ -97,7 +97,7 @@ class Removal:
 
 @dataclass(frozen=True)
 class Plan:
-    """faults: by recipe, why it cannot be built. pulls: bases that the host lacks and needs."""
+    """faults: by recipe, why it cannot be built. pulls: base images to pull."""
 
     builds: tuple[Build, ...] = ()
     removals: tuple[Removal, ...] = ()
@@ -117,7 +117,7 @@ class Plan:
 
 
 def needed_recipes(fleet: Fleet, models: Iterable[str]) -> tuple[str, ...]:
-    """The recipes of those of these models that have containers, in the order of their names."""
+    """The recipes of these models, if they have containers; sorted."""
     asked = frozenset(models)
     return tuple(
         sorted(
@@ -131,7 +131,7 @@ def needed_recipes(fleet: Fleet, models: Iterable[str]) -> tuple[str, ...]:
 
 
 def select_recipes(fleet: Fleet, names: Iterable[str]) -> tuple[str, ...]:
-    """These recipes. Raises FleetError for one that there is not."""
+    """These recipes. Raises FleetError for an unknown recipe."""
     known = {*SHIPPED, *fleet.recipes}
     names = tuple(names)
     unknown = [
@@ -146,8 +146,8 @@ def select_recipes(fleet: Fleet, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def plan_recipes(fleet: Fleet, names: Iterable[str], observed: Observed, keep: Optional[Iterable[str]] = None) -> Plan:
-    """What has to be built of these recipes. keep: the recipes whose images stay, every other is
-    removed unless a container has it; None removes none."""
+    """What to build of these recipes. keep: the recipes whose images stay; every other image is
+    removed unless a container uses it. None removes none."""
     builds, pulls, faults = [], [], {}
     for name in names:
         recipe, image = fleet.recipe(name), fleet.recipe(name).image(name, fleet.images)
@@ -156,7 +156,7 @@ def plan_recipes(fleet: Fleet, names: Iterable[str], observed: Observed, keep: O
         base = observed.bases.get(reference)
         wheels = None if name in observed.missing else observed.wheels.get(name)
         if there and (base is None or (recipe.wheelhouse and wheels is None)):
-            continue  # what it was made from has gone since, so nothing can be said against it
+            continue  # its inputs were removed since, so the image cannot be compared with them
         if recipe.wheelhouse and not wheels:
             faults[name] = _no_wheels(name, recipe, observed)
             continue
@@ -189,7 +189,7 @@ def _no_wheels(name: str, recipe: Recipe, observed: Observed) -> str:
 
 
 def dockerfile(recipe: Recipe, base: str, user: str = "") -> str:
-    """The recipe as a Dockerfile that the builder of any Docker Engine takes. user: the base's own."""
+    """The recipe as a Dockerfile for the builder of any Docker Engine. user: of the base image."""
     lines = [f"FROM {base}", *(["USER root"] if user else [])]
     if recipe.ca_bundle:
         lines += [
@@ -221,7 +221,7 @@ def _apt_lines(recipe: Recipe) -> Iterator[str]:
 
 
 def _pip_lines(recipe: Recipe) -> Iterator[str]:
-    """uv where the image has it, as vLLM's own has, else pip; each for the Python that is first on PATH."""
+    """Uses uv if the image has it (vLLM's has), else pip; for the first Python on PATH."""
     where = ""
     if recipe.wheelhouse:
         yield f"COPY wheels {_WHEELS}"
@@ -240,7 +240,7 @@ def _pip_lines(recipe: Recipe) -> Iterator[str]:
 
 
 def _context(recipe: Recipe) -> dict[str, str]:
-    """The build context but for the wheels: name -> text."""
+    """The build context without the wheels: name -> text."""
     files = {f"files/{place}": recipe.files[path] for place, path in enumerate(sorted(recipe.files))}
     if recipe.ca_bundle:
         files["ca.crt"] = recipe.ca_bundle
@@ -261,9 +261,9 @@ def _quoted(value: str) -> str:
 def _reason(name: str, there: Optional[Built], base: Optional[Base], text: str, observed: Observed) -> str:
     if there:
         same = there.dockerfile == text
-        return "its base image or what it copies changed" if same else "what it is made with changed"
+        return "its base image, files or wheels changed" if same else "its Dockerfile changed"
     if base is None:
-        return "missing, and its base image has to be pulled"
+        return "missing, and its base image must be pulled"
     return "the recipe changed" if any(one.recipe == name for one in observed.built) else "missing"
 
 
@@ -274,7 +274,7 @@ def _removals(fleet: Fleet, keep: Iterable[str], observed: Observed) -> Iterator
             yield Removal(one.id, one.tags[0] if one.tags else f"an older build of recipe {one.recipe}", one.size)
 
 
-# What a builder says -> what to tell of it. The first group is the package.
+# A pattern in the build's log -> the reason to report. The first group is the package.
 _HINTS = (
     (r"E: Unable to locate package (\S+)", "apt knows no package {}"),
     (r"E: Package '?(\S+?)'? has no installation candidate", "apt has no package {} to install"),
@@ -285,7 +285,7 @@ _HINTS = (
     (r"(No module named pip)", "the base has neither uv nor pip: add python3-pip to the recipe's apt"),
     (
         r"(?i)(no space left on device|You don't have enough free space)",
-        "the disk is full: `docker system df` tells what takes it, build_images -e prune=yes removes old builds",
+        "the disk is full: `docker system df` shows what uses it, build_images -e prune=yes removes old builds",
     ),
     (
         r"(Temporary failure (?:resolving|in name resolution)|Could not resolve|Failed to fetch|dns error)",
@@ -294,8 +294,8 @@ _HINTS = (
 )
 
 
-def told(build: Build, step: str, error: str, log: Sequence[str]) -> str:
-    """Why a build failed. step: the builder's last `Step n/m : ...`. error: its own words."""
+def build_fault(build: Build, step: str, error: str, log: Sequence[str]) -> str:
+    """Why a build failed. step: the builder's last `Step n/m : ...`. error: the builder's error."""
     text = "\n".join([*log, error])
     hints = (meant.format(found[1]) for pattern, meant in _HINTS for found in [re.search(pattern, text)] if found)
     why = next(hints, error)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Carrying out a plan of virtual keys, and making sure that LiteLLM then has what was asked for."""
+"""Applies a plan of virtual keys, then checks that LiteLLM has the desired keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RANDOM_BYTES = 32
 
 
 class Gateway(Protocol):
-    """What converging needs of LiteLLM."""
+    """What converging needs from LiteLLM."""
 
     def keys(self) -> tuple[ObservedKey, ...]: ...
     def create(self, action: Action, value: str) -> None: ...
@@ -27,8 +27,8 @@ class Gateway(Protocol):
 
 @dataclass
 class Outcome:
-    """What came of a plan. done: the actions carried out. new_keys: alias -> value of keys that were
-    made with one that nobody gave. faults: by alias."""
+    """The result of a plan. done: the applied actions. new_keys: alias -> value of keys created
+    with a generated value. faults: by alias."""
 
     done: list[Action] = field(default_factory=list)
     new_keys: dict[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Outcome:
 
 
 def new_value() -> str:
-    """A key that nobody gave, from the system's random source."""
+    """A generated key, from the system's random source."""
     return f"sk-{secrets.token_urlsafe(RANDOM_BYTES)}"
 
 
@@ -46,8 +46,8 @@ def converge(
     values: Optional[Mapping[str, str]],
     plan_again: Callable[[tuple[ObservedKey, ...]], Plan],
 ) -> Outcome:
-    """One action that fails stops only its own key. values: alias -> the value to make a key with, or
-    None where it is to be generated. plan_again: what is left to do, given the keys that there are.
+    """A failed action stops only the actions on its own key. values: alias -> the value of a key to create,
+    or None to generate it. plan_again: the remaining actions, given the present keys.
     """
     outcome = Outcome()
     try:
@@ -59,7 +59,9 @@ def converge(
         outcome.faults["litellm"] = str(error)
         left = ()
     for action in left:
-        outcome.faults.setdefault(action.alias, f"{action.alias}: LiteLLM took it, and still there is to do: {action}")
+        outcome.faults.setdefault(
+            action.alias, f"{action.alias}: LiteLLM accepted the change but did not apply: {action}"
+        )
     return outcome
 
 
@@ -86,11 +88,11 @@ def _carry_out(action: Action, litellm: Gateway, values: Optional[Mapping[str, s
     elif action.alias in values:
         litellm.create(action, values[action.alias])
     else:
-        raise FleetError("it is to be made, and `values` has none for it")
+        raise FleetError("the key is to be created, but `values` has no value for it")
 
 
 def _create_new(action: Action, litellm: Gateway, new_keys: dict[str, str]) -> None:
-    """Where no answer comes the key may have been made all the same, so its value is told."""
+    """Without an answer from LiteLLM the key may still have been created, so its value is returned."""
     new_keys[action.alias] = new_value()
     try:
         litellm.create(action, new_keys[action.alias])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The admin's file of keys: which values are to be added before keys are made, and which are to go. Pure."""
+"""The admin's key file: which values to add before keys are created, and which to remove. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Lists = Mapping[str, Sequence[Mapping[str, Any]]]  # host -> its `fleet_keys`
 
 @dataclass(frozen=True)
 class FilePlan:
-    """new: aliases that need a value. gone: aliases whose value is to go. warnings: for a person."""
+    """new: aliases that need a value. gone: aliases whose value is to be removed. warnings: for display."""
 
     new: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
@@ -24,11 +24,11 @@ class FilePlan:
 
 
 def plan_file(kept: Mapping[str, str], path: str, observed: Mapping[str, Mapping[str, Any]], lists: Lists) -> FilePlan:
-    """One value for an alias, whatever the hosts that have it.
+    """Plans the file's values: one value per alias for all hosts.
 
-    kept: alias -> value, as the file has them. observed: host -> what litellm_key returned of it in
-    check mode, of the hosts of the play. lists: of all hosts that share the file. Raises FleetError
-    where a host would get another value than the one that an application uses on others already.
+    kept: alias -> value in the file. observed: host of the play -> what litellm_key returned for it
+    in check mode. lists: of all hosts that share the file. Raises FleetError where a host would get
+    another value than applications already use on other hosts.
     """
     missing = {alias for answer in observed.values() for alias in answer["missing"]}
     new = sorted(missing - kept.keys())
@@ -55,8 +55,8 @@ def _unknown_values(
         if having:
             yield (
                 f"{alias}: {', '.join(lacking)} has no such key yet and {path} has no value for it, while "
-                f"{', '.join(having)} has the key already; put its value into that file, or have the key removed "
-                f"everywhere (state: absent) and then made anew"
+                f"{', '.join(having)} has the key already; put its value into that file, or remove the key "
+                f"on all hosts (state: absent) and then recreate it"
             )
 
 
@@ -66,7 +66,7 @@ def _two_values(
     for host in observed:
         for alias, key in _aliases(lists, host).items():
             if key.get("key") and key["key"] != kept.get(alias, key["key"]):
-                yield f"{alias}: the inventory of {host} gives it a value and {path} has another; take one of them away"
+                yield f"{alias}: the inventory of {host} gives it a value and {path} has another; remove one of them"
 
 
 def _other_values(
@@ -77,11 +77,11 @@ def _other_values(
             token = answer["tokens"].get(alias)
             if token and alias in kept and not key.get("key") and token != token_of(kept[alias]):
                 yield (
-                    f"{alias}: the key on {host} is another one than {path} has; it was left alone. To have the one of "
-                    f"the file there, have it removed on that host (state: absent) and run again"
+                    f"{alias}: the key on {host} differs from the one in {path} and was not changed. To use the key of "
+                    f"the file, remove the key on that host (state: absent) and run again"
                 )
 
 
 def _aliases(lists: Lists, host: str, absent: bool = False) -> dict[str, Mapping[str, Any]]:
-    """The keys of a host that are to be there, or those that are not, by alias."""
+    """The keys that a host should have, or those it should not have (absent), by alias."""
     return {str(key["alias"]): key for key in lists.get(host, ()) if (key.get("state") == "absent") is absent}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Virtual keys: what LiteLLM has, what it should have, and the difference as an ordered plan. Pure."""
+"""Virtual keys: the observed keys, the desired keys, and the difference as an ordered plan. Pure."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SETTINGS = (
     "metadata",
 )
 UNSET: Mapping[str, Any] = {**dict.fromkeys(SETTINGS), "models": (), "allowed_routes": (), "metadata": {}}
-STAGES = ("delete", "create", "update")  # a value that moves to another alias must go before it can come
-# LiteLLM takes an expiry as seconds from now, by its own clock and rounded to whole ones.
+STAGES = ("delete", "create", "update")  # a value that moves to another alias must be deleted before it is created
+# LiteLLM takes an expiry as whole seconds from now, by its own clock.
 SAME_TIME = timedelta(seconds=60)
 
 
@@ -35,8 +35,8 @@ SAME_TIME = timedelta(seconds=60)
 class ObservedKey:
     """A key that LiteLLM has. token: the SHA-256 of its value, in hex. alias: None where it has none.
 
-    settings: as in VirtualKey, of each of SETTINGS; expires as a datetime. kept: what LiteLLM
-    itself keeps in the metadata, which `settings` leaves out.
+    settings: as in VirtualKey, for each of SETTINGS; expires as a datetime. kept: LiteLLM's own
+    entries of the metadata, which `settings` leaves out.
     """
 
     token: str
@@ -46,7 +46,7 @@ class ObservedKey:
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> ObservedKey:
-        """From an object of LiteLLM's /key/list; what it leaves out counts as null."""
+        """From an object of LiteLLM's /key/list; missing fields count as null."""
         metadata = data.get("metadata") or {}
         budget = data.get("max_budget")
         return cls(
@@ -67,8 +67,8 @@ class ObservedKey:
 class Action:
     """One step. verb: one of STAGES.
 
-    token: of the key that LiteLLM has, for update and delete. key: what it should be, for create
-    and update. changes: setting -> (before, after). kept: as in ObservedKey. reason: for a person.
+    token: of LiteLLM's key, for update and delete. key: the desired key, for create and update.
+    changes: setting -> (before, after). kept: as in ObservedKey. reason: for display.
     """
 
     verb: str
@@ -89,13 +89,13 @@ class Plan:
 
     @property
     def missing(self) -> list[str]:
-        """The aliases of keys that are to be made and for which the inventory has no value."""
+        """The aliases of keys to create for which the inventory has no value."""
         return [
             action.alias for action in self.actions if action.verb == "create" and action.key and not action.key.key
         ]
 
     def diff(self) -> dict[str, str]:
-        """Before and after, one line a setting that differs, without the keys themselves."""
+        """Before and after, one line per changed setting, without the keys' values."""
         before, after = [], []
         for action in self.actions:
             if action.verb != "create":
@@ -106,10 +106,10 @@ class Plan:
 
 
 def plan_keys(observed: Iterable[ObservedKey], desired: Iterable[VirtualKey], now: datetime) -> Plan:
-    """What makes LiteLLM's keys those that are desired; keys with other aliases are left alone.
+    """The steps that turn LiteLLM's keys into the desired ones; keys with other aliases are left alone.
 
-    A key that is over by `now` is not made, and counts as equal to one that is over as well. Raises
-    FleetError where an alias does not name one key, or a value is that of a key of another alias.
+    A key that has expired by `now` is not created, and equals any other expired key. Raises
+    FleetError where an alias names several keys, or a key of another alias has the same value.
     """
     wanted = tuple(desired)
     found = tuple(observed)
@@ -121,7 +121,7 @@ def plan_keys(observed: Iterable[ObservedKey], desired: Iterable[VirtualKey], no
 
 
 def token_of(value: str) -> str:
-    """What LiteLLM stores of a key."""
+    """The hash of a key that LiteLLM stores."""
     return hashlib.sha256(value.encode()).hexdigest()
 
 
@@ -131,8 +131,8 @@ def _by_alias(observed: Iterable[ObservedKey], aliases: Iterable[str]) -> dict[s
         if key.alias in found:
             found[key.alias].append(key)
     faults = [
-        f"{alias}: LiteLLM has {len(keys)} keys of this alias, so it does not say which is meant; give all but one of "
-        f"them another alias or delete them ({', '.join(key.token[:8] + '...' for key in keys)})"
+        f"{alias}: LiteLLM has {len(keys)} keys with this alias; give all but one of them another alias, or delete "
+        f"them ({', '.join(key.token[:8] + '...' for key in keys)})"
         for alias, keys in sorted(found.items())
         if len(keys) > 1
     ]
@@ -191,7 +191,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _refuse_taken_values(actions: Iterable[Action], observed: Iterable[ObservedKey]) -> None:
-    """LiteLLM answers as if it had made a key whose value another key has, and makes none."""
+    """If another key already has the value, LiteLLM reports success without creating the key."""
     going = {action.token for action in actions if action.verb == "delete"}
     holders = {key.token: key for key in observed if key.token not in going}
     faults = []
@@ -200,13 +200,15 @@ def _refuse_taken_values(actions: Iterable[Action], observed: Iterable[ObservedK
         holder = holders.get(token_of(value)) if value else None
         if holder:
             whose = f"the key {holder.alias!r}" if holder.alias else f"a key without an alias ({holder.token[:8]}...)"
-            faults.append(f"{action.alias}: its value is that of {whose} in LiteLLM; remove that one, or give another")
+            faults.append(
+                f"{action.alias}: {whose} in LiteLLM has the same value; remove that key, or give another value"
+            )
     if faults:
         raise FleetError(*faults)
 
 
 def _moment(text: Optional[str]) -> Optional[datetime]:
-    """RFC 3339, with any number of decimals; without a zone it is UTC (PostgreSQL's `timestamp`)."""
+    """Parses RFC 3339 with any number of decimals; UTC if without a zone (PostgreSQL's `timestamp`)."""
     if not text:
         return None
     whole, _point, rest = text.replace("Z", "+00:00").partition(".")
@@ -215,7 +217,7 @@ def _moment(text: Optional[str]) -> Optional[datetime]:
 
 
 def _lines(action: Action, side: int) -> list[str]:
-    """A key for a person; side: 0 before, 1 after."""
+    """A key's settings for display; side: 0 before, 1 after."""
     settings = [f"{action.alias}.{name}: {_text(pair[side])}\n" for name, pair in action.changes.items()]
     return settings if action.verb == "update" else [f"{action.alias}.key: (secret)\n", *settings]
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""LiteLLM's API for virtual keys: the one place of the gateway wing that touches the world.
+"""LiteLLM's API for virtual keys. All I/O of the package gateway is here.
 
-LiteLLM has no port on the host; root reaches it by the address that it has in Docker's network.
+LiteLLM has no port on the host; root reaches it by its address in Docker's network.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 PORT = 4000
 CALL_SECONDS = 30
-PAGE = 100  # the most that /key/list gives at once
-READINGS = 3  # of the whole list, where keys come and go meanwhile
+PAGE = 100  # the largest page of /key/list
+READINGS = 3  # attempts to read the whole list, in case keys change meanwhile
 
 
 class NoAnswer(FleetError):
-    """LiteLLM did not answer: there is no use in asking it for more."""
+    """LiteLLM did not answer: further calls are useless."""
 
 
 class Container(Protocol):
-    """status: Docker's word. address: in Docker's network, if it has one."""
+    """status: as in Docker. address: in Docker's network, if any."""
 
     @property
     def status(self) -> str: ...
@@ -40,13 +40,13 @@ class Container(Protocol):
 
 
 class Inspecting(Protocol):
-    """What finding LiteLLM needs of Docker."""
+    """What finding LiteLLM needs from Docker."""
 
     def inspect(self, name: str) -> Optional[Container]: ...
 
 
 class LiteLLM:
-    """The LiteLLM that runs in a container. master_key_file: on this host, where its master key is."""
+    """The LiteLLM in a container. master_key_file: path on this host of the file with its master key."""
 
     def __init__(self, docker: Inspecting, container: str, master_key_file: str, port: int = PORT) -> None:
         self._container = container
@@ -56,12 +56,12 @@ class LiteLLM:
         self._master_key = _read(master_key_file)
 
     def keys(self) -> tuple[ObservedKey, ...]:
-        """All that it has, those of teams included."""
+        """All keys, including those of teams."""
         for _reading in range(READINGS):
             keys, totals = self._read_list()
             if totals == {len(keys)}:
                 return tuple(map(ObservedKey.parse, keys.values()))
-        raise FleetError("the list of LiteLLM's keys changed while it was read; is somebody else at work? Run again")
+        raise FleetError("LiteLLM's keys changed while they were read; is another run active? Run again")
 
     def create(self, action: Action, value: str) -> None:
         body = {"key": value, "key_alias": action.alias, **settings(action, datetime.now(timezone.utc))}
@@ -74,8 +74,8 @@ class LiteLLM:
         self._call("POST", "/key/delete", {"keys": [action.token]})
 
     def _read_list(self) -> tuple[dict[str, Mapping[str, Any]], set[int]]:
-        """Keys by their token, and how many LiteLLM said with each page that there are. In its default
-        order, by time and then token, a page never has what another had, unless keys come or go meanwhile."""
+        """Keys by token, and the totals that LiteLLM reported with each page. In the default order, by time
+        and then token, pages do not overlap unless keys change meanwhile."""
         keys: dict[str, Mapping[str, Any]] = {}
         totals: set[int] = set()
         page, pages = 1, 1
@@ -87,7 +87,7 @@ class LiteLLM:
         return keys, totals
 
     def _call(self, method: str, path: str, body: Optional[object] = None, hide: Iterable[str] = ()) -> Any:
-        """hide: what an error must not show, besides the master key."""
+        """hide: secrets that an error must not show, in addition to the master key."""
         connection = http.client.HTTPConnection(self._address, self._port, timeout=CALL_SECONDS)
         headers = {"Authorization": f"Bearer {self._master_key}", "Content-Type": "application/json"}
         try:
@@ -103,33 +103,33 @@ class LiteLLM:
             connection.close()
         if status == 401:
             raise NoAnswer(
-                f"LiteLLM in container {self._container} does not take the master key of {self._master_key_file}: "
-                f"it was started with another one; run install, which starts it with that"
+                f"LiteLLM in container {self._container} does not accept the master key of {self._master_key_file}: "
+                f"it was started with another one; run install, which restarts LiteLLM with that key"
             )
         answer = _json(text)
         if status != 200 or answer is None:
-            told = _error(answer) or text.strip()[:200] or "nothing"
+            message = _error(answer) or text.strip()[:200] or "nothing"
             for secret in (self._master_key, *hide):
-                told = told.replace(secret, "(secret)")
-            raise FleetError(f"LiteLLM: {path.partition('?')[0]}: {told} (HTTP {status})")
+                message = message.replace(secret, "(secret)")
+            raise FleetError(f"LiteLLM: {path.partition('?')[0]}: {message} (HTTP {status})")
         return answer
 
 
 def _address(docker: Inspecting, name: str) -> str:
     container = docker.inspect(name)
     if container is None:
-        raise FleetError(f"there is no container {name} on this host; inference.fleet.install makes it")
+        raise FleetError(f"there is no container {name} on this host; inference.fleet.install creates it")
     if container.status != "running":
         raise FleetError(
             f"container {name} is {container.status}, not running; its log may say why (docker logs {name})"
         )
     if not container.address:
-        raise FleetError(f"container {name} is in no network of Docker's, so it has no address to be asked on")
+        raise FleetError(f"container {name} is in no Docker network, so it has no address")
     return container.address
 
 
 def _read(path: str) -> str:
-    """A secret of printable ASCII: what else stands in a header would be shown in an error of Python's."""
+    """Reads a secret of printable ASCII: Python would show other characters of a header in an error."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             secret = file.read().strip()
@@ -141,9 +141,9 @@ def _read(path: str) -> str:
 
 
 def settings(action: Action, now: datetime) -> dict[str, Any]:
-    """As LiteLLM takes them; what is not to change is left out. Pure."""
+    """The settings as LiteLLM's API takes them, without unchanged ones. Pure."""
     body = {name: after for name, (_before, after) in action.changes.items()}
-    if "metadata" in body:  # taken as a whole
+    if "metadata" in body:  # LiteLLM replaces metadata as a whole
         body["metadata"] = {**action.kept, **body["metadata"]}
     if "expires" in body:
         body["duration"] = _duration(body.pop("expires"), now)
@@ -151,7 +151,7 @@ def settings(action: Action, now: datetime) -> dict[str, Any]:
 
 
 def _duration(expires: Optional[datetime], now: datetime) -> Optional[str]:
-    """The whole seconds from now on, which is the only way to give LiteLLM an expiry."""
+    """The expiry in whole seconds from now, the only form that LiteLLM takes."""
     return f"{max(0, math.ceil((expires - now).total_seconds()))}s" if expires else None
 
 
@@ -163,7 +163,7 @@ def _json(text: str) -> Any:
 
 
 def _error(answer: Any) -> str:
-    """LiteLLM's own words. It wraps some of them up as the text of a Python dictionary."""
+    """LiteLLM's error message, which may be wrapped in the text of a Python dictionary."""
     error = answer.get("error", answer.get("detail")) if isinstance(answer, Mapping) else None
     message = error.get("message") if isinstance(error, Mapping) else error
     try:

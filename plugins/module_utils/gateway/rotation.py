@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a host's secrets should be, after the inventory, what the host has kept, and what is to be rotated. Pure."""
+"""A host's secrets: planned from the inventory, the stored secrets, and the secrets to rotate. Pure."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 _PERMANENT = (
-    "{name}: the inventory gives another one than this host has, which the data here was encrypted with; "
-    "take it out of the inventory, or give the one that the host has"
+    "{name}: the inventory gives another value than this host has, and the data here is encrypted with that one; "
+    "remove the value from the inventory, or give the host's value"
 )
-_ROTATES_NO_MORE = "{name}: is never rotated, since the data here was encrypted with it and cannot be read without it"
+_ROTATES_NO_MORE = "{name}: is never rotated, since the data here is encrypted with it and cannot be read without it"
 _GIVEN = (
-    "{name}: is not generated, since the inventory gives it and would put it back; "
-    "change it there, and run install to take it into use"
+    "{name}: is not generated, since the inventory gives it and would override a generated value; "
+    "change it there, and run install to apply it"
 )
 
 
 @dataclass(frozen=True)
 class Previous:
-    """A value that goes on being accepted. until: seconds since the epoch."""
+    """A previous value that is still accepted. until: seconds since the epoch."""
 
     value: str
     until: int
@@ -29,12 +29,12 @@ class Previous:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What one run is asked for.
+    """The request of one run.
 
-    given: name -> value, or None for one that the host makes. rotate: names of those to be made
-    anew. overlap: seconds for which what a name of `overlapping` was before goes on being accepted; 0 ends
-    all that a name was before which changes in this run, and in a run that rotates nothing that of every name.
-    permanent: names of those that can never change.
+    given: name -> value, or None for a value that the host generates. rotate: names of values to generate
+    again. overlap: seconds for which the previous value of a name in `overlapping` stays accepted. With 0, a
+    changed name loses all previous values, and if nothing is rotated, so does every name.
+    permanent: names whose value can never change.
     """
 
     given: Mapping[str, Optional[str]]
@@ -46,7 +46,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Every secret of `given`, and what is still accepted beside it, newest first; with faults, as they are kept."""
+    """The value of every name in `given`, and its previous values still accepted, newest first; unchanged on faults."""
 
     values: Mapping[str, str]
     previous: Mapping[str, tuple[Previous, ...]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def plan_secrets(
     now: float,
     generate: Callable[[str], str],
 ) -> Outcome:
-    """kept, previous: what the host has, by name. generate: a new value for a name."""
+    """kept, previous: the host's values, by name. generate: returns a new value for a name."""
     faults = tuple(_faults(wanted, kept))
     if faults:
         return Outcome({name: kept.get(name, "") for name in wanted.given}, previous, faults)
@@ -81,7 +81,7 @@ def plan_secrets(
 
 
 def _before(wanted: Wanted, was: str, value: str, earlier: tuple[Previous, ...], now: float) -> tuple[Previous, ...]:
-    """What a name was before, newest first. was: what it was until this run, or nothing."""
+    """The previous values of a name, newest first. was: its value until this run, or empty."""
     changes = was != value
     if not wanted.overlap and (changes or not wanted.rotate):
         return ()

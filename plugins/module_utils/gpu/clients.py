@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who holds which device of a host: containers, services and other processes. Pure."""
+"""GPU clients: the containers, services and other processes that hold devices of a host. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, Optional
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, resolve
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
 
-# Holds every GPU open, and may be stopped around a reset at any time: nothing depends on it.
+# Holds every GPU open. Nothing depends on it, so a reset may stop it at any time.
 PERSISTENCE = "nvidia-persistenced.service"
-# Watch GPUs and hold them while they do (mig-parted's and the gpu-operator's lists of clients).
+# These watch GPUs and hold them meanwhile (mig-parted's and the gpu-operator's lists of clients).
 WATCHERS = (
     "dcgm.service",
     "dcgm-exporter.service",
@@ -29,8 +29,7 @@ _UNIT = re.compile(r"[\w@.:\\-]+\.service")
 
 @dataclass(frozen=True)
 class HostContainer:
-    """A container of the host's, whosever it is. devices: as its device requests name them. started_at: as
-    Docker tells it."""
+    """Any container of the host. devices: as its device requests name them. started_at: as Docker reports it."""
 
     id: str
     name: str
@@ -42,7 +41,7 @@ class HostContainer:
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> HostContainer:
-        """From what Docker's API says of one container."""
+        """data: what Docker's API returns for one container."""
         config = data["Config"]
         return cls(
             id=data["Id"],
@@ -56,7 +55,7 @@ class HostContainer:
 
     @property
     def model(self) -> Optional[str]:
-        """The model that it serves, if it is a container of this collection's."""
+        """The model it serves; None for a container that this collection does not manage."""
         return self.labels.get("model-name") if self.labels.get("managed-by") == MANAGED_BY else None
 
     @property
@@ -65,8 +64,8 @@ class HostContainer:
 
 
 def requested_devices(host_config: Mapping[str, Any], env: Iterable[str] = ()) -> tuple[str, ...]:
-    """What `docker run --gpus` named, or `all`; else those of NVIDIA_VISIBLE_DEVICES, which counts
-    where NVIDIA's runtime is the container's."""
+    """The devices that `docker run --gpus` named, or `all`; without it those of NVIDIA_VISIBLE_DEVICES,
+    which has an effect only with NVIDIA's runtime."""
     requests = host_config.get("DeviceRequests") or ()
     asked = tuple(device for request in requests for device in _requested(request))
     if not asked and host_config.get("Runtime") == "nvidia":
@@ -76,7 +75,7 @@ def requested_devices(host_config: Mapping[str, Any], env: Iterable[str] = ()) -
 
 
 def _requested(request: Mapping[str, Any]) -> Iterable[str]:
-    """A number of GPUs (`--gpus 2`) is the first ones (moby, daemon/nvidia_linux.go, countToDevices)."""
+    """`--gpus 2` means the first two GPUs (moby, daemon/nvidia_linux.go, countToDevices)."""
     count = request.get("Count") or 0
     return request.get("DeviceIDs") or (map(str, range(count)) if count > 0 else ("all",))
 
@@ -93,10 +92,10 @@ class OpenDevice:
 
 @dataclass(frozen=True)
 class Client:
-    """name: for a person. devices: UUIDs. container, unit: what is stopped where it may be.
+    """name: for display. devices: UUIDs. container, unit: what to stop, where that is allowed.
 
-    model: a model's container. watcher: DCGM and its like. persistence: NVIDIA's persistence daemon.
-    leaving: a model's container that gives its device up in this run anyway. own: this collection's DCGM exporter.
+    model: a model's container. watcher: DCGM or similar. persistence: NVIDIA's persistence daemon.
+    leaving: a model's container that releases its device in this run anyway. own: this collection's DCGM exporter.
     """
 
     name: str
@@ -122,7 +121,7 @@ def clients_of(
     processes: Iterable[OpenDevice],
     leaving: Collection[str] = (),
 ) -> tuple[Client, ...]:
-    """Every container, service and lone process that holds a device, each once."""
+    """Every container, service and other process that holds a device, each once."""
     by_id = {one.id: one for one in containers if one.running}
     found: dict[str, Client] = {}
     for one in by_id.values():

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A host's GPUs as nvidia-smi tells of them. Pure."""
+"""A host's GPUs as nvidia-smi reports them. Pure."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from functools import lru_cache
 from typing import Any, Optional, Union
 
 # "Ampere needs a GPU reset to change MIG mode, Hopper and later do not" (MIG User Guide,
-# "Enable MIG Mode"). Drivers too old to name the architecture knew no other with MIG.
+# "Enable MIG Mode"). Drivers too old to name the architecture support MIG on Ampere only.
 _RESET_ARCHITECTURES = (None, "Ampere")
 _COMPUTE_SLICES = re.compile(r"(?:(\d+)c\.)?(\d+)g\.")
 
 
 @lru_cache(maxsize=256)
 def compute_slices(name: str) -> int:
-    """Of a GPU instance or a compute instance, by its name: 3 for 3g.20gb, 1 for 1c.3g.20gb."""
+    """Compute slices of a GPU instance or compute instance, from its name: 3 for 3g.20gb, 1 for 1c.3g.20gb."""
     match = _COMPUTE_SLICES.match(name)
     return int(match[1] or match[2]) if match else 0
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A kind of GPU instance that a GPU offers.
+    """A GPU instance profile that a GPU offers.
 
-    id: what `-cgi` takes. size: memory slices. starts: where one may begin, in memory slices.
-    total: how many there may be at once. engines: its media engines (DEC, ENC, JPEG, OFA), counted.
+    id: what `-cgi` takes. size: memory slices. starts: possible placements, in memory slices.
+    total: the most instances at once. engines: the number of media engines (DEC, ENC, JPEG, OFA).
     """
 
     name: str
@@ -47,7 +47,7 @@ class Profile:
 @dataclass(frozen=True)
 class ComputeInstance:
     """start: the first of its compute slices within the GPU instance; None where the driver does not
-    tell. index: of its MIG device among those of the GPU, in an order that is the driver's."""
+    report it. index: the driver's number of its MIG device on the GPU."""
 
     id: int
     slices: int
@@ -58,7 +58,7 @@ class ComputeInstance:
 
 @dataclass(frozen=True)
 class GpuInstance:
-    """id: None for one that a plan would make. start and size: in memory slices; start is None
+    """id: None for an instance that a plan would create. start and size: in memory slices; start is None
     where a plan cannot know it yet."""
 
     id: Optional[int]
@@ -68,12 +68,12 @@ class GpuInstance:
     compute: tuple[ComputeInstance, ...] = ()
 
     def device_name(self, compute: ComputeInstance) -> str:
-        """What nvidia-smi calls the MIG device: 3g.20gb, or 1c.3g.20gb for a part of one."""
+        """nvidia-smi's name of the MIG device: 3g.20gb, or 1c.3g.20gb for a part of an instance."""
         whole = compute.slices == compute_slices(self.profile)
         return self.profile if whole else f"{compute.slices}c.{self.profile}"
 
     def division(self) -> str:
-        """What is to be said of its compute instances; nothing where one fills it."""
+        """Its compute instances as text; empty where one of them fills it."""
         sizes = [part.slices for part in self.compute]
         if sizes == [compute_slices(self.profile)]:
             return ""
@@ -95,9 +95,9 @@ class Process:
 
 @dataclass(frozen=True)
 class Gpu:
-    """memory: MiB. power_limit: W. mig, mig_pending: whether MIG mode is on, and will be after a
-    reset; None on a GPU that has none. profiles: may be empty while MIG is off, when
-    older drivers do not list them. links: NVLinks to other GPUs, by their index."""
+    """memory: MiB. power_limit: W. mig, mig_pending: whether MIG mode is on now, and after a
+    reset; None on a GPU without MIG. profiles: may be empty while MIG is off: older drivers
+    do not list them then. links: index of another GPU -> number of NVLinks to it."""
 
     index: int
     uuid: str
@@ -122,7 +122,7 @@ class Gpu:
 
     @property
     def devices(self) -> dict[str, str]:
-        """UUID -> name of its MIG devices, in the order of their placement."""
+        """UUID -> name of its MIG devices, in the order of placement."""
         return {
             compute.uuid: instance.device_name(compute)
             for instance in self.instances
@@ -136,24 +136,24 @@ class Gpu:
         return list(self.devices.values()) if self.mig else "off"
 
     def device_of(self, process: Process) -> Optional[str]:
-        """The MIG device that a process computes on, or None: the GPU as a whole."""
+        """The MIG device that a process computes on; None means the whole GPU."""
         place = (process.gpu_instance, process.compute_instance)
         parts = ((one.id, part) for one in self.instances for part in one.compute)
         return next((part.uuid for instance, part in parts if (instance, part.id) == place), None)
 
     def instance_of(self, uuid: str) -> Optional[GpuInstance]:
-        """The GPU instance that a MIG device is in."""
+        """The GPU instance of a MIG device."""
         return next((one for one in self.instances if any(part.uuid == uuid for part in one.compute)), None)
 
     def instance_names(self) -> list[str]:
-        """`3g.20gb at 4`, and with parts `3g.20gb at 4 as 1c, 2c`; one that lacks compute instances says so."""
+        """Such as `3g.20gb at 4`, `3g.20gb at 4 as 1c, 2c`, `3g.20gb at 4 without compute instances`."""
         return [f"{one}{one.division()}" for one in self.instances]
 
     def __str__(self) -> str:
         return f"GPU {self.index} ({self.name})"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data: what gpu_info returns of a GPU."""
+        """Plain data: what gpu_info returns for a GPU."""
         data = asdict(self)
         for profile, plain in zip(self.profiles, data["profiles"]):
             plain.update(slices=profile.slices, starts=list(profile.starts))
@@ -165,7 +165,7 @@ class Gpu:
 
 
 def describe(gpus: Iterable[Gpu], devices: Iterable[str]) -> str:
-    """What a container runs on, for a person: `cpu`, `gpu 0,1` or `gpu 0 3g.20gb@4`; `gone` for what is not there."""
+    """A container's devices for display: `cpu`, `gpu 0,1` or `gpu 0 3g.20gb@4`; `gone` for a missing device."""
     whole: list[str] = []
     parts: list[str] = []
     known = list(gpus)
@@ -186,8 +186,8 @@ def find_gpu(gpus: Iterable[Gpu], key: str) -> Optional[Gpu]:
 
 
 def with_known_profiles(gpus: Sequence[Gpu]) -> dict[str, tuple[Profile, ...]]:
-    """UUID -> the profiles of each GPU: its own, else those of another of the same product on
-    this host, else none, since a GPU tells them only while its MIG mode is on."""
+    """UUID -> the profiles of each GPU: its own, else those of a GPU of the same product on
+    this host, else none: a GPU may report its profiles only while MIG mode is on."""
     known = {(gpu.name, gpu.memory): gpu.profiles for gpu in gpus if gpu.profiles}
     return {gpu.uuid: gpu.profiles or known.get((gpu.name, gpu.memory), ()) for gpu in gpus}
 
@@ -195,7 +195,7 @@ def with_known_profiles(gpus: Sequence[Gpu]) -> dict[str, tuple[Profile, ...]]:
 def resolve(gpus: Iterable[Gpu], device: str) -> frozenset[str]:
     """The UUIDs that a device request means: GPU index or UUID, MIG UUID, GPU:MIG index, or `all`.
 
-    A whole GPU in MIG mode means its MIG devices as well. Empty for a device that is not there.
+    A whole GPU in MIG mode includes its MIG devices. Empty for a device that does not exist.
     """
     found: set[str] = set()
     for gpu in gpus:
@@ -212,6 +212,6 @@ def resolve(gpus: Iterable[Gpu], device: str) -> frozenset[str]:
 
 
 def _by_index(gpu: Gpu) -> dict[int, str]:
-    """The UUIDs of its MIG devices; in the order of their placement where their indices are not told."""
+    """The UUIDs of its MIG devices; in the order of placement where the driver does not report indices."""
     parts = [part for instance in gpu.instances for part in instance.compute if part.uuid]
     return {place if part.index is None else part.index: part.uuid or "" for place, part in enumerate(parts)}

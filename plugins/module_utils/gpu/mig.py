@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One GPU's instances: which stay, which go, and where the new ones are placed. Pure.
+"""One GPU's instances: which to keep, which to destroy, and where to place new ones. Pure.
 
-Destroys are the fewest possible, found by trying every choice of instances to keep, most
-first; a GPU has at most a handful. Creates have explicit placements, so that no order of
-creation and no choice of the driver's can make a valid set fail.
+Destroys are the fewest possible: every choice of instances to keep is tried, largest
+choice first; a GPU has few instances. Creates have explicit placements, so that a valid set does
+not fail because of the order of creation or the driver's choice of placement.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import (
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Instance
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
-# By GPU instance ID and compute instance ID: who holds it, in words for a person.
+# (GPU instance ID, compute instance ID) -> its holder, for display.
 Holders = Mapping[tuple[int, int], Sequence[str]]
 Places = tuple[tuple[str, int], ...]  # profile and start of new instances
-Pairs = dict[int, Instance]  # by GPU instance ID: what it is to be
+Pairs = dict[int, Instance]  # by GPU instance ID: the desired instance
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Step:
     """One change of a GPU.
 
     verb: enable, disable or reset (MIG mode), destroy, divide or create (GPU instances).
-    destroys: IDs of compute instances that go. computes: slices of those that are made,
-    largest first; in a create, empty means the one that fills it. start: None in a create
-    whose placement cannot be known before MIG is on.
+    destroys: IDs of compute instances to destroy. computes: slices of compute instances to
+    create, largest first; in a create, empty means one that fills the GPU instance. start:
+    None in a create whose placement is unknown until MIG is on.
     """
 
     verb: str
@@ -59,7 +59,7 @@ class Step:
 
 
 class Shape:
-    """What one kind of GPU has room for, from the profiles that it offers."""
+    """What fits on one kind of GPU, from the profiles that it offers."""
 
     def __init__(self, profiles: Sequence[Profile]) -> None:
         self.profiles = {profile.name: profile for profile in profiles}
@@ -84,11 +84,11 @@ class Shape:
         return self._masks[name].get(start or 0) or ((1 << self.profiles[name].size) - 1) << (start or 0)
 
     def harm(self, mask: int) -> int:
-        """How many placements of any profile the mask takes a part of."""
+        """How many placements of any profile overlap the mask."""
         return sum(1 for other in self._all_masks if other & mask)
 
     def faults(self, wanted: Mapping[str, int]) -> list[str]:
-        """Why this multiset of profiles fits nowhere, whatever the placements; empty if it may fit."""
+        """Why this multiset of profiles fits in no placement; empty if it may fit."""
         faults = []
         has = ", ".join(sorted(self.profiles, key=lambda name: (*self.size(name), name)))
         unknown = [name for name in wanted if name not in self.profiles]
@@ -112,9 +112,9 @@ class Shape:
         return faults
 
     def place(self, taken: int, names: Iterable[str]) -> Optional[Places]:
-        """A start for each name around the taken memory slices, or None if there is no way.
+        """A start for each name around the taken memory slices, or None if there is none.
 
-        Where there is a choice, new instances go where they leave the most room for others.
+        Of several, the placements that leave the most room for others.
         """
         ordered = tuple(sorted(sorted(names), key=self.size, reverse=True))  # equal ones as `instances` has them
         if (taken, ordered) not in self._placed:
@@ -133,7 +133,7 @@ class Shape:
             for choice in range(first, len(self._choices[name])):
                 start, mask = self._choices[name][choice]
                 if not mask & taken:
-                    # Equal ones are interchangeable: the next begins behind this one's choice.
+                    # Equal instances are interchangeable: the next one starts after this one.
                     equal = position + 1 < len(ordered) and ordered[position + 1] == name
                     rest = search(position + 1, taken | mask, choice + 1 if equal else 0)
                     if rest is not None:
@@ -144,11 +144,11 @@ class Shape:
         return search(0, taken, 0)
 
     def fits(self, wanted: Mapping[str, int]) -> bool:
-        """Whether an empty GPU has room for all of them at once."""
+        """Whether all of them fit on an empty GPU at once."""
         return not self.faults(wanted) and self.place(0, Counter(wanted).elements()) is not None
 
     def sets(self) -> Iterator[Counter[str]]:
-        """Every multiset of profiles that fits, the empty one included."""
+        """Every multiset of profiles that fits, including the empty one."""
         names = sorted(self.profiles)
 
         def more(chosen: Counter[str], first: int) -> Iterator[Counter[str]]:
@@ -161,9 +161,9 @@ class Shape:
         yield from more(Counter(), 0)
 
     def nearest(self, wanted: Mapping[str, int]) -> Counter[str]:
-        """The multiset that fits and differs least: it has the most of what was asked for, by
-        number and by size; then as many instances, and as large ones. For a profile of another
-        GPU stands the one with as many compute slices."""
+        """The multiset that fits and differs least: first the most of the requested profiles, by
+        number and by size; then the nearest number and size of instances. A profile of another
+        GPU is replaced by the one with as many compute slices."""
         asked: Counter[str] = Counter()
         for name, count in wanted.items():
             alike = [known for known in sorted(self.profiles) if compute_slices(known) == compute_slices(name)]
@@ -189,14 +189,14 @@ def plan_instances(
     holders: Holders,
     liked: frozenset[int] = frozenset(),
 ) -> tuple[Step, ...]:
-    """The destroys and creates, in order, that turn what is present into what is asked for.
+    """The destroys and creates, in order, that turn the present instances into the requested ones.
 
-    holders: of what must not be destroyed. liked: IDs of GPU instances to keep rather than others.
-    Raises FleetError when the GPU cannot hold what is asked for, and when that would take an
-    instance from a holder; it names the instances and who holds them.
+    holders: of instances that must not be destroyed. liked: IDs of GPU instances to keep in preference.
+    Raises FleetError when the requested instances do not fit, or when an instance that is in use
+    would have to be destroyed; the error names the instances and their holders.
     """
     if not profiles:
-        raise FleetError(f"GPU {gpu}: nvidia-smi mig -lgip and -lgipp tell no profile that it has a place for")
+        raise FleetError(f"GPU {gpu}: nvidia-smi mig -lgip and -lgipp list no profile with a placement")
     shape = _shape(tuple(profiles))
     wanted = Counter(instance.profile for instance in asked)
     faults = shape.faults(wanted)
@@ -225,9 +225,9 @@ def _arrange(
     fixed: set[Optional[int]],
     liked: frozenset[int],
 ) -> Optional[tuple[Pairs, Places, list[Instance]]]:
-    """The instances that stay and what each is to be, the places of new ones, and what those are to be.
+    """The instances to keep with their desired form, the placements of new ones, and the desired new ones.
 
-    None if not all that is fixed can stay. Tries every choice of what stays, most first.
+    None if not all fixed instances can be kept. Tries every choice of instances to keep, largest choice first.
     """
     wanted = Counter(instance.profile for instance in asked)
     staying = [one for one in present if one.id in fixed]
@@ -262,10 +262,10 @@ def _arrange(
 
 
 def _pair(kept: Sequence[GpuInstance], asked: Sequence[Instance], holders: Holders) -> Optional[Pairs]:
-    """Which of the asked instances each kept one becomes: one with the same compute instances
-    where that can be, and never one that lacks a compute instance which is in use."""
+    """Which requested instance each kept instance becomes: one with the same compute instances
+    if possible, and never one that lacks a compute instance in use."""
     left = Counter(asked)
-    # Those with most in use have the least choice.
+    # Instances with most in use first: they have the least choice.
     ordered = sorted(kept, key=lambda one: -len(_held(one, holders)))
 
     def pair(position: int) -> Optional[Pairs]:
@@ -314,9 +314,9 @@ def _steps(
 
 
 def _divide(one: GpuInstance, wanted: Sequence[int], held: set[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """IDs of the compute instances that go, and the slices of those that are made, largest first.
+    """IDs of the compute instances to destroy, and the slices of those to create, largest first.
 
-    What is asked for stays, unless what stays leaves no gap for what is missing.
+    Requested instances are kept, unless they leave no gap for the missing ones.
     """
     missing = Counter(wanted)
     staying = []
@@ -332,8 +332,8 @@ def _divide(one: GpuInstance, wanted: Sequence[int], held: set[int]) -> tuple[tu
 
 
 def _has_room(one: GpuInstance, staying: Sequence[ComputeInstance], wanted: Sequence[int]) -> bool:
-    """Whether what stays is wanted, and leaves a gap for each of the rest; where the driver does not
-    tell where it stands, it is taken to."""
+    """Whether all that stay are wanted, and leave a gap for each of the rest; assumed where the driver
+    does not report their placement."""
     rest = Counter(wanted)
     rest.subtract(part.slices for part in staying)
     if min(rest.values()) < 0:
@@ -345,8 +345,8 @@ def _has_room(one: GpuInstance, staying: Sequence[ComputeInstance], wanted: Sequ
 
 
 def _has_gaps(slices: int, taken: frozenset[int], sizes: Sequence[int]) -> bool:
-    """Whether the free slices hold parts of these sizes. As GPU instances do, larger ones begin at
-    every second slice, or every fourth."""
+    """Whether parts of these sizes fit in the free slices. Like GPU instances, larger parts start at
+    every second or every fourth slice."""
     if not sizes:
         return True
     size, *others = sizes
@@ -362,20 +362,20 @@ def _in_the_way(
     holders: Holders,
     liked: frozenset[int],
 ) -> str:
-    """The fault that names the fewest held instances without which the goal could be reached."""
+    """The fault that names the fewest instances in use without which the request could be met."""
     held = [one for one in present if _held(one, holders)]
     for count in range(1, len(held) + 1):
         for gone in combinations(held, count):
             fixed = {one.id for one in held if one not in gone}
             still = {key: who for key, who in holders.items() if key[0] in fixed}
             if _arrange(shape, present, asked, still, fixed, liked) is not None:
-                told = [f"{one} ({', '.join(_who(one, holders))})" for one in gone]
+                blocking = [f"{one} ({', '.join(_who(one, holders))})" for one in gone]
                 return (
                     f"GPU {gpu}: {_listed(Counter(one.profile for one in asked)) or 'no instances'}: "
-                    f"in the way and in use: {'; '.join(told)}. "
+                    f"in the way and in use: {'; '.join(blocking)}. "
                     f"Stop or move what holds them, or ask for a layout that keeps them"
                 )
-    raise AssertionError("a layout that fits an empty GPU cannot be kept from it by nothing")
+    raise AssertionError("a layout that fits an empty GPU is blocked, and no instance is in use")
 
 
 def _who(one: GpuInstance, holders: Holders) -> list[str]:

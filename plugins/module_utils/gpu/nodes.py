@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The device nodes behind a container's GPUs. Pure.
 
-`docker run --gpus` lets a container use them behind systemd's back, which takes them away again
-when it reloads its units. A node that the container was given by name stays (NVIDIA Container
+`docker run --gpus` allows these nodes without systemd knowing, and systemd revokes access when it
+reloads its units. A node passed to the container by name stays accessible (NVIDIA Container
 Toolkit, "Troubleshooting": "Containers losing access to GPUs").
 """
 
@@ -17,7 +17,7 @@ _ALL_USE = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
 
 
 def parse_minors(text: str) -> dict[str, int]:
-    """/proc/driver/nvidia-caps/mig-minors: `gpu0/gi1/ci0/access 5` on each line, by the GPU's own minor number."""
+    """/proc/driver/nvidia-caps/mig-minors: lines such as `gpu0/gi1/ci0/access 5`, by the GPU's minor number."""
     rows = (line.split() for line in text.splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
 
@@ -25,7 +25,7 @@ def parse_minors(text: str) -> dict[str, int]:
 def nodes_for(
     gpus: Sequence[Gpu], devices: Collection[str], present: Collection[str], minors: Mapping[str, int]
 ) -> tuple[str, ...]:
-    """devices: UUIDs. present: the device nodes that the host has; others are left out."""
+    """devices: UUIDs. present: the device nodes of the host; others are left out."""
     wanted = {*(_ALL_USE if devices else ()), *(node for gpu in gpus for node in _of(gpu, devices, minors))}
     return tuple(sorted(wanted & set(present)))
 

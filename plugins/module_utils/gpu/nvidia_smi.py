@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""nvidia-smi on this host: the one place of the gpu wing that touches the world."""
+"""nvidia-smi on this host. All I/O of the package gpu is here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
-QUERY_SECONDS = 60  # without the persistence daemon every call loads the driver anew
+QUERY_SECONDS = 60  # without the persistence daemon every call reloads the driver
 MIG_MINORS = Path("/proc/driver/nvidia-caps/mig-minors")
 CHANGE_SECONDS = 180  # a GPU reset waits for the GPU
 
@@ -39,12 +39,12 @@ _NO_DRIVER = (
     "No devices found",
 )
 _EMPTY = ("instances found: Not Found", "No MIG-enabled devices found", "No MIG-supported devices found")
-# nvidia-smi's words -> what to do about them.
+# Text in nvidia-smi's output -> what to do.
 _REMEDIES = {
     "Driver/library version mismatch": "the driver was updated while an older one is loaded: reboot the host",
     "GPU is lost": "the GPU has fallen off the bus: reboot the host, and look at `dmesg | grep -i xid`",
     "In use by another client": "stop what holds the GPU (inference.fleet.gpu_info names it) and run again",
-    "Insufficient Resources": "what is on the GPU is not what was planned with: run again",
+    "Insufficient Resources": "the instances on the GPU changed after they were read: run again",
     "Insufficient Permissions": "it has to run as root",
 }
 
@@ -57,14 +57,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Observation:
-    """note: why there are no GPUs, in words for a person; empty where there are some."""
+    """note: why there are no GPUs, for display; empty where there are some."""
 
     gpus: tuple[Gpu, ...]
     note: str = ""
 
 
 def run_limited(command: Sequence[str], seconds: int) -> Answer:
-    """Raises FleetError when the command has not ended in time; it is killed then."""
+    """Raises FleetError and kills the command when it has not ended in time."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -89,14 +89,14 @@ def run_limited(command: Sequence[str], seconds: int) -> Answer:
 
 
 def device_nodes() -> tuple[frozenset[str], dict[str, int]]:
-    """The character devices of NVIDIA's that the host has, and the minor numbers of MIG's."""
+    """NVIDIA's character devices on the host, and the minor numbers of MIG's."""
     paths = [*Path("/dev").glob("nvidia*"), *Path("/dev/nvidia-caps").glob("nvidia-cap*")]
     minors = MIG_MINORS.read_text() if MIG_MINORS.exists() else ""
     return frozenset(str(path) for path in paths if path.is_char_device()), parse_minors(minors)
 
 
 class NvidiaSmi:
-    """path: of the program, or None where the host has none."""
+    """path: of the program; None if it is not installed."""
 
     def __init__(self, path: Optional[str] = None, run: Callable[[Sequence[str], int], Answer] = run_limited) -> None:
         self._path = path or shutil.which("nvidia-smi")
@@ -113,25 +113,25 @@ class NvidiaSmi:
         xml = _checked(log, "-q -x")
         listing = self._ask("-L")
         mig = "<current_mig>Enabled" in xml
-        # Newer drivers list the profiles of GPUs whose MIG mode is off, too.
+        # Newer drivers also list the profiles of GPUs with MIG mode off.
         capable = mig or "<current_mig>Disabled" in xml
         profiles = parse_profiles(self._list("-lgip"), self._list("-lgipp")) if capable else {}
         if mig and not profiles:
-            raise FleetError("nvidia-smi mig -lgip, -lgipp: MIG is on, and there is no profile with a placement")
+            raise FleetError("nvidia-smi mig -lgip, -lgipp: MIG is on, but no profile with a placement is listed")
         instances = parse_instances(self._list("-lgi")) if mig else {}
         computes = parse_computes(self._list("-lci")) if instances else {}
         links = parse_topology(self._ask("topo", "-m")) if xml.count("<gpu id=") > 1 else {}
         return Observation(parse_log(xml, listing, profiles, instances, computes, links))
 
     def observe_some(self) -> tuple[Gpu, ...]:
-        """As `observe`, for a host that has to have GPUs: raises FleetError with the note where it has none."""
+        """As `observe`, but raises FleetError with the note where the host has no GPU."""
         observed = self.observe()
         if not observed.gpus:
             raise FleetError(f"GPUs are asked for, and there are none: {observed.note}")
         return observed.gpus
 
     def carry_out(self, step: Step) -> None:
-        """Raises FleetError with nvidia-smi's own words."""
+        """Raises FleetError with nvidia-smi's output."""
         gpu = ("-i", str(step.gpu))
         if step.verb in ("enable", "disable"):
             self._change(*gpu, "-mig", "1" if step.verb == "enable" else "0")
@@ -148,18 +148,18 @@ class NvidiaSmi:
                 self._divide(step, step.instance)
 
     def _reset(self, gpu: int) -> None:
-        """For a pending MIG mode; where the mode took effect at once, there is nothing to do."""
+        """For a pending MIG mode; does nothing where the mode took effect at once."""
         query = "--query-gpu=mig.mode.current,mig.mode.pending"
-        told = self._ask("-i", str(gpu), query, "--format=csv,noheader").strip()
-        modes = told.split(", ")
+        answer = self._ask("-i", str(gpu), query, "--format=csv,noheader").strip()
+        modes = answer.split(", ")
         if len(modes) != 2 or not set(modes) <= {"Enabled", "Disabled"}:
-            raise FleetError(f"nvidia-smi {query}: expected Enabled or Disabled for each, got {show(told)}")
+            raise FleetError(f"nvidia-smi {query}: expected Enabled or Disabled for each, got {show(answer)}")
         if modes[0] == modes[1]:
             return
         try:
             self._change("-i", str(gpu), "--gpu-reset")
         except FleetError as error:
-            raise FleetError(f"{error}; MIG mode is pending on GPU {gpu}: a reboot puts it in force too") from error
+            raise FleetError(f"{error}; MIG mode is pending on GPU {gpu}: a reboot also applies it") from error
 
     def _create(self, step: Step) -> None:
         profile = f"{step.profile_id}:{step.start}"
@@ -169,14 +169,15 @@ class NvidiaSmi:
             self._divide(step, self._instance_at(step))
 
     def _instance_at(self, step: Step) -> int:
-        """The ID of the GPU instance that was made; not every driver tells it when it makes it."""
+        """The ID of the GPU instance just created; some drivers do not print it on creation."""
         for one in parse_instances(self._list("-lgi")).get(step.gpu, ()):
             if one.id is not None and (one.profile, one.start) == (step.profile, step.start):
                 return one.id
-        raise FleetError(f"nvidia-smi mig -lgi: {step.profile} at {step.start} was made on GPU {step.gpu} and is gone")
+        placed = f"{step.profile} at {step.start}"
+        raise FleetError(f"nvidia-smi mig -lgi: {placed} was created on GPU {step.gpu} and is gone")
 
     def _divide(self, step: Step, instance: int) -> None:
-        """Make compute instances in a GPU instance; their profiles are asked of the GPU itself."""
+        """Create compute instances in a GPU instance, with the profiles that the GPU itself lists."""
         where = ("mig", "-i", str(step.gpu), "-gi", str(instance))
         offered = parse_compute_profiles(check_table(self._ask(*where, "-lcip"), "mig -lcip"))
         for slices in step.computes:
@@ -191,7 +192,7 @@ class NvidiaSmi:
         return _checked(self._run([self._path or "", *arguments], QUERY_SECONDS), " ".join(arguments))
 
     def _list(self, what: str) -> str:
-        """A listing of `nvidia-smi mig`, which fails where it would be empty."""
+        """A listing of `nvidia-smi mig`; nvidia-smi fails where the listing would be empty."""
         answer = self._run([self._path or "", "mig", what], QUERY_SECONDS)
         if any(words in answer.text for words in _EMPTY):
             return ""
@@ -203,7 +204,7 @@ class NvidiaSmi:
 
 
 def _checked(answer: Answer, what: str) -> str:
-    """Its text, or a FleetError with nvidia-smi's own words and what to do."""
+    """The text of the answer. Raises FleetError with nvidia-smi's output and what to do."""
     if answer.status == 0 and "Unable to " not in answer.text:
         return answer.text
     remedy = next((f"; {remedy}" for words, remedy in _REMEDIES.items() if words in answer.text), "")

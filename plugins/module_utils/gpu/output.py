@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What nvidia-smi prints, read row by row by its shape. Pure.
+"""Parsing of what nvidia-smi prints, row by row, by the form of each row. Pure.
 
 Column widths, headings and the compute instances' placement column differ between drivers.
 """
@@ -60,7 +60,7 @@ def parse_list(text: str) -> tuple[dict[str, int], Devices]:
 
 
 def check_table(text: str, what: str) -> str:
-    """The same. Raises FleetError for a table whose last row has no frame below it: it was cut off."""
+    """Returns the text. Raises FleetError for a table without a frame at its end: it was cut off."""
     lines = [line.strip() for line in text.splitlines()]
     last = max((place for place, line in enumerate(lines) if line.startswith("|")), default=len(lines))
     if not any(_FRAME.fullmatch(line) for line in lines[last:]):
@@ -69,7 +69,7 @@ def check_table(text: str, what: str) -> str:
 
 
 def check_placements(text: str) -> str:
-    """The same. Raises FleetError for a line of `mig -lgipp` that is no profile's."""
+    """Returns the text. Raises FleetError for a line of `mig -lgipp` that describes no profile."""
     for line in text.splitlines():
         if line.strip() and not _PLACEMENT.match(line):
             raise FleetError(f"nvidia-smi mig -lgipp: expected a profile's placements, got {show(line)}")
@@ -77,13 +77,13 @@ def check_placements(text: str) -> str:
 
 
 def _end(text: str) -> str:
-    """The last of a text's lines that say something, as it stands in a message."""
+    """The last non-empty line of a text, as quoted in a message."""
     lines = [line for line in text.splitlines() if line.strip()]
     return f"at its end {show(lines[-1])}" if lines else "nothing"
 
 
 def parse_profiles(lgip: str, lgipp: str) -> dict[int, tuple[Profile, ...]]:
-    """`mig -lgip` and `mig -lgipp`: by GPU index, those that the GPU has a place for."""
+    """`mig -lgip` and `mig -lgipp`: by GPU index, the profiles that have a placement."""
     places = {(int(row[1]), int(row[2])): row for row in _PLACEMENT.finditer(lgipp)}
     profiles: dict[int, list[Profile]] = defaultdict(list)
     for row in _PROFILE.finditer(lgip):
@@ -105,7 +105,7 @@ def parse_profiles(lgip: str, lgipp: str) -> dict[int, tuple[Profile, ...]]:
 
 
 def parse_instances(lgi: str) -> dict[int, tuple[GpuInstance, ...]]:
-    """`mig -lgi`: by GPU index, in the order of their placement, without compute instances."""
+    """`mig -lgi`: by GPU index, in the order of placement, without compute instances."""
     instances: dict[int, list[GpuInstance]] = defaultdict(list)
     for gpu, name, _profile, instance, start, size in _INSTANCE.findall(lgi):
         instances[int(gpu)].append(GpuInstance(int(instance), name, int(start), int(size)))
@@ -123,11 +123,11 @@ def parse_computes(lci: str) -> Computes:
 def parse_compute_profiles(lcip: str) -> dict[int, int]:
     """`mig -gi ID -lcip`: compute slices -> what `-cci` takes."""
     rows = [(compute_slices(name), int(profile)) for name, profile in _COMPUTE_PROFILE.findall(lcip)]
-    return dict(reversed(rows))  # of two with the same slices the first, which has no extras
+    return dict(reversed(rows))  # of two profiles with the same slices, the first, which has no extensions
 
 
 def parse_topology(text: str) -> dict[int, dict[int, int]]:
-    """`topo -m`: GPU index -> NVLinks to each other GPU that it is linked with."""
+    """`topo -m`: GPU index -> index of a linked GPU -> number of NVLinks."""
     lines = [_ANSI.sub("", line).split() for line in text.splitlines()]
     heads = next((words for words in lines if words[:1] == ["GPU0"] and "X" not in words), [])
     columns = [word for word in heads if re.fullmatch(r"GPU\d+", word)]
@@ -149,8 +149,8 @@ def parse_log(
     computes: Computes,
     links: Mapping[int, Mapping[int, int]],
 ) -> tuple[Gpu, ...]:
-    """`-q -x` put together with what it does not say. Raises FleetError for what is no such log, and
-    where the other listings do not agree with it."""
+    """`-q -x` combined with the other listings. Raises FleetError where `xml` is not such a log, or
+    where the other listings contradict it."""
     try:
         log = ElementTree.fromstring(xml)
     except ElementTree.ParseError as error:
@@ -191,16 +191,16 @@ def parse_log(
 
 
 def _check_devices(gpu: int, node: ElementTree.Element, instances: tuple[GpuInstance, ...]) -> None:
-    """Raises FleetError where the listings do not agree: they are asked for one after the other."""
-    told = {_place(device) for device in node.findall("mig_devices/mig_device")}
+    """Raises FleetError where the listings contradict each other: each is a separate call."""
+    logged = {_place(device) for device in node.findall("mig_devices/mig_device")}
     listed = {(one.id or 0, part.id) for one in instances for part in one.compute}
     named = {(one.id or 0, part.id) for one in instances for part in one.compute if part.uuid}
-    if not told == listed == named:
-        sources = (("-q -x", told), ("mig -lgi and -lci", listed), ("-L", named))
+    if not logged == listed == named:
+        sources = (("-q -x", logged), ("mig -lgi and -lci", listed), ("-L", named))
         which = "; ".join(f"{source}: {_counted(places)}" for source, places in sources)
         raise FleetError(
-            f"nvidia-smi: GPU {gpu}: its listings tell of different MIG devices (GPU instance/compute instance): "
-            f"{which}. Somebody changed them meanwhile, or an answer was cut off: run again"
+            f"nvidia-smi: GPU {gpu}: its listings show different MIG devices (GPU instance/compute instance): "
+            f"{which}. The MIG devices changed meanwhile, or an answer was cut off: run again"
         )
 
 
@@ -246,7 +246,7 @@ def _process(node: ElementTree.Element) -> Process:
 
 
 def _power_limit(node: ElementTree.Element) -> Optional[float]:
-    """Its place in the log moved with driver 535."""
+    """Driver 535 moved the power limit to another element of the log."""
     for path in ("gpu_power_readings/current_power_limit", "power_readings/power_limit"):
         limit = _number(node, path, float)
         if limit is not None:
@@ -267,7 +267,7 @@ def _need(node: ElementTree.Element, path: str) -> str:
 
 
 def _number(node: ElementTree.Element, path: str, kind: Callable[[str], N]) -> Optional[N]:
-    """The first word as a number; None for what is none."""
+    """The first word as a number; None if it is not a number."""
     try:
         return kind((_text(node, path) or "").partition(" ")[0])
     except ValueError:

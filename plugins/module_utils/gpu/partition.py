@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From a layout and the GPUs as they are to the ordered changes of a host's GPUs. Pure."""
+"""Plans the ordered changes that give a host's GPUs a layout. Pure."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ Targets = Mapping[str, Optional[tuple[Device, ...]]]  # by GPU UUID; None: MIG o
 
 @dataclass(frozen=True)
 class Partition:
-    """stops: clients that have to be stopped before the steps. after: the GPUs as they will be;
-    what a step makes has a stand-in for its UUID."""
+    """stops: clients to stop before the steps. after: the GPUs as they will be; what a step
+    creates has a placeholder for its UUID."""
 
     steps: tuple[Step, ...]
     stops: tuple[Client, ...]
@@ -42,7 +42,7 @@ class Partition:
 
     @property
     def actions(self) -> list[str]:
-        """In the order of the run, what is stopped first and started again included."""
+        """In the order of the run, including the clients to stop and to start again."""
         return [
             *(f"stop {client.name}" for client in self.stops),
             *map(str, self.steps),
@@ -51,8 +51,8 @@ class Partition:
 
 
 def starting_again(stopped: Iterable[Client], gpus: Sequence[Gpu]) -> list[Client]:
-    """All but containers that are about to go, and models whose devices are gone: a whole GPU is,
-    too, once it is partitioned."""
+    """All stopped clients except containers that leave, and models whose devices are gone. A
+    partitioned GPU is gone as a whole GPU."""
     there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
 
     def has_all(client: Client) -> bool:
@@ -63,7 +63,7 @@ def starting_again(stopped: Iterable[Client], gpus: Sequence[Gpu]) -> list[Clien
 
 
 def plan_partition(gpus: Sequence[Gpu], layout: Layout, clients: Collection[Client], force: bool = False) -> Partition:
-    """Raises FleetError with the faults of all GPUs: what is not there, does not fit, or is in use."""
+    """Raises FleetError with the faults of all GPUs: missing, does not fit, or in use."""
     targets, faults = _targets(gpus, layout)
     profiles = with_known_profiles(gpus)
     steps: list[Step] = []
@@ -87,8 +87,8 @@ def plan_partition(gpus: Sequence[Gpu], layout: Layout, clients: Collection[Clie
 
 
 def _targets(gpus: Sequence[Gpu], layout: Layout) -> tuple[Targets, list[str]]:
-    """What the layout means for which GPU, and its faults. A GPU's own key wins over `all`, which
-    means those that have MIG."""
+    """What the layout means for each GPU, and its faults. A GPU's own key overrides `all`, which
+    means all GPUs that have MIG."""
     targets: dict[str, Optional[tuple[Device, ...]]] = {}
     faults: list[str] = []
     if ALL in layout.devices:
@@ -138,7 +138,7 @@ def _plan_gpu(
 
 
 def _begun(gpu: Gpu, clients: Collection[Client]) -> list[Instance]:
-    """The parts of GPU instances that are in use: a layout that has them leaves them together as they are."""
+    """GPU instances that are in use, with their parts: a layout that asks for them keeps them as they are."""
     used = {device for one in clients if not (one.leaving or one.watcher) for device in one.devices}
     held = [
         (one.profile, tuple(part.slices for part in one.compute if part.uuid in used))
@@ -191,7 +191,7 @@ def _refuse_if_held(gpu: Gpu, clients: Iterable[Client], force: bool) -> None:
             else ""
         )
         raise FleetError(
-            f"GPU {gpu.index}: MIG mode {how} only goes while nothing holds the GPU; it is held by "
+            f"GPU {gpu.index}: MIG mode {how} works only while nothing holds the GPU; it is held by "
             f"{', '.join(client.name for client in holding)}. Stop these and run again{hint}"
         )
 
@@ -201,9 +201,9 @@ def _on(gpu: Gpu, clients: Iterable[Client]) -> list[Client]:
 
 
 def _to_stop(gpu: Gpu, steps: Sequence[Step], clients: Iterable[Client], force: bool) -> list[Client]:
-    """Those that hold what goes: the whole GPU where its mode changes, else their instances.
+    """Clients that hold what is removed: the whole GPU where its mode changes, else the destroyed instances.
 
-    Watchers hold the GPU itself, and are stopped for anything that is taken from it.
+    Watchers hold the GPU itself, so any removal on the GPU stops them.
     """
     verbs = {step.verb for step in steps}
     gone = {
@@ -223,7 +223,7 @@ def _to_stop(gpu: Gpu, steps: Sequence[Step], clients: Iterable[Client], force: 
 
 
 def _applied(gpu: Gpu, profiles: Sequence[Profile], steps: Sequence[Step]) -> Gpu:
-    """The GPU as the steps leave it."""
+    """The GPU after the steps."""
     present = {one.id: one for one in gpu.instances}
     new: list[GpuInstance] = []
     mig = gpu.mig
@@ -248,7 +248,7 @@ def _applied(gpu: Gpu, profiles: Sequence[Profile], steps: Sequence[Step]) -> Gp
 
 
 def _made(gpu: Gpu, one: GpuInstance, sizes: Sequence[int], ordinal: int) -> tuple[ComputeInstance, ...]:
-    """Compute instances that are not there yet, under names that no two of them share."""
+    """Compute instances to be created, each with a unique placeholder as UUID."""
     place = f"{one} on GPU {gpu.index}" if one.start is not None else f"{one} #{ordinal} on GPU {gpu.index}"
     return tuple(
         ComputeInstance(-1 - index, size, None, f"(to be made: {place}, {size}c #{index})")

@@ -38,8 +38,8 @@ class DeviceRequest:
 
 @dataclass(frozen=True)
 class Ask:
-    """What one container asks for. path: of its model in the inventory. resting: whether it is to
-    be stopped, and may be without a device where there is none."""
+    """What one container asks for. path: of its model in the inventory. resting: the container is to
+    be stopped, so it may go without a device."""
 
     container: str
     path: str
@@ -51,8 +51,8 @@ class Ask:
 class Tenants:
     """The containers of a host as one run sees them.
 
-    asks: of the containers of the models that the run acts on. keeps: what containers hold that
-    it leaves alone, or that hold what they ask for. leaving: those that hold what they are to give up.
+    asks: of the containers of the models that the run acts on. keeps: devices of containers that the run
+    leaves alone, or that already hold what they ask for. leaving: containers that must release their devices.
     """
 
     asks: tuple[Ask, ...]
@@ -61,7 +61,7 @@ class Tenants:
 
     @property
     def unplaced(self) -> list[Ask]:
-        """Those that need a device and have none."""
+        """Containers that need a device and have none."""
         return [ask for ask in self.asks if ask.container not in self.keeps and not ask.resting]
 
 
@@ -82,7 +82,7 @@ def tenants_of(request: DeviceRequest) -> Tenants:
         held = _uuids(gpus, one.devices)
         ask = asks.get(one.name)
         if one.model is None:
-            # Another's: what it was given by name is taken; `all` is how monitors look at every GPU.
+            # A foreign container holds the devices it requests by name; monitors request `all`, which holds none.
             if one.running and "all" not in one.devices and not one.is_watcher:
                 keeps[one.name] = held
         elif ask:
@@ -104,11 +104,11 @@ def tenants_of(request: DeviceRequest) -> Tenants:
 def place(tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
     """Container name -> the UUIDs of its devices, for every container that asks.
 
-    gpus: as they will be once they are partitioned. A container that has what it asks for keeps
-    it, unless that is a whole GPU which is in MIG mode then; pinned GPUs go first, then the
-    largest ask, and last what is to be stopped, which gets none where there is no room. first:
-    UUIDs of GPUs whose MIG devices are given before those of others. Raises FleetError with a
-    table of who has what where there is no room.
+    gpus: as they will be after partitioning. A container keeps the devices it asks for, unless a
+    whole GPU of them will be in MIG mode. The order is: pinned GPUs, then the largest request, last
+    the containers to be stopped, which may get none. first: UUIDs of GPUs whose MIG devices are
+    used before those of others. Raises FleetError with a table of the device holders where there
+    is no room.
     """
     given, faults = _place(tenants, gpus, first)
     if faults:
@@ -117,7 +117,7 @@ def place(tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str] = ()) ->
 
 
 def place_who_can(tenants: Tenants, gpus: Sequence[Gpu]) -> dict[str, tuple[str, ...]]:
-    """As `place`, for those alone that there is a device for."""
+    """As `place`, but leaves out the containers that there is no device for."""
     given, faults = _place(tenants, gpus, ())
     return {ask.container: given[ask.container] for ask in tenants.asks if ask.container not in faults}
 
@@ -125,7 +125,7 @@ def place_who_can(tenants: Tenants, gpus: Sequence[Gpu]) -> dict[str, tuple[str,
 def _place(
     tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str]
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """What each container has then, and the faults of those that lack something."""
+    """Container name -> its devices, and container name -> faults where devices are missing."""
     there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
     partitioned = {gpu.uuid for gpu in gpus if gpu.mig}
     moving = {ask.container for ask in tenants.asks if partitioned & set(tenants.keeps.get(ask.container, ()))}
@@ -144,8 +144,8 @@ def _place(
 
 
 def choose_gpus(free: Sequence[Gpu], count: int) -> Optional[tuple[Gpu, ...]]:
-    """The GPUs of as few products as can be, with most NVLinks among them; of those the ones that leave
-    most links to the others, of those the lowest indices; None if there are not so many."""
+    """The GPUs of the fewest products, with the most NVLinks among them; if equal, with the fewest links
+    to the remaining GPUs; if equal, with the lowest indices. None if fewer GPUs are free."""
 
     def links(some: Collection[Gpu], others: Collection[Gpu]) -> int:
         return sum(one.links.get(other.index, 0) for one in some for other in others)
@@ -222,7 +222,7 @@ def _mig_device(ask: Ask, gpus: Sequence[Gpu], taken: Collection[str], first: Co
 
 
 def refuse_unknown(ask: Ask, gpus: Sequence[Gpu]) -> None:
-    """Raises FleetError where every GPU with MIG tells its profiles, and none has the one asked for."""
+    """Raises FleetError where every GPU with MIG reports its profiles, and none has the requested one."""
     profile = (ask.devices.mig or "").rpartition("c.")[2]
     capable = [gpu for gpu in gpus if gpu.mig is not None]
     if all(gpu.profiles for gpu in capable) and not any(
@@ -260,7 +260,7 @@ def _satisfies(ask: Devices, held: Sequence[str], gpus: Sequence[Gpu]) -> bool:
 
 
 def _uuids(gpus: Sequence[Gpu], devices: Iterable[str]) -> tuple[str, ...]:
-    """What a container holds, each device by its UUID; an unknown one as it stands."""
+    """What a container holds, each device by its UUID; an unknown device stays as written."""
     held = []
     for device in devices:
         gpu = find_gpu(gpus, device)
@@ -270,7 +270,7 @@ def _uuids(gpus: Sequence[Gpu], devices: Iterable[str]) -> tuple[str, ...]:
 
 
 def _with_parts(gpus: Sequence[Gpu], given: Iterable[Sequence[str]]) -> set[str]:
-    """The devices, the MIG devices of whole GPUs, and the GPUs that MIG devices are of."""
+    """The devices, with the MIG devices of whole GPUs and the GPUs of MIG devices."""
     taken = {device for devices in given for device in devices}
     for gpu in gpus:
         if gpu.uuid in taken:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Carrying a partition out: what holds GPUs is stopped, each GPU gets its steps, and what was stopped starts again."""
+"""Applies a partition: stops the clients of the GPUs, runs each GPU's steps, starts the clients again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 
 class Smi(Protocol):
-    """What repartitioning needs of nvidia-smi."""
+    """What repartitioning needs from nvidia-smi."""
 
     def observe(self) -> Observation: ...
     def carry_out(self, step: Step) -> None: ...
@@ -47,10 +47,10 @@ class Outcome:
 
 
 def repartition(partition: Partition, layout: Layout, smi: Smi, switch: Switch) -> Outcome:
-    """A step that fails stops its own GPU's steps only; what was made stays."""
+    """A step that fails stops only the steps of its own GPU; what was created stays."""
     outcome = Outcome()
     stopped: list[Client] = []
-    finished = {gpu.index for gpu in partition.after}  # those that are as the plan would have them
+    finished = {gpu.index for gpu in partition.after}  # GPUs whose steps all succeeded
     try:
         for client in partition.stops:
             switch.stop(client)
@@ -69,7 +69,7 @@ def repartition(partition: Partition, layout: Layout, smi: Smi, switch: Switch) 
         outcome.after = smi.observe().gpus
     except FleetError as error:
         outcome.faults += error.faults
-    # An instance that is made where another was may have its UUID: only the plan tells the two apart.
+    # A new instance may have the UUID of the instance destroyed at its placement: only the plan distinguishes them.
     planned = {gpu.index: gpu for gpu in partition.after if gpu.index in finished}
     known = [planned.get(gpu.index, gpu) for gpu in outcome.after or partition.after]
     _start_again(stopped, known, outcome, switch)
@@ -77,8 +77,8 @@ def repartition(partition: Partition, layout: Layout, smi: Smi, switch: Switch) 
 
 
 def _run(steps: Sequence[Step], layout: Layout, smi: Smi, outcome: Outcome) -> bool:
-    """One GPU's steps; whether all of them went well. Placements that could not be known before
-    are planned once MIG is on."""
+    """Runs one GPU's steps; returns whether all succeeded. Unknown placements are planned once MIG
+    is on."""
     due = list(steps)
     for place, step in enumerate(steps):
         try:
@@ -97,7 +97,7 @@ def _placed(gpu: int, layout: Layout, smi: Smi, left: Sequence[Step]) -> tuple[S
     """The same creates, in the same order, with their placements."""
     observed = [one for one in smi.observe().gpus if one.index == gpu]
     if not all(one.mig for one in observed):
-        raise FleetError(f"GPU {gpu}: MIG mode was enabled and is not on yet; a reboot puts it in force")
+        raise FleetError(f"GPU {gpu}: MIG mode was enabled but is not on yet; a reboot applies it")
     mine = {key: devices for key, devices in layout.devices.items() if key == ALL or find_gpu(observed, key)}
     steps = plan_partition(observed, Layout(devices=mine), ()).steps
     if [(step.profile, step.computes) for step in steps] != [(step.profile, step.computes) for step in left]:
@@ -109,7 +109,7 @@ def _start_again(stopped: Sequence[Client], gpus: Sequence[Gpu], outcome: Outcom
     back = starting_again(stopped, gpus)
     for client in stopped:
         if client not in back and not client.leaving:
-            outcome.not_done.append(f"start {client.name} (its device is gone; model_containers makes it anew)")
+            outcome.not_done.append(f"start {client.name} (its device is gone; model_containers recreates it)")
     for client in back:
         try:
             switch.start(client)

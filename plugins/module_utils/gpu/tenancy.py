@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which model runs on which GPU or GPU instance, in the terms in which DCGM tells of these. Pure."""
+"""Which model runs on which GPU or GPU instance, in DCGM's terms. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gp
 
 @dataclass(frozen=True)
 class Tenancy:
-    """uuid: of the GPU. instance, profile: of a GPU instance; None for a GPU in one piece.
+    """uuid: of the GPU. instance, profile: of a GPU instance; None for a whole GPU.
 
-    models, containers: who runs there; several where a GPU instance has several compute instances.
+    models, containers: what runs there; several where a GPU instance has several compute instances.
     """
 
     gpu: int
@@ -28,7 +28,7 @@ class Tenancy:
 
 
 def tenancies(gpus: Collection[Gpu], containers: Iterable[HostContainer]) -> tuple[Tenancy, ...]:
-    """One for each GPU instance, and for each GPU that has none."""
+    """One for each GPU instance, and for each GPU without GPU instances."""
     held = {
         one.name: (one.model, frozenset().union(*(resolve(gpus, device) for device in one.devices)))
         for one in containers

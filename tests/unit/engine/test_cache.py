@@ -159,7 +159,7 @@ def test_downloads_what_is_missing_of_a_revision() -> None:
 def test_what_was_there_before_it_was_noted_is_noted_and_not_downloaded() -> None:
     (download,) = fill({QWEN.repo: cached(recorded=False)}, Remote(A, FILES)).downloads
     assert download.missing == {}
-    assert str(download) == f"download Qwen/Qwen3-8B at {A[:12]} (is there; noted as whole)"
+    assert str(download) == f"download Qwen/Qwen3-8B at {A[:12]} (complete; only its record is missing)"
 
 
 def test_a_branch_that_did_not_move_needs_nothing_and_one_that_did_a_download() -> None:
@@ -172,7 +172,7 @@ def test_a_hub_that_cannot_be_reached_is_a_warning_where_something_is_there_and_
     refusal = Refusal("the hub cannot be reached", may_do=True)
     there = fill({QWEN.repo: cached(recorded=False)}, refusal)
     assert (there.there, there.faults) == ({QWEN: A}, {})
-    assert there.warnings == ("the hub cannot be reached; what the cache has of it was taken as it is",)
+    assert there.warnings == ("the hub cannot be reached; the cached files are used as they are",)
     assert fill({}, refusal).faults == {QWEN: "the hub cannot be reached"}
     assert fill({QWEN.repo: cached(recorded=False)}, Refusal("it is gated")).faults == {QWEN: "it is gated"}
 
@@ -183,7 +183,7 @@ def test_no_room_is_told_before_and_what_fits_is_downloaded() -> None:
     assert [download.wanted for download in plan.downloads] == [other]
     assert plan.faults == {
         QWEN: "Qwen/Qwen3-8B: 5.0 GB are to be downloaded, and 4.0 GB are free where weights are kept; "
-        "prune_cache removes what no model uses, fleet_cache.path takes another disk"
+        "prune_cache removes what no model uses, fleet_cache.path sets another disk"
     }
 
 

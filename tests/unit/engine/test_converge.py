@@ -272,7 +272,7 @@ def test_a_container_that_docker_started_again_meanwhile_is_told_as_such(waiting
     waiting.later(30, status="running", exit_code=0, restarts=2)
     fault = waiting.until(600)
     assert fault is not None
-    assert fault.startswith("vllm-a-1: died and was started again by Docker, 2 times by now; ")
+    assert fault.startswith("vllm-a-1: died and was restarted by Docker, 2 times by now; ")
 
 
 def test_restarts_of_earlier_days_are_not_held_against_a_container(waiting: Waiting) -> None:
@@ -283,12 +283,12 @@ def test_restarts_of_earlier_days_are_not_held_against_a_container(waiting: Wait
 
 def test_a_container_that_somebody_removes_is_told_as_missing(waiting: Waiting) -> None:
     waiting.clock.at[30] = waiting.engine.containers.clear
-    assert waiting.until(600) == ("vllm-a-1: there is no such container; was it removed while it was waited for?")
+    assert waiting.until(600) == ("vllm-a-1: there is no such container; was it removed during the wait?")
 
 
 def test_a_container_that_was_never_there_is_told_as_missing(waiting: Waiting) -> None:
     waiting.engine.containers.clear()
-    assert waiting.until(600) == ("vllm-a-1: there is no such container; was it removed while it was waited for?")
+    assert waiting.until(600) == ("vllm-a-1: there is no such container; was it removed during the wait?")
 
 
 def test_a_docker_that_goes_away_is_told_as_such(waiting: Waiting) -> None:

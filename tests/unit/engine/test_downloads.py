@@ -156,7 +156,7 @@ def test_what_arrived_whole_is_noted_and_its_branch_stands_for_it(tmp_path: Path
     assert engine.journal == ["pull", "create", "start", "remove"]
     cached = folder.observe()["own/a"]
     assert (cached.refs, cached.records) == ({"main": COMMIT}, {COMMIT: Record(True, FILES)})
-    assert said[1:] == ["own/a: 0 bytes of 1.0 kB (0 %)", "own/a: 1.0 kB are there, at cccccccccccc"]
+    assert said[1:] == ["own/a: 0 bytes of 1.0 kB (0 %)", "own/a: 1.0 kB complete, at cccccccccccc"]
 
 
 def test_a_share_that_refuses_owners_takes_the_note(
@@ -196,9 +196,7 @@ def test_one_that_another_run_began_is_waited_for(tmp_path: Path, folder: CacheF
 
 def test_a_file_of_another_size_is_removed_and_told(tmp_path: Path, folder: CacheFolder) -> None:
     message = fault(Engine(tmp_path, {**FILES, "config.json": 1}), folder)
-    assert message.startswith(
-        "own/a: 1 files are not as the hub has them, config.json for one, which should have 2 bytes"
-    )
+    assert message.startswith("own/a: 1 files differ in size from the hub's, such as config.json, expected 2 bytes")
     assert folder.observe()["own/a"].snapshots[COMMIT].keys() == {"sub/model.safetensors"}
     assert folder.observe()["own/a"].refs == {}, "no start takes it for whole"
 
@@ -215,8 +213,8 @@ def test_one_that_breaks_off_is_told_with_what_is_missing(
     log: tuple[str, ...], why: str, tmp_path: Path, folder: CacheFolder
 ) -> None:
     message = fault(Engine(tmp_path, {"config.json": 2}, code=1, log=log), folder)
-    assert message.startswith(f"own/a: the download broke off with 1.0 kB missing: {why}")
-    assert "another run goes on with the others" in message
+    assert message.startswith(f"own/a: the download failed with 1.0 kB missing: {why}")
+    assert "the next run downloads the others" in message
     assert message.endswith(f"the end of its log:\n    {log[0] if log else '(nothing)'}")
 
 
@@ -234,7 +232,7 @@ def test_a_container_that_somebody_removed_is_told(tmp_path: Path, folder: Cache
         def inspect(self, name: str) -> Container | None:
             return None
 
-    assert "was removed; run again, it goes on from there" in fault(Gone(tmp_path, FILES), folder)
+    assert "was removed; run again, and the download continues" in fault(Gone(tmp_path, FILES), folder)
 
 
 def test_one_whose_end_another_run_saw_first_is_there(tmp_path: Path, folder: CacheFolder) -> None:
@@ -247,7 +245,7 @@ def test_one_whose_end_another_run_saw_first_is_there(tmp_path: Path, folder: Ca
             return self.container
 
     engine = Shared(tmp_path, FILES)
-    assert run(engine, folder)[-1] == "own/a: 1.0 kB are there, at cccccccccccc"
+    assert run(engine, folder)[-1] == "own/a: 1.0 kB complete, at cccccccccccc"
     assert engine.journal == ["pull", "create", "start"]
 
 

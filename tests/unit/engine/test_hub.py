@@ -71,7 +71,7 @@ def test_a_gated_repository_is_told_with_the_page_where_access_is_asked_for(hub:
 
 def test_a_token_that_the_hub_does_not_know_is_told_and_not_shown(url: str) -> None:
     message = refused(url, "own/a", "hf_wrong")
-    assert message.startswith(f"own/a: {url} does not know the token in fleet_hf_token; make one at ")
+    assert message.startswith(f"own/a: {url} does not know the token in fleet_hf_token; create a token at ")
     assert "hf_wrong" not in message
 
 
@@ -79,7 +79,7 @@ def test_a_repository_that_there_is_not_may_be_hidden(hub: Any, url: str) -> Non
     there_is_none = f"own/b: {url} has no such repository, or "
     see = f"; see {url}/own/b and the model's `source`"
     assert refused(url, "own/b", hub.token) == f"{there_is_none}the token may not see it{see}"
-    assert refused(url, "own/b") == f"{there_is_none}it is private or gated, which takes fleet_hf_token{see}"
+    assert refused(url, "own/b") == f"{there_is_none}it is private or gated: set fleet_hf_token{see}"
     hub.private.add("own/a")
     assert "it is private or gated" in refused(url, "own/a")
 
@@ -95,7 +95,7 @@ def test_a_hub_that_cannot_be_reached_is_a_fault_of_its_own_kind() -> None:
 
 def test_a_mirror_that_tells_no_sizes_is_no_help(hub: Any, url: str) -> None:
     hub.claims["config.json"] = None
-    assert refused(url, "own/a") == f"own/a: {url} does not say which files it has and how large they are"
+    assert refused(url, "own/a") == f"own/a: {url} does not report its files and their sizes"
 
 
 def test_the_token_goes_to_no_other_host(hub: Any, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     Built,
     Observed,
     Plan,
+    build_fault,
     dockerfile,
     needed_recipes,
     plan_recipes,
     select_recipes,
-    told,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import Recipe
@@ -70,8 +70,8 @@ def test_what_is_as_it_should_be_is_not_built_again() -> None:
     [
         ({"own": {"apt": ["sox"]}}, {}, "the recipe changed"),
         ({"own": {"apt": ["ffmpeg"], "base": "own/base:1"}}, {"bases": {"own/base:1": Base("sha256:b")}}, "the recipe"),
-        (OWN, {"bases": {STANDARD: Base("sha256:new")}}, "its base image or what it copies changed"),
-        (OWN, {"bases": {STANDARD: Base("sha256:base", "vllm")}}, "what it is made with changed"),
+        (OWN, {"bases": {STANDARD: Base("sha256:new")}}, "its base image, files or wheels changed"),
+        (OWN, {"bases": {STANDARD: Base("sha256:base", "vllm")}}, "its Dockerfile changed"),
     ],
 )
 def test_is_built_again_when_what_goes_into_it_changed(recipes: Any, observed: Any, reason: str) -> None:
@@ -208,14 +208,14 @@ def test_a_requirement_stays_one_word_for_the_shell(requirement: str) -> None:
         ("ERROR: No matching distribution found for vlm", "pip finds no vlm that fits the image's Python"),
         ("  x Because vlm was not found in the package registry and", "pip finds no vlm"),
         ("/usr/bin/python3: No module named pip", "the base has neither uv nor pip: add python3-pip"),
-        ("write /x: no space left on device", "the disk is full: `docker system df` tells"),
+        ("write /x: no space left on device", "the disk is full: `docker system df` shows"),
         ("Temporary failure resolving 'deb.debian.org'", "the package source cannot be reached from here"),
         ("make: *** Error 2", "the builder's own words"),
     ],
 )
 def test_a_failure_is_told_with_its_reason_and_the_end_of_the_log(log: str, why: str) -> None:
     (build,) = plan().builds
-    message = told(build, "Step 2/3 : RUN x", "the builder's own words", ["first", " ---> 0123", log])
+    message = build_fault(build, "Step 2/3 : RUN x", "the builder's own words", ["first", " ---> 0123", log])
     assert message.startswith(f"fleet_recipes.own: building {build.image} failed at Step 2/3 : RUN x: {why}")
     assert message.endswith(f"the end of the build's log:\n    first\n    {log}")
 

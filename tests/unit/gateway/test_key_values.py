@@ -59,7 +59,7 @@ def test_a_host_that_came_later_gets_the_value_of_the_others() -> None:
 def test_no_second_value_is_made_up_for_an_application_that_has_one() -> None:
     assert faults(plan, {}, {"gpu1": answer(a=VALUE), "gpu2": answer("a")}, {"gpu1": keys("a"), "gpu2": keys("a")}) == [
         "a: gpu2 has no such key yet and keys.yml has no value for it, while gpu1 has the key already; put its value "
-        "into that file, or have the key removed everywhere (state: absent) and then made anew"
+        "into that file, or remove the key on all hosts (state: absent) and then recreate it"
     ]
 
 
@@ -90,8 +90,8 @@ def test_a_host_that_this_run_leaves_out_takes_nothing_away() -> None:
 def test_a_key_that_differs_from_the_file_is_left_alone_and_told() -> None:
     found = plan({"a": VALUE}, {"gpu1": answer(a=OTHER)}, {"gpu1": keys("a")})
     assert found.warnings == (
-        "a: the key on gpu1 is another one than keys.yml has; it was left alone. To have the one of the file there, "
-        "have it removed on that host (state: absent) and run again",
+        "a: the key on gpu1 differs from the one in keys.yml and was not changed. To use the key of the file, remove "
+        "the key on that host (state: absent) and run again",
     )
 
 
@@ -103,7 +103,7 @@ def test_a_key_that_is_about_to_get_the_value_of_the_inventory_is_not_told_as_di
 def test_a_value_of_the_inventory_and_another_of_the_file_are_a_fault_that_shows_neither() -> None:
     lists = {"gpu1": keys("a", key=OTHER)}
     assert faults(plan, {"a": VALUE}, {"gpu1": answer()}, lists) == [
-        "a: the inventory of gpu1 gives it a value and keys.yml has another; take one of them away"
+        "a: the inventory of gpu1 gives it a value and keys.yml has another; remove one of them"
     ]
     assert plan({"a": OTHER}, {"gpu1": answer()}, lists) == FilePlan()
     assert plan({}, {"gpu1": answer()}, lists) == FilePlan()

@@ -214,10 +214,10 @@ def test_a_key_with_another_value_whose_time_is_over_is_only_removed() -> None:
 def test_a_value_that_another_key_has_is_refused_and_not_shown() -> None:
     """LiteLLM would answer as if it had made the key."""
     assert faults(plan, [seen("old")], key("new", key=VALUE)) == [
-        "new: its value is that of the key 'old' in LiteLLM; remove that one, or give another"
+        "new: the key 'old' in LiteLLM has the same value; remove that key, or give another value"
     ]
     (fault,) = faults(plan, [seen(None)], key("new", key=VALUE))
-    assert fault.startswith("new: its value is that of a key without an alias (")
+    assert fault.startswith("new: a key without an alias (")
     assert VALUE not in fault
 
 
@@ -238,7 +238,7 @@ def test_two_keys_of_one_alias_are_refused_if_they_are_asked_for() -> None:
     assert actions(twice, key("another")) == ["create another (missing)"]
     for one in (key(), key(state="absent")):
         (fault,) = faults(plan, twice, one)
-        assert fault.startswith("app: LiteLLM has 2 keys of this alias, so it does not say which is meant; ")
+        assert fault.startswith("app: LiteLLM has 2 keys with this alias; ")
 
 
 # What is shown

@@ -92,9 +92,7 @@ def test_reads_again_where_a_key_went_between_two_pages(
 
 def test_gives_up_where_the_list_never_stands_still(fake: FakeLiteLLM, litellm: LiteLLM) -> None:
     fake.says["/key/list"] = lambda: (200, {"keys": [{"token": "a"}], "total_count": 2, "total_pages": 1})
-    assert faults(litellm.keys) == [
-        "the list of LiteLLM's keys changed while it was read; is somebody else at work? Run again"
-    ]
+    assert faults(litellm.keys) == ["LiteLLM's keys changed while they were read; is another run active? Run again"]
 
 
 # What is sent
@@ -142,7 +140,7 @@ def test_proxies_of_the_environment_are_not_asked(
 
 def test_a_container_that_is_missing_is_told(master_key_file: Path) -> None:
     assert faults(LiteLLM, FakeDocker(None), "litellm", str(master_key_file)) == [
-        "there is no container litellm on this host; inference.fleet.install makes it"
+        "there is no container litellm on this host; inference.fleet.install creates it"
     ]
 
 
@@ -155,7 +153,7 @@ def test_a_container_that_does_not_run_is_told(master_key_file: Path, status: st
 
 def test_a_container_without_an_address_is_told(master_key_file: Path) -> None:
     assert faults(LiteLLM, FakeDocker(address=None), "litellm", str(master_key_file)) == [
-        "container litellm is in no network of Docker's, so it has no address to be asked on"
+        "container litellm is in no Docker network, so it has no address"
     ]
 
 
@@ -195,8 +193,8 @@ def test_another_master_key_is_told_with_its_file(litellm: LiteLLM, master_key_f
     master_key_file.write_text("sk-another-master-key")
     (fault,) = faults(LiteLLM(FakeDocker(), "litellm", str(master_key_file), port).keys)
     assert fault == (
-        f"LiteLLM in container litellm does not take the master key of {master_key_file}: "
-        "it was started with another one; run install, which starts it with that"
+        f"LiteLLM in container litellm does not accept the master key of {master_key_file}: "
+        "it was started with another one; run install, which restarts LiteLLM with that key"
     )
 
 

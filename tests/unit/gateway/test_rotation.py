@@ -192,15 +192,15 @@ def refused(wanted: Wanted, *faults: str) -> None:
 def test_what_the_data_was_encrypted_with_is_not_rotated() -> None:
     refused(
         Wanted({"master_key": None, "salt_key": None}, ["master_key", "salt_key"]),
-        "salt_key: is never rotated, since the data here was encrypted with it and cannot be read without it",
+        "salt_key: is never rotated, since the data here is encrypted with it and cannot be read without it",
     )
 
 
 def test_what_the_inventory_gives_is_not_rotated() -> None:
     refused(
         Wanted({"master_key": "given", "salt_key": None}, ["master_key"]),
-        "master_key: is not generated, since the inventory gives it and would put it back; "
-        "change it there, and run install to take it into use",
+        "master_key: is not generated, since the inventory gives it and would override a "
+        "generated value; change it there, and run install to apply it",
     )
 
 
@@ -214,8 +214,8 @@ def test_a_name_that_is_not_there_is_not_rotated_and_those_that_are_there_are_na
 def test_what_the_data_was_encrypted_with_is_not_replaced() -> None:
     refused(
         Wanted({"master_key": "given", "salt_key": "other"}),
-        "salt_key: the inventory gives another one than this host has, which the data here was encrypted with; "
-        "take it out of the inventory, or give the one that the host has",
+        "salt_key: the inventory gives another value than this host has, and the data here is encrypted with "
+        "that one; remove the value from the inventory, or give the host's value",
     )
 
 

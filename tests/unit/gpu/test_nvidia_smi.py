@@ -266,7 +266,7 @@ def test_a_reset_of_a_held_gpu_is_refused_with_the_two_ways_out(tmp_path: Path) 
     )
     assert fault.endswith(
         "; stop what holds the GPU (inference.fleet.gpu_info names it) and run again; "
-        "MIG mode is pending on GPU 0: a reboot puts it in force too"
+        "MIG mode is pending on GPU 0: a reboot also applies it"
     )
     carry_out(machine, Step("reset", 0))
     assert observed(machine)[0].mig
@@ -296,7 +296,7 @@ def test_no_room_where_some_was_planned_says_to_run_again(a100: Machine) -> None
     assert step_fault(a100, Step("create", 0, profile="3g.20gb", profile_id=9, start=4)) == (
         "nvidia-smi mig -i 0 -cgi 9:4 -C: ended with 23: Unable to create a GPU instance on GPU  0 using profile 9: "
         "Insufficient Resources / Failed to create GPU instances: Insufficient Resources; "
-        "what is on the GPU is not what was planned with: run again"
+        "the instances on the GPU changed after they were read: run again"
     )
 
 
@@ -311,7 +311,7 @@ def test_an_instance_that_is_gone_as_soon_as_it_was_made_is_told(a100: Machine) 
     run = spoiled(a100, "mig -lgi", lambda text: "No GPU instances found: Not Found")
     step = Step("create", 0, profile="3g.20gb", profile_id=9, start=4, computes=(2, 1))
     assert faults(NvidiaSmi("/usr/bin/nvidia-smi", run).carry_out, step) == [
-        "nvidia-smi mig -lgi: 3g.20gb at 4 was made on GPU 0 and is gone"
+        "nvidia-smi mig -lgi: 3g.20gb at 4 was created on GPU 0 and is gone"
     ]
 
 
@@ -397,7 +397,7 @@ TABLE = "expected a table that ends with its frame, got at its end '"
         (
             "-L",
             cut,
-            "nvidia-smi: GPU 0: its listings tell of different MIG devices (GPU instance/compute instance): "
+            "nvidia-smi: GPU 0: its listings show different MIG devices (GPU instance/compute instance): "
             "-q -x: 2/0, 7/0, 8/0; mig -lgi and -lci: 2/0, 7/0, 8/0; -L: ",
         ),
         ("mig -lgip", cut, f"nvidia-smi mig -lgip: {TABLE}"),
@@ -407,9 +407,9 @@ TABLE = "expected a table that ends with its frame, got at its end '"
         (
             "mig -lci",
             lambda text: "\n".join(text.splitlines()[:-2]),
-            "nvidia-smi: GPU 0: its listings tell of different MIG devices (GPU instance/compute instance): "
+            "nvidia-smi: GPU 0: its listings show different MIG devices (GPU instance/compute instance): "
             "-q -x: 2/0, 7/0, 8/0; mig -lgi and -lci: 7/0, 8/0; -L: 7/0, 8/0. "
-            "Somebody changed them meanwhile, or an answer was cut off: run again",
+            "The MIG devices changed meanwhile, or an answer was cut off: run again",
         ),
         ("mig -lgip", lambda text: "", "nvidia-smi mig -lgip: expected a table that ends with its frame, got nothing"),
         ("topo -m", lambda text: text[:40], "nvidia-smi topo -m: expected a matrix with a row for each GPU, got at "),
@@ -428,7 +428,7 @@ def test_an_answer_that_is_cut_off_or_garbage_is_told_with_what_was_expected(
 def test_profiles_without_placements_are_a_fault_while_mig_is_on(a100: Machine) -> None:
     run = spoiled(a100, "mig -lgipp", lambda text: "")
     assert faults(NvidiaSmi("/usr/bin/nvidia-smi", run).observe) == [
-        "nvidia-smi mig -lgip, -lgipp: MIG is on, and there is no profile with a placement"
+        "nvidia-smi mig -lgip, -lgipp: MIG is on, but no profile with a placement is listed"
     ]
 
 

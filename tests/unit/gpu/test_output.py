@@ -234,8 +234,8 @@ def test_a_gpu_that_the_list_lacks_is_told() -> None:
 def test_listings_that_do_not_agree_are_told_side_by_side(listing: str, computes: output.Computes, told: str) -> None:
     """They are asked for one after the other, and somebody may change the GPU between the two."""
     assert faults(output.parse_log, LOG, listing, {}, INSTANCES, computes, {}) == [
-        f"nvidia-smi: GPU 0: its listings tell of different MIG devices (GPU instance/compute instance): {told}. "
-        "Somebody changed them meanwhile, or an answer was cut off: run again"
+        f"nvidia-smi: GPU 0: its listings show different MIG devices (GPU instance/compute instance): {told}. "
+        "The MIG devices changed meanwhile, or an answer was cut off: run again"
     ]
 
 

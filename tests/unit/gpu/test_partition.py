@@ -193,7 +193,7 @@ def test_the_same_name_with_other_memory_is_another_product() -> None:
 
 def test_a_gpu_in_mig_mode_that_tells_no_profiles_is_a_fault() -> None:
     assert refused(gpu(profiles=()), ["3g.20gb"]) == (
-        "GPU 0: nvidia-smi mig -lgip and -lgipp tell no profile that it has a place for"
+        "GPU 0: nvidia-smi mig -lgip and -lgipp list no profile with a placement"
     )
 
 
@@ -225,7 +225,7 @@ def test_force_is_not_offered_where_it_would_not_help() -> None:
                          "or ask for a layout that keeps them")  # fmt: skip
     told = refused(gpu(mig=False), [], [foreign("notebook", "GPU-0")])
     assert told == (
-        "GPU 0: MIG mode needs a reset, which only goes while nothing holds the GPU; "
+        "GPU 0: MIG mode needs a reset, which works only while nothing holds the GPU; "
         "it is held by container notebook. Stop these and run again"
     )
 
@@ -233,12 +233,12 @@ def test_force_is_not_offered_where_it_would_not_help() -> None:
 def test_a_held_gpu_keeps_its_mode_and_its_clients_are_named() -> None:
     clients = [model("a-1", "GPU-0"), dcgm("GPU-0"), Client("Xorg (PID 812)", frozenset({"GPU-0"}))]
     assert refused(gpu(mig=False), [], clients) == (
-        "GPU 0: MIG mode needs a reset, which only goes while nothing holds the GPU; it is held by "
+        "GPU 0: MIG mode needs a reset, which works only while nothing holds the GPU; it is held by "
         "container vllm-a-1, nvidia-dcgm.service, Xorg (PID 812). Stop these and run again; "
         "force (-e mig_force=true) stops and starts models and DCGM itself"
     )
     assert refused(hopper(mig=False), [], clients[1:2]) == (
-        "GPU 0: MIG mode is changed, which only goes while nothing holds the GPU; it is held by nvidia-dcgm.service. "
+        "GPU 0: MIG mode is changed, which works only while nothing holds the GPU; it is held by nvidia-dcgm.service. "
         "Stop these and run again; force (-e mig_force=true) stops and starts models and DCGM itself"
     )
 

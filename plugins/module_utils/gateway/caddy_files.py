@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What Caddy looks up in files at each request: keys, and which models have which route. Pure.
+"""The files that Caddy reads at each request: keys, and the models of each route. Pure.
 
-So no key stands in its configuration, and neither a key nor a model that comes or goes changes that:
-a reload loses requests that arrive on new connections just then (golang/go #75591).
+So Caddy's configuration contains no key, and a change of keys or models needs no reload: a reload
+loses requests that arrive on new connections at that moment (golang/go #75591).
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
 
 MASTER_KEY = "master_key"
 OPEN_KEY = "open_key"
-NOTHING = "."  # no name of a model (a DNS label) and no line of a key; a missing file would be an error to Caddy
+NOTHING = "."  # neither a model name (a DNS label) nor a key; a missing file would be an error in Caddy
 
 
-def door_files(
+def caddy_files(
     values: Mapping[str, str],
     previous: Mapping[str, Iterable[Mapping[str, Any]]],
     models: Sequence[Mapping[str, Any]],
 ) -> dict[str, str]:
-    """File -> what is in it, one a line.
+    """File -> its content, one entry per line.
 
     values, previous: as inference.fleet.host_secrets returns them. models: those of the fact `fleet`.
-    `master`, `direct`: whole Authorization values. `previous-…`: such ones after the second since
-    the epoch at which they end, and a blank. `litellm`: the master key that LiteLLM knows; `open_key`:
-    how keys begin that `open_keys` made. `…-models`: names.
+    `master`, `direct`: whole Authorization values. `previous-…`: the expiry in seconds since the epoch,
+    a blank, and an Authorization value. `litellm`: LiteLLM's master key; `open_key`: the prefix of the
+    keys from `open_keys`. `…-models`: names.
     """
     direct = [name for name in values if name.startswith(DIRECT)]
     return {
@@ -44,10 +44,10 @@ def door_files(
 
 
 def open_keys(open_key: str, models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The virtual keys that Caddy comes with in place of a client's, as inference.fleet.litellm_key takes them.
+    """The virtual keys that Caddy sends in place of a client's key, as options of inference.fleet.litellm_key.
 
-    One a model, which opens that model alone: with the master key, a request's body could name other
-    models to fall back on. Empty when no model is open.
+    One key per model, valid for that model only: with the master key, a request's body could name other
+    models as fallbacks. Empty when no model is open.
     """
     offered = [model for model in models if model["in_gateway"]]
     if not any(model["has_open_route"] for model in offered):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.filter import door_files as door_files_filter
 from ansible_collections.inference.fleet.plugins.filter import open_keys as open_keys_filter
-from ansible_collections.inference.fleet.plugins.module_utils.gateway.door import NOTHING, door_files, open_keys
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_files import NOTHING, caddy_files, open_keys
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import VirtualKey
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet, model_faults
 
@@ -28,7 +28,7 @@ def files(*entries: dict[str, Any], previous: dict[str, str] | None = None, **mo
         for name, values in (previous or {}).items()
     }
     direct = {f"direct-{name}": key for name, key in more.items()}
-    return door_files({**SECRETS, **direct}, kept, models(*entries))
+    return caddy_files({**SECRETS, **direct}, kept, models(*entries))
 
 
 # Keys
