@@ -22,21 +22,16 @@ collection=$work/collections/ansible_collections/inference/fleet
 (cd "$work" && ansible-playbook --syntax-check --inventory "$collection/inventories/example" inference.fleet.install)
 antsibull-docs lint-collection-docs --plugin-docs "$collection"
 
-# ansible-test installs pip into the environments it makes with a script that it would download; the
-# interpreter's own ensurepip does the same.
+# ansible-test makes ten environments, and installs pip into each with a script that it would download. This one copies
+# the pip that is here, which takes a tenth of the time.
 bootstrap=$HOME/.ansible/test/cache/get_pip_24_2.py
-if [[ ! -e $bootstrap ]]; then
-    mkdir -p "$(dirname "$bootstrap")"
-    cat > "$bootstrap" <<'PYTHON'
-import ensurepip, os, subprocess, sys
-ensurepip.bootstrap(upgrade=True)
-bundle = "/etc/ssl/certs/ca-certificates.crt"
-environment = {**os.environ, "PIP_CERT": bundle} if os.path.exists(bundle) else dict(os.environ)
-packages = [word for word in sys.argv[1:] if not word.startswith("-")]
-if packages:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *packages], check=True, env=environment)
+mkdir -p "$(dirname "$bootstrap")"
+cat > "$bootstrap" <<PYTHON
+import glob, shutil, sysconfig
+for folder in glob.glob("$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pip*"):
+    if not folder.endswith((".pth", ".py")):
+        shutil.copytree(folder, sysconfig.get_path("purelib") + folder[folder.rindex("/"):])
 PYTHON
-fi
 version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 install -D tests/config.yml "$collection/tests/config.yml"
 (cd "$collection" && ansible-test sanity --python "$version" --requirements --color no)

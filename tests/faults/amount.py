@@ -1,15 +1,14 @@
-"""How much is tried: a sample, or with FAULTS=all everything."""
+"""How much is tried: a sample, or in ./run-tests extended everything."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TypeVar
 
-T = TypeVar("T")
+from lab.fixtures import EXTENDED
 
-ALL = os.environ.get("FAULTS", "sample") == "all"
+T = TypeVar("T")
 
 
 def some(everything: Iterable[T], sample: Iterable[T]) -> list[T]:
-    return list(everything if ALL else sample)
+    return list(everything if EXTENDED else sample)

@@ -23,8 +23,9 @@ def broken_dns(machine: Machine, text: str) -> Iterator[None]:
     machine.host.check_output("cat /run/resolv.conf > /etc/resolv.conf")
 
 
+@pytest.mark.extended
 @pytest.mark.fault("DNS broken on the host")
-@pytest.mark.parametrize("text", some(["", "nameserver 192.0.2.1", "\\001\\002 garbage"], ["nameserver 192.0.2.1"]))
+@pytest.mark.parametrize("text", ["", "nameserver 192.0.2.1", "\\001\\002 garbage"])
 def test_a_host_whose_dns_is_broken_serves_and_converges(promise: Promise, machine: Machine, broken_dns: None) -> None:
     machine.host.check_output("docker restart vllm-half-1 caddy")
     promise.holds()

@@ -22,6 +22,18 @@ ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt"
 REQUEST_SECONDS = 120
 PATIENCE_S = 90
 INVENTORY = Path(os.environ["MOLECULE_INVENTORY_FILE"])
+EXTENDED = os.environ.get("EXTENDED") == "yes"
+"""Set by ./run-tests extended: tests that are marked `extended` run as well, and every fault is tried."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "extended: takes too long for every run; part of ./run-tests extended")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not EXTENDED:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("extended")])
+        items[:] = [item for item in items if not item.get_closest_marker("extended")]
 
 
 class Door:

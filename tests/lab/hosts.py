@@ -3,6 +3,7 @@
 
   hosts.py start HOST PUBLIC-KEY IMAGE...   start it with these images in its engine; print its address
   hosts.py remove HOST                      remove it and all that its engine kept
+  hosts.py fill IMAGE...                    have these images in the store, so that no host waits for them
 
 Loading the images into every host anew would take minutes and the disk each time. So they
 are loaded once, by the engine of a lab host, into a folder of their own (the store), and
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,9 +28,10 @@ import docker
 from docker.errors import NotFound
 
 PREFIX = "inference-fleet-lab"
-"""Of the names of all that is made here: the network, the volume and the hosts' containers."""
+"""Of the names of all that is made here: the volume, and each host's container and network."""
 STORE_HOST = "store"
 LAYERS = "overlay2"
+LOADED_AT_ONCE = 2
 CHUNK = 4 << 20
 BOOT_SECONDS = 90
 POLL_SECONDS = 0.2
@@ -42,7 +45,7 @@ RUN = (
         "--security-opt=systempaths=unconfined",
     ),
     *("--device-cgroup-rule=a *:* rwm", "--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw"),
-    *("--tmpfs=/run", "--tmpfs=/run/lock", "--env=container=docker", f"--network={PREFIX}"),
+    *("--tmpfs=/run", "--tmpfs=/run/lock", "--env=container=docker"),
 )
 
 
@@ -59,13 +62,18 @@ class Lab:
             self._fill_store(tags)
             self._clone_store(host)
         self._run(host, "--volume", f"{key.resolve()}:/root/.ssh/authorized_keys:ro")
-        return str(
-            self._client.containers.get(_container(host)).attrs["NetworkSettings"]["Networks"][PREFIX]["IPAddress"]
-        )
+        (network,) = self._client.containers.get(_container(host)).attrs["NetworkSettings"]["Networks"].values()
+        return str(network["IPAddress"])
+
+    def fill(self, tags: Iterable[str]) -> None:
+        with self._locked():
+            self._fill_store(tags)
 
     def remove(self, host: str) -> None:
         with suppress(NotFound):
             self._client.containers.get(_container(host)).remove(force=True)
+        with suppress(NotFound):
+            self._client.networks.get(_container(host)).remove()
         if self._folder(host).exists():
             shutil.rmtree(self._folder(host))
 
@@ -88,13 +96,13 @@ class Lab:
             return
         self._run(STORE_HOST)
         try:
-            for tag in missing:
-                print(f"loading {tag} into the lab's image store", file=sys.stderr, flush=True)
-                self._load(tag)
+            with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
+                list(pool.map(self._load, missing))
             _in_host(STORE_HOST, "docker", "image", "prune", "--force")
             self._client.containers.get(_container(STORE_HOST)).stop(timeout=60)
         finally:
             self._client.containers.get(_container(STORE_HOST)).remove(force=True)
+            self._client.networks.get(_container(STORE_HOST)).remove()
         present.update(wanted)
         record.write_text("".join(f"{tag} {image}\n" for tag, image in present.items()))
 
@@ -105,10 +113,12 @@ class Lab:
             subprocess.run(["cp", flags, str(entry), str(self._folder(host))], check=True)
 
     def _run(self, host: str, *options: str) -> None:
-        if not self._client.networks.list(names=[f"^{PREFIX}$"]):
-            self._client.networks.create(PREFIX)
+        # Of its own, so that no other host gets its address while it is down.
+        if not self._client.networks.list(names=[f"^{_container(host)}$"]):
+            self._client.networks.create(_container(host))
         self._folder(host).mkdir(exist_ok=True)
-        own = ["--name", _container(host), "--hostname", host, "--volume", f"{self._folder(host)}:/var/lib/docker"]
+        own = ["--name", _container(host), "--hostname", host, "--network", _container(host)]
+        own += ["--volume", f"{self._folder(host)}:/var/lib/docker"]
         image = next(tag for one in self._client.images.list(name="inference-fleet/lab-host") for tag in one.tags)
         subprocess.run([*RUN, *own, *options, image], check=True, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + BOOT_SECONDS
@@ -118,6 +128,7 @@ class Lab:
             time.sleep(POLL_SECONDS)
 
     def _load(self, tag: str) -> None:
+        print(f"loading {tag} into the lab's image store", file=sys.stderr, flush=True)
         command = ["docker", "exec", "--interactive", _container(STORE_HOST), "docker", "load", "--quiet"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as load:
             assert load.stdin
@@ -146,6 +157,8 @@ def main(arguments: Sequence[str]) -> None:
             print(lab.start(host, Path(key), tags))
         case ["remove", host]:
             lab.remove(host)
+        case ["fill", *tags] if tags:
+            lab.fill(tags)
         case _:
             sys.exit(__doc__)
 

@@ -61,7 +61,7 @@ def serving(hub: Hub, address: str = "0.0.0.0", port: int = 0) -> Iterator[int]:
     """The port."""
     server = ThreadingHTTPServer((address, port), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server.server_port
     finally:

@@ -74,7 +74,9 @@ def test_there_is_one_host_in_the_group_fleet_and_it_is_this_one(folder: Path) -
     assert (found["ansible_connection"], found["ansible_python_interpreter"]) == ("local", "/usr/bin/python3.11")
 
 
-@pytest.mark.parametrize(("started", "by_itself"), [(os.getpid(), True), (1, False), ("", False)])
+@pytest.mark.parametrize(
+    ("started", "by_itself"), [(os.getpid(), True), (1, False), ("", False)], ids=["this process", "another", "none"]
+)
 def test_it_restores_itself_where_systemd_started_ansible(
     folder: Path, monkeypatch: pytest.MonkeyPatch, started: object, by_itself: bool
 ) -> None:

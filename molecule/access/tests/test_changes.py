@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from lab.fixtures import SECRETS, Admin, Door, identities, requests_seen
 from lab.load import Load, Stream
 from lab.raw import Wire
@@ -108,6 +109,7 @@ def test_a_direct_key_is_rotated_without_a_word_to_anybody_else(admin: Admin, do
         assert chats(door, "/models/pair/v1", "pair", key) == 401
 
 
+@pytest.mark.extended
 def test_the_password_of_the_database_is_rotated_and_no_virtual_key_is_lost(
     admin: Admin, door: Door, host: Host, virtual_key: str
 ) -> None:

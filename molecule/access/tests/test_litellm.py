@@ -69,6 +69,7 @@ def test_one_that_waits_for_its_database_is_left_to_wait_and_loses_no_request(
     assert load.failed() == []
 
 
+@pytest.mark.extended
 def test_one_that_dies_for_lack_of_its_database_is_started_anew(
     admin: Admin, door: Door, host: Host, virtual_key: str, refusing: None
 ) -> None:

@@ -97,6 +97,7 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_was(site: Site, host: Host)
     assert site.hub.sent["pytorch_model.bin"] == 0, "vLLM reads safetensors where there are some"
 
 
+@pytest.mark.extended
 def test_a_download_that_failed_keeps_what_was_whole_for_the_next_run(site: Site, host: Host) -> None:
     _repository(site.hub.folder / "lab" / "half", 1000)
     (site.hub.folder / "lab" / "half" / "other.safetensors").write_bytes(bytes(MB))

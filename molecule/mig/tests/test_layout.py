@@ -14,6 +14,7 @@ from testinfra.host import Host
 
 testinfra_hosts = ["ansible://ampere"]
 
+RESTORE_UNIT = "/etc/systemd/system/inference-fleet-restore.service"
 HALF = {"name": "half", "type": "chat", "source": "example/half", "devices": {"mig": "3g.20gb"}}
 SMALL = {"name": "small", "type": "chat", "source": "example/small", "devices": {"mig": "1g.5gb"}, "replicas": 2}
 WHOLE = {"name": "whole", "type": "chat", "source": "example/whole", "devices": {"gpus": 1}}
@@ -44,7 +45,7 @@ def converge(admin: Admin, *arguments: str, **variables: Any) -> None:
 
 @pytest.fixture
 def as_it_was(admin: Admin) -> Iterator[None]:
-    """The host is again as its inventory says, whatever the test made of it."""
+    """The host is again as its inventory says, whatever the tests made of it."""
     yield
     converge(admin, "-e", "mig_force=true")
 
@@ -100,28 +101,6 @@ def test_preflight_finds_nothing_to_do_and_changes_nothing(admin: Admin, host: H
     assert identities(host) == before
 
 
-@pytest.mark.usefixtures("as_it_was")
-def test_a_layout_changes_while_models_run_on_the_rest_of_the_gpu(admin: Admin, host: Host) -> None:
-    before, instances = identities(host), placements(host)
-    layout = {"fleet_mig": {0: ["3g.20gb", "1g.5gb", "1g.5gb", "1g.10gb"], 1: "off"}}
-    promised = admin.play("install", "--limit", "ampere", "--check", "--diff", variables=layout)
-    assert placements(host) == instances
-    run = admin.play("install", "--limit", "ampere", "--diff", variables=layout)
-    assert run.status == 0, run.output
-    told = ["GPU 0: destroy 2g.10gb at 0", "GPU 0: create 1g.10gb at 0"]
-    assert actions(run.output) == actions(promised.output) == told
-    kept = [one for one in instances if not one.startswith("2g")]
-    assert placements(host) == sorted(["1g.10gb 0:2", *kept])
-    assert identities(host) == before
-
-
-def actions(output: str) -> list[str]:
-    """What mig_partition told."""
-    told, _end = json.JSONDecoder().raw_decode(output, output.index("{"))
-    results = [task["hosts"]["ampere"] for play in told["plays"] for task in play["tasks"] if "ampere" in task["hosts"]]
-    return [action for one in results if "devices" in one for action in one["actions"]]
-
-
 def test_a_layout_that_would_take_a_running_models_slice_is_refused_untouched(admin: Admin, host: Host) -> None:
     before, instances = identities(host), placements(host)
     run = admin.play("install", "--limit", "ampere", variables={"fleet_mig": {0: ["7g.40gb"], 1: "off"}})
@@ -166,7 +145,30 @@ def test_a_layout_that_cannot_be_is_refused_with_why(
     assert placements(host) == instances
 
 
-@pytest.mark.usefixtures("as_it_was")
+# From here on each test begins with the layout and the models that the one before it left.
+
+
+def test_a_layout_changes_while_models_run_on_the_rest_of_the_gpu(admin: Admin, host: Host) -> None:
+    before, instances = identities(host), placements(host)
+    layout = {"fleet_mig": {0: ["3g.20gb", "1g.5gb", "1g.5gb", "1g.10gb"], 1: "off"}}
+    promised = admin.play("install", "--limit", "ampere", "--check", "--diff", variables=layout)
+    assert placements(host) == instances
+    run = admin.play("install", "--limit", "ampere", "--diff", variables=layout)
+    assert run.status == 0, run.output
+    told = ["GPU 0: destroy 2g.10gb at 0", "GPU 0: create 1g.10gb at 0"]
+    assert actions(run.output) == actions(promised.output) == told
+    kept = [one for one in instances if not one.startswith("2g")]
+    assert placements(host) == sorted(["1g.10gb 0:2", *kept])
+    assert identities(host) == before
+
+
+def actions(output: str) -> list[str]:
+    """What mig_partition told."""
+    told, _end = json.JSONDecoder().raw_decode(output, output.index("{"))
+    results = [task["hosts"]["ampere"] for play in told["plays"] for task in play["tasks"] if "ampere" in task["hosts"]]
+    return [action for one in results if "devices" in one for action in one["actions"]]
+
+
 def test_a_model_that_asks_for_another_slice_moves_and_the_others_stay(admin: Admin, host: Host) -> None:
     before = identities(host)
     smaller = {**HALF, "devices": {"mig": "1g.10gb"}}
@@ -177,7 +179,6 @@ def test_a_model_that_asks_for_another_slice_moves_and_the_others_stay(admin: Ad
     assert {name for name in before if before[name] != after[name]} == {"vllm-half-1"}
 
 
-@pytest.mark.usefixtures("as_it_was")
 def test_with_force_running_models_are_moved_to_other_slices(admin: Admin, host: Host) -> None:
     before = identities(host)
     layout = {
@@ -197,7 +198,6 @@ def test_with_force_running_models_are_moved_to_other_slices(admin: Admin, host:
     }
 
 
-@pytest.mark.usefixtures("as_it_was")
 def test_models_that_are_stopped_give_their_slices_up(admin: Admin, host: Host) -> None:
     resting = [{**one, "state": "stopped"} for one in (HALF, SMALL)]
     converge(admin, fleet_mig={0: ["7g.40gb"], 1: "off"}, fleet_models=[*resting, WHOLE])
@@ -217,10 +217,13 @@ def test_off_gives_the_whole_gpu_back(admin: Admin, host: Host) -> None:
 
 
 def test_slices_lost_in_a_reboot_are_made_again(admin: Admin, host: Host) -> None:
+    """By `install`: the unit that makes them at boot is set aside."""
     instances = placements(host)
+    host.check_output(f"mv {RESTORE_UNIT} /root")
     reboot("ampere")
     assert placements(host) == []
     converge(admin)
+    assert host.file(RESTORE_UNIT).exists
     assert placements(host) == instances
     assert [slices(host)[uuid] for uuid in held(host, "vllm-half-1")] == ["3g.20gb"]
 

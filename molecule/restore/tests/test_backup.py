@@ -342,6 +342,7 @@ def test_keys_that_were_deleted_are_back_with_their_limits(
     see_that_no_secret_lies_about(host)
 
 
+@pytest.mark.extended
 def test_a_restore_that_was_cut_off_can_simply_be_run_again(
     backups: Backups, host: Host, door: Door, backup: Path, keys: dict[str, str]
 ) -> None:
@@ -424,6 +425,7 @@ def test_another_major_version_is_refused_with_the_way_to_it(backups: Backups, h
     assert identities(host) == before
 
 
+@pytest.mark.extended
 def test_the_way_to_another_major_version_loses_nothing(
     backups: Backups, host: Host, door: Door, backup: Path, keys: dict[str, str]
 ) -> None:

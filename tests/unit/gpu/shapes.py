@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import TypeVar
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import (
     ComputeInstance,
@@ -39,6 +42,20 @@ A100 = (
 )
 
 State = tuple[tuple[str, int], ...]  # (profile, start), ascending
+T = TypeVar("T")
+
+SAMPLE_SEED = 20261128
+WHOLE = os.environ.get("PROOFS") == "whole"
+"""Set by ./run-tests proofs: the proofs by exhaustion take every case."""
+
+
+def one_in(share: int, cases: Sequence[T]) -> Sequence[T]:
+    """As many of a proof's cases as an ordinary test run has time for: always the same ones, the first and last of
+    them included; every case in ./run-tests proofs."""
+    if WHOLE or len(cases) <= 2:
+        return cases
+    drawn = random.Random(SAMPLE_SEED).sample(cases[1:-1], (len(cases) - 2) // share)
+    return [cases[0], *drawn, cases[-1]]
 
 
 @cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import Mock
 
@@ -19,6 +21,13 @@ def read(folder: Path, https: Any, loader: DataLoader | None = None, **others: A
     variables = {"fleet_https": https, "inventory_dir": str(folder), **others}
     given, faults = fleet_variables(variables, Mock(template=lambda value: value), loader or DataLoader())
     return given["fleet_https"], faults
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Shorter than pytest's own, which has the worker's name in it: an error shows a long path only in part."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
