@@ -53,6 +53,12 @@ def test_makes_what_is_missing_and_then_has_nothing_to_do(run: Run, fake: FakeLi
     assert fake.by_alias("app")["budget_duration"] == "30d"
 
 
+def test_shows_no_value_that_was_given(run: Run) -> None:
+    made = run(app(f"app of {VALUE}", key=VALUE))
+    assert made["changed"]
+    assert VALUE not in str(made)
+
+
 def test_returns_a_new_key_once(run: Run, fake: FakeLiteLLM) -> None:
     value = run(app())["new_keys"]["app"]
     assert re.fullmatch(r"sk-[\w-]{43}", value)

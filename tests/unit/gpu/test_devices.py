@@ -180,6 +180,12 @@ def test_auto_uses_a_free_instance_before_it_makes_one() -> None:
     assert (made.partition.steps, given_out(made)) == ((), {"a-1": ["MIG-1-2"], "b-1": ["MIG-1-1"]})
 
 
+def test_auto_makes_an_instance_on_a_gpu_in_mig_mode_before_it_partitions_another() -> None:
+    on = [off(0), gpu(1, state=(("3g.20gb", 4),))]
+    made = plan(on, [mig("a", "3g.20gb"), mig("b", "4g.20gb")], [model_container("a-1", "MIG-1-1")])
+    assert made.partition.actions == ["GPU 1: create 4g.20gb at 0"]
+
+
 def test_auto_takes_a_free_instance_away_where_a_larger_one_has_to_go() -> None:
     on = [gpu(0, state=(("1g.5gb", 1), ("3g.20gb", 4)))]
     made = plan(on, [mig("a", "3g.20gb"), mig("b", "4g.20gb")], [model_container("a-1", "MIG-0-2")])

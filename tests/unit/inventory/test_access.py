@@ -52,6 +52,7 @@ def test_refuses_a_secret_without_showing_it(where: Any, path: str, value: Any) 
         ({"secrets": [SECRET]}, "fleet_secrets: expected a mapping, got a list"),
         ({"direct_keys": SECRET}, "fleet_direct_keys: expected a list, got text that is not shown"),
         ({"direct_keys": {"app": SECRET}}, "fleet_direct_keys: expected a list, got a mapping"),
+        ({"keys": SECRET}, "fleet_keys: expected a list, got text that is not shown"),
         ({"direct_keys": [SECRET]}, "fleet_direct_keys[0]: expected a mapping, got text that is not shown"),
         (
             {"direct_keys": [{"name": [SECRET], "key": SECRET}]},

@@ -45,7 +45,7 @@ def test_a_database_that_does_not_answer_is_told_with_what_to_do() -> None:
 
 def test_a_dump_is_what_pg_dump_wrote() -> None:
     host = Host({"stdout": encoded(b"PGDMP\0"), "stderr": "0\n"})
-    assert Database(host).dump(spend_logs=True, max_bytes=100) == b"PGDMP\0"
+    assert Database(host).dump(spend_logs=True, max_bytes=6) == b"PGDMP\0"
     ((command, _data),) = host.commands
     assert "--format=custom" in command and "SpendLogs" not in command
 
