@@ -5,19 +5,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_log
-short_description: Tell how a restore goes, step by step, and keep a record of it on the host
+short_description: Report a restore step by step, and keep its record on the host
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - For the playbook C(reboot_restore), with its steps in their order. Each step is told with the time it took. The
-    record is written to the host at the beginning and at the end, where the task fails if a step did, with what to do
-    about it.
+  - For the playbook C(reboot_restore), with its steps in their order. Each step is reported with the time that it
+    took. The record is written to the host at the beginning and at the end. At the end the task fails if a step failed,
+    with what to do about each fault.
 options:
   state:
     description:
-      - V(begun) starts the clock, V(step) is the end of a step, V(ended) that of the restore. The tasks of one restore
-        are in one play, since what has happened so far is kept in its facts.
+      - V(begun) starts the record, V(step) is the end of a step, V(ended) that of the restore. The tasks of one restore
+        are in one play, since the steps so far are kept in its facts.
     type: str
     choices: [begun, step, ended]
     default: step
@@ -28,8 +28,8 @@ options:
     type: str
   fault:
     description:
-      - Why it failed; empty where it did not. With O(state=step) the task does not fail for it, so that the next steps
-        are taken; with O(state=ended) it is the fault of the step that was under way.
+      - Why the step failed; empty where it did not. With O(state=step) the task succeeds all the same, so that the next
+        steps follow; with O(state=ended) it is the fault of the step that was under way.
     type: str
   path:
     description: Where the record is kept on the host, readable by its owner alone.
@@ -50,34 +50,34 @@ attributes:
     description: The time is taken on the controller.
   check_mode:
     support: full
-    description: Tells what it comes to without claiming that anything was done, and keeps no record.
+    description: Reports the steps, says that nothing was done, and keeps no record.
   diff_mode:
     support: none
     description: There is nothing to show.
 """
 
 EXAMPLES = r"""
-- name: Begin
+- name: Start the record
   inference.fleet.restore_log:
     state: begun
 
-- name: Tell that PostgreSQL answers
+- name: Record that PostgreSQL answers
   inference.fleet.restore_log:
     step: PostgreSQL
 
-- name: Tell of the models, some of which may have failed
+- name: Record the models, some of which may have failed
   inference.fleet.restore_log:
     step: models ready
     fault: "{{ models_that_failed | join(', ') }}"
 
-- name: Tell how it went, and fail if a step did
+- name: End the record, and fail if a step failed
   inference.fleet.restore_log:
     state: ended
 """
 
 RETURN = r"""
 msg:
-  description: How it went, step by step, with what to do about each fault.
+  description: How the restore went, step by step, with what to do about each fault.
   returned: when O(state=ended), or on failure
   type: str
   sample: |-

@@ -72,16 +72,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(
         tmp_path_factory.mktemp("faults"),
         step("GPUs", found=["GPU 1 fell off the bus", ""]),
-        step("PostgreSQL", "breaks"),
-        step("LiteLLM", needs=["PostgreSQL"], open=True),
+        step("PostgreSQL", "breaks", needed_by=["LiteLLM"]),
+        step("LiteLLM", open=True),
         step("models", open=True),
         step("halves", "breaks", open=True),
-        step("models", tasks="later", needs=["Caddy"]),
-        step("LiteLLM", tasks="later", needs=["PostgreSQL", "GPUs"]),
+        step("models", tasks="later", needed_by=["monitoring"]),
+        step("LiteLLM", tasks="later"),
         step("Caddy", "breaks", found=["port 80: taken"], causes=["port 443: taken"]),
         step("halves", tasks="later"),
         step("monitoring", causes=["nobody reads this"]),
-        step("models ready", "breaks", needed=False),
+        step("models ready", "breaks", to_do=False),
     )
 
 
