@@ -39,7 +39,9 @@ _UPDATES: Mapping[str, str] = {
 }
 # What a step is called that failed, and the variable with what it returned; models come by name.
 _STEPS: Mapping[str, str] = {
+    "inventory": "__fleet_inventory",
     "checks": "__fleet_host",
+    "lock": "__fleet_lock",
     "postgres": "__postgres_ready",
     "MIG": "__mig",
     "recipes": "__recipes",
