@@ -25,17 +25,23 @@ _INSTALLED = "__fleet_files"  # of the task after those that install what __flee
 _UPDATES: Mapping[str, str] = {
     "__fleet_files": "config.json",
     "__fleet_secrets": "secrets",
+    "__fleet_network": "the Docker network",
     "__litellm_keys": "open routes' keys",
     "__caddy_keys": "Caddy's keys",
     "__caddy_config": "Caddy's configuration",
     "__monitoring_files": "monitoring's configuration",
+    "__monitoring_gpu_models": "monitoring's configuration",
     "__restore_kit": "the host's copy of the collections",
     "__restore_files": "the restore's unit",
+    "__restore_environment": "the restore's Python environment",
     "__energy_files": "the energy sampler",
+    "__energy_removed": "the energy sampler",
 }
 # What a step is called that failed, and the variable with what it returned; models come by name.
 _STEPS: Mapping[str, str] = {
+    "inventory": "__fleet_inventory",
     "checks": "__fleet_host",
+    "lock": "__fleet_lock",
     "postgres": "__postgres_ready",
     "MIG": "__mig",
     "recipes": "__recipes",

@@ -81,9 +81,8 @@ def test_all_that_a_run_did_stands_in_one_line_in_a_fixed_order() -> None:
         fleet_secrets={"changed": True},
     )
     assert told == (
-        "installed: docker.io, toolkit; partitioned: GPU 0, GPU 1; "
-        "built: inference-fleet/recipe-x:1; downloaded: own/a; "
-        "created: vllm-a-1; removed: grafana, inference-fleet/recipe-y:1, vllm-old-1; "
+        "installed: docker.io, toolkit; partitioned: GPU 0, GPU 1; built: inference-fleet/recipe-x:1; "
+        "downloaded: own/a; created: vllm-a-1; removed: grafana, inference-fleet/recipe-y:1, vllm-old-1; "
         "updated: config.json, secrets, the energy sampler"
     )
 
