@@ -38,6 +38,6 @@ if packages:
 PYTHON
 fi
 version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-install -D tests/config.yml "$collection/tests/config.yml"
+install -D --mode=644 tests/config.yml "$collection/tests/config.yml"
 (cd "$collection" && ansible-test sanity --python "$version" --requirements --color no)
 antsibull-changelog lint
