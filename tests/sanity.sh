@@ -33,6 +33,6 @@ for folder in glob.glob("$(python -c 'import sysconfig; print(sysconfig.get_path
         shutil.copytree(folder, sysconfig.get_path("purelib") + folder[folder.rindex("/"):])
 PYTHON
 version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-install -D tests/config.yml "$collection/tests/config.yml"
+install -D --mode=644 tests/config.yml "$collection/tests/config.yml"
 (cd "$collection" && ansible-test sanity --python "$version" --requirements --color no)
 antsibull-changelog lint

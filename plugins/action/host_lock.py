@@ -83,11 +83,17 @@ def _this_run() -> dict[str, Any]:
 
 
 def _machine() -> str:
-    """What tells this machine from another of the same name (machine-id(5)), where it has that."""
+    """What tells this machine, or this container on it, from another: its ID (machine-id(5); images may all have the
+    same), and the namespace of its process IDs (pid_namespaces(7))."""
     try:
-        return Path("/etc/machine-id").read_text().strip() or socket.gethostname()
+        machine = Path("/etc/machine-id").read_text().strip()
     except OSError:
-        return socket.gethostname()
+        machine = ""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux
+        namespace = ""
+    return f"{machine or socket.gethostname()} {namespace}".rstrip()
 
 
 def _started(pid: int) -> str:

@@ -127,12 +127,24 @@ def test_of_two_runs_that_take_over_the_same_dead_lock_one_is_refused(
     assert answer["failed"] is True
 
 
-def test_a_lock_from_another_machine_is_not_taken_over_for_want_of_a_process_here(host: Host, ended: int) -> None:
-    host.run(ended)
-    host.lock.write_text(json.dumps({**host.holder(), "host": "admin-laptop"}))
+def test_a_lock_from_another_machine_is_not_taken_over_for_want_of_a_process_here(
+    host: Host, other: int, ended: int
+) -> None:
+    host.run(other)
+    host.lock.write_text(json.dumps({**host.holder(), "pid": ended, "host": "admin-laptop", "machine": "another"}))
     answer = host.run()
     assert answer["failed"] is True
     assert "@admin-laptop" in answer["msg"]
+
+
+def test_a_lock_from_another_container_is_not_taken_over_for_want_of_a_process_here(
+    host: Host, other: int, ended: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers of one image may have the same /etc/machine-id, and never see each other's processes."""
+    host.run(other)
+    host.lock.write_text(json.dumps({**host.holder(), "pid": ended}))
+    monkeypatch.setattr(action.os, "readlink", lambda path: "pid:[4026532999]")
+    assert host.run()["failed"] is True
 
 
 def test_a_lock_is_broken_on_demand_whoever_holds_it(host: Host, other: int) -> None:
