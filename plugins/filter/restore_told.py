@@ -53,18 +53,18 @@ _value:
   type: list
   elements: str
   sample:
-    - "restore of 2026-01-01 00:00:00 UTC by the host itself: all is back after 41.2 s"
+    - "restore of 2026-01-01 00:00:00 UTC by the host itself: succeeded after 41.2 s"
     - "  checks         1.9 s"
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import told
+from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import last_restore
 
 
 def restore_told(record: str, unit: Iterable[str]) -> list[str]:
-    return told(record, {key: value for key, _equals, value in (line.partition("=") for line in unit)})
+    return last_restore(record, {key: value for key, _equals, value in (line.partition("=") for line in unit)})
 
 
 class FilterModule:
