@@ -81,7 +81,7 @@ msg:
   returned: when O(state=ended), or on failure
   type: str
   sample: |-
-    gpu1: all is back after 41.2 s
+    gpu1: succeeded after 41.2 s
       checks           1.9 s
 """
 

@@ -82,7 +82,7 @@ def test_a_restore_that_went_well_is_told_and_recorded(play: Play) -> None:
     answer = play.end(fault="")
     assert not answer.get("failed")
     assert not answer["changed"]
-    assert answer["msg"].splitlines()[0] == "gpu1: all is back after 10.0 s"
+    assert answer["msg"].splitlines()[0] == "gpu1: succeeded after 10.0 s"
     assert play.shown[-1] == answer["msg"]
     kept = play.kept()
     assert [step["name"] for step in kept["steps"]] == list(STEPS)
@@ -99,7 +99,7 @@ def test_a_fault_at_the_end_is_that_of_the_step_under_way(play: Play) -> None:
         "  foundation       1.0 s  FAILED",
         "  not tried: GPUs, PostgreSQL, models, LiteLLM, Caddy, monitoring, models ready",
         "foundation: cannot reach the Docker daemon",
-        "  what to do: put right what is named, then run reboot_restore again",
+        "  what to do: fix the named faults, then run reboot_restore again",
     ]
     assert play.kept()["steps"][1]["fault"] == "cannot reach the Docker daemon"
 

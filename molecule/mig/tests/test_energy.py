@@ -90,7 +90,7 @@ def test_an_nvidia_smi_that_dies_is_started_again_and_said(host: Host) -> None:
     said = f"journalctl --unit {UNIT} --since '{since}' --output cat"
     wait_until(lambda: "nvidia-smi ended with 9: NVIDIA-SMI has failed" in host.check_output(said), "it is said")
     host.check_output("sleep 4; rm /run/simulated-nvidia/faults.json")
-    wait_until(lambda: "nvidia-smi tells the power again" in host.check_output(said), "it is well again")
+    wait_until(lambda: "nvidia-smi reports the power again" in host.check_output(said), "it is well again")
     assert any("ended with 9" in row.note for row in rows(host) if row.kind == GAP)
 
 

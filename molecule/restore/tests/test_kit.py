@@ -19,7 +19,7 @@ def test_an_upgrade_that_cannot_be_had_leaves_what_is_in_use(host: Host, admin: 
     run = admin.play("install", variables={"restore_ansible_core": "2.99.0"})
     assert run.status != 0
     assert "No matching distribution found for ansible-core==2.99.0" in run.messages
-    assert "The one of before is still in use, ansible-playbook [core 2.19.14]. What would be right: " in run.messages
+    assert "The previous one is still in use, ansible-playbook [core 2.19.14]. What to do: " in run.messages
     assert host.check_output(see) == before
     assert "[core 2.19.14]" in host.check_output(f"{FOLDER}/venv/bin/ansible-playbook --version")
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The files that a host's energy is kept in, a day each."""
+"""The files of a host's energy rows, one per day."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import
     whole_lines,
 )
 
-MOST_ROWS = 2000  # kept in memory while they cannot be written, about a megabyte
-_TAIL = 65536  # bytes; many times the longest line
+MOST_ROWS = 2000  # kept in memory while they cannot be written: about a megabyte
+_TAIL = 65536  # bytes; much more than the longest line
 
 
 class Book:
-    """keep_days: files that are kept. say: tells whoever reads the journal."""
+    """keep_days: number of files to keep. say: writes to the journal."""
 
     def __init__(self, folder: Path, keep_days: int, say: Callable[[str], None]) -> None:
         self._folder, self._keep_days, self._say = folder, keep_days, say
         self._waiting: list[Row] = []
-        self._told = False
+        self._failing = False
 
     def ends(self) -> dict[str, float]:
-        """By GPU, when its last row ended. The two newest days are looked at: the newest may have only just begun."""
+        """By GPU, the end of its last row. Reads the two newest days: the newest may have just begun."""
         found: dict[str, float] = {}
         for name in day_files(path.name for path in self._folder.glob("*"))[-2:]:
             try:
@@ -39,17 +39,17 @@ class Book:
                     for row in filter(None, (Row.parse(line.rstrip("\n")) for line in lines)):
                         found[row.gpu] = max(row.end, found.get(row.gpu, 0.0))
             except OSError as error:
-                self._say(f"{self._folder / name}: {error.strerror}; the time before this start is told as no gap")
+                self._say(f"{self._folder / name}: {error.strerror}; no gap is recorded for the time before this start")
         return found
 
     def close(self, rows: Iterable[Row]) -> None:
-        """The last rows. What still cannot be written is lost, and that is told."""
+        """Writes the last rows. Reports rows that still cannot be written as lost."""
         self.write(rows)
         if self._waiting:
             self._say(f"{self._folder}: {len(self._waiting)} rows could not be written and are lost")
 
     def write(self, rows: Iterable[Row]) -> None:
-        """These, and those that could not be written before. A full disk is told once, and again when it is not."""
+        """Writes these rows and those that could not be written before. Reports a full disk once, and its end."""
         self._waiting += rows
         files = list(dict.fromkeys(row.file for row in self._waiting))
         try:
@@ -57,25 +57,25 @@ class Book:
                 self._append(name, [row for row in self._waiting if row.file == name])
                 self._waiting = [row for row in self._waiting if row.file != name]
         except OSError as error:
-            if not self._told:
-                self._say(f"{self._folder}: {error.strerror}; what is counted is kept in memory until there is room")
-            self._told = True
+            if not self._failing:
+                self._say(f"{self._folder}: {error.strerror}; rows are kept in memory until there is space")
+            self._failing = True
             self._keep_few()
             return
-        if self._told:
-            self._say(f"{self._folder}: can be written again; nothing that was counted is lost")
-        self._told = False
+        if self._failing:
+            self._say(f"{self._folder}: can be written again; no rows are lost")
+        self._failing = False
 
     def _keep_few(self) -> None:
         if len(self._waiting) > MOST_ROWS:
             self._waiting = merged(self._waiting)
         if len(self._waiting) > MOST_ROWS:
             lost = len(self._waiting) - MOST_ROWS
-            self._say(f"{self._folder}: no room for long; the oldest {lost} of the rows kept in memory are lost")
+            self._say(f"{self._folder}: no space for a long time; the oldest {lost} of the rows in memory are lost")
             self._waiting = self._waiting[-MOST_ROWS:]
 
     def _append(self, name: str, rows: Sequence[Row]) -> None:
-        """All of them, or an OSError and the file as it was. A line that a power cut left unfinished is taken away."""
+        """Appends all rows, or raises OSError and leaves the file unchanged. Removes a truncated last line."""
         file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             size = os.fstat(file).st_size

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who a GPU's energy is for: the models by the devices that their containers hold. Pure.
+"""Assigns a GPU's energy to models, by the devices that their containers hold. Pure.
 
-A GPU without MIG devices is its holder's. The power of one that has some is shared over them by
-their compute slices. What is held by several is shared equally; what no model holds is unassigned.
+A GPU without MIG devices belongs to its holder. With MIG devices, its power is divided among them by
+compute slices. Several holders share equally; what no model holds is unassigned.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DEVICE = re.compile(r"^\s+MIG (\S+)\s+Device\s+(\d+): \(UUID: (MIG-\S+)\)")
 
 @dataclass(frozen=True)
 class Holder:
-    """A model's container from its start to its stop. session: when it was started, and which container it is."""
+    """A model's container from its start to its stop. session: its start time and container ID."""
 
     model: str
     container: str
@@ -44,7 +44,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Share:
-    """part: of the GPU's power, above 0 and at most 1. device: name of the MIG device. note: why there is no holder."""
+    """part: of the GPU's power, above 0, at most 1. device: name of the MIG device. note: why there is no holder."""
 
     part: float
     device: str = ""
@@ -57,7 +57,7 @@ NOT_KNOWN = (Share(1.0, note=UNKNOWN),)
 
 
 def parse_gpus(listing: str) -> tuple[Gpu, ...]:
-    """What `nvidia-smi -L` tells: each GPU with its MIG devices, which are told without their placements."""
+    """Parses `nvidia-smi -L`: each GPU with its MIG devices, without their placements."""
     found: list[Gpu] = []
     devices: dict[str, list[GpuInstance]] = {}
     for line in listing.splitlines():
@@ -73,7 +73,7 @@ def parse_gpus(listing: str) -> tuple[Gpu, ...]:
 
 
 def shares_of(gpus: Sequence[Gpu], containers: Iterable[HostContainer]) -> Shares:
-    """containers: those of the host, of which the running ones of models count."""
+    """containers: all of the host; only running containers of models count."""
     held: dict[str, list[Holder]] = {}
     for one in containers:
         if one.running and one.model:

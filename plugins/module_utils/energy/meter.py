@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From readings of power to rows of energy: the trapezoid between two readings, and gaps where there is none. Pure.
+"""Turns power readings into energy rows: trapezoids between readings, and gaps without readings. Pure.
 
-Durations are of a clock that nobody sets; the wall clock only says when.
+Durations come from a monotonic clock; the wall clock only gives the time of a row.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing import Optional
 from ansible_collections.inference.fleet.plugins.module_utils.energy.holders import NOT_KNOWN, Share, Shares
 from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import CLOCK, ENERGY, GAP, Row
 
-PERIOD_S = 300  # of a row at most; they end where the wall clock's minutes are a multiple
-GAP_INTERVALS = 3  # without a reading: what lies between two readings further apart is not guessed
-STEP_S = 2.0  # more than the two clocks can be apart by how they are read, or by a time server's gentle corrections
+PERIOD_S = 300  # the longest row; rows end at multiples of it on the wall clock
+GAP_INTERVALS = 3  # readings further apart than this are not interpolated
+STEP_S = 2.0  # more than the clocks differ because of separate reads or a time server's slewing
 _LINE = re.compile(r"(GPU-[0-9a-f-]+), *(\[[^\]]{1,40}\]|\d{1,5}(?:\.\d+)?)")
 NOT_RUN = "the sampler did not run or got no reading"
-NO_LINE = "nvidia-smi told nothing of this GPU"
+NO_LINE = "nvidia-smi reported nothing for this GPU"
 
 
 @dataclass(frozen=True)
 class Moment:
-    """steady: a clock that never steps and goes on in a suspend. wall: seconds since 1970. Both in seconds."""
+    """steady: a clock that never steps and continues in a suspend. wall: since 1970. Both in seconds."""
 
     steady: float
     wall: float
 
 
 def parse_reading(line: str) -> Optional[tuple[str, object]]:
-    """The GPU's UUID and its watts, or in their place why there are none: `[N/A]`. None for a line that is none.
+    """The GPU's UUID and its watts, or nvidia-smi's reason in place of watts. None for any other line.
 
-    nvidia-smi has such words for [Not Supported], [Unknown Error], [GPU is lost] and others.
+    Reasons are [N/A], [Not Supported], [Unknown Error], [GPU is lost] and others.
     """
     found = _LINE.fullmatch(line.strip())
     if not found:
@@ -44,8 +44,8 @@ def parse_reading(line: str) -> Optional[tuple[str, object]]:
 
 @dataclass
 class _Gpu:
-    """read: steady time up to which all is told. watts: the reading then; None after a gap. opened: wall time at
-    which the rows being summed began. joules: by share. why: of the next gap."""
+    """read: steady time up to which all is counted. watts: the reading then; None after a gap. opened: wall time at
+    which the current rows began. joules: by share. why: reason of the next gap."""
 
     read: float
     opened: float
@@ -58,30 +58,30 @@ class _Gpu:
 
 @dataclass
 class Meter:
-    """interval: seconds between two readings. ends: by UUID, when the last row ended that was written before.
+    """interval: seconds between two readings. ends: by UUID, the end of the last row written earlier.
 
-    What the methods return are the rows that are complete; together they tell of all the time of
-    every GPU since its first line, each second once.
+    The methods return the complete rows; together these cover all the time of every GPU since its
+    first line, each second once.
     """
 
     interval: float
     ends: Mapping[str, float] = field(default_factory=dict)
     _gpus: dict[str, _Gpu] = field(default_factory=dict)
     _shares: Optional[Shares] = None
-    _ahead: Optional[float] = None  # the wall clock, of the steady one
+    _ahead: Optional[float] = None  # wall clock minus steady clock
     _period: int = 0
     _why: str = NOT_RUN  # of the gap before a GPU's first line
 
     def read(self, now: Moment, readings: Mapping[str, object]) -> list[Row]:
-        """readings: what `parse_reading` gives. Without any, it is the time that goes on."""
+        """readings: from `parse_reading`; empty if only time passed."""
         rows = [*self._clock(now)]
-        for uuid, told in readings.items():
+        for uuid, reading in readings.items():
             if uuid not in self._gpus:
                 rows += self._first(uuid, now)
-            if isinstance(told, float):
-                rows += self._count(uuid, self._gpus[uuid], now, told)
+            if isinstance(reading, float):
+                rows += self._count(uuid, self._gpus[uuid], now, reading)
             else:
-                self._gpus[uuid].why = str(told)
+                self._gpus[uuid].why = str(reading)
         if readings:
             self._why = NOT_RUN
         if int(now.wall // PERIOD_S) != self._period:
@@ -90,7 +90,7 @@ class Meter:
         return rows
 
     def hold(self, shares: Optional[Shares]) -> list[Row]:
-        """From the last reading on. None: it is not known who holds what."""
+        """Sets the shares from the last reading on. None: the holders are not known."""
         self._shares = shares
         rows: list[Row] = []
         for uuid, gpu in self._gpus.items():
@@ -100,13 +100,13 @@ class Meter:
         return rows
 
     def trouble(self, why: str) -> None:
-        """What gaps that begin or go on now are due to."""
+        """Sets the reason of gaps that begin or continue now."""
         self._why = why
         for gpu in self._gpus.values():
             gpu.why = why
 
     def close(self, now: Moment) -> list[Row]:
-        """All that can be told up to now: what is written then is not counted again by whoever goes on."""
+        """All rows up to now; the next sampler continues after them."""
         rows: list[Row] = []
         for uuid, gpu in self._gpus.items():
             if now.steady - gpu.read > self._limit:
@@ -126,7 +126,7 @@ class Meter:
         return steady + (self._ahead or 0.0)
 
     def _clock(self, now: Moment) -> Iterator[Row]:
-        """A wall clock that was set ends all rows, and others begin by what it shows now."""
+        """If the wall clock was set, ends all rows and begins new ones at its new time."""
         ahead, before = now.wall - now.steady, self._ahead
         if before is None:
             self._period = int(now.wall // PERIOD_S)
@@ -157,7 +157,7 @@ class Meter:
         return rows
 
     def _gap(self, uuid: str, gpu: _Gpu, now: Moment) -> list[Row]:
-        """What was measured before it, and that nothing was since."""
+        """The rows measured before the gap, and the gap's row."""
         rows = self._rows(uuid, gpu)
         seconds = now.steady - gpu.read
         gap = Row(gpu.opened, now.wall, GAP, uuid, seconds=seconds, note=gpu.why or NO_LINE)
@@ -165,7 +165,7 @@ class Meter:
         return [*rows, *gap.by_day()]
 
     def _rows(self, uuid: str, gpu: _Gpu) -> list[Row]:
-        """What was measured since the last rows, up to the last reading."""
+        """The rows measured since the last rows, up to the last reading."""
         if not gpu.seconds:
             return []
         end = max(gpu.opened, self._wall(gpu.read))

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The rows of a host's energy, and the files of a day that they are in. Pure.
+"""The rows of a host's energy, and their files, one per day. Pure.
 
-A file is read line by line, so whatever a power cut has made of a line costs that line alone.
+Files are read line by line, so a line damaged by a power cut affects no other line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
 from typing import Optional
 
-# What a row tells of. A clock's row has its time before and after it was set, and no GPU.
+# The kinds of a row. A clock row has the times before and after the clock was set, and no GPU.
 ENERGY, GAP, CLOCK = "energy", "gap", "clock"
 
 _FILE = re.compile(r"energy-\d{4}-\d\d-\d\d\.csv")
@@ -24,11 +24,11 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 @dataclass(frozen=True)
 class Row:
-    """What one GPU, or one holder's part of it, took from `start` to `end`, or that this was not measured.
+    """The energy that one GPU, or one holder's part of it, used from `start` to `end`, or a gap in the measurement.
 
-    start, end: the wall clock's seconds since 1970. device: the MIG device, by its name; empty for a whole GPU.
-    session: when the container was started, before the first 12 digits of its ID. seconds: that were
-    measured, or in a gap that were not. model, container, session: empty where no model holds it; `note` says why.
+    start, end: wall clock, seconds since 1970. device: name of the MIG device; empty for a whole GPU.
+    session: the container's start time and the first 12 digits of its ID. seconds: measured, or in a gap
+    not measured. model, container, session: empty where no model holds the device; `note` says why.
     """
 
     start: float
@@ -48,7 +48,7 @@ class Row:
         return file_of(self.start)
 
     def line(self) -> str:
-        """With its end of line. Whatever the note holds, it is one line of ASCII."""
+        """The row as one line of ASCII, with its line end, whatever the note contains."""
         text = io.StringIO()
         start, end, *words, seconds, wh, note = astuple(self)
         cells = (stamp(start), stamp(end), *words, f"{seconds:.3f}", f"{wh:.6f}", _UNPRINTABLE.sub(" ", note))
@@ -57,7 +57,7 @@ class Row:
 
     @classmethod
     def parse(cls, line: str) -> Optional[Row]:
-        """None for what is no row: the heading, or what is left of a line that was cut off."""
+        """None for a line that is not a row: the heading, or a truncated line."""
         try:
             (cells,) = csv.reader([line], strict=True)
             start, end, kind, gpu, device, model, container, session, seconds, wh, note = cells
@@ -68,7 +68,7 @@ class Row:
         return row if row.kind in (ENERGY, GAP, CLOCK) else None
 
     def by_day(self) -> Iterator[Row]:
-        """The same in rows of one day each, so that each file has all of its day: for gaps, which may be long."""
+        """Splits the row at midnight, so that each file covers its whole day. Needed for gaps, which may be long."""
         row = self
         while row.file != file_of(row.end):
             midnight = _midnight_after(row.start)
@@ -98,27 +98,27 @@ def _midnight_after(seconds: float) -> float:
 
 
 def file_of(seconds: float) -> str:
-    """The name of its day's file."""
+    """The name of the file of this day."""
     return f"energy-{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d}.csv"
 
 
 def day_files(names: Iterable[str]) -> list[str]:
-    """Those of a folder that are ours, oldest first."""
+    """The names that are day files, oldest first."""
     return sorted(name for name in names if _FILE.fullmatch(name))
 
 
 def outdated(names: Iterable[str], keep_days: int) -> list[str]:
-    """Files are counted, not days: a clock that is years ahead for a moment must not cost them all."""
+    """The oldest files beyond keep_days. Counts files, not days: a clock briefly years ahead must not remove all."""
     return day_files(names)[:-keep_days]
 
 
 def whole_lines(data: bytes) -> int:
-    """How many bytes of a file's end are whole lines; what is after them was cut off."""
+    """How many bytes of a file's end are complete lines; the rest is a truncated line."""
     return data.rfind(b"\n") + 1
 
 
 def merged(rows: Iterable[Row]) -> list[Row]:
-    """Fewer rows of the same energy, each the sum of a day: for when they cannot be written."""
+    """Fewer rows with the same energy, each the sum of a day: for rows that cannot be written yet."""
     sums: dict[tuple[str, ...], Row] = {}
     for row in rows:
         alone = str(row.start) if row.kind == CLOCK else ""

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The program of inference-fleet-energy.service: samples the power of the host's GPUs, and keeps their energy.
+"""The program of inference-fleet-energy.service: samples the power of the host's GPUs and stores their energy.
 
-python3 -m ansible_collections.inference.fleet.plugins.module_utils.energy.sampler, with these in its environment:
+python3 -m ansible_collections.inference.fleet.plugins.module_utils.energy.sampler, with these environment variables:
 INFERENCE_FLEET_ENERGY_FOLDER, INFERENCE_FLEET_ENERGY_INTERVAL (seconds), INFERENCE_FLEET_ENERGY_KEEP_DAYS.
-Nothing is imported after the start: the collection may be replaced under it.
+Imports nothing after the start: the collection may be replaced while the program runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.energy.power_loop 
 from ansible_collections.inference.fleet.plugins.module_utils.energy.watch import Watch
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import ENERGY
 
-WAKE_S = 1.0  # at least so often, for the end of a period and for an nvidia-smi that says nothing
+WAKE_S = 1.0  # the longest wait: to end periods in time and to notice a silent nvidia-smi
 
 
 def main(environment: Optional[Mapping[str, str]] = None) -> None:
@@ -52,7 +52,7 @@ def main(environment: Optional[Mapping[str, str]] = None) -> None:
 
 
 def moment() -> Moment:
-    # Linux's CLOCK_BOOTTIME: nobody sets it, and it goes on while the machine sleeps.
+    # Linux's CLOCK_BOOTTIME cannot be set, and continues while the machine sleeps.
     return Moment(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
@@ -62,7 +62,7 @@ def say(text: str) -> None:
 
 
 def _stopped_by(*signals: int) -> int:
-    """A file descriptor with something to read once one of them has come."""
+    """A file descriptor that becomes readable when one of the signals arrives."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writer)
     for one in signals:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who holds which GPU, looked at whenever Docker tells of a container that starts or ends."""
+"""The holders of the GPUs, updated whenever Docker reports that a container started or ended."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.model im
 from ansible_collections.inference.fleet.plugins.module_utils.system import docker_api
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
-LOOK_S = 300.0  # at least so often: GPUs may be sliced anew while no container comes or goes
-AGAIN_S = 2.0  # after trouble
+LOOK_S = 300.0  # the longest time between updates: GPUs may be repartitioned without any container event
+AGAIN_S = 2.0  # the wait after an error
 LIST_S = 30
 _OURS = f"managed-by={MANAGED_BY}"
 
 
 class Watch:
-    """shares: who holds what; None while that is not known."""
+    """shares: the holders; None while they are not known."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -36,7 +36,7 @@ class Watch:
         self.shares: Optional[Shares] = None
 
     def start(self) -> None:
-        """In a thread of its own: an engine or a driver that hangs keeps nobody from reading the power."""
+        """Runs in its own thread, so that a hanging Docker or driver does not stop the power readings."""
         threading.Thread(target=self._forever, daemon=True).start()
 
     def _forever(self) -> None:
@@ -44,12 +44,12 @@ class Watch:
             try:
                 self.follow()
             except (OSError, FleetError, LookupError, TypeError) as error:
-                self._tell(f"who holds which GPU is not known: {error}")
+                self._report(f"who holds which GPU is not known: {error}")
             self.shares = None
             time.sleep(AGAIN_S)
 
     def follow(self) -> None:
-        """Until Docker goes away, which is an OSError, or does not say what it should."""
+        """Follows Docker's events. Raises OSError when Docker ends or gives an unexpected answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as events:
             events.settimeout(LIST_S)
             try:
@@ -61,8 +61,8 @@ class Watch:
             events.sendall(request.encode())
             while True:
                 self.shares = self._look()
-                self._tell("")
-                # What the events say does not matter: that there are some is a reason to look.
+                self._report("")
+                # The content of the events does not matter: any event is a reason to update.
                 ready, _written, _failed = select.select([events], [], [], LOOK_S)
                 if ready and not events.recv(65536):
                     raise OSError("Docker has ended")
@@ -72,13 +72,13 @@ class Watch:
         if listed is None:
             raise OSError("Docker does not list its containers")
         inspected = [docker_api.ask(f"/containers/{one['Id']}/json") for one in listed]
-        told = run_limited([shutil.which("nvidia-smi") or "nvidia-smi", "-L"], LIST_S).text
-        gpus = parse_gpus(told)
+        listing = run_limited([shutil.which("nvidia-smi") or "nvidia-smi", "-L"], LIST_S).text
+        gpus = parse_gpus(listing)
         if not gpus:
-            raise FleetError(f"nvidia-smi -L lists no GPU: {told.strip()[:200]}")
+            raise FleetError(f"nvidia-smi -L lists no GPU: {listing.strip()[:200]}")
         return shares_of(gpus, [HostContainer.parse(one) for one in inspected if one])
 
-    def _tell(self, trouble: str) -> None:
+    def _report(self, trouble: str) -> None:
         if trouble != self._trouble:
             self._say(trouble or "who holds which GPU is known again")
         self._trouble = trouble

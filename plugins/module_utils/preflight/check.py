@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One thing that was checked on a host. Pure."""
+"""The result of one check of a host. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 OK = "ok"
-INSTALL = "install"  # missing, and the playbook install puts it right by itself
-WARN = "warn"  # does not stop install, and will be missed
-FAULT = "fault"  # stops install before anything is touched
-NOTE = ""  # a line that explains the one before
+INSTALL = "install"  # missing; the playbook install fixes it
+WARN = "warn"  # does not stop install, but should be fixed
+FAULT = "fault"  # stops install before it changes anything
+NOTE = ""  # a line that explains the previous one
 
 
 @dataclass(frozen=True)
 class Check:
-    """found, remedy: a line each, without a full stop. remedy: empty where nothing is to be done."""
+    """found, remedy: one line each, without a full stop. remedy: empty where nothing is to be done."""
 
     name: str
     state: str
@@ -25,7 +25,7 @@ class Check:
 
     @classmethod
     def parse(cls, line: str, state: str = FAULT) -> Check:
-        """From a fault as the rest of the collection writes it: `what: what was found; what would be right`."""
+        """From a fault in the collection's form: `what: what was found; what is expected`."""
         name, _colon, rest = line.partition(": ")
         found, _semicolon, remedy = rest.partition("; ")
         return cls(name, state, found, remedy)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether a host can take its fleet: what was found on it against what is needed. Pure."""
+"""Checks whether a host can run its fleet: what was found against what is needed. Pure."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres
     database_checks,
 )
 
-# Distribution -> the oldest release that is tested.
+# Distribution -> the oldest tested release.
 SUPPORTED = {"debian": 12.0, "ubuntu": 24.04}
-# Those releases bring 6.1 and 6.8; a provider's kernel may be older. 5.10 is the oldest that
-# kernel.org keeps up with what runc asks for (5.2, for freezing containers: its docs/cgroup-v2.md).
+# These releases have 6.1 and 6.8; a provider's kernel may be older. 5.10 is the oldest kernel that
+# kernel.org maintains and that satisfies runc (5.2, for freezing containers: its docs/cgroup-v2.md).
 OLDEST_KERNEL = (5, 10)
-# Debian 11's; the first that the collection was tried with (API 1.41).
+# Debian 11's version; the oldest that the collection was tested with (API 1.41).
 OLDEST_DOCKER = (20, 10)
-# TLS and tokens bear a minute; after an hour certificates just made are not valid yet.
+# TLS and tokens tolerate a minute; an hour off, new certificates are not valid yet.
 CLOCK_WARN_S, CLOCK_FAULT_S = 60, 3600
 GB = 10**9
 _SET_CLOCK = "`timedatectl set-ntp true`, or install chrony"
@@ -43,15 +43,15 @@ _SET_CLOCK = "`timedatectl set-ntp true`, or install chrony"
 class Host:
     """What was found.
 
-    missing_python: Debian's names of packages for Python. missing_paths: of the models' local
-    folders, those that are not there. ports: TCP port -> who listens on it, as text, None where
-    it is free; the fleet's own Caddy is left out. cache_free: bytes free where weights are kept.
-    containers: names of all containers. network: whether the fleet's own is there.
-    foreign: those of them that this collection does not manage. docker_version: None where
-    no engine answers. docker_enabled: whether systemd starts it at boot. clock_ahead: seconds
-    that its clock is before the admin's, synchronised: whether a time server sets it; None
-    where that is not known. names: those looked up in DNS. database: what is known of PostgreSQL.
-    nvidia: None where the fleet asks for no GPU.
+    missing_python: Debian's names of missing Python packages. missing_paths: the models' local
+    folders that do not exist. ports: TCP port -> its listener, as text; None where the port is
+    free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept.
+    containers: names of all containers. foreign: those that this collection does not manage.
+    network: whether the fleet's own network exists. docker_version: None where no engine answers.
+    docker_enabled: whether systemd starts Docker at boot. clock_ahead: seconds that the host's
+    clock is ahead of the control node's. synchronised: whether a time server sets the clock; both
+    None where not known. names: results of DNS lookups. database: facts about PostgreSQL.
+    nvidia: None where the fleet needs no GPU.
     """
 
     os_id: str
@@ -77,7 +77,7 @@ class Host:
 
     @property
     def docker_to_start(self) -> bool:
-        """Whether systemd has to be told to run Docker, now or at every boot."""
+        """Whether install must start Docker, or enable it at boot."""
         return self.systemd and not (self.docker_version and self.docker_enabled)
 
     @property
@@ -88,12 +88,12 @@ class Host:
 
 
 def host_faults(fleet: Fleet, host: Host) -> list[str]:
-    """Each a line that names what was found and what would be right."""
+    """One line per fault, with what was found and what is expected."""
     return faults_of(checks(fleet, host))
 
 
 def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
-    """All that was looked at but the GPUs, good or not, in the order that a person would go through it."""
+    """All checks except GPUs, passed or not, in the order in which an admin would check."""
     return (
         *_system(host),
         *_docker(host),
@@ -108,12 +108,12 @@ def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
 
 
 def service_faults(fleet: Fleet, host: Host) -> list[str]:
-    """Those of host_faults where others have a container by the name of a service."""
+    """The host_faults where a foreign container has the name of a service."""
     return [name_taken(service) for service in sorted(host.foreign & _services(fleet))]
 
 
 def port_faults(host: Host) -> list[str]:
-    """Those of host_faults where others listen on a port of Caddy's."""
+    """The host_faults where another process listens on a port of Caddy."""
     return faults_of(_ports(host))
 
 
@@ -138,16 +138,16 @@ def _docker(host: Host) -> Iterator[Check]:
         yield Check("docker", FAULT, f"found {host.docker_version}", f"{needed} or later is needed: upgrade it")
     elif host.docker_version:
         boot = "" if host.docker_enabled or not host.systemd else ", and is not started at boot"
-        remedy = "install has systemd start it at boot" if boot else ""
+        remedy = "install enables it at boot" if boot else ""
         yield Check("docker", INSTALL if boot else OK, f"{host.docker_version} answers{boot}", remedy)
     elif not host.systemd:
-        told = "no engine answers on its socket, and no systemd runs here that could start it"
-        yield Check("docker", FAULT, told)
+        found = "no engine answers on its socket, and no systemd runs here that could start it"
+        yield Check("docker", FAULT, found)
     elif host.docker_installed:
-        yield Check("docker", INSTALL, "installed, and does not answer", "install starts it, now and at every boot")
+        yield Check("docker", INSTALL, "installed, but does not answer", "install starts it, now and at every boot")
     missing = host.missing_packages
     if missing:
-        yield Check("packages", INSTALL, f"{', '.join(missing)} not there", "install brings them from the host's apt")
+        yield Check("packages", INSTALL, f"{', '.join(missing)} missing", "install installs them with the host's apt")
 
 
 def _weights(fleet: Fleet, host: Host) -> Iterator[Check]:
@@ -167,7 +167,7 @@ def _containers(fleet: Fleet, host: Host) -> Iterator[Check]:
     taken = sorted(host.foreign & ours)
     yield from (Check.parse(name_taken(name)) for name in taken)
     if not taken and host.docker_version:
-        yield Check("names", OK, "no container of others has a name that the fleet needs")
+        yield Check("names", OK, "no foreign container has a name that the fleet needs")
 
 
 def _services(fleet: Fleet) -> set[str]:
@@ -177,7 +177,7 @@ def _services(fleet: Fleet) -> set[str]:
 def _ports(host: Host) -> Iterator[Check]:
     for port, holder in sorted(host.ports.items()):
         if holder:
-            remedy = "Caddy needs it: stop that, or move it to another port"
+            remedy = "Caddy needs it: stop the other program, or change its port"
             yield Check(f"port {port}", FAULT, f"taken by {holder}", remedy)
         else:
             yield Check(f"port {port}", OK, "free, or the fleet's own")
@@ -210,7 +210,7 @@ def _clock(host: Host) -> Iterator[Check]:
         "clock",
         FAULT if off > CLOCK_FAULT_S else WARN,
         found + (f", and {unset}" if unset else ""),
-        f"certificates and tokens are refused if it is the wrong one; {_SET_CLOCK}",
+        f"if the host's clock is wrong, certificates and tokens are refused; {_SET_CLOCK}",
     )
 
 
@@ -222,8 +222,8 @@ def _names(host: Host) -> Iterator[Check]:
         yield Check(
             "dns",
             WARN,
-            f"{name.name} does not resolve, where {name.wanted_for} would come from",
-            "see /etc/resolv.conf, or bring them to the host by hand",
+            f"{name.name} does not resolve; it is the source of {name.wanted_for}",
+            "see /etc/resolv.conf, or copy them to the host by hand",
         )
 
 
@@ -232,7 +232,7 @@ def _duration(seconds: float) -> str:
 
 
 def _release(version: str) -> float:
-    """`24.04` as 24.04; testing and unstable have no number and count as newest."""
+    """`24.04` as 24.04; testing and unstable have no number and count as the newest."""
     try:
         return float(version)
     except ValueError:
@@ -240,5 +240,5 @@ def _release(version: str) -> float:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """`6.1.0-18-amd64` as (6, 1, 0, 18, 64): its first two decide."""
+    """`6.1.0-18-amd64` as (6, 1, 0, 18, 64)."""
     return tuple(map(int, re.findall(r"\d+", version)))

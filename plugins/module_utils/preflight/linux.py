@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Linux host as it is. Changes nothing."""
+"""Observes a Linux host. Read-only."""
 
 from __future__ import annotations
 
@@ -28,20 +28,22 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.names im
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres_data import DatabaseFacts
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask
 
-DOCKER_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/docker.service"  # what `systemctl enable` makes
+DOCKER_AT_BOOT = (
+    "/etc/systemd/system/multi-user.target.wants/docker.service"  # the link that `systemctl enable` creates
+)
 DOCKER_ROOT = "/var/lib/docker"
-# Of Python: what modules need, and what makes the environment that the host restores itself with; Debian's packages.
+# Debian's Python packages that modules need, and that the environment for the boot-time restore needs.
 PYTHON = {"docker": "python3-docker", "ensurepip": "python3-venv"}
 _CADDY = {"managed-by": MANAGED_BY, "service": "caddy"}
-_PROXY = "docker-proxy "  # Docker's, which listens for a container
+_PROXY = "docker-proxy "  # Docker's process that listens for a container
 _LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
-_LOOK_UP_SECONDS = 5  # for all names together; resolv.conf(5) gives one server as long
-_TIMEX_BYTES = 512  # more than `struct timex` takes on any platform
-_TIME_ERROR = 5  # what adjtimex(2) returns while nothing keeps the clock right
+_LOOK_UP_SECONDS = 5  # for all names together; the timeout for one server in resolv.conf(5)
+_TIMEX_BYTES = 512  # more than the size of `struct timex` on any platform
+_TIME_ERROR = 5  # what adjtimex(2) returns while the clock is not synchronised
 
 
 def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, thorough: bool = False) -> Host:
-    """now: the admin's clock, Unix seconds. thorough: names are looked up too, which may take seconds."""
+    """now: the control node's clock, Unix seconds. thorough: also look up names, which may take seconds."""
     release = _os_release()
     version = ask("/version")
     containers: list[dict[str, Any]] = (ask("/containers/json?all=1") or []) if version else []
@@ -84,7 +86,7 @@ def _names(containers: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def _images() -> frozenset[str]:
-    """Tags and digests of the images that the host has."""
+    """Tags and digests of the host's images."""
     listed: list[dict[str, Any]] = ask("/images/json") or []
     return frozenset(name for one in listed for key in ("RepoTags", "RepoDigests") for name in one.get(key) or ())
 
@@ -96,13 +98,13 @@ def _database(fleet: Fleet) -> DatabaseFacts:
     version = Path(volume.get("Mountpoint", "/dev/null"), "PG_VERSION")
     try:
         data = version.read_text().strip() or None
-    except OSError:  # no such volume, or nothing in it yet
+    except OSError:  # the volume is missing or empty
         data = None
     return DatabaseFacts(data=data, image=settings.get("PG_MAJOR"))
 
 
 def _synchronised() -> Optional[bool]:
-    """Whether the kernel counts its clock as kept right, whoever does it; None where it does not tell."""
+    """Whether the kernel reports its clock as synchronised; None where it does not report."""
     try:
         state: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     except (OSError, AttributeError):
@@ -111,7 +113,7 @@ def _synchronised() -> Optional[bool]:
 
 
 def _looked_up(wanted: Mapping[str, str]) -> tuple[Name, ...]:
-    """All at once, in threads that are left behind when their time is up: getaddrinfo(3) takes no time limit."""
+    """Looks up all names in parallel, and abandons the threads at the time limit: getaddrinfo(3) has no timeout."""
     resolved: set[str] = set()
     threads = [threading.Thread(target=_look_up, args=(name, resolved), daemon=True) for name in wanted]
     for thread in threads:
@@ -124,7 +126,7 @@ def _looked_up(wanted: Mapping[str, str]) -> tuple[Name, ...]:
 
 
 def _look_up(name: str, resolved: set[str]) -> None:
-    with suppress(OSError, UnicodeError):  # not there, or no name at all
+    with suppress(OSError, UnicodeError):  # unknown or invalid name
         socket.getaddrinfo(name, None)
         resolved.add(name)
 
@@ -134,7 +136,7 @@ def _is_ours(container: dict[str, Any]) -> bool:
 
 
 def _holder(port: int, containers: Collection[dict[str, Any]]) -> Optional[str]:
-    """Who listens on a TCP port of the host, or None: nobody, or the fleet's own Caddy."""
+    """The listener on a TCP port of the host; None for a free port or the fleet's own Caddy."""
     for one in containers:
         if any(published.get("PublicPort") == port for published in one.get("Ports") or ()):
             return None if _is_our_caddy(one) else f"container {one['Names'][0].lstrip('/')}"
@@ -142,10 +144,10 @@ def _holder(port: int, containers: Collection[dict[str, Any]]) -> Optional[str]:
     if not inodes:
         return None
     process = _process_with_socket(inodes)
-    # A Caddy that dies again and again has its ports at one moment, and not at that in which Docker listed it.
+    # A Caddy that restarts repeatedly may listen now although Docker did not list it as running.
     if process and process.startswith(_PROXY) and any(_is_our_caddy(one) and _restarts(one) for one in containers):
         return None
-    return process or "a process that cannot be seen from here"
+    return process or "a process that is not visible from here"
 
 
 def _is_our_caddy(container: dict[str, Any]) -> bool:
@@ -172,7 +174,7 @@ def _process_with_socket(inodes: set[str]) -> Optional[str]:
 
 
 def open_devices(gpus: Iterable[Gpu]) -> list[OpenDevice]:
-    """Processes that compute on a GPU, by nvidia-smi's word, or have its device node open."""
+    """Processes that compute on a GPU according to nvidia-smi, or have its device node open."""
     held: dict[int, set[str]] = defaultdict(set)
     names: dict[int, str] = {}
     for gpu in gpus:
@@ -187,11 +189,11 @@ def open_devices(gpus: Iterable[Gpu]) -> list[OpenDevice]:
 
 
 def _processes_with(links: Container[str]) -> Iterator[tuple[int, str, set[str]]]:
-    """PID, name and which of these its file descriptors link to, of every process that has one."""
+    """PID, name and the matching links of every process with a file descriptor on one of these links."""
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
             continue
-        with suppress(OSError):  # ended meanwhile, or not ours to read
+        with suppress(OSError):  # ended meanwhile, or not readable
             found = {link for handle in (process / "fd").iterdir() for link in _target(handle) if link in links}
             if found:
                 yield int(process.name), (process / "comm").read_text().strip(), found
@@ -210,7 +212,7 @@ def _cgroup(pid: int) -> str:
 
 
 def _existing_part(path: str) -> str:
-    """The path itself, or the nearest folder above it that exists."""
+    """The path, or its nearest existing parent folder."""
     folder = Path(path)
     while not folder.exists():
         folder = folder.parent

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a Linux host has for GPUs in containers: the half of `linux` that CPU hosts never run. Changes nothing."""
+"""Observes what a Linux host has for GPUs in containers; not used on CPU hosts. Read-only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOOK = "nvidia-container-runtime-hook"
 CDI_HOOK = "nvidia-cdi-hook"
 CDI_KIND = "nvidia.com/gpu"
 CDI_REFRESH = "nvidia-cdi-refresh.service"
-# Since then Docker hands a plain GPU request to CDI where it can (its release notes, moby #50228).
+# Since this version, Docker uses CDI for a plain GPU request where possible (its release notes, moby #50228).
 _GPUS_BY_CDI = (29, 2)
 ROOT = Path("/")
 _NODES = ("dev/nvidia*", "dev/nvidia-caps/nvidia-cap*")
@@ -32,14 +32,13 @@ _APT = ("etc/apt", "etc/apt/sources.list.d")
 _UDEV = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 _PERSISTENCED = "nvidia-persistenced.service"
-# What systemd lets a container open. 195 is NVIDIA's number for as long as there is a driver
-# (the kernel's admin-guide/devices.txt).
+# Device rules of systemd for a container. 195 is NVIDIA's fixed major number (the kernel's admin-guide/devices.txt).
 _STRICT = "DevicePolicy=strict"
 _ALLOWED = re.compile(r"^DeviceAllow=(/dev/nvidia|/dev/char/195:)", re.MULTILINE)
 
 
 def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str, Any]]) -> Nvidia:
-    """docker: what the engine says of itself (`/info`), empty where none answers. containers: as it lists them."""
+    """docker: the engine's `/info`, empty where no engine answers. containers: as the engine lists them."""
     trouble, observed = "", Observation(())
     try:
         observed = NvidiaSmi().observe()
@@ -70,7 +69,7 @@ def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str
 
 
 def host_containers() -> list[HostContainer]:
-    """Every container of the host, for what it holds of the GPUs."""
+    """Every container of the host with the GPUs it holds."""
     listed = ask("/containers/json?all=1") or []
     inspected = (ask(f"/containers/{one['Id']}/json") for one in listed)
     return [HostContainer.parse(one) for one in inspected if one]
@@ -81,7 +80,7 @@ def _name(container: Mapping[str, Any]) -> str:
 
 
 def _may_restart(container: Mapping[str, Any]) -> bool:
-    """A service of the fleet's, which install brings back: not a model, which would have to load again."""
+    """Whether it is a service of the fleet, which install restarts; not a model, which would have to load again."""
     labels = container.get("Labels") or {}
     return labels.get("managed-by") == MANAGED_BY and "model-name" not in labels
 
@@ -91,13 +90,13 @@ def _version(docker: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _has_cdi(docker: Mapping[str, Any]) -> bool:
-    """Whether Docker has CDI on, and one of its folders a specification for NVIDIA's GPUs."""
+    """Whether CDI is enabled in Docker, and one of its folders has a specification for NVIDIA GPUs."""
     folders = [str(folder).lstrip("/") for folder in docker.get("CDISpecDirs") or ()]
     return any(CDI_KIND in text for suffix in ("yaml", "json") for text in _texts(folders, f"*.{suffix}"))
 
 
 def _is_older_than_docker(program: str) -> bool:
-    """Whether it was there when the engine started and wrote its PID file. Where there is none, it counts as there."""
+    """Whether the program existed when the engine started and wrote its PID file; true without a PID file."""
     try:
         return os.stat(program).st_ctime <= (ROOT / "var/run/docker.pid").stat().st_mtime
     except OSError:
@@ -105,7 +104,7 @@ def _is_older_than_docker(program: str) -> bool:
 
 
 def _exposed(running: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Containers with a GPU of which systemd, who would set their devices anew, knows nothing."""
+    """Containers with a GPU that is missing in systemd's device rules: a reload of systemd revokes access."""
     for one in running:
         known = list(_texts(("run/systemd/transient",), f"docker-{one['Id']}.scope"))
         known += _texts((f"run/systemd/transient/docker-{one['Id']}.scope.d",), "*.conf")
@@ -128,12 +127,12 @@ def _unlinked() -> Iterator[str]:
 def _texts(folders: Iterable[str], pattern: str) -> Iterator[str]:
     for folder in folders:
         for path in sorted((ROOT / folder).glob(pattern)):
-            with suppress(OSError):  # gone meanwhile, or a link to nowhere
+            with suppress(OSError):  # removed meanwhile, or a broken link
                 yield path.read_text(errors="replace")
 
 
 def _command_without_its_flag() -> str:
-    """Ubuntu's unit starts the daemon with persistence mode off: its command without that option, else nothing."""
+    """Ubuntu's unit starts the daemon with persistence mode off: returns its command without that option, or empty."""
     texts = [*_texts(_UNITS, _PERSISTENCED), *_texts((f"{_UNITS[0]}/{_PERSISTENCED}.d",), "*.conf")]
     commands = [line for text in texts for line in re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE)]
     if not commands or "--no-persistence-mode" not in commands[-1]:
@@ -142,5 +141,5 @@ def _command_without_its_flag() -> str:
 
 
 def _has_own_package() -> bool:
-    """Whether the daemon is a package of its own, as it is in Debian; Ubuntu's comes with the driver."""
+    """Whether the daemon has a package of its own, as in Debian; Ubuntu's is part of the driver's package."""
     return "ID=debian" in next(_texts(("etc",), "os-release"), "").splitlines()

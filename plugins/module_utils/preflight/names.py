@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The names that a host has to look up in DNS before its fleet can run. Pure."""
+"""The names that a host must resolve before its fleet can run. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import NEVER, Fleet
 
-DOCKER_HUB = "registry-1.docker.io"  # whom Docker asks where a reference names no registry
+DOCKER_HUB = "registry-1.docker.io"  # the registry of references that name none
 _MONITORING = ("prometheus", "grafana", "dcgm_exporter", "node_exporter", "blackbox_exporter")
 _ENGINES = ("vllm", "vllm_omni")  # pulled for the models that run them
 
 
 @dataclass(frozen=True)
 class Name:
-    """A host name that will be looked up. wanted_for: in words. resolves: whether that worked."""
+    """A host name to look up. wanted_for: its purpose, for display. resolves: whether the lookup succeeded."""
 
     name: str
     wanted_for: str
@@ -29,10 +29,10 @@ class Name:
 def needed_names(
     fleet: Fleet, images: Collection[str], containers: Collection[str], docker: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Host name -> what it is wanted for.
+    """Host name -> its purpose.
 
-    images: the tags and digests that the host has. docker: what the engine says of itself
-    (`/info`): with a proxy or a mirror, that one's name is looked up instead of the registry's.
+    images: the tags and digests of the host's images. docker: the engine's `/info`: with a proxy or a
+    mirror, the name of the proxy or mirror is looked up instead of the registry's.
     """
     wanted: dict[str, list[str]] = defaultdict(list)
     for image in sorted({*_images(fleet)}):
@@ -50,7 +50,7 @@ def needed_names(
 
 
 def registry(image: str) -> str:
-    """Whom Docker asks for an image: the first part of its reference where that is a host name."""
+    """The registry of an image: the first part of its reference if that is a host name."""
     first, slash, _rest = image.partition("/")
     if slash and (first == "localhost" or "." in first or ":" in first):
         return DOCKER_HUB if first in ("docker.io", "index.docker.io") else first.partition(":")[0]
@@ -69,7 +69,7 @@ def _images(fleet: Fleet) -> Iterator[str]:
 
 
 def _is_there(image: str, images: Collection[str]) -> bool:
-    """Docker lists its own hub's images by their short names, and those of a digest without their tag."""
+    """Whether the host has the image. Docker lists Docker Hub's images by short name, and digests without tag."""
     for prefix in ("index.docker.io/", "docker.io/", "library/"):
         image = image.removeprefix(prefix)
     name, at, digest = image.partition("@")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether containers of a host can have its GPUs, and keep them. Pure."""
+"""Checks whether containers of a host can use its GPUs and keep access to them. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, INSTALL, OK, WARN, Check
 
-# The first driver that takes a whole GPU of an architecture: A100 by the MIG User Guide; Ada,
-# Hopper and Blackwell by the toolkit that first knew them ("CUDA Toolkit, Driver, and
+# The first driver that supports whole GPUs of an architecture: A100 by the MIG User Guide; Ada,
+# Hopper and Blackwell by the first toolkit that supports them ("CUDA Toolkit, Driver, and
 # Architecture Matrix") and that toolkit's minimum driver (CUDA release notes, "CUDA Toolkit
 # and Corresponding Driver Versions": 11.8, 12.0, 12.8).
 WHOLE = {"Ampere": "450.80.02", "Ada Lovelace": "520.61.05", "Hopper": "525.60.13", "Blackwell": "570.26"}
-# The first driver with MIG on a product: MIG User Guide, "Deployment Considerations".
+# The first driver with MIG for a product: MIG User Guide, "Deployment Considerations".
 MIG = (
     (r"\bA100\b", "450.80.02"),
     (r"\bA30\b", "460.73.01"),
@@ -40,16 +40,16 @@ _ENABLE = "`systemctl enable --now nvidia-persistenced`"
 class Nvidia:
     """What was found.
 
-    smi: whether nvidia-smi is there. trouble: why it tells of no GPU, in its words. toolkit:
-    whether what Docker calls for a GPU is on PATH. source: whether apt knows where to find
-    it. taken_up: whether it was on PATH when Docker started, which is when Docker looks.
-    configured: whether Docker has the runtime `nvidia` or CDI with a specification of
-    NVIDIA's. busy: running containers that a restart of Docker may not stop. exposed: those
-    that lose their GPU when systemd reloads. unlinked: device nodes without their link in
-    /dev/char. rule: whether udev makes those at boot. unit: whether systemd knows the
-    persistence daemon. unit_command: how it should start, where its unit starts it with
-    persistence mode off. packaged: whether Debian's packages brought the driver.
-    cdi_refresh: whether systemd knows the toolkit's unit that writes CDI's specification anew.
+    smi: whether nvidia-smi is installed. trouble: nvidia-smi's reason for reporting no GPU.
+    toolkit: whether the NVIDIA hook that Docker calls is on PATH. source: whether apt has a
+    source of the toolkit. taken_up: whether the hook was on PATH when Docker started, which
+    is when Docker looks. configured: whether Docker has the runtime `nvidia`, or CDI with a
+    specification of NVIDIA's. busy: running containers that a restart of Docker must not stop.
+    exposed: containers that lose their GPU when systemd reloads. unlinked: device nodes without
+    a link in /dev/char. rule: whether udev creates these links at boot. unit: whether systemd
+    has the persistence daemon's unit. unit_command: the correct start command, if the unit starts
+    the daemon with persistence mode off. packaged: whether the driver is from Debian's packages.
+    cdi_refresh: whether systemd has the toolkit's unit that refreshes the CDI specification.
     """
 
     smi: bool = True
@@ -70,8 +70,8 @@ class Nvidia:
 
     @property
     def to_do(self) -> list[str]:
-        """What the role fleet has to do, in this order: source, toolkit, links,
-        persistence_package, persistence, runtime."""
+        """The steps for the role fleet, in this order: source, toolkit, links, persistence_package,
+        persistence, runtime."""
         steps = {
             "source": not self.toolkit and not self.source,
             "toolkit": not self.toolkit,
@@ -88,12 +88,14 @@ class Nvidia:
 
 
 def nvidia_checks(fleet: Fleet, found: Nvidia) -> Iterator[Check]:
-    """For a fleet that asks for GPUs."""
+    """For a fleet that needs GPUs."""
     if not found.smi:
         yield from _no_driver(fleet)
     elif found.trouble:
-        told, _semicolon, remedy = found.trouble.partition("; ")
-        yield Check("driver", FAULT, told, remedy or "look at `dmesg | grep -i nvrm`; after a new kernel `dkms status`")
+        trouble, _semicolon, remedy = found.trouble.partition("; ")
+        yield Check(
+            "driver", FAULT, trouble, remedy or "look at `dmesg | grep -i nvrm`; after a new kernel `dkms status`"
+        )
     else:
         yield from _driver(fleet, found)
         yield _persistence(found)
@@ -116,7 +118,7 @@ def _no_driver(fleet: Fleet) -> Iterator[Check]:
             "fleet_mig",
             FAULT,
             "GPUs are to be partitioned, and there is no nvidia-smi on this host",
-            "install the NVIDIA driver, or take fleet_mig out",
+            "install the NVIDIA driver, or remove fleet_mig",
         )
 
 
@@ -132,7 +134,7 @@ def _driver(fleet: Fleet, found: Nvidia) -> Iterator[Check]:
 
 
 def _oldest(gpu: Gpu, partitioned: bool) -> Optional[str]:
-    """The oldest driver that will do; None where any driver that knows the GPU does."""
+    """The oldest sufficient driver; None where any driver that supports the GPU is sufficient."""
     product = next((version for pattern, version in MIG if re.search(pattern, gpu.name)), None)
     return (product if partitioned else None) or WHOLE.get(gpu.architecture or "")
 
@@ -149,74 +151,76 @@ def _persistence(found: Nvidia) -> Check:
     off = [str(gpu.index) for gpu in found.gpus if gpu.persistence is False]
     if not off:
         return Check("persistence", OK, "persistence mode is on")
-    told = f"persistence mode is off on GPU {', '.join(off)}, so the driver is loaded anew for every first client"
+    problem = f"persistence mode is off on GPU {', '.join(off)}, so every first client reloads the driver"
     if found.exposed and (found.unit or found.packaged):
-        return Check("persistence", WARN, told, f"{_ENABLE} when {', '.join(found.exposed)} may lose the GPU")
+        return Check("persistence", WARN, problem, f"{_ENABLE} when {', '.join(found.exposed)} may lose the GPU")
     if found.unit:
-        return Check("persistence", INSTALL, told, "install starts nvidia-persistenced, now and at every boot")
+        return Check("persistence", INSTALL, problem, "install starts nvidia-persistenced, now and at every boot")
     if found.packaged:
-        return Check("persistence", INSTALL, told, "install brings nvidia-persistenced and starts it at every boot")
-    # A package's daemon brings a library of its own driver version along: not beside a driver of another origin.
+        return Check(
+            "persistence", INSTALL, problem, "install installs nvidia-persistenced and starts it at every boot"
+        )
+    # A packaged daemon depends on a library of its own driver version, which conflicts with a driver of another origin.
     return Check(
         "persistence",
         WARN,
-        told + "; there is no nvidia-persistenced.service",
-        "install it from where the driver came from (Ubuntu: nvidia-compute-utils-BRANCH), "
+        problem + "; there is no nvidia-persistenced.service",
+        "install it from the same source as the driver (Ubuntu: nvidia-compute-utils-BRANCH), "
         "or run `nvidia-smi -pm 1` after every boot",
     )
 
 
 def _toolkit(found: Nvidia) -> Check:
     if found.toolkit:
-        return Check("toolkit", OK, "the NVIDIA Container Toolkit is there")
+        return Check("toolkit", OK, "the NVIDIA Container Toolkit is installed")
     return Check(
         "toolkit",
         INSTALL,
-        "the NVIDIA Container Toolkit is not there (no nvidia-container-runtime-hook on PATH)",
-        "install brings the package nvidia-container-toolkit; fleet_toolkit_repository says where from",
+        "the NVIDIA Container Toolkit is not installed (no nvidia-container-runtime-hook on PATH)",
+        "install installs the package nvidia-container-toolkit from fleet_toolkit_repository",
     )
 
 
 def _runtime(found: Nvidia) -> Check:
     if found.taken_up and found.configured:
         return Check("runtime", OK, "Docker gives GPUs to containers")
-    told = (
+    problem = (
         "Docker has neither the runtime nvidia nor CDI"
         if found.taken_up
-        else "Docker has to be restarted before it gives GPUs to containers"
+        else "Docker must be restarted before it gives GPUs to containers"
     )
     if not found.busy:
-        return Check("runtime", INSTALL, told, "install configures it and restarts Docker; no other container runs")
+        return Check("runtime", INSTALL, problem, "install configures it and restarts Docker; no other container runs")
     configure = _CONFIGURE if found.toolkit else f"`apt-get install nvidia-container-toolkit`, {_CONFIGURE}"
     return Check(
         "runtime",
         WARN if found.taken_up else FAULT,
-        f"{told}, and a restart of Docker would stop {_some(found.busy)}",
+        f"{problem}, and a restart of Docker would stop {_some(found.busy)}",
         f"in a quiet hour: {configure}",
     )
 
 
 def _reload(found: Nvidia) -> Iterator[Check]:
-    """When systemd reloads it takes every device away that it was not told of (NVIDIA Container
-    Toolkit, "Troubleshooting"). It is told by paths in /dev/char, which runc left out up to 1.1.6
-    where the link is missing (runc #3708), and not at all of what NVIDIA's hook adds by itself.
+    """When systemd reloads, it revokes access to devices that are not in its rules (NVIDIA Container
+    Toolkit, "Troubleshooting"). The rules are paths in /dev/char. runc up to 1.1.6 leaves out a
+    device without such a link (runc #3708); devices that NVIDIA's hook adds are never in the rules.
     """
     if found.exposed:
         yield Check(
             "reload",
             WARN,
             f"the next `systemctl daemon-reload` takes the GPU away from {', '.join(found.exposed)}",
-            "make them anew with CDI or with their device nodes named (--device); package updates reload systemd too",
+            "recreate them with CDI or with their device nodes (--device); package updates also reload systemd",
         )
     if found.unlinked or not found.rule:
         links = f"/dev/char has no link to {_some(found.unlinked)}" if found.unlinked else ""
-        rule = "" if found.rule else "no udev rule makes the links in /dev/char at boot"
-        told = " and ".join(filter(None, (links, rule)))
-        yield Check("reload", INSTALL, told, "install makes them, now and at every boot")
+        rule = "" if found.rule else "no udev rule creates the links in /dev/char at boot"
+        problem = " and ".join(filter(None, (links, rule)))
+        yield Check("reload", INSTALL, problem, "install creates the links, now and at every boot")
     elif not found.exposed:
         yield Check("reload", OK, "a daemon-reload takes no GPU away from containers")
 
 
 def _some(things: Sequence[str]) -> str:
-    """The first three of them."""
+    """The first three, and the number of the others."""
     return ", ".join(things[:3]) + (f" and {len(things) - 3} more" if len(things) > 3 else "")

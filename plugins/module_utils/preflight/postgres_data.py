@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether the image of PostgreSQL can read the data that a host has. Pure.
+"""Checks whether the PostgreSQL image can read the host's data. Pure.
 
-A major version reads no other's data, and its container would only die; so it is not let near it.
+PostgreSQL cannot read data of another major version: the container would die at its start.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Optional
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, OK, Check
 
-# From 18 on the official image takes no volume at /var/lib/postgresql/data (docker-library/postgres #1259).
+# Since 18 the official image refuses a volume at /var/lib/postgresql/data (docker-library/postgres #1259).
 NEWEST = 17
 _IMAGE = "fleet_images.postgres"
 
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """data: the major version in the volume's PG_VERSION, None where there is no data yet.
+    """data: the major version in the volume's PG_VERSION; None without data.
 
-    image: what the image says of itself (PG_MAJOR), None where it is not on the host or says nothing.
+    image: the image's PG_MAJOR; None where the image is not on the host or has no PG_MAJOR.
     """
 
     data: Optional[str] = None
@@ -35,14 +35,14 @@ def database_checks(fleet: Fleet, found: DatabaseFacts) -> Iterator[Check]:
     image, volume = fleet.images.postgres, fleet.postgres.volume
     major = found.image or _tag_says(image)
     if major and float(major) >= NEWEST + 1:
-        yield Check(_IMAGE, FAULT, f"{image} is PostgreSQL {major}", f"{NEWEST} is the newest that is known here")
+        yield Check(_IMAGE, FAULT, f"{image} is PostgreSQL {major}", f"{NEWEST} is the newest supported version")
     elif not found.data:
         return
     elif not major:
         yield Check(
             _IMAGE,
             FAULT,
-            f"{image} does not tell its major version, and the volume {volume} has data of PostgreSQL {found.data}",
+            f"the major version of {image} is not known, and the volume {volume} has data of PostgreSQL {found.data}",
             f"pull it on the host first, or use a tag that begins with the version, such as postgres:{found.data}",
         )
     elif major != found.data:
@@ -50,11 +50,11 @@ def database_checks(fleet: Fleet, found: DatabaseFacts) -> Iterator[Check]:
             _IMAGE,
             FAULT,
             f"{image} is PostgreSQL {major}, and the volume {volume} has data of {found.data}, which it cannot read",
-            f"to change versions and lose nothing, run the playbook backup, set fleet_postgres.volume to a new name "
-            f"(fleet-postgres-{major}), and run restore_backup; the volume of before stays",
+            f"to change versions without loss, run the playbook backup, set fleet_postgres.volume to a new name "
+            f"(fleet-postgres-{major}), and run restore_backup; the previous volume stays",
         )
     else:
-        yield Check("postgres", OK, f"its data and its image are of major version {major}")
+        yield Check("postgres", OK, f"the data and the image have major version {major}")
 
 
 def _tag_says(image: str) -> Optional[str]:

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Docker's API over its socket. Asks, never changes.
+"""Docker's API over its socket. Read-only.
 
-With the standard library alone, since the SDK may not be installed yet.
+Uses only the standard library: the SDK may not be installed yet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _SocketConnection(http.client.HTTPConnection):
 
 
 def ask(path: str) -> Any:
-    """The engine's answer, or None where none answers."""
+    """The engine's answer, or None where no engine answers."""
     connection = _SocketConnection("localhost", timeout=_SECONDS)
     try:
         connection.request("GET", path)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is wrong, as a message: the error that carries faults, and how values stand in them. Pure."""
+"""The error that carries faults, and the form of values in messages. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 
 class FleetError(Exception):
-    """One or more faults, each a line of its own that names a path, what was found and what is right."""
+    """One or more faults, each one line with a path, what was found and what is expected."""
 
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
@@ -17,10 +17,10 @@ class FleetError(Exception):
 
 
 def show(value: object, secret: bool = False) -> str:
-    """A value as it stands in a message: short, and without line breaks.
+    """A value as shown in a message: short, and without line breaks.
 
-    What may hold a secret is called by its kind: anything where one is expected (`secret`),
-    and lists and mappings of more than numbers anywhere.
+    A value that may hold a secret is shown only by its type: any value if `secret`, and always
+    lists and mappings of more than numbers.
     """
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
@@ -33,6 +33,6 @@ def show(value: object, secret: bool = False) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the known word nearest to this one, or nothing."""
+    """`; did you mean 'x'?` for the nearest known word, or empty."""
     matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.65)
     return f"; did you mean {matches[0]!r}?" if matches else ""

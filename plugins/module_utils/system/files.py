@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Files that are either as they were or as they are to be, whenever the power goes."""
+"""Atomic changes of files: after a power cut a file is either old or new, never partial."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Optional
 def put(
     path: str, text: str, mode: int = 0o600, check: Optional[Callable[[str], None]] = None, owned: bool = True
 ) -> None:
-    """Written and synced beside it, then renamed.
+    """Writes and syncs PATH.new, then renames it to PATH.
 
-    The name beside it, PATH.new, is this function's alone, so that what a killed run left is written over.
-    check: is called with that name before the file is put in place, and raises if it must not be.
-    owned: whether the owner is set, which NFS with root_squash refuses.
-    OSError has PATH for its file name.
+    Only this function uses PATH.new, so it overwrites what a killed run left.
+    check: called with PATH.new before the rename; raises to prevent it.
+    owned: whether to set the owner, which NFS with root_squash refuses.
+    OSError has PATH as its file name.
     """
     new = f"{path}.new"
     try:
@@ -44,13 +44,13 @@ def put(
 
 
 def own(path: str, mode: int) -> None:
-    """Whoever runs this is its owner."""
+    """Makes the current user its owner."""
     os.chown(path, os.geteuid(), os.getegid())
     os.chmod(path, mode)
 
 
 def switch(link: Path, whole: Path) -> None:
-    """`link` leads to the folder `whole` beside it, from one instant to the next. Others called LINK-… are removed."""
+    """Points `link` atomically to the folder `whole` beside it, and removes other folders named LINK-…."""
     new = link.with_name(f"{link.name}.new")
     if link.is_dir() and not link.is_symlink():  # as the first versions had it
         link.rename(f"{link}-before")

@@ -117,18 +117,18 @@ def test_the_one_before_stays_in_use_and_the_way_out_is_told(system: System, in_
     has_one(system, in_place)
     before = names(system)
     assert refused(system, "2.99.0").splitlines() == [
-        f"{system.folder}/venv: no environment with ansible-core 2.99.0 for python3.11 could be made: "
+        f"{system.folder}/venv: no environment with ansible-core 2.99.0 for python3.11 could be created: "
         f"`{system.ran[-2]}` ended with 1",
         "ERROR: nothing matches ansible-core==2.99.0",
-        "The one of before is still in use, ansible-playbook [core 2.19.14]. What would be right: have it where "
-        "/etc/pip.conf of the host says (a mirror, or a folder of wheels), or set restore_ansible_core to a version "
-        "that is there, written in full as in 2.19.14; then run install again",
+        "The previous one is still in use, ansible-playbook [core 2.19.14]. What to do: provide it at "
+        "the source in the host's /etc/pip.conf (a mirror, or a folder of wheels), or set "
+        "restore_ansible_core to an available version, written in full as in 2.19.14; then run install again",
     ]
     assert (names(system), in_use(system)) == (before, "2.19.14")
 
 
 def test_without_one_before_it_says_that_the_host_cannot_restore_itself(system: System) -> None:
-    assert "\nThis host cannot restore itself until there is one. What would be right: " in refused(system, "2.99.0")
+    assert "\nWithout it, this host cannot restore the fleet at boot. What to do: " in refused(system, "2.99.0")
     assert names(system) == set()
 
 
@@ -141,14 +141,14 @@ def test_one_that_does_not_run_takes_no_ones_place(system: System, monkeypatch: 
         return (1, "", "no such module") if "2.19.15" in command[0] and "--version" in command else answer
 
     monkeypatch.setattr(system, "run", broken)
-    assert "--version` ended with 1\nno such module\nThe one of before is still in use" in refused(system, "2.19.15")
+    assert "--version` ended with 1\nno such module\nThe previous one is still in use" in refused(system, "2.19.15")
     assert names(system) == {"venv", "venv-2.19.14-python3.11"}
 
 
 def test_a_version_that_pip_calls_otherwise_is_refused(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "ansible_core", lambda *_any: "2.19.0")
     monkeypatch.setattr(environment, "_do", lambda *_any: None)
-    assert "could be made: pip installed 2.19.0 for it\n" in refused(system, "2.19")
+    assert "could be created: pip installed 2.19.0 instead\n" in refused(system, "2.19")
 
 
 # Cut off
@@ -238,5 +238,5 @@ def test_they_make_one_that_runs_and_keep_it(
     assert answer.get("msg", "") == ""
     told = main(path=str(folder), ansible_core="2.0.0")["msg"]
     assert "No matching distribution found for ansible-core==2.0.0" in told
-    assert "The one of before is still in use, ansible-playbook [core 1.0.0]." in told
+    assert "The previous one is still in use, ansible-playbook [core 1.0.0]." in told
     assert main(path=str(folder), ansible_core="1.0.0")["changed"] is False

@@ -85,7 +85,7 @@ def test_prometheus_is_told_whether_it_failed_and_since_when_that_is_known() -> 
 
 def test_a_restore_that_went_well_is_its_steps_with_their_times() -> None:
     done = restore(*[None] * len(STEPS))
-    assert done.verdict() == "all is back after 90.0 s"
+    assert done.verdict() == "succeeded after 90.0 s"
     assert done.lines() == [f"  {name:12}    10.0 s" for name in STEPS]
 
 
@@ -114,14 +114,14 @@ def test_each_line_of_a_fault_is_a_line() -> None:
 
 def test_of_one_that_has_not_ended_nothing_is_called_untried() -> None:
     assert restore(None, ended=False).lines() == ["  checks          10.0 s"]
-    assert restore(None, ended=False).verdict() == "was cut off, or is still under way"
+    assert restore(None, ended=False).verdict() == "was interrupted, or is still running"
 
 
 @given(st.lists(st.none() | st.text("abc ", min_size=1, max_size=20), max_size=len(STEPS)))
 def test_every_fault_is_told_with_what_to_do_about_it(faults: list[str | None]) -> None:
     made = restore(*faults)
     lines = made.lines()
-    assert made.verdict().startswith("ended with faults" if any(faults) else "all is back")
+    assert made.verdict().startswith("ended with faults" if any(faults) else "succeeded")
     for name, fault in zip(STEPS, faults, strict=False):
         assert (f"  what to do: {STEPS[name]}" in lines) == (f"{name}: {fault}" in lines) == (fault is not None)
 
@@ -145,7 +145,7 @@ def test_a_record_is_read_back_as_it_was(made: Restore) -> None:
     assert Restore.parse(json.loads(json.dumps(made.plain()))) == made
 
 
-NO_RECORD = "the record of the last restore is not whole; the next restore writes it anew"
+NO_RECORD = "the record of the last restore is damaged; the next restore replaces it"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_record_of_anything_can_be_shown(data: Any) -> None:
 
 def test_shows_the_last_restore_with_its_time_and_who_ran_it() -> None:
     lines = told(restore(None, by="root@laptop"), "ActiveState=inactive", "Result=success", "ExecMainExitTimestamp=")
-    assert lines[0] == "restore of 2026-01-01 00:00:00 UTC by root@laptop: all is back after 10.0 s"
+    assert lines[0] == "restore of 2026-01-01 00:00:00 UTC by root@laptop: succeeded after 10.0 s"
     assert lines[1] == "  checks          10.0 s"
 
 
@@ -202,7 +202,7 @@ def test_a_unit_that_failed_is_told_with_where_to_look_even_without_a_record() -
     unit = ("ActiveState=failed", "Result=exit-code", f"ExecMainExitTimestamp=@{BEGAN + 10:.0f}")
     failed = (
         "inference-fleet-restore.service failed (exit-code, 2026-01-01 00:00:10 UTC); "
-        "`journalctl --boot --unit inference-fleet-restore` on the host has all of it"
+        "`journalctl --boot --unit inference-fleet-restore` on the host shows its log"
     )
     for record in ("", "{", restore(None)):
         assert told(record, *unit)[-1] == failed
@@ -212,7 +212,7 @@ def test_a_record_from_before_the_failure_is_called_older() -> None:
     unit = ("ActiveState=failed", "Result=exit-code", f"ExecMainExitTimestamp=@{BEGAN + 3600:.0f}")
     lines = told(restore(None), *unit)
     assert lines[0].startswith("inference-fleet-restore.service failed (exit-code, 2026-01-01 01:00:00 UTC)")
-    assert lines[1] == "it failed before it could record anything. What was recorded last is older:"
+    assert lines[1] == "the unit failed before it recorded a restore. The last record is older:"
     assert lines[2].startswith("restore of 2026-01-01 00:00:00 UTC")
 
 
@@ -225,9 +225,9 @@ def test_a_failure_soon_after_a_restore_that_went_well_is_another_one_s() -> Non
 @pytest.mark.parametrize(
     ("by", "state", "verdict"),
     [
-        (ITSELF, "inactive", "was cut off"),
-        (ITSELF, "activating", "was cut off, or is still under way"),
-        ("root@laptop", "inactive", "was cut off, or is still under way"),
+        (ITSELF, "inactive", "was interrupted"),
+        (ITSELF, "activating", "was interrupted, or is still running"),
+        ("root@laptop", "inactive", "was interrupted, or is still running"),
     ],
 )
 def test_one_without_an_end_is_called_cut_off_where_that_is_known(by: str, state: str, verdict: str) -> None:
@@ -252,4 +252,4 @@ def test_a_program_gets_null_for_what_is_not_there_or_not_whole(record: str) -> 
 
 
 def test_a_restore_that_is_at_work_is_told() -> None:
-    assert told("", "ActiveState=activating")[-1] == "inference-fleet-restore.service is at work now"
+    assert told("", "ActiveState=activating")[-1] == "inference-fleet-restore.service is running now"

@@ -92,12 +92,12 @@ def test_a_full_disk_leaves_the_file_whole_and_is_made_up_for(
     for number in (1, 2, 3):
         book.write([row(300 * number), row(300 * number, "GPU-2")])
     assert rows_of(tmp_path) == [row(0)]
-    assert said == [f"{tmp_path}: No space left on device; what is counted is kept in memory until there is room"]
+    assert said == [f"{tmp_path}: No space left on device; rows are kept in memory until there is space"]
     disk.free = 10**6
     book.write([row(1200)])
     assert len(rows_of(tmp_path)) == 8
     assert sum(one.wh for one in rows_of(tmp_path)) == 40
-    assert said[1:] == [f"{tmp_path}: can be written again; nothing that was counted is lost"]
+    assert said[1:] == [f"{tmp_path}: can be written again; no rows are lost"]
 
 
 def test_a_disk_that_stays_full_costs_a_bounded_amount_of_memory_and_no_energy(
@@ -118,12 +118,12 @@ def test_a_disk_that_stays_full_costs_a_bounded_amount_of_memory_and_no_energy(
 def test_more_than_can_be_kept_is_said(book: Book, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     Disk(monkeypatch, 0)
     book.write(row(0, f"GPU-{number}") for number in range(module.MOST_ROWS + 5))
-    assert said[1].endswith("no room for long; the oldest 5 of the rows kept in memory are lost")
+    assert said[1].endswith("no space for a long time; the oldest 5 of the rows in memory are lost")
 
 
 def test_a_folder_that_cannot_be_written_is_a_full_disk(said: list[str]) -> None:
     Book(Path("/proc/none"), 400, said.append).write([row(0)])
-    assert said == ["/proc/none: No such file or directory; what is counted is kept in memory until there is room"]
+    assert said == ["/proc/none: No such file or directory; rows are kept in memory until there is space"]
 
 
 def test_the_oldest_files_go_when_a_new_day_begins(tmp_path: Path, said: list[str]) -> None:
@@ -147,7 +147,7 @@ def test_a_day_that_cannot_be_read_is_told_and_keeps_nothing_from_being_counted(
 ) -> None:
     (tmp_path / TODAY).mkdir()
     assert book.ends() == {}
-    assert said == [f"{tmp_path / TODAY}: Is a directory; the time before this start is told as no gap"]
+    assert said == [f"{tmp_path / TODAY}: Is a directory; no gap is recorded for the time before this start"]
 
 
 def test_what_cannot_be_written_at_the_end_is_told(

@@ -152,11 +152,11 @@ def test_a_gpu_that_never_tells_any_is_a_gap_from_its_first_line() -> None:
 def test_a_gap_that_goes_on_is_told_every_five_minutes_with_its_reason() -> None:
     meter = Meter(1)
     rows = run(meter, {298: 50.0, 299: 50.0})
-    meter.trouble("nvidia-smi told no power for 10 s")
+    meter.trouble("nvidia-smi reported no power for 10 s")
     for second in range(300, 901):
         rows += meter.read(at(second), {})
     assert spans(rows, GAP) == [(299, 600), (600, 900)]
-    assert {row.note for row in rows if row.kind == GAP} == {"nvidia-smi told no power for 10 s"}
+    assert {row.note for row in rows if row.kind == GAP} == {"nvidia-smi reported no power for 10 s"}
     rows = [*run(meter, {902: 50.0, 903: 50.0}), *meter.close(at(903))]
     assert (spans(rows, GAP), spans(rows, ENERGY)) == ([(900, 902)], [(902, 903)])
 

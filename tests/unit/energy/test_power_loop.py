@@ -13,7 +13,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.energy.power_loop 
 from ansible_collections.inference.fleet.tests.unit.energy.lab import Machine, fault, machine_on_path
 
 PATIENCE_S = 15
-GAP = "; it is started again, and what is not measured is marked as a gap"
+GAP = "; nvidia-smi is restarted, and the time without readings is recorded as a gap"
 
 
 class Heard:
@@ -64,11 +64,11 @@ def test_one_that_hangs_is_ended_and_started_again(machine: Machine, heard: Hear
     heard.until(lambda: bool(heard.readings))
     fault(machine, hang=True)
     heard.until(lambda: bool(heard.said))
-    assert heard.said == [f"nvidia-smi told no power for 2 s{GAP}"]
-    assert heard.loop.trouble == "nvidia-smi told no power for 2 s"
+    assert heard.said == [f"nvidia-smi reported no power for 2 s{GAP}"]
+    assert heard.loop.trouble == "nvidia-smi reported no power for 2 s"
     fault(machine)
     heard.until(lambda: not heard.loop.trouble)
-    assert heard.said[1:] == ["nvidia-smi tells the power again"]
+    assert heard.said[1:] == ["nvidia-smi reports the power again"]
 
 
 def test_one_that_dies_is_started_again_later_and_later_and_told_once(machine: Machine, heard: Heard) -> None:
@@ -90,7 +90,7 @@ def test_garbage_is_no_reading_and_its_words_are_told(machine: Machine, heard: H
     heard.readings.clear()
     heard.until(lambda: bool(heard.said))
     assert all(isinstance(told, float) for told in heard.readings.values())
-    assert heard.said[0].startswith("nvidia-smi told no power for 2 s")
+    assert heard.said[0].startswith("nvidia-smi reported no power for 2 s")
 
 
 def test_a_gpu_off_the_bus_takes_no_other_along(machine: Machine, heard: Heard) -> None:

@@ -112,7 +112,7 @@ def test_install_brings_or_starts_a_docker_that_does_not_answer(installed: bool,
 
 def test_a_docker_that_is_not_started_at_boot_is_put_right_by_install() -> None:
     assert told("docker", docker_enabled=False) == [
-        "install docker: 28.2.2 answers, and is not started at boot; install has systemd start it at boot"
+        "install docker: 28.2.2 answers, and is not started at boot; install enables it at boot"
     ]
     assert told("docker", docker_enabled=False, systemd=False) == ["ok docker: 28.2.2 answers"]
 
@@ -224,8 +224,8 @@ def test_space_is_asked_for_only_where_weights_will_come(one: Any, cache: Any, c
 
 def test_ports_that_others_hold_are_told_with_who_holds_them() -> None:
     assert found(ports={443: "nginx (PID 812)", 80: "container web"}) == [
-        "port 80: taken by container web; Caddy needs it: stop that, or move it to another port",
-        "port 443: taken by nginx (PID 812); Caddy needs it: stop that, or move it to another port",
+        "port 80: taken by container web; Caddy needs it: stop the other program, or change its port",
+        "port 443: taken by nginx (PID 812); Caddy needs it: stop the other program, or change its port",
     ]
 
 
@@ -269,8 +269,8 @@ def test_a_clock_that_is_right_has_to_be_kept_right(ahead: float | None, synchro
 
 def test_a_clock_that_is_minutes_off_is_a_warning() -> None:
     assert told("clock", clock_ahead=-240.0) == [
-        "warn clock: 240 s behind the clock of the machine that Ansible runs on; certificates and tokens are refused "
-        "if it is the wrong one; `timedatectl set-ntp true`, or install chrony"
+        "warn clock: 240 s behind the clock of the machine that Ansible runs on; if the host's clock is wrong, "
+        "certificates and tokens are refused; `timedatectl set-ntp true`, or install chrony"
     ]
 
 
@@ -292,8 +292,8 @@ def test_a_name_that_does_not_resolve_is_a_warning_that_says_what_it_is_wanted_f
         Name("huggingface.co", "the weights of qwen3-8b", True),
     )
     assert told("dns", names=names) == [
-        "warn dns: registry-1.docker.io does not resolve, where vllm/vllm-openai:v0.22.0 and 3 more would come from; "
-        "see /etc/resolv.conf, or bring them to the host by hand",
+        "warn dns: registry-1.docker.io does not resolve; it is the source of vllm/vllm-openai:v0.22.0 and 3 more; "
+        "see /etc/resolv.conf, or copy them to the host by hand",
         "ok dns: huggingface.co resolves",
     ]
     assert found(names=names) == []
@@ -308,9 +308,9 @@ def test_lines_stand_in_columns_and_faults_in_capitals() -> None:
         "ok       host      debian 12",
         "ok       kernel    6.1.0-18-amd64",
         "ok       docker    28.2.2 answers",
-        "install  packages  python3-docker not there; install brings them from the host's apt",
-        "ok       names     no container of others has a name that the fleet needs",
-        "FAULT    port 443  taken by nginx (PID 812); Caddy needs it: stop that, or move it to another port",
+        "install  packages  python3-docker missing; install installs them with the host's apt",
+        "ok       names     no foreign container has a name that the fleet needs",
+        "FAULT    port 443  taken by nginx (PID 812); Caddy needs it: stop the other program, or change its port",
         "ok       disk      500.0 GB free at /var/lib/docker",
         "ok       clock     as this machine's",
     ]

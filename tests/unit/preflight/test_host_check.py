@@ -68,7 +68,7 @@ def test_faults_are_told_in_one_message_and_nothing_beside_it(world: World, run:
     assert run(models=[]) == {
         "failed": True,
         "msg": "kernel: found 4.19.0; 5.10 or later is needed: install one and reboot\n"
-        "port 443: taken by nginx (PID 812); Caddy needs it: stop that, or move it to another port",
+        "port 443: taken by nginx (PID 812); Caddy needs it: stop the other program, or change its port",
     }
 
 
@@ -80,7 +80,7 @@ def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: Fl
         "name": "port 443",
         "state": "fault",
         "found": "taken by nginx (PID 812)",
-        "remedy": "Caddy needs it: stop that, or move it to another port",
+        "remedy": "Caddy needs it: stop the other program, or change its port",
     } in answer["checks"]
     assert world.asked == (0, [80, 443], 1795519914.5, True)
 

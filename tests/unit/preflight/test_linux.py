@@ -205,7 +205,7 @@ def test_a_socket_that_is_bound_and_does_not_listen_holds_no_port() -> None:
 
 def test_says_so_where_the_process_cannot_be_seen(listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linux, "_process_with_socket", lambda _inodes: None)
-    assert linux._holder(listening, []) == "a process that cannot be seen from here"
+    assert linux._holder(listening, []) == "a process that is not visible from here"
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_a_driver_that_is_not_loaded_is_a_fault_with_where_to_look() -> None:
 def test_a_layout_without_a_driver_is_a_fault_of_the_layout() -> None:
     assert told("fleet_mig", mig={0: "off"}, smi=False) == [
         "fault fleet_mig: GPUs are to be partitioned, and there is no nvidia-smi on this host; "
-        "install the NVIDIA driver, or take fleet_mig out"
+        "install the NVIDIA driver, or remove fleet_mig"
     ]
 
 
@@ -132,7 +132,7 @@ def test_a_layout_without_a_driver_is_a_fault_of_the_layout() -> None:
 
 def test_install_brings_a_toolkit_that_is_missing() -> None:
     (line,) = told("toolkit", toolkit=False)
-    assert line.startswith("install toolkit: the NVIDIA Container Toolkit is not there")
+    assert line.startswith("install toolkit: the NVIDIA Container Toolkit is not installed")
     assert replace(GOOD, toolkit=False, source=False, taken_up=False, configured=False, rule=False).to_do == [
         "source",
         "toolkit",
@@ -151,7 +151,7 @@ def test_install_restarts_docker_where_nothing_runs_in_it(changes: dict[str, boo
 def test_docker_is_not_restarted_under_containers_that_run() -> None:
     busy = ("gitlab", "vllm-a-1", "vllm-b-1", "vllm-b-2")
     assert told("runtime", taken_up=False, configured=False, busy=busy) == [
-        "fault runtime: Docker has to be restarted before it gives GPUs to containers, "
+        "fault runtime: Docker must be restarted before it gives GPUs to containers, "
         "and a restart of Docker would stop gitlab, vllm-a-1, vllm-b-1 and 1 more; "
         "in a quiet hour: `nvidia-ctk runtime configure --runtime=docker`, then `systemctl restart docker`"
     ]
@@ -175,8 +175,8 @@ OFF = (gpu(), gpu(index=1, persistence=False), gpu(index=2, persistence=False))
 
 def test_install_starts_the_persistence_daemon() -> None:
     assert told("persistence", gpus=OFF) == [
-        "install persistence: persistence mode is off on GPU 1, 2, so the driver is loaded anew for every first "
-        "client; install starts nvidia-persistenced, now and at every boot"
+        "install persistence: persistence mode is off on GPU 1, 2, so every first client reloads the "
+        "driver; install starts nvidia-persistenced, now and at every boot"
     ]
     assert replace(GOOD, gpus=OFF).to_do == ["persistence"]
 
@@ -213,20 +213,20 @@ def test_a_gpu_without_persistence_mode_is_no_reason_to_do_anything() -> None:
     ("changes", "found"),
     [
         ({"unlinked": ("/dev/nvidia0", "/dev/nvidiactl")}, "/dev/char has no link to /dev/nvidia0, /dev/nvidiactl"),
-        ({"rule": False}, "no udev rule makes the links in /dev/char at boot"),
+        ({"rule": False}, "no udev rule creates the links in /dev/char at boot"),
         (
             {"unlinked": ("/dev/nvidia0",), "rule": False},
-            "/dev/char has no link to /dev/nvidia0 and no udev rule makes the links in /dev/char at boot",
+            "/dev/char has no link to /dev/nvidia0 and no udev rule creates the links in /dev/char at boot",
         ),
     ],
 )
 def test_install_makes_the_links_now_and_at_every_boot(changes: dict[str, Any], found: str) -> None:
-    assert told("reload", **changes) == [f"install reload: {found}; install makes them, now and at every boot"]
+    assert told("reload", **changes) == [f"install reload: {found}; install creates the links, now and at every boot"]
     assert replace(GOOD, **changes).to_do == ["links"]
 
 
 def test_containers_that_would_lose_their_gpu_are_named() -> None:
     assert told("reload", exposed=("gitlab-runner", "vllm-a-1")) == [
-        "warn reload: the next `systemctl daemon-reload` takes the GPU away from gitlab-runner, vllm-a-1; make them "
-        "anew with CDI or with their device nodes named (--device); package updates reload systemd too"
+        "warn reload: the next `systemctl daemon-reload` takes the GPU away from gitlab-runner, vllm-a-1; recreate "
+        "them with CDI or with their device nodes (--device); package updates also reload systemd"
     ]

@@ -29,7 +29,7 @@ def told(image: str, data: str | None = "15", says: str | None = None, volume: s
     "image", ["postgres:15", "postgres:15.18-alpine", "registry:5000/a/postgres:15.2", "docker.io/postgres:15"]
 )
 def test_the_same_major_version_is_good(image: str) -> None:
-    assert told(image) == ["ok postgres: its data and its image are of major version 15"]
+    assert told(image) == ["ok postgres: the data and the image have major version 15"]
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_another_one_by_its_tag_is_a_fault_with_the_way_to_it(image: str) -> Non
     (fault,) = told(image)
     assert fault.startswith("fault " + OTHER.format(image=image))
     assert fault.endswith(
-        "to change versions and lose nothing, run the playbook backup, set fleet_postgres.volume to a new name "
-        "(fleet-postgres-16), and run restore_backup; the volume of before stays"
+        "to change versions without loss, run the playbook backup, set fleet_postgres.volume to a new name "
+        "(fleet-postgres-16), and run restore_backup; the previous volume stays"
     )
 
 
@@ -57,8 +57,9 @@ def test_what_the_image_says_of_itself_goes_before_its_tag() -> None:
 @pytest.mark.parametrize("image", ["postgres:latest", DIGEST, "registry:5000/postgres:stable"])
 def test_an_image_that_does_not_tell_is_a_fault_where_there_is_data(image: str) -> None:
     assert told(image) == [
-        f"fault fleet_images.postgres: {image} does not tell its major version, and the volume fleet-postgres has data "
-        f"of PostgreSQL 15; pull it on the host first, or use a tag that begins with the version, such as postgres:15"
+        f"fault fleet_images.postgres: the major version of {image} is not known, and the volume fleet-postgres "
+        f"has data of PostgreSQL 15; pull it on the host first, or use a tag that begins with the version, such as "
+        f"postgres:15"
     ]
 
 
@@ -70,7 +71,7 @@ def test_where_there_is_no_data_any_image_known_here_will_do(image: str) -> None
 @pytest.mark.parametrize("data", [None, "15", "18"])
 def test_a_version_that_keeps_its_data_elsewhere_is_refused(data: str | None) -> None:
     assert told("postgres:18.1", data) == [
-        "fault fleet_images.postgres: postgres:18.1 is PostgreSQL 18; 17 is the newest that is known here"
+        "fault fleet_images.postgres: postgres:18.1 is PostgreSQL 18; 17 is the newest supported version"
     ]
 
 
