@@ -47,7 +47,7 @@ attributes:
     description: Shows the aliases that come and go.
 seealso:
   - module: inference.fleet.litellm_key
-  - plugin: inference.fleet.virtual_key_file
+  - plugin: inference.fleet.virtual_key_values
     plugin_type: lookup
 """
 
