@@ -48,6 +48,7 @@ class Copy:
             if (ROOT / name).exists():
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self.root / name, follow_symlinks=False)
+        subprocess.run(["git", "init", "--quiet"], cwd=self.root, check=True)  # molecule finds .config by it
 
     def try_out(self, mutation: Mutation) -> Verdict:
         """Raises BaselineError."""
