@@ -14,7 +14,7 @@ copyright = "2026, the inference.fleet authors, GPL-3.0-or-later"
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
 nitpicky = True
 myst_heading_anchors = 3  # docs/*.md link to headings by the names that GitHub gives them
-highlight_language = "YAML+Jinja"
+highlight_language = "none"  # code blocks that are highlighted name their language
 smartquotes = False
 
 html_theme = "alabaster"
