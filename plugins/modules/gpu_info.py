@@ -49,6 +49,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+metrics:
+  description: RV(devices) as metrics for the textfile collector of the node exporter.
+  returned: success
+  type: str
 note:
   description: Why there are no GPUs; empty where there are some.
   returned: success
@@ -211,6 +215,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.tenancy import tenancies
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import host_containers
+from ansible_collections.inference.fleet.plugins.module_utils.report.scrape import gpu_models_text
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 
@@ -226,6 +231,7 @@ def main() -> None:
         note=observed.note,
         layout={str(gpu.index): gpu.layout for gpu in observed.gpus},
         devices=devices,
+        metrics=gpu_models_text(devices),
     )
 
 
