@@ -67,7 +67,7 @@ def test_an_install_that_is_killed_is_finished_by_the_next(
     pid = kill_after(machine, admin, point, variables, everything=point % 2 == 0)
     held = f'"pid": {pid},' in machine.host.run(f"cat {LOCK}").stdout
     run = promise.settles(variables)
-    assert ("which has ended without giving it back" in run.output) == held
+    assert ("which has ended without releasing it" in run.output) == held
     if there:
         promise.holds(other["fleet_models"], OTHER_LAYOUT)
     else:

@@ -82,7 +82,7 @@ def test_a_run_that_was_cut_off_for_good_is_finished_by_the_next(
         assert process.returncode != 0
         assert "UNREACHABLE" in output or '"unreachable": true' in output, output
     run = promise.settles(slow(promise, turn))
-    assert "which has ended without giving it back" in run.output
+    assert "which has ended without releasing it" in run.output
     promise.holds(slow(promise, turn)["fleet_models"])
 
 

@@ -139,7 +139,7 @@ def test_a_run_that_was_killed_half_way_converges_when_started_again(
         wait_until(lambda: "vllm-slow-1" in inspect(host), "the run has made a container")
     again = install()
     assert again.status == 0, again.output
-    assert "which has ended without giving it back" in again.output
+    assert "which has ended without releasing it" in again.output
     assert "vllm-slow-1" not in inspect(host)
 
 

@@ -147,14 +147,14 @@ def test_a_name_is_covered_by_itself_or_a_wildcard(made_for: str, name: str) -> 
 def test_a_name_that_is_not_covered_is_told_with_those_that_are(made_for: str, name: str) -> None:
     assert of(issue("other.example", made_for), "other.example", name).faults == (
         f"fleet_https.names[1]: {name!r} is not covered by the certificate, which is for other.example, {made_for}; "
-        "take the name out or have one made for it",
+        "remove the name or get a certificate that covers it",
     )
 
 
 def test_the_common_name_counts_for_nothing() -> None:
     assert of(issue(common_name="llm.example.com"), "llm.example.com").faults == (
-        "fleet_https.cert: has no host names or addresses among its subject alternative names, and clients look at "
-        "nothing else; have it made with them",
+        "fleet_https.cert: has no host names or addresses among its subject alternative names, and clients check "
+        "nothing else; get a certificate with these",
     )
 
 
@@ -204,7 +204,7 @@ def test_the_key_of_another_certificate_is_told() -> None:
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 def test_a_passphrase_is_told_with_how_to_take_it_off(form: PrivateFormat) -> None:
     assert verdict(LEAF.cert, key_text(LEAF.private, form, "let me in")).faults == (
-        "fleet_https.key: is encrypted with a passphrase, for which Caddy cannot ask; take it off "
+        "fleet_https.key: is encrypted with a passphrase, and Caddy cannot ask for one; remove it "
         "(openssl pkey -in KEY -out PLAIN) and encrypt the file with ansible-vault instead",
     )
 
@@ -212,8 +212,8 @@ def test_a_passphrase_is_told_with_how_to_take_it_off(form: PrivateFormat) -> No
 @pytest.mark.parametrize(
     ("key", "start"),
     [
-        (key_text(dsa.generate_private_key(2048)), "is of a kind that TLS servers do not take"),
-        (key_text(ec.generate_private_key(ec.SECP256K1())), "is of a kind that TLS servers do not take"),
+        (key_text(dsa.generate_private_key(2048)), "is of a type that TLS servers do not accept"),
+        (key_text(ec.generate_private_key(ec.SECP256K1())), "is of a type that TLS servers do not accept"),
         (key_text(LEAF.private).replace("MI", "MJ", 1), "is damaged or of an unknown kind"),
         (key_text(ed25519.Ed25519PrivateKey.generate(), PrivateFormat.OpenSSH), "is damaged or of an unknown kind"),
     ],

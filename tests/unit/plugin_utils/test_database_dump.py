@@ -61,7 +61,7 @@ def test_spend_logs_are_left_out_by_their_rows_alone() -> None:
     [
         ("pg_dump: error: connection failed\nDETAIL: of a row\n1\n", "pg_dump: error: connection failed"),
         ("1\n", "pg_dump: 1"),
-        ("", "pg_dump: it said nothing"),
+        ("", "pg_dump: no output"),
     ],
 )
 def test_a_dump_that_failed_is_none_whatever_came_of_it(stderr: str, fault: str) -> None:
@@ -102,7 +102,7 @@ def test_reads_the_secrets_of_a_host() -> None:
 def test_a_host_without_secrets_is_told() -> None:
     host = Host({"stderr": "tar: secrets: Cannot stat: No such file or directory\n"})
     assert faults(read_secrets, host, "/etc/x") == [
-        "/etc/x/secrets: no secret is there (tar: secrets: Cannot stat: No such file or directory); run install first"
+        "/etc/x/secrets: cannot be read (tar: secrets: Cannot stat: No such file or directory); run install first"
     ]
 
 

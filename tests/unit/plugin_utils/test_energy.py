@@ -129,7 +129,7 @@ def test_a_host_that_went_silent_is_a_gap_up_to_now_or_to_the_end_of_the_period(
 
 
 def test_a_host_without_rows_says_so() -> None:
-    assert usage([], PERIOD, MIDNIGHT).note == "nothing was counted in this period"
+    assert usage([], PERIOD, MIDNIGHT).note == "nothing was measured in this period"
 
 
 # Tables and charts

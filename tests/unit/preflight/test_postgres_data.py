@@ -58,7 +58,8 @@ def test_what_the_image_says_of_itself_goes_before_its_tag() -> None:
 def test_an_image_that_does_not_tell_is_a_fault_where_there_is_data(image: str) -> None:
     assert told(image) == [
         f"fault fleet_images.postgres: the major version of {image} is not known, and the volume fleet-postgres has "
-        f"data of PostgreSQL 15; pull it on the host first, or use a tag that begins with the version, such as postgres:15"
+        "data of PostgreSQL 15; pull it on the host first, or use a tag that begins with the version, such as "
+        "postgres:15"
     ]
 
 
