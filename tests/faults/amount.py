@@ -1,4 +1,4 @@
-"""How much is tried: a sample, or with FAULTS=all everything."""
+"""The number of tries: a sample, or everything with FAULTS=all."""
 
 from __future__ import annotations
 

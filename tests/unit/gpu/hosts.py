@@ -51,11 +51,11 @@ class Host:
         return [replace(one, running=name in self._processes) for name, one in self._containers.items()]
 
     def stop(self, name: str) -> None:
-        self._told("stop", name)
+        self._reported("stop", name)
         self._end(name)
 
     def start(self, name: str) -> None:
-        self._told("start", name)
+        self._reported("start", name)
         self._begin(name)
 
     # As systemd and the kernel
@@ -86,7 +86,7 @@ class Host:
         scope = name if name in self._units else f"docker-{self._containers[name].id}.scope"
         return f"0::/system.slice/{scope}\n"
 
-    def _told(self, verb: str, name: str) -> None:
+    def _reported(self, verb: str, name: str) -> None:
         self.journal.append(f"{verb} {name}")
         if f"{verb} {name}" in self.fails:
             raise FleetError(self.fails[f"{verb} {name}"])

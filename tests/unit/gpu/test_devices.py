@@ -137,8 +137,8 @@ def test_containers_are_refused_while_their_devices_are_not_made() -> None:
 
 
 def test_a_layout_without_the_device_that_a_model_asks_for_is_refused_with_the_table() -> None:
-    told = faults(plan, [gpu(0)], [mig("a", "3g.20gb")], (), {0: ["4g.20gb"]})
-    assert told == [
+    reported = faults(plan, [gpu(0)], [mig("a", "3g.20gb")], (), {0: ["4g.20gb"]})
+    assert reported == [
         "fleet_models[0].devices.mig: vllm-a-1 asks for a 3g.20gb, and this host has none; "
         "add one in fleet_mig, or give fleet_mig: auto",
         "Who has what:\n  GPU 0 (NVIDIA A100-SXM4-40GB), MIG\n    4g.20gb at 0                      free",
@@ -199,9 +199,11 @@ def test_auto_passes_a_free_instance_by_where_only_its_gpu_has_room_for_another(
     ]
 
 
-def test_too_few_whole_gpus_beside_mig_devices_are_told_as_such() -> None:
-    told = faults(plan, [off(0), off(1, A30)], [mig("a", "3g.20gb"), gpus("b", 2)])
-    assert told[0] == ("fleet_models[1].devices.gpus: vllm-b-1 asks for 2 GPUs; free: 1 of 2, partitioned by MIG: 1")
+def test_too_few_whole_gpus_beside_mig_devices_are_reported_as_such() -> None:
+    reported = faults(plan, [off(0), off(1, A30)], [mig("a", "3g.20gb"), gpus("b", 2)])
+    assert reported[0] == (
+        "fleet_models[1].devices.gpus: vllm-b-1 asks for 2 GPUs; free: 1 of 2, partitioned by MIG: 1"
+    )
 
 
 def test_auto_leaves_a_gpu_that_nobody_asks_for_as_it_is() -> None:
@@ -226,7 +228,7 @@ def test_auto_gives_what_it_counted_on_and_not_what_lies_about_on_another_gpu() 
 
 
 def test_auto_leaves_the_parts_of_two_instances_where_they_are_in_use() -> None:
-    """Packed anew they would need only one."""
+    """Packed again, they would need only one."""
     divided = (instance(A100, "3g.20gb", 0, 1, [2, 1]), instance(A100, "3g.20gb", 4, 2, [2, 1]))
     on = [replace(gpu(0), instances=divided)]
     has = [model_container("a-1", "MIG-1-0"), model_container("b-1", "MIG-2-1")]

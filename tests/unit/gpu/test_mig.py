@@ -238,7 +238,7 @@ def test_an_impossible_set_is_refused_with_why_and_the_nearest_that_fits(
     assert fault.endswith(f"The nearest that fits: {nearest}")
 
 
-def test_an_unknown_profile_is_told_with_those_the_gpu_has() -> None:
+def test_an_unknown_profile_is_reported_with_those_the_gpu_has() -> None:
     (fault,) = faults(plan, A30, (), ["3g.40gb"])
     assert '"3g.40gb" is not a profile of this GPU; it has 1g.6gb, 1g.6gb+me, 2g.12gb, 2g.12gb+me, 4g.24gb' in fault
 
@@ -272,7 +272,7 @@ def test_parts_share_a_gpu_instance() -> None:
     assert str(step) == f"GPU 0: create 3g.20gb at {step.start} as 2c, 1c"
 
 
-def test_a_gpu_instance_is_divided_anew_without_being_destroyed() -> None:
+def test_a_gpu_instance_is_divided_again_without_being_destroyed() -> None:
     have = [instance(A100, "3g.20gb", 4, 1)]
     (step,) = plan(A100, have, ["1c.3g.20gb"] * 3)
     assert (step.verb, step.instance, step.destroys, step.computes) == ("divide", 1, (0,), (1, 1, 1))
@@ -293,7 +293,7 @@ def test_a_part_in_use_is_never_destroyed() -> None:
     assert step.destroys == (0, 2)
 
 
-def test_parts_that_leave_no_gap_are_made_anew() -> None:
+def test_parts_that_leave_no_gap_are_recreated() -> None:
     parts = (ComputeInstance(0, 1, 1, "MIG-a"),)
     have = [GpuInstance(1, "3g.20gb", 4, 4, parts)]
     (step,) = plan(A100, have, ["2c.3g.20gb", "1c.3g.20gb"])
@@ -301,7 +301,7 @@ def test_parts_that_leave_no_gap_are_made_anew() -> None:
 
 
 def test_two_slices_begin_at_every_second() -> None:
-    """As GPU instances do: what stays in the way of that is made anew, and what is in use is told."""
+    """As GPU instances do: what stays in the way of that is recreated, and what is in use is reported."""
     have = [instance(A100, "3g.20gb", 4, 1, [1, 1, 1])]
     (step,) = plan(A100, have, ["2c.3g.20gb", "1c.3g.20gb"])
     assert (step.destroys, step.computes) == ((0, 1, 2), (2, 1))
@@ -311,8 +311,8 @@ def test_two_slices_begin_at_every_second() -> None:
     assert "in the way and in use: 3g.20gb at 4 (container a)" in fault
 
 
-def test_parts_whose_place_is_not_told_stay_while_nothing_is_missing() -> None:
-    """The oldest drivers do not tell it."""
+def test_parts_whose_place_is_not_reported_stay_while_nothing_is_missing() -> None:
+    """The oldest drivers do not report it."""
     have = [
         GpuInstance(1, "3g.20gb", 4, 4, tuple(ComputeInstance(number, 1, None, f"MIG-{number}") for number in (0, 1)))
     ]

@@ -72,9 +72,9 @@ def refused(
     *entries: dict[str, Any], on: Sequence[Gpu] = EIGHT, has: Iterable[HostContainer] = (), **run: Any
 ) -> list[str]:
     """The faults, without the table at their end."""
-    *told, table = faults(place, tenants(entries, on, has, **run), on)
+    *reported, table = faults(place, tenants(entries, on, has, **run), on)
     assert table.startswith("Who has what:\n")
-    return told
+    return reported
 
 
 # On an empty host
@@ -182,7 +182,9 @@ def test_a_gpu_held_by_index_is_the_same_as_by_uuid() -> None:
         (("GPU-of-another-host",), "the GPU was replaced"),
     ],
 )
-def test_a_container_that_holds_something_else_than_it_asks_for_is_placed_anew(held: tuple[str, ...], why: str) -> None:
+def test_a_container_that_holds_something_else_than_it_asks_for_is_placed_again(
+    held: tuple[str, ...], why: str
+) -> None:
     has = [model_container("a-1", *held)]
     assert placed(gpus("a", 1), has=has) == {"a-1": ["0"]}, why
     assert tenants([gpus("a", 1)], EIGHT, has).leaving == {"vllm-a-1"}
@@ -262,7 +264,7 @@ def test_replicas_that_are_no_longer_wanted_give_up_their_gpu() -> None:
 # Pinned
 
 
-def test_a_pinned_gpu_that_is_not_there_is_told_with_those_there_are() -> None:
+def test_a_pinned_gpu_that_is_not_there_is_reported_with_those_there_are() -> None:
     assert refused(gpus("a", [2]), on=whole(2)) == [
         "fleet_models[0].devices.gpus: no GPU 2 on this host; "
         "it has GPU 0 (NVIDIA A100-SXM4-40GB), GPU 1 (NVIDIA A100-SXM4-40GB)"
@@ -315,12 +317,12 @@ def test_a_container_keeps_its_instance_whatever_else_is_free() -> None:
     assert placed(*models, on=PARTITIONED, has=has) == {"b-1": ["MIG-0-1"], "b-2": ["MIG-0-2"], "a-1": ["MIG-1-3"]}
 
 
-def test_a_container_on_an_instance_of_another_profile_is_placed_anew() -> None:
+def test_a_container_on_an_instance_of_another_profile_is_placed_again() -> None:
     has = [model_container("a-1", "MIG-0-1")]
     assert placed(mig("a", "1g.5gb"), on=PARTITIONED, has=has) == {"a-1": ["MIG-1-1"]}
 
 
-def test_a_container_whose_instance_is_gone_is_placed_anew() -> None:
+def test_a_container_whose_instance_is_gone_is_placed_again() -> None:
     """MIG instances do not outlive a reboot."""
     has = [model_container("a-1", "MIG-of-before-the-reboot", running=False)]
     assert placed(mig("a", "1g.5gb"), on=PARTITIONED, has=has) == {"a-1": ["MIG-1-1"]}
@@ -365,7 +367,7 @@ def test_says_who_has_what_where_the_gpus_do_not_suffice() -> None:
     )
 
 
-def test_a_profile_that_no_gpu_has_is_told_with_those_they_have() -> None:
+def test_a_profile_that_no_gpu_has_is_reported_with_those_they_have() -> None:
     on = (gpu(0), gpu(1, A30, name="NVIDIA A30"))
     assert refused(mig("a", "1c.3g.40gb"), on=on) == [
         'fleet_models[0].devices.mig: "1c.3g.40gb" is not a profile of any GPU of this host; it has '
@@ -374,7 +376,7 @@ def test_a_profile_that_no_gpu_has_is_told_with_those_they_have() -> None:
     ]
 
 
-def test_a_profile_that_a_gpu_has_and_nobody_made_is_told_with_how_to_get_one() -> None:
+def test_a_profile_that_a_gpu_has_and_nobody_made_is_reported_with_how_to_get_one() -> None:
     for profile in ("2g.10gb", "2c.3g.20gb"):
         assert refused(mig("a", profile), on=PARTITIONED) == [
             f"fleet_models[0].devices.mig: vllm-a-1 asks for a {profile}, and this host has none; "

@@ -64,7 +64,7 @@ def test_what_is_no_backup_is_called_that(data: bytes) -> None:
     ]
 
 
-def test_a_newer_format_is_told_with_the_version_that_reads_it() -> None:
+def test_a_newer_format_is_reported_with_the_version_that_reads_it() -> None:
     assert faults(Backup.unpack, tar(**{"manifest.json": manifest(format=2, collection="3.1.0")}), "file") == [
         "file: was written by a newer inference.fleet (3.1.0), in format 2, where this one reads 1; "
         "install that version or a later one"

@@ -1,4 +1,4 @@
-"""Collections, packed: what of them goes to a host, and what tells one version from another."""
+"""Collections, packed: what of them goes to a host, and what distinguishes versions."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ OK = {"rc": 0, "stdout": "", "stderr": ""}
 
 
 class Host:
-    """Answers each command with the next of these; the last one goes on for ever."""
+    """Answers each command with the next of these; the last one repeats."""
 
     def __init__(self, *answers: dict[str, Any]) -> None:
         self.answers = list(answers)
@@ -35,7 +35,7 @@ def test_the_version_is_its_number() -> None:
     assert Database(Host({"stdout": "15.20 (Debian 15.20-0+deb12u1)\n"})).version() == "15.20"
 
 
-def test_a_database_that_does_not_answer_is_told_with_what_to_do() -> None:
+def test_a_database_that_does_not_answer_is_reported_with_what_to_do() -> None:
     host = Host({"rc": 1, "stderr": "Error response from daemon: No such container: postgres\n"})
     assert faults(Database(host).version) == [
         "PostgreSQL does not answer on this host (Error response from daemon: No such container: postgres); "
@@ -99,7 +99,7 @@ def test_reads_the_secrets_of_a_host() -> None:
     assert "'/etc/in ference'" in host.commands[0][0]
 
 
-def test_a_host_without_secrets_is_told() -> None:
+def test_a_host_without_secrets_is_reported() -> None:
     host = Host({"stderr": "tar: secrets: Cannot stat: No such file or directory\n"})
     assert faults(read_secrets, host, "/etc/x") == [
         "/etc/x/secrets: cannot be read (tar: secrets: Cannot stat: No such file or directory); run install first"

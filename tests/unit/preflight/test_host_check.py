@@ -63,7 +63,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: Module) -> None:
     assert world.asked == (1, [80, 443], None, False)
 
 
-def test_faults_are_told_in_one_message_and_nothing_beside_it(world: World, run: Module) -> None:
+def test_faults_are_reported_in_one_message_and_nothing_beside_it(world: World, run: Module) -> None:
     world.host = replace(GOOD, kernel="4.19.0", ports={443: "nginx (PID 812)"})
     assert run(models=[]) == {
         "failed": True,
@@ -99,7 +99,7 @@ def test_says_what_the_role_has_to_do_for_gpus(world: World, run: Module) -> Non
     assert (answer["gpu_to_do"], answer["persistence_command"]) == (["links", "runtime"], COMMAND)
 
 
-def test_a_faulty_inventory_is_told_with_its_paths(world: World, run: Module) -> None:
+def test_a_faulty_inventory_is_reported_with_its_paths(world: World, run: Module) -> None:
     answer = run(models=[entry(replicas=0)])
     assert answer["msg"] == "fleet_models[0].replicas: expected a whole number of at least 1, got 0"
     assert world.asked == ()
