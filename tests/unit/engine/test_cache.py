@@ -1,4 +1,4 @@
-"""What models want of a hub, what the cache has of it, what is downloaded and what is removed."""
+"""What models need from a hub, what is cached, what is downloaded and what is removed."""
 
 from __future__ import annotations
 

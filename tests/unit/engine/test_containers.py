@@ -1,4 +1,4 @@
-"""What a container should be, and the steps from what Docker has to there."""
+"""The desired containers, and the steps from the observed to the desired state."""
 
 from __future__ import annotations
 
@@ -528,7 +528,7 @@ DRIFT = st.one_of(
 
 @st.composite
 def worlds(draw: Any) -> World:
-    """A host that was as another inventory asked, until things happened to it."""
+    """A host that was converged to another inventory, and changed afterwards."""
     world = converged(*draw(INVENTORIES), foreign=["postgres", "caddy"])
     for name in list(world.engine.containers):
         drift = draw(st.none() | DRIFT) or {}
@@ -590,7 +590,7 @@ def test_a_container_is_recreated_only_where_it_differs(world: World) -> None:
 
 @given(worlds(), st.integers(0, 20))
 def test_an_interrupted_run_is_finished_by_the_next(world: World, steps: int) -> None:
-    """Cut off after any number of steps: what was done stays, the rest is planned again."""
+    """Interrupted after any number of steps: completed steps stay, the rest is planned again."""
     actions = world.plan().actions
     world.engine.fails = {(action.verb, action.name): "cut off" for action in actions[steps:]}
     assert bool(world.converge().done) is bool(actions[:steps])

@@ -24,7 +24,7 @@ STANDARD = Images().vllm
 
 
 def run(world: World) -> tuple[set[str], dict[str, str]]:
-    """What became ready, and what went wrong."""
+    """The ready containers, and the faults."""
     outcome = world.converge()
     return outcome.ready, outcome.faults
 
@@ -268,7 +268,7 @@ def test_a_container_that_is_between_two_restarts_is_reported_at_once(waiting: W
 
 
 def test_a_container_that_docker_started_again_meanwhile_is_reported_as_such(waiting: Waiting) -> None:
-    """Docker has forgotten its exit code by then: 0 would be a lie."""
+    """Docker no longer has its exit code: reporting 0 would be wrong."""
     waiting.later(30, status="running", exit_code=0, restarts=2)
     fault = waiting.until(600)
     assert fault is not None

@@ -249,7 +249,7 @@ def test_reads_a_container_without_networks() -> None:
 def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked_for(
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
-    """The loop closed over real data: what Docker.create was given, against what Docker says of it."""
+    """A round trip over real data: the arguments of Docker.create against Docker's report of the container."""
     asked = fleet(entry(**{"image": IMAGE, **one}), cache={"path": "/tmp/probe/cache/", "downloads": "at_start"})
     container = engine._container(captured(file))
     observed = Observed((container,), frozenset(), host.observe([IMAGE]).images)
@@ -273,7 +273,7 @@ def test_observes_model_containers_and_only_names_the_others(host: engine.Docker
 
 
 def test_reads_an_image_with_its_volumes_as_they_are_mounted(host: engine.Docker) -> None:
-    """The image says `VOLUME /data/`; a container has it at /data."""
+    """The image declares `VOLUME /data/`; a container has the volume at /data."""
     assert host.observe([IMAGE]).images[IMAGE] == ImageDefaults(
         id=captured("image")["Id"],
         env={"VLLM_USAGE_SOURCE": "unit"},

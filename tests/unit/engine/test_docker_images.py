@@ -1,4 +1,4 @@
-"""What Docker is given to build, and what is read of its answers."""
+"""What is sent to Docker's builder, and how its answers are read."""
 
 from __future__ import annotations
 

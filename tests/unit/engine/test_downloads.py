@@ -1,4 +1,4 @@
-"""A download: the container that does it, what it leaves on the disk, and what is reported of it."""
+"""A download: its container, its files on the disk, and its progress messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub's API as this collection asks it, against the lab's stand-in."""
+"""The client of the hub's API, against the lab's stand-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images of recipes are built, of what, and which are removed."""
+"""Which recipe images are built, with what content, and which are removed."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_wheels_that_are_missing_are_reported_where_they_are_needed(wheels: Any,
 
 
 def test_wheels_of_a_folder_that_is_not_on_the_admins_machine_do_not_count() -> None:
-    """What was copied from where the recipe pointed before is on the host still."""
+    """The wheels copied from the recipe's previous folder are still on the host."""
     recipes = {"own": {"pip": ["a"], "wheelhouse": "weels"}}
     away = {"wheels": WHEELS, "missing": {"own": "/home/ann/fleet/weels"}}
     reported = (

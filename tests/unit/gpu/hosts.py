@@ -1,4 +1,4 @@
-"""A host around simulated GPUs: containers and services that hold them, for as long as a process of theirs lives."""
+"""A host with simulated GPUs: containers and services hold GPUs while one of their processes lives."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ansible_collections.inference.fleet.tests.unit.gpu.machines import Machine,
 
 
 class Host:
-    """A FAKE of Docker and systemd. journal: what was stopped and started, as `verb name`. fails: such
-    texts -> the words of a failure."""
+    """A FAKE of Docker and systemd. journal: stops and starts, as `verb name`. fails: such an entry
+    -> the message of a failure."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine

@@ -49,7 +49,7 @@ def scope(name: str) -> str:
 
 
 def inspected(runtime: str = "runc", requests: Any = None, env: Any = (), **config: Any) -> HostContainer:
-    """What Docker's API says of one."""
+    """Docker's API data of one container."""
     return HostContainer.parse(
         {
             "Id": "5f3c",
@@ -141,7 +141,7 @@ def test_a_container_holds_what_its_device_means(device: str, held: set[str]) ->
 
 
 def test_a_mig_device_is_known_by_its_own_index_whatever_its_placement() -> None:
-    """The driver counts them in an order of its own."""
+    """The driver numbers them in its own order."""
     one = gpu(0, state=(("1g.5gb", 0), ("3g.20gb", 4)))
     instances = tuple(
         replace(part, compute=(replace(part.compute[0], index=1 - place),)) for place, part in enumerate(one.instances)
@@ -232,7 +232,7 @@ def test_the_persistence_daemon_is_known_by_its_unit() -> None:
 
 
 def test_a_service_of_several_processes_is_reported_once() -> None:
-    """It is stopped once."""
+    """The service is stopped once."""
     cgroup = "0::/system.slice/nvidia-dcgm.service\n"
     (client,) = clients(processes=[opened(cgroup, "GPU-0"), opened(cgroup, "GPU-1", pid=813)])
     assert (client.name, client.devices) == ("nvidia-dcgm.service", {"GPU-0", "GPU-1"})

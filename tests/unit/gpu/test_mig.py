@@ -1,4 +1,4 @@
-"""What the planner of one GPU promises, over every state that such a GPU can be in."""
+"""The planner of one GPU, over every possible state of the GPU."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def asked(*names: str) -> tuple[Instance, ...]:
 
 
 def held(some: Iterable[GpuInstance]) -> dict[tuple[int, int], list[str]]:
-    """All of these, each by a container of its own."""
+    """Every instance held by its own container."""
     return {(one.id or 0, part.id): [f"container vllm-{one.id}-1"] for one in some for part in one.compute}
 
 
@@ -48,7 +48,7 @@ def plan(
 
 
 def result(have: Sequence[GpuInstance], steps: Sequence[Step]) -> State:
-    """What a GPU has after the steps, which must be possible one after the other."""
+    """A GPU's instances after the steps, each of which must be possible in order."""
     there = {one.id: (one.profile, one.start or 0) for one in have}
     new = []
     for step in steps:
@@ -73,7 +73,7 @@ def wishes(profiles: tuple[Profile, ...]) -> dict[tuple[str, ...], tuple[Instanc
 
 
 def fewest_destroys(profiles: tuple[Profile, ...]) -> dict[State, dict[tuple[str, ...], int]]:
-    """By trying every target state: of each state, how many instances any way to a multiset must destroy."""
+    """State -> the fewest instances that reaching a multiset must destroy, by trying every target state."""
     place = {one: 1 << bit for bit, one in enumerate(sorted({one for state in states(profiles) for one in state}))}
     bits = {state: sum(place[one] for one in state) for state in states(profiles)}
     targets: dict[tuple[str, ...], list[int]] = {}
@@ -107,7 +107,7 @@ def subsets(state: State) -> Iterator[tuple[tuple[str, int], ...]]:
 
 
 def check_in_use(profiles: tuple[Profile, ...], state: State, used: Sequence[tuple[str, int]]) -> None:
-    """Every wish is either reached with all that is in use still there, or could not have been."""
+    """Every request is either met with all instances in use kept, or impossible to meet."""
     have = present(profiles, state)
     holders = held(one for one in have if (one.profile, one.start) in used)
     reachable = {
@@ -132,7 +132,7 @@ def test_never_destroys_an_instance_in_use_on_an_a30() -> None:
 
 
 def test_never_destroys_an_instance_in_use_on_an_a100_whichever_are() -> None:
-    """Every set that may be in use, alone on the GPU; with free ones beside it: the next test."""
+    """Every set of instances in use, without free instances; the next test has free ones as well."""
     for state in states(A100):
         if state:
             check_in_use(A100, state, state)
@@ -301,7 +301,7 @@ def test_parts_that_leave_no_gap_are_recreated() -> None:
 
 
 def test_two_slices_begin_at_every_second() -> None:
-    """As GPU instances do: what stays in the way of that is recreated, and what is in use is reported."""
+    """As for GPU instances: parts in the way are recreated, and parts in use are reported."""
     have = [instance(A100, "3g.20gb", 4, 1, [1, 1, 1])]
     (step,) = plan(A100, have, ["2c.3g.20gb", "1c.3g.20gb"])
     assert (step.destroys, step.computes) == ((0, 1, 2), (2, 1))
@@ -312,7 +312,7 @@ def test_two_slices_begin_at_every_second() -> None:
 
 
 def test_parts_whose_place_is_not_reported_stay_while_nothing_is_missing() -> None:
-    """The oldest drivers do not report it."""
+    """The oldest drivers do not report the placement of parts."""
     have = [
         GpuInstance(1, "3g.20gb", 4, 4, tuple(ComputeInstance(number, 1, None, f"MIG-{number}") for number in (0, 1)))
     ]
@@ -322,7 +322,7 @@ def test_parts_whose_place_is_not_reported_stay_while_nothing_is_missing() -> No
 
 
 def test_an_instance_without_compute_instances_gets_them() -> None:
-    """What a run leaves that was cut off between the two."""
+    """The state after a run that was interrupted between both steps."""
     have = [GpuInstance(1, "3g.20gb", 4, 4)]
     (step,) = plan(A100, have, ["3g.20gb"])
     assert (step.verb, step.destroys, step.computes) == ("divide", (), (3,))

@@ -1,4 +1,4 @@
-"""nvidia-smi at the edge: what is asked of it, what it does, and what its refusals become."""
+"""The nvidia-smi client: its commands, its results, and its errors."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_hopper_is_switched_at_once(tmp_path: Path) -> None:
 def test_an_instance_is_made_where_it_was_planned_with_the_parts_it_was_planned_with(
     tmp_path: Path, driver: str
 ) -> None:
-    """The oldest driver does not report the ID of what it made."""
+    """The oldest driver does not report the ID of a new instance."""
     machine = Machine(tmp_path, driver=driver, gpus=[A100, A100]).mig(1)
     carry_out(
         machine,
@@ -372,7 +372,7 @@ def test_a_caller_without_the_right_to_read_instances_is_reported(a100: Machine)
 def spoiled(
     machine: Machine, command: str, spoil: Callable[[str], str], status: int = 0
 ) -> Callable[[Sequence[str], int], Answer]:
-    """Runs commands on the machine; the answer of this one is spoiled."""
+    """Runs commands on the machine, and spoils the answer of this one."""
 
     def run(given: Sequence[str], seconds: int) -> Answer:
         answer = Runner(machine)(given, seconds)

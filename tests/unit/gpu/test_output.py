@@ -13,7 +13,7 @@ CAPTURES = Path(__file__).resolve().parents[2] / "lab" / "nvidia" / "captures"
 
 
 def capture(driver: str, command: str) -> str:
-    """What a command printed on a real machine."""
+    """The output of a command on a real machine."""
     text = (CAPTURES / f"a100-40gb-{driver}.txt").read_text()
     return text.split(f"$ nvidia-smi {command}\n")[1].split("\n$ ")[0]
 
@@ -61,7 +61,7 @@ def test_reads_every_suffix(name: str) -> None:
 
 
 def test_a_profile_without_a_placement_is_left_out() -> None:
-    """What the GPU cannot place cannot be planned with."""
+    """A profile without a placement cannot be planned."""
     assert output.parse_profiles(capture("r510", "mig -lgip"), "") == {}
 
 
@@ -234,7 +234,7 @@ def test_a_gpu_that_the_list_lacks_is_reported() -> None:
 def test_listings_that_do_not_agree_are_reported_side_by_side(
     listing: str, computes: output.Computes, reported: str
 ) -> None:
-    """They are asked for one after the other, and somebody may change the GPU between the two."""
+    """The listings are separate calls, and the GPU may change in between."""
     assert faults(output.parse_log, LOG, listing, {}, INSTANCES, computes, {}) == [
         f"nvidia-smi: GPU 0: its listings show different MIG devices (GPU instance/compute instance): {reported}. "
         "The MIG devices changed meanwhile, or an answer was cut off: run again"

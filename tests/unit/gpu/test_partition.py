@@ -1,4 +1,4 @@
-"""From a layout to the changes of all GPUs of a host, and who has to stop for them."""
+"""From a layout to the changes of all GPUs of a host, and the clients to stop."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_a_gpu_in_mig_mode_that_tells_no_profiles_is_a_fault() -> None:
 
 @pytest.mark.parametrize("names", [["1g.5gb", "1g.5gb+me", "1g.10gb", "2g.10gb"], ["3g.20gb", "1c.4g.20gb"]])
 def test_the_order_of_creation_does_not_depend_on_whether_the_profiles_are_known(names: list[str]) -> None:
-    """A run that learns them half way continues with its plan."""
+    """A run that learns placements later continues with its plan."""
     orders = [
         [(step.profile, step.computes) for step in plan([one], {0: names}).steps if step.verb == "create"]
         for one in (gpu(mig=False), known(gpu(mig=False)))
@@ -357,7 +357,7 @@ def test_other_containers_are_never_stopped() -> None:
 
 
 def test_a_model_is_started_again_while_all_its_devices_are_there() -> None:
-    """A container on a MIG device has the GPU's own node open, too."""
+    """A container on a MIG device also has the GPU's own node open."""
     on = [gpu(0, state=(("3g.20gb", 4),)), gpu(1, mig=False)]
     back = [model("a-1", "MIG-0-1", "GPU-0"), model("b-1", "GPU-1"), dcgm("GPU-9"), foreign("x", "GPU-1")]
     gone = [

@@ -51,7 +51,7 @@ def tenants(
     names: Iterable[str] | None = None,
     prune: bool = False,
 ) -> Tenants:
-    """As of a run for all models of the inventory, or for some by name."""
+    """The tenants in a run for all models of the inventory, or for some by name."""
     inventory = fleet(*entries)
     acted_on = [model.name for model in inventory.models] if names is None else list(names)
     return tenants_of(inventory, on, has, acted_on, prune)
@@ -60,7 +60,7 @@ def tenants(
 def placed(
     *entries: dict[str, Any], on: Sequence[Gpu] = EIGHT, has: Iterable[HostContainer] = (), **run: Any
 ) -> dict[str, list[str]]:
-    """By container without its `vllm-`: what it is given, GPUs by their index."""
+    """Container name without `vllm-` -> its devices, GPUs by index."""
     result = place(tenants(entries, on, has, **run), on)
     return {
         name.removeprefix("vllm-"): [device.removeprefix("GPU-") for device in devices]
@@ -167,7 +167,7 @@ def test_the_gpus_of_one_that_goes_are_given_again() -> None:
 
 
 def test_a_gpu_held_by_index_is_the_same_as_by_uuid() -> None:
-    """As containers made before GPUs were given by UUID hold theirs."""
+    """Containers created before GPUs were given by UUID hold GPUs by index."""
     has = [model_container("a-1", "1", "0")]
     assert placed(gpus("a", 2), gpus("b", 1), has=has) == {"a-1": ["1", "0"], "b-1": ["2"]}
 
@@ -207,7 +207,7 @@ def test_of_two_that_hold_the_same_gpu_the_first_keeps_it() -> None:
 
 
 def test_a_stopped_models_container_keeps_its_gpu_and_counts_as_leaving() -> None:
-    """Nobody needs to spare what it still runs."""
+    """Other containers may get its device although it still runs."""
     has = [model_container("a-1", "GPU-0")]
     models = [gpus("a", 1, state="stopped"), gpus("b", 1)]
     assert placed(*models, has=has) == {"a-1": ["0"], "b-1": ["1"]}
@@ -222,7 +222,7 @@ def test_a_whole_gpu_that_is_in_mig_mode_now_is_not_kept() -> None:
 
 
 def test_a_whole_gpu_that_is_to_be_partitioned_is_not_kept() -> None:
-    """Its container does not run, so that nothing keeps the GPU from it."""
+    """Its container does not run, so the GPU is free for it."""
     has = [model_container("a-1", "GPU-0", running=False)]
     found = tenants([gpus("a", 1)], (gpu(0, mig=False), gpu(1, mig=False)), has)
     assert place(found, (gpu(0), gpu(1, mig=False))) == {"vllm-a-1": ("GPU-1",)}
@@ -402,7 +402,7 @@ def test_a_gpu_that_another_container_was_given_by_name_is_taken_with_all_its_pa
 
 
 def test_another_container_that_was_given_all_takes_none() -> None:
-    """Monitors are."""
+    """Monitors have all GPUs."""
     has = [foreign_container("nvtop", "all"), foreign_container("e", "0", "1", image="nvidia/dcgm-exporter:4")]
     assert placed(gpus("a", 2), on=whole(2), has=has) == {"a-1": ["0", "1"]}
 

@@ -1,4 +1,4 @@
-"""What is in a backup, what its file is called, and which files are too old."""
+"""The content of a backup, the name of its file, and which files are too old."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates that a person gave: whether they will do, reported before any host gets them."""
+"""Given certificates: the checks before any host gets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiteLLM's database on a host: what is run there, and what is made of the answers."""
+"""LiteLLM's database on a host: the commands, and how their answers are read."""
 
 from __future__ import annotations
 

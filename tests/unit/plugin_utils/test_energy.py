@@ -137,7 +137,7 @@ def test_a_host_without_rows_says_so() -> None:
 
 @pytest.fixture(scope="module")
 def month(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Host -> its sums, of a month that the real meter has reported."""
+    """Host -> its sums, of a month measured by the real meter."""
     folder = tmp_path_factory.mktemp("month")
     read = {}
     for host in ("gpu1", "gpu2"):

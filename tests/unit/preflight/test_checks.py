@@ -1,4 +1,4 @@
-"""Whether a host can take its fleet: what was found against what is needed."""
+"""Checks whether a host can run its fleet: what was found against what is needed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 
 def found(*entries: dict[str, Any], cache: dict[str, Any] | None = None, **changes: Any) -> list[str]:
-    """The faults of a host that is good but for these changes."""
+    """The faults of a good host with these changes."""
     return host_faults(fleet(*(entries or (entry(),)), cache=cache), replace(GOOD, **changes))
 
 
 def reported(about: str, *entries: dict[str, Any], **changes: Any) -> list[str]:
-    """What is said about that, each with its state before it."""
+    """The checks with this name, each after its state."""
     all_of_it = checks(fleet(*(entries or (entry(),))), replace(GOOD, **changes))
     return [f"{check.state} {check}" for check in all_of_it if check.name == about]
 

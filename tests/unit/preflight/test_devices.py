@@ -1,4 +1,4 @@
-"""What is reported, before anything is touched, of GPUs that are to be partitioned and given out."""
+"""The checks of partitioning and placement of GPUs, before any change."""
 
 from __future__ import annotations
 

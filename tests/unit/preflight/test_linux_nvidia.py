@@ -1,4 +1,4 @@
-"""Looking at what a Linux host has for GPUs in containers: a folder of our own for the host's files."""
+"""Observing what a Linux host has for GPUs in containers, with a test folder for the host's files."""
 
 from __future__ import annotations
 

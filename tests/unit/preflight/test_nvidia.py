@@ -1,4 +1,4 @@
-"""Whether containers of a host can have its GPUs, and keep them."""
+"""Checks whether containers of a host can use its GPUs and keep access to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOOD = Nvidia(gpus=(gpu(),))
 
 
 def reported(about: str, *entries: dict[str, Any], mig: Any = None, **changes: Any) -> list[str]:
-    """What is said about that of a host that is good but for these changes, each with its state before it."""
+    """The checks with this name, of a good host with these changes, each after its state."""
     asked = fleet(*(entries or (entry(),)), **({"mig": mig} if mig else {}))
     lines = nvidia_checks(asked, replace(GOOD, **changes))
     return [f"{line.state} {line}" for line in lines if line.name == about]

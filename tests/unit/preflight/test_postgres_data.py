@@ -1,4 +1,4 @@
-"""Whether the image of PostgreSQL can read the data that a host has."""
+"""Checks whether the PostgreSQL image can read the host's data."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_the_data_tells_its_version_in_the_volume_and_the_image_in_its_environme
 
 @pytest.mark.parametrize("image", [None, {}, {"Config": {}}, {"Config": {"Env": None}}, {"Config": {"Env": ["X=1"]}}])
 def test_nothing_is_known_where_nothing_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Any) -> None:
-    """Of a volume whose first start was cut off, of none, of an image that does not say."""
+    """An interrupted first start, no volume, and an image without a version."""
     for volume in (None, {"Mountpoint": str(tmp_path)}):
         answers = {"/volumes/fleet-postgres": volume, "/images/example/postgres:15/json": image}
         assert seen(monkeypatch, answers) == DatabaseFacts()
