@@ -16,7 +16,7 @@ options:
   state:
     description:
       - V(begun) starts the clock, V(step) is the end of a step, V(ended) that of the restore. The tasks of one restore
-        must be in one play: the state is in a fact of the play.
+        must be in one play, since a fact of the play keeps the steps so far.
     type: str
     choices: [begun, step, ended]
     default: step
