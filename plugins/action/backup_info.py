@@ -26,14 +26,14 @@ class ActionModule(ActionBase):
             about = backup.about
             if about.host != host and not boolean(arguments.get("other_host", False)):
                 raise FleetError(
-                    f"{path}: is of another host: {about.in_words}; if that one is to live on as {host}, "
+                    f"{path}: is of another host: {about.in_words}; to restore that host as {host}, "
                     f"run again with -e other_host=true"
                 )
             given = fleet_of(task_vars, self._templar, self._loader).secrets.salt_key
             if given and given != backup.secrets.get("salt_key", given):
                 raise FleetError(
-                    "fleet_secrets.salt_key: is another one than the backup's, with which the data in it is encrypted; "
-                    "take it out of the inventory, or give the one of the backup"
+                    "fleet_secrets.salt_key: differs from the backup's, and the data in the backup is encrypted with "
+                    "that one; remove it from the inventory, or give the backup's salt key"
                 )
         except FleetError as error:
             return {"failed": True, "msg": f"nothing was touched; {error}"}

@@ -19,9 +19,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = self._task.args
-        told = {"changed": True, "database": RESTORED, "before": name_before(datetime.now(timezone.utc))}
+        result = {"changed": True, "database": RESTORED, "before": name_before(datetime.now(timezone.utc))}
         if self._task.check_mode:
-            return {**told, "empty_before": False}
+            return {**result, "empty_before": False}
         try:
             backup = read(
                 Path(arguments["path"]).expanduser(), Vault(self._loader, arguments.get("vault_password_file"))
@@ -31,14 +31,14 @@ class ActionModule(ActionBase):
             if _major(found) < _major(wanted):
                 raise FleetError(
                     f"the backup was made by PostgreSQL {wanted}, which {found} on this host cannot read; "
-                    f"set fleet_images.postgres to one of {_major(wanted)} or later, and with it fleet_postgres.volume "
+                    f"set fleet_images.postgres to version {_major(wanted)} or later, and also fleet_postgres.volume "
                     f"to a new name"
                 )
             empty = database.is_empty()
             database.load(backup.dump)
         except FleetError as error:
-            return {"failed": True, "msg": f"the database in use was not touched: {error}"}
-        return {**told, "empty_before": empty}
+            return {"failed": True, "msg": f"the database in use was not changed: {error}"}
+        return {**result, "empty_before": empty}
 
     def _remote(self, command: str, data: bytes) -> dict[str, Any]:
         answer: dict[str, Any] = self._low_level_execute_command(command, in_data=data)

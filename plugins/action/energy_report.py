@@ -16,8 +16,8 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Peri
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy_chart import draw
 
 NEEDED = (
-    "the report is made with pandas and matplotlib, which this machine's Python does not have whole ({}); "
-    "install what the collection's requirements-energy.txt names: python3 -m pip install {}"
+    "the report needs pandas and matplotlib, and this machine's Python lacks some of their modules ({}); "
+    "install the packages of the collection's requirements-energy.txt: python3 -m pip install {}"
 )
 REQUIREMENTS = Path(__file__).parents[2] / "requirements-energy.txt"
 
@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
             host: task_vars["hostvars"][host].get(arguments["usage"]) or {}
             for host in task_vars["ansible_play_hosts_all"]
         }
-        read = {host: told["sums"] for host, told in hosts.items() if "sums" in told}
+        read = {host: found["sums"] for host, found in hosts.items() if "sums" in found}
         try:
             today = datetime.now(timezone.utc).date()
             period = Period.parse(arguments.get("period"), arguments.get("first"), arguments.get("last"), today)
@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": NEEDED.format(error, packages)}
         except OSError as error:
             return {"failed": True, "msg": f"dest: {error.filename}: {error.strerror}"}
-        notes = _notes({host: told for host, told in hosts.items() if told.get("note") or "sums" not in told})
+        notes = _notes({host: found for host, found in hosts.items() if found.get("note") or "sums" not in found})
         if notes:
             Display().warning(notes)
         return {"changed": bool(changed), "files": list(map(str, made)), "note": notes}
@@ -79,5 +79,5 @@ def _differing(made: dict[Path, bytes]) -> list[Path]:
 
 def _notes(hosts: dict[str, Any]) -> str:
     return "; ".join(
-        f"{host}: {told.get('note') or told.get('msg') or 'could not be read'}" for host, told in hosts.items()
+        f"{host}: {found.get('note') or found.get('msg') or 'could not be read'}" for host, found in hosts.items()
     )

@@ -16,7 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths im
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Period, usage
 
-# The names of the first and the last file, then the folder. The clock's time comes last.
+# Arguments: the names of the first and the last file, and the folder. The clock's time is printed last.
 _READ = (
     'cd "$3" 2>/dev/null && ls | awk -v first="$1" -v last="$2" \'/^energy-.*[.]csv$/ && $0 >= first && $0 <= last\''
     " | xargs --no-run-if-empty cat | gzip --fast | base64 --wrap=0; date +:%s"

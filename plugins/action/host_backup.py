@@ -40,9 +40,9 @@ class ActionModule(ActionBase):
                 boolean(arguments["spend_logs"]),
             )
             path, keep = folder.path_of(host, about.made), int(arguments["keep"])
-            told = {"changed": True, "path": str(path), "postgres": about.postgres}
+            result = {"changed": True, "path": str(path), "postgres": about.postgres}
             if self._task.check_mode:
-                return {**told, "size": None, "removed": [str(one) for one in folder.old(host, keep, path.name)]}
+                return {**result, "size": None, "removed": [str(one) for one in folder.old(host, keep, path.name)]}
             secrets = read_secrets(self._remote, arguments["config_folder"])
             dump = database.dump(about.spend_logs, int(arguments["max_mb"]) * 10**6)
             self._write(Backup(about, secrets, dump), path, folder, vault, database)
@@ -51,15 +51,15 @@ class ActionModule(ActionBase):
                 one.unlink()
         except FleetError as error:
             return {"failed": True, "msg": f"no backup of {host} was made, and none was removed: {error}"}
-        return {**told, "size": path.stat().st_size, "removed": [str(one) for one in old]}
+        return {**result, "size": path.stat().st_size, "removed": [str(one) for one in old]}
 
     def _write(self, backup: Backup, path: Path, folder: Folder, vault: Vault, database: Database) -> None:
-        """It has its name, by which it counts as a backup, once what is on the disk was read back whole."""
+        """Gives the file its final name, which makes it a backup, after it was read back completely."""
         part = folder.begin(backup.about.host, vault.encrypt(backup.pack()))
         try:
             written = read(part, vault)
             if written != backup:
-                raise FleetError(f"{part}: what is on the disk is not what was written; see to that disk")
+                raise FleetError(f"{part}: the file on the disk differs from what was written; check the disk")
             database.check(written.dump)
             folder.finish(part, path)
         finally:
@@ -71,20 +71,20 @@ class ActionModule(ActionBase):
 
 
 def _refuse_as_inventory(folder: Path, sources: Any) -> None:
-    """Raises FleetError for a folder that Ansible would read as one more inventory."""
+    """Raises FleetError for a folder that Ansible would read as an inventory."""
     for source in map(Path, map(str, sources)):
         below = folder.resolve()
         if source.is_dir() and below.is_relative_to(source.resolve()):
             parts = below.relative_to(source.resolve()).parts
             if not parts or not parts[0].startswith("."):
                 raise FleetError(
-                    f"fleet_backup.folder: {folder} is in the folder of an inventory, whose every file Ansible reads; "
-                    f"name one elsewhere, or let the name begin with a dot"
+                    f"fleet_backup.folder: {folder} is in the folder of an inventory, where Ansible reads every file; "
+                    f"set another folder, or one whose name begins with a dot"
                 )
 
 
 def _version() -> str:
-    """This collection's, as it is installed or as it lies in a checkout."""
+    """This collection's version, from the installed collection or a checkout."""
     manifest = ROOT / "MANIFEST.json"
     if manifest.exists():
         return str(json.loads(manifest.read_text())["collection_info"]["version"])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The controller's half of inference.fleet.host_lock: who we are, and whether a holder is still alive."""
+"""The controller's half of inference.fleet.host_lock: identifies this run, and whether a holder still runs."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ class ActionModule(ActionBase):
             time.sleep(POLL_SECONDS)
             answer = self._take(patient, owner, task_vars)
         if answer.get("held") and arguments.get("take_over"):
-            told = f"took over the lock of {_who(answer['holder'])}, which did not give it back within {wait} s"
-            answer = {**self._take(arguments, owner, task_vars), "warnings": [told]}
+            warning = f"took over the lock of {_who(answer['holder'])}, which did not release it within {wait} s"
+            answer = {**self._take(arguments, owner, task_vars), "warnings": [warning]}
         return answer
 
     def _take(self, arguments: dict[str, Any], owner: dict[str, Any], task_vars: Any) -> dict[str, Any]:
-        """held: whether it is another run's."""
+        """held: whether another run holds the lock."""
         answer = self._lock(arguments, task_vars)
         if answer.get("failed") or arguments.get("state") == "absent":
             return answer
         gone = answer.get("holder")
         if gone and gone["machine"] == owner["machine"] and _started(gone["pid"]) != gone["started"]:
-            # Of two runs that find the same dead holder, the slower one finds the faster one's lock.
+            # If two runs find the same ended holder, the slower run finds the lock of the faster one.
             answer = self._lock({**arguments, "replaces": gone}, task_vars)
-            answer["warnings"] = [f"took over the lock of {_who(gone)}, which has ended without giving it back"]
+            answer["warnings"] = [f"took over the lock of {_who(gone)}, which has ended without releasing it"]
         holder = answer.get("holder")
         if not holder or _same_run(holder, owner):
             return answer
-        how = "wait for it to end; if that machine is gone, run again with -e fleet_break_lock=true"
-        told = f"{arguments.get('path', 'the lock')} is held by {_who(holder)}: {how}"
-        return {"failed": True, "msg": told, "held": True, "holder": holder}
+        how = "wait for that run to end; if its machine is gone, run again with -e fleet_break_lock=true"
+        fault = f"{arguments.get('path', 'the lock')} is held by {_who(holder)}: {how}"
+        return {"failed": True, "msg": fault, "held": True, "holder": holder}
 
     def _lock(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(
@@ -106,7 +106,7 @@ def _started(pid: int) -> str:
 
 
 def _command(pid: int) -> str:
-    """The playbook it runs. Extra variables may hold secrets, so options are left out."""
+    """The process's playbook, without options: extra variables may hold secrets."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
@@ -115,8 +115,8 @@ def _command(pid: int) -> str:
 
 
 def _playbooks(words: list[str]) -> list[str]:
-    """Of a command line's words those that are most likely a playbook: files and full names
-    (`inference.fleet.install`), unless an option stands before them whose value they may be."""
+    """The words of a command line that are probably playbooks: files and full names
+    (`inference.fleet.install`), except after an option whose value they may be."""
     found = [
         (word, before)
         for before, word in zip(["", *words], words)
@@ -126,8 +126,8 @@ def _playbooks(words: list[str]) -> list[str]:
 
 
 def _patience(holder: dict[str, Any]) -> int:
-    """Seconds to wait for a holder whom nobody asked to wait for: a restore that a host runs by itself,
-    after this very run started its Docker, say, ends soon."""
+    """Seconds to wait for a holder even without `wait`: a restore that the host runs by itself ends soon;
+    this run may have caused it by starting Docker."""
     return RESTORE_SECONDS if holder["command"].endswith("reboot_restore") else 0
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The controller's half of inference.fleet.restore_kit: what the collections are there, and their way to the host."""
+"""The controller's half of inference.fleet.restore_kit: finds the collections and copies them to the host."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
         answer = self._run_module(arguments, task_vars)
         if answer.get("failed") or not answer["changed"] or self._task.check_mode:
             return answer
-        if self._connection._shell.tmpdir is None:  # the module has made one, unless it was pipelined
+        if self._connection._shell.tmpdir is None:  # the module created a temporary folder, unless it was pipelined
             self._make_tmp_path()
         archive = self._connection._shell.join_path(self._connection._shell.tmpdir, "collections.tar.gz")
         with tempfile.NamedTemporaryFile(suffix=".tar.gz") as packed:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The controller's half of inference.fleet.restore_log: the clock, and what has happened so far."""
+"""The controller's half of inference.fleet.restore_log: the clock, and the steps so far."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import ITSELF, Restore
 
-_FACT = "__restore_so_far"  # no fleet_ name: those are the inventory's
+_FACT = "__restore_so_far"  # not fleet_…: these names belong to the inventory
 
 
 class ActionModule(ActionBase):
@@ -24,10 +24,10 @@ class ActionModule(ActionBase):
         if state == "begun":
             restore = Restore(time.time(), _who(task_vars))
             if (answer := self._record(restore, task_vars)).get("failed"):
-                Display().warning(f"{host}: {answer['msg']}")  # a host that serves comes before its record
+                Display().warning(f"{host}: {answer['msg']}")  # serving is more important than the record
             return _so_far(restore)
         if _FACT not in task_vars:
-            return {"failed": True, "msg": f"state: {state} without one that is begun before it in the same play"}
+            return {"failed": True, "msg": f"state: {state} without an earlier state: begun in the same play"}
         restore = Restore.parse(task_vars[_FACT])
         if state == "step" or self._task.args.get("fault"):
             restore = restore.after(self._task.args.get("step"), time.time(), self._task.args.get("fault") or None)
@@ -36,13 +36,13 @@ class ActionModule(ActionBase):
             return _so_far(restore)
         restore = replace(restore, ended=time.time())
         verdict = "check mode, nothing was done" if self._task.check_mode else restore.verdict()
-        told = "\n".join([f"{host}: {verdict}", *restore.lines()])
+        text = "\n".join([f"{host}: {verdict}", *restore.lines()])
         if (answer := self._record(restore, task_vars)).get("failed"):
-            return {**answer, "msg": f"{told}\n{answer['msg']}"}
+            return {**answer, "msg": f"{text}\n{answer['msg']}"}
         if restore.faults:
-            return {"failed": True, "msg": told}
-        Display().display(told)
-        return {"changed": False, "msg": told}
+            return {"failed": True, "msg": text}
+        Display().display(text)
+        return {"changed": False, "msg": text}
 
     def _record(self, restore: Restore, task_vars: Any) -> dict[str, Any]:
         arguments = {

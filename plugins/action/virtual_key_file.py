@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The plugin of the controller for the module that has its name; touches no host. Documented there."""
+"""inference.fleet.virtual_key_file: runs on the controller, changes no host. Documented in the module of this name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class ActionModule(ActionBase):
     _supports_diff = True
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
-        observed = json.loads(json.dumps(self._task.args["observed"]))  # plain text, which YAML can write
+        observed = json.loads(
+            json.dumps(self._task.args["observed"])
+        )  # converts Ansible's text types to str, which YAML can write
         try:
             file = KeyStore(self._task.args["path"], self._loader, self._task.args.get("vault_password_file"))
             with nullcontext() if self._task.check_mode else file.locked():
@@ -31,7 +33,7 @@ class ActionModule(ActionBase):
                 if changed and not self._task.check_mode:
                     file.write(_values(kept, plan))
         except FleetError as error:
-            return {"failed": True, "msg": f"no key was touched:\n{error}"}
+            return {"failed": True, "msg": f"no key was changed:\n{error}"}
         return {
             "changed": changed,
             "path": str(file.path),
@@ -45,7 +47,7 @@ class ActionModule(ActionBase):
 
 
 def _lists(task_vars: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """`fleet_keys` of every host of the fleet. Those of hosts that this run leaves out nobody has checked."""
+    """`fleet_keys` of every host of the fleet. Lists of hosts outside this run are not validated."""
     hosts = dict.fromkeys([*task_vars["groups"].get("fleet", ()), *task_vars["ansible_play_hosts"]])
     given = {str(host): task_vars["hostvars"][host].get("fleet_keys") or () for host in hosts}
     return {host: [key for key in keys if isinstance(key, Mapping) and "alias" in key] for host, keys in given.items()}
@@ -57,7 +59,7 @@ def _values(kept: Mapping[str, str], plan: FilePlan) -> dict[str, str]:
 
 
 def _diff(kept: Mapping[str, str], plan: FilePlan, path: str) -> dict[str, str]:
-    """Aliases alone."""
+    """Shows aliases only."""
     after = {*kept, *plan.new} - {*plan.gone}
     texts = ["".join(f"{alias}: (secret)\n" for alias in sorted(aliases)) for aliases in (kept, after)]
     return {"before": texts[0], "after": texts[1], "before_header": path, "after_header": path}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: this_host
-short_description: The host that Ansible runs on, as its own config.json says it should be
+short_description: The host that Ansible runs on, with the variables of its own config.json
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - For the restore that a host runs by itself. There is one host, in the group C(fleet), reached without a connection,
-    with the variables that the last converge wrote to C(config.json), those of O(variables), and
-    C(restore_by_itself), which is true where systemd runs Ansible, so that nobody waits at a terminal.
-  - Nothing in that file is taken for a template. A file that is not whole makes no inventory; for that to be an error
-    and no mere warning, C(ansible.cfg) has C(unparsed_is_failed) in its section C(inventory).
+  - For the boot-time restore of a host. There is one host, in the group C(fleet), with a local connection. It has
+    the variables that the last converge wrote to C(config.json), those of O(variables), and C(restore_by_itself),
+    which is true if systemd runs Ansible, so that nobody waits at a terminal.
+  - Nothing in that file is a template. A damaged file gives no inventory; to make this an error instead of a
+    warning, C(ansible.cfg) has C(unparsed_is_failed) in the section C(inventory).
   - The inventory source is a file whose name ends in C(.fleet.yml) or C(.fleet.yaml).
 options:
   plugin:
@@ -21,20 +21,20 @@ options:
     required: true
     choices: [inference.fleet.this_host]
   config_folder:
-    description: The folder with C(config.json). The value of C(fleet_config_folder), whatever the file says of that.
+    description: The folder with C(config.json). Overrides C(fleet_config_folder) in the file.
     type: path
     default: /etc/inference-fleet
     env:
       - name: INFERENCE_FLEET_CONFIG
   name:
-    description: What the host is called, as in the inventory that C(config.json) was written from. Else its own name.
+    description: The host's name in the inventory that C(config.json) was written from. By default its own name.
     type: str
   python:
     description: The Python that modules run with, which has the Docker SDK.
     type: str
     default: /usr/bin/python3
   variables:
-    description: Further variables of the host, for which C(config.json) has no place, such as options of roles.
+    description: Further variables of the host that are not in C(config.json), such as options of roles.
     type: dict
     default: {}
 """
@@ -46,7 +46,7 @@ name: gpu1.example.com
 python: /usr/bin/python3
 variables: {litellm_ready_timeout: 900}
 
-# What a restore would start from, with a folder that was moved:
+# Show the variables of a restore, with another configuration folder:
 # INFERENCE_FLEET_CONFIG=/srv/fleet ansible-inventory -i /opt/inference-fleet/this_host.fleet.yml --list
 """
 
@@ -61,7 +61,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import PREFIX
 
-_REMEDY = "run the playbook install from your machine, which writes it anew"
+_REMEDY = "run the playbook install from your machine to write the file again"
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -79,7 +79,7 @@ class InventoryModule(BaseInventoryPlugin):
         host = self.inventory.add_host(name, group=self.inventory.add_group("fleet"))
         for name, value in {**self.get_option("variables"), **variables, f"{PREFIX}config_folder": folder}.items():
             self.inventory.set_variable(host, name, wrap_var(value))
-        # systemd.exec(5): the process that systemd itself started. A terminal may hand on that of its own unit.
+        # systemd.exec(5): the process that systemd itself started. A terminal may inherit the ID of its own unit.
         by_itself = os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
         self.inventory.set_variable(host, "restore_by_itself", by_itself)
         self.inventory.set_variable(host, "ansible_connection", "local")
@@ -87,13 +87,13 @@ class InventoryModule(BaseInventoryPlugin):
 
 
 def read_state(file: Path) -> dict[str, Any]:
-    """The fleet_* variables that the file holds. Raises AnsibleParserError, without what it holds."""
+    """The fleet_* variables in the file. Raises AnsibleParserError, without showing the file's content."""
     try:
         state = json.loads(file.read_text("utf-8"))
     except OSError as error:
         raise AnsibleParserError(f"{file}: cannot be read ({error.strerror}); {_REMEDY}") from None
     except ValueError as error:
-        raise AnsibleParserError(f"{file}: is not whole or was edited, it is no JSON ({error}); {_REMEDY}") from None
+        raise AnsibleParserError(f"{file}: is damaged or was edited: not JSON ({error}); {_REMEDY}") from None
     if not isinstance(state, dict) or not state or not all(name.startswith(PREFIX) for name in state):
         raise AnsibleParserError(f"{file}: expected a mapping of fleet_* variables; {_REMEDY}")
     return state

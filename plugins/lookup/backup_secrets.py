@@ -4,14 +4,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: backup_secrets
-short_description: The secrets of a host as a backup has them
+short_description: The secrets of a host from a backup
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Gives the secrets of a file that M(inference.fleet.host_backup) has written, as
-    M(inference.fleet.host_secrets) takes them.
-  - Being a lookup, it passes through no task's result; the task that uses it needs C(no_log).
+  - Returns the secrets of a file that M(inference.fleet.host_backup) has written, in the form that
+    M(inference.fleet.host_secrets) takes.
+  - As a lookup, its value is in no task result; the task that uses it needs C(no_log).
 options:
   _terms:
     description: The file's path.
@@ -25,7 +25,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Put the secrets of the backup in place
+- name: Write the secrets of the backup
   inference.fleet.host_secrets:
     path: /etc/inference-fleet/secrets
     given: "{{ lookup('inference.fleet.backup_secrets', file) }}"

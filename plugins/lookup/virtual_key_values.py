@@ -9,11 +9,11 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Gives the file that M(inference.fleet.virtual_key_file) keeps as one dictionary of aliases to values; an empty one
-    where there is no such file.
-  - A file that Ansible Vault has encrypted is opened with O(vault_password_file) or with the passwords that
-    C(ansible-playbook) was given.
-  - Being a lookup, it passes through no task's result, so a task whose option has C(no_log) can take it and be shown.
+  - Returns the file of M(inference.fleet.virtual_key_file) as one dictionary of aliases to values; empty if the file
+    does not exist.
+  - A file encrypted by Ansible Vault is decrypted with O(vault_password_file) or with the passwords given to
+    C(ansible-playbook).
+  - As a lookup, its value is in no task result, so a task whose option has C(no_log) needs no C(no_log) itself.
 options:
   _terms:
     description: The file's path.
@@ -27,7 +27,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the keys that are missing, with the values of the file
+- name: Create the missing keys with the values of the file
   inference.fleet.litellm_key:
     keys: "{{ fleet_keys }}"
     values: "{{ lookup('inference.fleet.virtual_key_values', 'inventories/mine/.fleet-keys.yml') }}"

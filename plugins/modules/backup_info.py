@@ -4,14 +4,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_info
-short_description: Open a backup on the machine that runs Ansible, and tell whether it is one for this host
+short_description: Read a backup on the machine that runs Ansible, and check whether it belongs to this host
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Decrypts a file that M(inference.fleet.host_backup) has written, and compares its parts with the digests of when it
-    was written. Fails where it is cut off, damaged, no backup, of a newer format, or not opened by any password given.
-  - Fails where it is of another host, and where the inventory gives a salt key that is not the backup's.
+  - Decrypts a file that M(inference.fleet.host_backup) has written, and compares its parts with the recorded digests.
+    Fails if the file is truncated, damaged, not a backup, of a newer format, or if no given password decrypts it.
+  - Fails if the backup is of another host, or if the inventory gives another salt key than the backup's.
   - Returns no secret. Runs on the controller; no host is contacted.
 options:
   path:
@@ -19,7 +19,7 @@ options:
     type: path
     required: true
   other_host:
-    description: Whether it may be of a host of another name.
+    description: Whether the backup may be of a host with another name.
     type: bool
     default: false
   vault_password_file:
@@ -40,7 +40,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read the backup before anything is touched
+- name: Read the backup before any change
   inference.fleet.backup_info:
     path: .fleet-backups/gpu1.example.com-20261124T024011Z.fleet-backup
   register: backup
@@ -52,12 +52,12 @@ path:
   returned: success
   type: str
 in_words:
-  description: What it is a backup of.
+  description: The host and the time of the backup, as a sentence.
   returned: success
   type: str
   sample: gpu1.example.com as it was on 2026-11-24 at 02:40:11 UTC, PostgreSQL 15.18
 about:
-  description: The same, a value each.
+  description: The same as separate values.
   returned: success
   type: dict
   contains:
@@ -65,7 +65,7 @@ about:
       description: The host's name in the inventory.
       type: str
     made:
-      description: When, in UTC.
+      description: The time of the backup, in UTC.
       type: str
       sample: 20261124T024011Z
     postgres:
@@ -75,10 +75,10 @@ about:
       description: The version of this collection.
       type: str
     spend_logs:
-      description: Whether the rows of C(LiteLLM_SpendLogs) are in it.
+      description: Whether the backup has the rows of C(LiteLLM_SpendLogs).
       type: bool
 secrets:
-  description: The names of the secrets in it.
+  description: The names of the secrets in the backup.
   returned: success
   type: list
   elements: str

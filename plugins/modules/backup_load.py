@@ -10,10 +10,10 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - C(pg_restore) reads the dump of a file that M(inference.fleet.host_backup) has written into the database
-    C(litellm_restored), in one transaction that ends with the first error. The database in use is left alone, and
-    LiteLLM may go on with it meanwhile.
-  - A database of that name, which a run that was cut off has left, is made anew.
-  - Fails where PostgreSQL on the host is of an older major version than the one that the dump was taken from.
+    C(litellm_restored), in one transaction that is rolled back at the first error. The database in use does not
+    change, and LiteLLM can use it meanwhile.
+  - A database C(litellm_restored) that an interrupted run left is recreated.
+  - Fails if PostgreSQL on the host has an older major version than the PostgreSQL of the dump.
 options:
   path:
     description: The file on the controller.
@@ -28,7 +28,7 @@ attributes:
     description: The file is read on the controller.
   check_mode:
     support: full
-    description: Nothing is read or made.
+    description: Nothing is read or created.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -51,12 +51,12 @@ database:
   type: str
   sample: litellm_restored
 before:
-  description: What the database in use is to be called once the new one has taken its place.
+  description: The new name of the database in use once the restored one replaces it.
   returned: success
   type: str
   sample: litellm_before_20261124_024011
 empty_before:
-  description: Whether the database in use has no table, so that nothing is lost with it.
+  description: Whether the database in use has no table, so that replacing it loses nothing.
   returned: success
   type: bool
 """

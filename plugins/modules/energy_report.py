@@ -4,22 +4,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: energy_report
-short_description: Write tables and a chart of what energy the models of a fleet have taken
+short_description: Write tables and a chart of the energy that the models of a fleet used
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - From what M(inference.fleet.energy_usage) has found on each host of the play, writes to the controller a CSV file
+  - From the results of M(inference.fleet.energy_usage) of each host of the play, writes to the controller a CSV file
     with a row for each period, host and model, one with a row for each session, and a chart of all hosts together.
-  - Needs pandas and matplotlib on the controller, as C(requirements-energy.txt) of the collection names them. Runs once
-    for all hosts (C(run_once)); no host is contacted. A host that could not be read is named in a warning.
+  - Needs pandas and matplotlib on the controller, as in the collection's C(requirements-energy.txt). Runs once
+    for all hosts (C(run_once)); no host is contacted. A warning names each host that could not be read.
 options:
   usage:
     description: The name of the variable in which each host has the result of M(inference.fleet.energy_usage).
     type: str
     required: true
   period:
-    description: What one row and one bar is.
+    description: The time that one row and one bar cover.
     type: str
     choices: [day, week, month]
     required: true
@@ -30,18 +30,18 @@ options:
     description: As of M(inference.fleet.energy_usage).
     type: str
   price:
-    description: What a kWh costs. Not given, there are no costs.
+    description: The price of a kWh. If not given, the report has no costs.
     type: float
   currency:
-    description: What that is in, such as V(EUR).
+    description: The currency of the price, such as V(EUR).
     type: str
   format:
-    description: What the chart is drawn as.
+    description: The format of the chart.
     type: str
     choices: [svg, png]
     default: svg
   dest:
-    description: The folder on the controller. It is made if it is missing.
+    description: The folder on the controller. It is created if it is missing.
     type: path
     default: .
 attributes:
@@ -50,7 +50,7 @@ attributes:
     description: Runs on the controller alone.
   check_mode:
     support: full
-    description: Everything is made, and nothing written.
+    description: The report is computed but not written.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -59,7 +59,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Write what November cost
+- name: Write the energy report of November
   inference.fleet.energy_report:
     usage: usage # of each host, as energy_usage was registered
     period: day
@@ -79,7 +79,7 @@ files:
   elements: str
   sample: [reports/energy-2026-11-01--2026-11-30-by-day.csv]
 note:
-  description: Hosts of which something is to be said, such as that they could not be read.
+  description: Notes about hosts, such as that a host could not be read.
   returned: success
   type: str
 """

@@ -9,29 +9,29 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Reads those files of the period that C(inference-fleet-energy.service) has written on the host, with one command,
-    and sums them up on the controller. Lines that a power cut has damaged are left out.
-  - What was not measured is summed up as well, also where the host has written nothing for 15 minutes.
+  - Reads the period's files of C(inference-fleet-energy.service) on the host, with one command, and sums them up on
+    the controller. Lines damaged by a power cut are left out.
+  - Time that was not measured is summed up too, including the time since the last row if that is over 15 minutes.
 options:
   period:
-    description: What one row of the report is to be.
+    description: The time that one row of the report covers.
     type: str
     choices: [day, week, month]
     required: true
   first:
-    description: The first day, in UTC. Not given, it is 30 days, 12 weeks or 365 days back from the last one.
+    description: The first day, in UTC. By default 30 days, 12 weeks or 365 days before the last day.
     type: str
   last:
-    description: The last day, in UTC. Not given, it is today.
+    description: The last day, in UTC. By default today.
     type: str
   folder:
-    description: Where the files are on the host.
+    description: The folder of the files on the host.
     type: path
     default: /var/lib/inference-fleet/energy
 attributes:
   action:
     support: full
-    description: The sums are made on the controller.
+    description: The sums are computed on the controller.
   check_mode:
     support: full
     description: Never changes anything.
@@ -54,15 +54,15 @@ EXAMPLES = r"""
 RETURN = r"""
 sums:
   description:
-    - A list for each day, model and session, of the day, the kind (V(energy) or V(gap)), the model or in parentheses
-      why there is none, the container, the session, the seconds of all its devices, and the watt-hours.
+    - A list for each day, model and session, of the day, the kind (V(energy) or V(gap)), the model (or in parentheses
+      why there is none), the container, the session, the seconds of all its devices, and the watt-hours.
   returned: success
   type: list
   elements: list
   sample:
     - ["2026-11-24", "energy", "qwen3-8b", "vllm-qwen3-8b-1", "2026-11-24T03:12:40Z 5f3c1d2e4a6b", 86400.0, 4812.5]
 note:
-  description: What is to be said of the host, such as that it has written nothing of late; empty where nothing is.
+  description: A note about the host, such as that it has stopped writing rows; or empty.
   returned: success
   type: str
 """

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gpu_info
-short_description: Tell what GPUs a host has, how they are partitioned, and who holds them
+short_description: Report a host's GPUs, their partitions and their holders
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Reads everything from C(nvidia-smi), profiles and placements included, so that a GPU works that nobody has seen yet.
-    Each call of it has a time limit.
-  - A host without GPUs, or without the NVIDIA driver, is an empty list and a note that says why.
+  - Reads everything from C(nvidia-smi), including profiles and placements, so new GPU products work as well. Each
+    call of C(nvidia-smi) has a time limit.
+  - A host without GPUs, or without the NVIDIA driver, gives an empty list and a note with the reason.
 attributes:
   check_mode:
     support: full
@@ -25,11 +25,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the GPUs
+- name: Read the GPUs
   inference.fleet.gpu_info:
   register: host
 
-- name: Show what each could be partitioned into
+- name: Show the profiles that each GPU offers
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.profiles | map(attribute='name') | join(', ') }}"
   loop: "{{ host.gpus | selectattr('mig') }}"
@@ -65,10 +65,10 @@ gpus:
   elements: dict
   contains:
     index:
-      description: The index that nvidia-smi gives it; the order of the PCI bus.
+      description: The index in nvidia-smi, which follows the order of the PCI bus.
       type: int
     uuid:
-      description: Its UUID.
+      description: The UUID.
       type: str
       sample: GPU-14ac2834-0d81-0508-69eb-e25264c08d21
     name:
@@ -76,14 +76,14 @@ gpus:
       type: str
       sample: NVIDIA A100-SXM4-40GB
     bus_id:
-      description: Its address on the PCI bus.
+      description: The address on the PCI bus.
       type: str
       sample: "00000000:0F:00.0"
     minor:
-      description: The number of its device node C(/dev/nvidiaN).
+      description: The number of the device node C(/dev/nvidiaN).
       type: int
     memory:
-      description: Its memory in MiB.
+      description: The memory in MiB.
       type: int
       sample: 40960
     driver:
@@ -91,10 +91,10 @@ gpus:
       type: str
       sample: 550.90.07
     architecture:
-      description: Such as Ampere; null where the driver does not tell.
+      description: Such as Ampere; null if the driver does not report it.
       type: str
     power_limit:
-      description: The power limit that is in force, in W.
+      description: The enforced power limit in W.
       type: float
       sample: 400.0
     persistence:
@@ -107,16 +107,16 @@ gpus:
       description: Whether MIG mode will be on after a reset; null on a GPU without MIG.
       type: bool
     links:
-      description: The number of NVLinks to each other GPU, by its index.
+      description: The index of another GPU to the number of NVLinks to that GPU.
       type: dict
       sample: {"1": 12}
     processes:
-      description: The processes that compute on it, each with C(pid), C(name), C(gpu_instance) and C(compute_instance).
+      description: The processes that use the GPU, each with C(pid), C(name), C(gpu_instance) and C(compute_instance).
       type: list
       elements: dict
     profiles:
       description:
-        - The GPU-instance profiles that it offers. Older drivers list them only while MIG mode is on; it is empty then.
+        - The GPU-instance profiles that the GPU offers. Older drivers list them only while MIG mode is on.
       type: list
       elements: dict
       contains:
@@ -134,20 +134,20 @@ gpus:
           description: Memory slices.
           type: int
         starts:
-          description: Where one may begin, in memory slices.
+          description: The possible placements, in memory slices.
           type: list
           elements: int
         total:
-          description: How many there may be at once.
+          description: The largest number of instances at once.
           type: int
         memory_gib:
           description: Memory in GiB.
           type: float
         engines:
-          description: Media engines, counted.
+          description: The number of media engines.
           type: int
     instances:
-      description: The GPU instances in the order of their placement.
+      description: The GPU instances in the order of placement.
       type: list
       elements: dict
       contains:
@@ -158,15 +158,15 @@ gpus:
           description: The profile's name.
           type: str
         start:
-          description: The first of its memory slices.
+          description: The first memory slice.
           type: int
         size:
-          description: Its memory slices.
+          description: The number of memory slices.
           type: int
         compute:
           description:
-            - Its compute instances, each with C(id), C(name), C(slices), C(start) within the GPU instance (null where
-              the driver does not tell), and the C(uuid) and C(index) of the MIG device.
+            - The compute instances, each with C(id), C(name), C(slices), C(start) within the GPU instance (null if
+              the driver does not report it), and the C(uuid) and C(index) of the MIG device.
           type: list
           elements: dict
 layout:
@@ -179,7 +179,7 @@ layout:
   type: dict
   sample: {"0": ["3g.20gb", "1g.5gb", "1g.5gb"], "1": "off"}
 devices:
-  description: Each GPU instance, and each GPU that has none, with the models of this collection that run on it.
+  description: Each GPU instance, and each GPU without GPU instances, with the models of this collection that run there.
   returned: success
   type: list
   elements: dict
@@ -191,19 +191,19 @@ devices:
       description: The GPU's UUID.
       type: str
     instance:
-      description: GPU instance ID; null for a GPU in one piece.
+      description: GPU instance ID; null for a whole GPU.
       type: int
     profile:
-      description: The GPU instance's profile; null for a GPU in one piece.
+      description: The GPU instance's profile; null for a whole GPU.
       type: str
       sample: 3g.20gb
     models:
-      description: The models that run there; several where it has several compute instances.
+      description: The models that run there; several if there are several compute instances.
       type: list
       elements: str
       sample: [qwen3-8b]
     containers:
-      description: Their containers.
+      description: The containers of these models.
       type: list
       elements: str
       sample: [vllm-qwen3-8b-1]

@@ -9,39 +9,38 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Takes a dump of LiteLLM's database (C(pg_dump) in its custom format) and the host's secrets, and writes them to one
+  - Takes a dump of LiteLLM's database (C(pg_dump) in the custom format) and the host's secrets, and writes both to one
     file on the controller, HOST-YYYYmmddTHHMMSSZ.fleet-backup, mode 0600, encrypted by Ansible Vault. Without a
     password nothing is written.
-  - The file is read back from the disk, decrypted and compared, and C(pg_restore) of the database itself reads the dump
-    from end to end. After that the file gets its name, and backups of the same host beyond O(keep) are removed.
-  - The dump goes through the connection alone. Neither the host nor the controller ever has it in a file that is not
-    encrypted.
-  - Ansible Vault holds everything in memory; let hosts take turns (C(throttle=1)).
+  - The file is read back from the disk, decrypted and compared, and the database's C(pg_restore) reads the whole dump.
+    Then the file is renamed to its final name, and backups of the same host beyond O(keep) are removed.
+  - The dump passes only through the connection. Neither the host nor the controller stores an unencrypted dump in a
+    file.
+  - Ansible Vault holds everything in memory, so back up one host at a time (C(throttle=1)).
 options:
   folder:
-    description: The folder on the controller; it is made (0700) if it is missing.
+    description: The folder on the controller; it is created (0700) if it is missing.
     type: path
     required: true
   keep:
-    description: How many backups of the host are kept.
+    description: The number of backups of the host to keep.
     type: int
     required: true
   spend_logs:
-    description: Whether the rows of C(LiteLLM_SpendLogs) are in it.
+    description: Whether to include the rows of C(LiteLLM_SpendLogs).
     type: bool
     required: true
   max_mb:
-    description: The largest dump that is taken, in MB (10^6 bytes).
+    description: The largest dump to accept, in MB (10^6 bytes).
     type: int
     required: true
   config_folder:
-    description: The folder of the host's configuration, in which C(secrets) is.
+    description: The folder of the host's configuration, which contains C(secrets).
     type: path
     required: true
   vault_password_file:
     description:
-      - A file with the password, or a program that prints it. Not given, it is the one that C(ansible-playbook) was
-        given.
+      - A file with the password, or a program that prints it. By default the password given to C(ansible-playbook).
     type: path
 attributes:
   action:
@@ -49,7 +48,7 @@ attributes:
     description: The file is written on the controller.
   check_mode:
     support: full
-    description: The database is asked for its version, and nothing is written or removed.
+    description: Reads the version of the database; writes and removes nothing.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -74,7 +73,7 @@ path:
   returned: success
   type: str
 size:
-  description: Its bytes; null in check mode.
+  description: The size of the file in bytes; null in check mode.
   returned: success
   type: int
 postgres:
@@ -83,7 +82,7 @@ postgres:
   type: str
   sample: "15.18"
 removed:
-  description: Backups that were removed, or would be in check mode.
+  description: Backups that were removed, or in check mode would be.
   returned: success
   type: list
   elements: str

@@ -5,69 +5,69 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_files
-short_description: Have folders and small text files on a host, all in one call
+short_description: Write folders and small text files on a host in one call
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Makes folders and writes files whose content is given. Everything is root's; nothing else in the folders is touched.
-  - A file is replaced by rename, so whoever reads it meets the old one or the new one, also when the disk is full. One
-    that its own C(validate) command refuses is not put in place, and those listed after it are not written.
-  - C(ansible.builtin.template) and C(ansible.builtin.file) do the same with a connection or two for each file.
+  - Creates folders and writes files with the given content, owned by root. Other files in the folders do not change.
+  - A file is replaced by rename, so readers see either the old or the new file, even if the disk is full. If the
+    C(validate) command of a file rejects it, the file is not replaced, and the files after it are not written.
+  - C(ansible.builtin.template) and C(ansible.builtin.file) do the same with a connection or two per file.
 options:
   folders:
-    description: Folders, parents first.
+    description: Folders, parent folders first.
     type: list
     elements: dict
     default: []
     suboptions:
       path:
-        description: Where it is.
+        description: The path of the folder.
         type: path
         required: true
       mode:
-        description: Its mode, such as V("0700"). Not given, a new one gets V("0755"), another keeps its own.
+        description: The mode, such as V("0700"). By default V("0755") for a new folder; an existing one keeps its mode.
         type: str
       expected:
-        description: Names of files that may be in it; whatever else is there is returned as RV(others), and left alone.
+        description: Names of files that may be in the folder; others are returned in RV(others) and not changed.
         type: list
         elements: str
   files:
-    description: Files, in the order in which they are written.
+    description: Files, in the order of writing.
     type: list
     elements: dict
     default: []
     suboptions:
       path:
-        description: Where it is. Its folder is there or one of O(folders).
+        description: The path of the file. Its folder must exist or be one of O(folders).
         type: path
         required: true
       content:
-        description: All of its text.
+        description: The whole text of the file.
         type: str
         required: true
       mode:
-        description: Its mode.
+        description: The mode of the file.
         type: str
         default: "0600"
       once:
-        description: Whether a file that is there already, with whatever text, keeps that.
+        description: Whether to keep the text of an existing file.
         type: bool
         default: false
       validate:
-        description: A command that is given the new file in place of C(%s) and ends with 0 if that will do.
+        description: A command that gets the new file in place of C(%s) and exits with 0 if the file is valid.
         type: str
 attributes:
   check_mode:
     support: full
-    description: Nothing is made, written or validated.
+    description: Nothing is created, written or validated.
   diff_mode:
     support: full
-    description: Shows what changes of each file; a task whose files hold secrets needs C(no_log).
+    description: Shows the changes of each file; a task whose files hold secrets needs C(no_log).
 """
 
 EXAMPLES = r"""
-- name: Tell Caddy what to let in, if it takes that
+- name: Write the Caddy configuration if Caddy accepts it
   inference.fleet.host_files:
     folders:
       - {path: /etc/inference-fleet/caddy, mode: "0700"}
@@ -79,13 +79,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: The folders and files that were made or changed; in check mode those that would be.
+  description: The folders and files that were created or changed, or in check mode would be.
   returned: always
   type: list
   elements: str
   sample: [/etc/inference-fleet/caddy/Caddyfile]
 others:
-  description: Paths of what is in a folder beside the names that it was given as C(expected).
+  description: Paths of files in a folder that are not among its C(expected) names.
   returned: success
   type: list
   elements: str
@@ -129,7 +129,7 @@ def main() -> None:
     diff: list[dict[str, str]] = []
     try:
         for folder in module.params["folders"]:
-            if _have_folder(module, folder["path"], folder["mode"]):
+            if _ensure_folder(module, folder["path"], folder["mode"]):
                 changed.append(folder["path"])
         for file in module.params["files"]:
             before = _text(file["path"])
@@ -141,13 +141,13 @@ def main() -> None:
                 if not module.check_mode:
                     _put(module, file)
     except OSError as error:
-        told = f"{error.filename}: {error.strerror}; what was there before is there still"
-        module.fail_json(msg=told, paths=changed)
+        message = f"{error.filename}: {error.strerror}; the previous file is unchanged"
+        module.fail_json(msg=message, paths=changed)
     others = [path for folder in module.params["folders"] for path in _others(folder["path"], folder["expected"])]
     module.exit_json(changed=bool(changed), paths=changed, others=others, diff=diff)
 
 
-def _have_folder(module: AnsibleModule, path: str, mode: Optional[str]) -> bool:
+def _ensure_folder(module: AnsibleModule, path: str, mode: Optional[str]) -> bool:
     if os.path.isdir(path) and (mode is None or not _differs(path, mode)):
         return False
     if not module.check_mode:
@@ -169,13 +169,15 @@ def _put(module: AnsibleModule, file: dict[str, Any]) -> None:
         command = shlex.split(file["validate"].replace("%s", shlex.quote(new)))
         status, out, err = module.run_command(command)
         if status:
-            module.fail_json(msg=f"{file['path']}: not put in place, {command[0]} refuses it:\n{(err or out).strip()}")
+            module.fail_json(
+                msg=f"{file['path']}: not replaced, {command[0]} rejects the new file:\n{(err or out).strip()}"
+            )
 
     put(file["path"], file["content"], int(file["mode"], 8), validate if file["validate"] else None)
 
 
 def _differs(path: str, mode: str) -> bool:
-    """Whether owner, group or mode is another; a path that is not there has none."""
+    """Whether owner, group or mode differ; true for a missing path."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -184,7 +186,7 @@ def _differs(path: str, mode: str) -> bool:
 
 
 def _text(path: str) -> Optional[str]:
-    """None for a file that is not there, or that is no text."""
+    """None for a file that is missing or not text."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             return file.read()

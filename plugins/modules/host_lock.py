@@ -5,30 +5,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_lock
-short_description: Let only one run at a time change a host
+short_description: Lock a host, so that only one run at a time changes it
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Takes the host's lock for the C(ansible-playbook) process that runs the task, or gives it back. A run that finds the
-    lock taken is told by whom, from where and since when, and fails.
-  - A lock whose process is gone is taken over with a warning. That is found out where the process ran, so it works for
-    runs from the same machine; a lock left by another machine is taken over with O(take_over=true).
-  - The lock is a file under C(/run), so a reboot clears it.
+  - Takes the host's lock for the C(ansible-playbook) process that runs the task, or releases it. If another run holds
+    the lock, the task fails and reports holder, origin and start time.
+  - A lock whose process has ended is taken over with a warning. This is checked on the machine of the process, so it
+    works for runs from the same machine; a lock left by another machine is taken over with O(take_over=true).
+  - The lock is a file under C(/run), so a reboot removes it.
 options:
   state:
-    description: V(present) takes the lock, V(absent) gives it back; a lock that another run holds is left alone.
+    description: V(present) takes the lock, V(absent) releases it unless another run holds it.
     type: str
     choices: [present, absent]
     default: present
   take_over:
-    description: Take the lock whoever holds it, if need be after O(wait).
+    description: Take the lock even if another run holds it, after O(wait).
     type: bool
     default: false
   wait:
     description:
-      - Seconds to wait for another run to give the lock back. A restore is waited for in any case, 10 minutes at most,
-        since hosts run it by themselves and it ends soon.
+      - Seconds to wait for another run to release the lock. For a boot-time restore the task always waits, up to
+        10 minutes, since hosts start it by themselves and it ends soon.
     type: int
     default: 0
   path:
@@ -36,35 +36,35 @@ options:
     type: path
     default: /run/inference-fleet/lock
   owner:
-    description: Who takes the lock. Filled in by the action plugin of the same name.
+    description: The run that takes the lock. Set by the action plugin of the same name.
     type: dict
   replaces:
-    description: The holder, gone by now, whose lock may be taken over. Filled in by the action plugin.
+    description: The ended holder whose lock may be taken over. Set by the action plugin.
     type: dict
 attributes:
   action:
     support: full
-    description: Who holds the lock is found out on the controller.
+    description: The holder of the lock is checked on the controller.
   check_mode:
     support: full
-    description: The lock is looked at and not taken.
+    description: The lock is read but not taken.
   diff_mode:
     support: none
     description: There is nothing to show.
 """
 
 EXAMPLES = r"""
-- name: Let no other run change this host meanwhile
+- name: Lock this host
   inference.fleet.host_lock:
 
-- name: Give the lock back
+- name: Release the lock
   inference.fleet.host_lock:
     state: absent
 """
 
 RETURN = r"""
 holder:
-  description: Who has the lock after the task; null when nobody has.
+  description: The holder of the lock after the task; null if there is none.
   returned: always
   type: dict
   sample:
@@ -97,12 +97,12 @@ def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     owner, path = module.params["owner"], module.params["path"]
     if owner is None:
-        module.fail_json(msg="owner: missing; the action plugin inference.fleet.host_lock fills it in")
+        module.fail_json(msg="owner: missing; the action plugin inference.fleet.host_lock sets it")
     if module.check_mode and not os.path.exists(path):
         module.exit_json(holder=None)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(path, "a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # of this file for an instant; the lock itself is what stands in it
+        fcntl.flock(file, fcntl.LOCK_EX)  # briefly, for this file; the content of the file is the lock
         file.seek(0)
         holder = _parse(file.read())
         mine = holder is not None and all(holder.get(key) == owner[key] for key in ("machine", "pid", "started"))
@@ -119,7 +119,7 @@ def main() -> None:
 
 
 def _parse(text: str) -> Optional[dict[str, Any]]:
-    """The holder; a file that was cut off while it was written holds nobody."""
+    """The holder; None for a truncated file."""
     try:
         holder: Optional[dict[str, Any]] = json.loads(text)
         return holder

@@ -5,71 +5,72 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_secrets
-short_description: Keep secrets in files on the host that only root reads, and make those that nobody gave
+short_description: Store secrets in files on the host that only root can read, and generate missing ones
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Each secret is one file, mode 0600, in a folder of mode 0700. A file is replaced as a whole, so that a run that is
-    interrupted leaves the old secret or the new one.
-  - A secret with a value is written as it is. One without is read from its file; if there is none, it is generated
-    once from the system's random source and kept from then on.
+  - Each secret is one file, mode 0600, in a folder of mode 0700. A file is replaced as a whole, so an interrupted run
+    leaves the old or the new secret.
+  - A secret with a given value is written unchanged. Otherwise the secret is read from its file; if the file is
+    missing, it is generated once from the system's random source and kept.
 options:
   path:
-    description: The folder; it is made if it is missing.
+    description: The folder; it is created if it is missing.
     type: path
     required: true
   given:
-    description: Name of the secret (and of its file) to its value, or to null where the host's own is to be used.
+    description: Name of the secret (and of its file) to its value, or to null to use the host's own.
     type: dict
     required: true
   prefixes:
-    description: Name of a secret to what a generated value of it begins with.
+    description: Name of a secret to the prefix of its generated value.
     type: dict
     default: {}
   permanent:
     description:
-      - Secrets that something was encrypted with already. A value that differs from the one that the host has kept is
-        told in RV(faults), and nothing is written. They are never rotated.
+      - Secrets that data is already encrypted with. They are never rotated. A value that differs from the stored one is
+        reported in RV(faults), and nothing is written.
     type: list
     elements: str
     default: []
   rotate:
     description:
-      - Secrets to generate anew now. One that O(given) has a value for is told in RV(faults), and nothing is written.
+      - Secrets to generate again now. A secret with a value in O(given) is reported in RV(faults), and nothing is
+        written.
     type: list
     elements: str
     default: []
   overlapping:
     description:
-      - Secrets whose value of before goes on being accepted for a while when it changes, in a file C(NAME.previous)
-        beside the new one, one C(UNTIL VALUE) a line, newest first. Each has its own end, which no later change moves.
+      - Secrets whose previous value stays accepted for a while after a change. Previous values are in a file
+        C(NAME.previous), one C(UNTIL VALUE) per line, newest first. A later change does not move the end of a value.
     type: list
     elements: str
     default: []
   overlap:
     description:
-      - Seconds for which it does. V(0) ends it at once, and with it all that is still accepted of before for the same
-        secret; where O(rotate) is empty, for every secret.
+      - Seconds for which a previous value stays accepted. V(0) ends the overlap of all previous values of a changed
+        secret at once; if O(rotate) is empty, of every secret.
     type: int
     default: 3600
   prune:
-    description: Whether files of secrets that O(given) does not name are removed.
+    description: Whether to remove files of secrets that O(given) does not name.
     type: bool
     default: false
 attributes:
   check_mode:
     support: full
-    description: Nothing is written; a secret that would be generated is returned as a throw-away value.
+    description: Nothing is written; for a secret that would be generated, a temporary value is returned.
   diff_mode:
     support: none
     description: Secrets are not shown.
 notes:
-  - The task that calls this needs C(no_log), since it returns the secrets; without it, it fails.
+  - The task needs C(no_log), since it returns the secrets; it fails without.
 """
 
 EXAMPLES = r"""
-- name: Have the gateway's secrets on the host
+- name: Write the gateway's secrets on the host
   inference.fleet.host_secrets:
     path: /etc/inference-fleet/secrets
     given:
@@ -87,20 +88,20 @@ values:
   type: dict
 previous:
   description:
-    - Name to a list of what goes on being accepted beside the value, newest first, for those of O(overlapping) that
-      have such.
+    - Name to a list of the previous values that are still accepted, newest first, for secrets of O(overlapping) that
+      have any.
   returned: success
   type: dict
   contains:
     value:
-      description: A value of before.
+      description: A previous value.
       type: str
     until:
       description: When it ends, in seconds since the epoch.
       type: int
 faults:
-  description: What is wrong with O(rotate) or O(permanent); for a task of its own to fail with, since C(no_log) hides
-    the message of this one.
+  description: Faults of O(rotate) or O(permanent). A separate task should fail with them, since C(no_log) hides the
+    message of this task.
   returned: success
   type: list
   elements: str
@@ -119,7 +120,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.files impor
 
 SPEC = dict(
     path=dict(type="path", required=True),
-    given=dict(type="dict", required=True, no_log=False),  # else what is given would be blotted out in the answer
+    given=dict(type="dict", required=True, no_log=False),  # otherwise the values are masked in the result
     prefixes=dict(type="dict", default={}),
     permanent=dict(type="list", elements="str", default=[], no_log=False),  # names
     rotate=dict(type="list", elements="str", default=[], no_log=False),  # names
@@ -134,7 +135,7 @@ PREVIOUS = ".previous"
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     if not module.no_log:
-        module.fail_json(msg="the task shows secrets in what it is given and returns; it needs no_log: true")
+        module.fail_json(msg="the task's options and result contain secrets; the task needs no_log: true")
     folder, prefixes = Path(module.params["path"]), module.params["prefixes"]
     files = {path.name: path.read_text().strip() for path in folder.iterdir()} if folder.exists() else {}
     outcome = plan_secrets(
@@ -144,13 +145,13 @@ def main() -> None:
         time.time(),
         lambda name: prefixes.get(name, "") + secrets.token_urlsafe(RANDOM_BYTES),
     )
-    told = {
+    result = {
         "values": outcome.values,
         "previous": {name: [asdict(one) for one in before] for name, before in outcome.previous.items()},
         "faults": outcome.faults,
     }
     if outcome.faults:
-        module.exit_json(changed=False, **told)
+        module.exit_json(changed=False, **result)
     right = {
         **outcome.values,
         **{
@@ -165,14 +166,14 @@ def main() -> None:
         try:
             _keep(folder, {name: right[name] for name in stale}, ended)
         except OSError as error:
-            module.fail_json(msg=f"{folder}: {error.strerror}; each secret is there as it was before or as it is to be")
-    module.exit_json(changed=bool(stale or ended) or loose, **told)
+            module.fail_json(msg=f"{folder}: {error.strerror}; each secret has its old or its new value")
+    module.exit_json(changed=bool(stale or ended) or loose, **result)
 
 
 def _keep(folder: Path, values: dict[str, str], ended: list[str]) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    # What was before is kept first: cut off in between, the run may have kept one too many and lost none.
+    # Write the previous values first: an interrupted run may then keep one too many but lose none.
     for name in sorted(values, key=lambda name: not name.endswith(PREVIOUS)):
         put(str(folder / name), values[name] + "\n")
     for name in ended:
@@ -180,12 +181,12 @@ def _keep(folder: Path, values: dict[str, str], ended: list[str]) -> None:
 
 
 def _previous(text: str) -> tuple[Previous, ...]:
-    """What NAME.previous holds; a line that was tampered with holds nothing."""
+    """The values in NAME.previous; invalid lines are ignored."""
     return tuple(Previous(value, int(until)) for until, value in re.findall(r"(?m)^([0-9]{1,12}) (.+)$", text))
 
 
 def _mode(path: Path) -> int:
-    """Its permission bits, or -1 where there is nothing."""
+    """The permission bits, or -1 for a missing path."""
     return stat.S_IMODE(path.stat().st_mode) if path.exists() else -1
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: litellm_key
-short_description: Keep LiteLLM's virtual keys as a list asks for
+short_description: Manage LiteLLM's virtual keys from a list
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Takes a list of virtual keys in one call, compares it with what LiteLLM has, and acts on the differences only. A key
-    is known by its alias. Keys whose alias is not in the list are never touched.
-  - LiteLLM is asked on the address that its container has in Docker's network, so it needs no port on the host. The
-    module has to run as a user who may use Docker and read O(master_key_file), as root may.
-  - An option of a key that is not given (any more) is LiteLLM's default, which is no limit.
-  - LiteLLM shows the value of a key once, when it is made. It is generated here, unless O(keys[].key) or O(values) has
-    one, and returned in RV(new_keys).
-  - Where O(keys[].key) is not the value that the key in LiteLLM has, the key is deleted and made anew. What it has
-    spent starts at nought then, and settings that O(keys) has no option for are LiteLLM's defaults.
-  - After changes LiteLLM is asked once more. A key that is not as it was asked for then is a failure.
-  - An action that fails stops only its own key; the others get their turn, and the task fails in the end.
+  - Takes a list of virtual keys in one call, compares it with LiteLLM's keys, and changes only the differences. A key
+    is identified by its alias. Keys whose alias is not in the list are never changed.
+  - The module calls LiteLLM at the address of its container in Docker's network, so LiteLLM needs no port on the host.
+    The module must run as a user who may use Docker and read O(master_key_file), such as root.
+  - An option that a key does not (or no longer) have gets LiteLLM's default, which is no limit.
+  - LiteLLM shows the value of a key only when the key is created. The module generates the value, unless
+    O(keys[].key) or O(values) gives one, and returns it in RV(new_keys).
+  - If O(keys[].key) differs from the value of the key in LiteLLM, the key is deleted and recreated. Its spend then
+    starts at zero, and settings without an option in O(keys) get LiteLLM's defaults.
+  - After changes the module reads the keys again, and fails if a key is not as requested.
+  - A failed action stops only the actions on its own key; the task fails after all keys were tried.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
   - LiteLLM 1.106.2 or later with its database
@@ -32,64 +32,63 @@ options:
     required: true
     suboptions:
       alias:
-        description: Its name, at most 255 printable characters. It must be unique in LiteLLM.
+        description: The name of the key, at most 255 printable characters. It must be unique in LiteLLM.
         type: str
         required: true
       state:
-        description: Whether there is to be such a key.
+        description: Whether the key should exist.
         type: str
         choices: [present, absent]
         default: present
       models:
-        description: The models that it opens, by the names that clients use. Not given or empty for all.
+        description: The models that the key may use, by the names that clients use. Not given or empty for all.
         type: list
         elements: str
       allowed_routes:
-        description: The paths of LiteLLM that it opens, such as V(/v1/embeddings). Not given or empty for all.
+        description: LiteLLM's paths that the key may use, such as V(/v1/embeddings). Not given or empty for all.
         type: list
         elements: str
       max_budget:
-        description: What it may spend, in USD.
+        description: The largest spend, in USD.
         type: float
       budget_duration:
         description:
-          - After which LiteLLM counts what is spent from nought again; a number and V(s), V(m), V(h), V(d), V(w) or
+          - The time after which LiteLLM resets the spend to zero; a number and V(s), V(m), V(h), V(d), V(w) or
             V(mo), such as V(24h) or V(30d).
         type: str
       rpm_limit:
-        description: Requests a minute, at least 1.
+        description: Requests per minute, at least 1.
         type: int
       tpm_limit:
-        description: Tokens a minute, at least 1.
+        description: Tokens per minute, at least 1.
         type: int
       max_parallel_requests:
         description: Requests at the same time, at least 1.
         type: int
       expires:
         description:
-          - The date or time in UTC from which on it is refused, such as V(2027-01-31), which is the beginning of that
-            day, or V(2027-01-31T12:00:00Z).
-          - LiteLLM takes seconds from now, so a difference of up to a minute counts as none. A key whose time is over
-            is not made.
+          - The date or time in UTC from which the key is refused, such as V(2027-01-31), the beginning of that day, or
+            V(2027-01-31T12:00:00Z).
+          - LiteLLM takes seconds from now, so differences of up to a minute are ignored. An expired key is not
+            created.
         type: str
       metadata:
         description:
-          - Anything to be kept with the key, as JSON. It is shown in diffs.
-          - Names under which LiteLLM keeps settings of its own (such as C(tags) or C(guardrails)) are refused here, and
-            what LiteLLM has under them is left alone.
+          - Data to store with the key, as JSON. It is shown in diffs.
+          - Names that LiteLLM uses for its own settings (such as C(tags) or C(guardrails)) are rejected, and LiteLLM's
+            values under these names are not changed.
         type: dict
       key:
-        description: Its value, C(sk-) and at least 16 printable ASCII characters. Not given for one that is generated.
+        description: The value of the key, C(sk-) and at least 16 printable ASCII characters. Generated if not given.
         type: str
   values:
     description:
-      - Alias to the value that a key is made with where O(keys[].key) gives none. A key that there is already is not
-        compared with it.
-      - Where this is given, even if empty, nothing is generated, RV(new_keys) is always empty, and a key that is to be
-        made and has no value fails. Then the task needs no C(no_log).
+      - Alias to the value for a new key without O(keys[].key). The value of an existing key is not compared.
+      - If given, even if empty, nothing is generated, RV(new_keys) is always empty, and creating a key without a value
+        fails. Then the task needs no C(no_log).
     type: dict
   master_key_file:
-    description: The file on the host that holds LiteLLM's master key.
+    description: The file on the host with LiteLLM's master key.
     type: path
     default: /etc/inference-fleet/secrets/master_key
   container:
@@ -99,20 +98,20 @@ options:
 attributes:
   check_mode:
     support: full
-    description: The same plan is made and returned; nothing is changed, generated or compared with O(values).
+    description: The same plan is returned; nothing is changed, generated or compared with O(values).
   diff_mode:
     support: full
-    description: Shows what changes of each key, without the keys themselves.
+    description: Shows the changes of each key, without the values of the keys.
 notes:
   - The task needs C(no_log) where values are generated, since it returns them in RV(new_keys).
-  - LiteLLM's worker processes remember keys for a minute. With more than one of them a key that was changed or removed
-    may work as before for that long.
+  - LiteLLM's worker processes cache keys for a minute. With several workers, a changed or removed key may work as
+    before for that long.
 seealso:
   - module: inference.fleet.virtual_key_file
 """
 
 EXAMPLES = r"""
-- name: Make a key, and keep what LiteLLM shows once
+- name: Create a key, and register its value
   inference.fleet.litellm_key:
     keys:
       - alias: chatbot
@@ -124,7 +123,7 @@ EXAMPLES = r"""
   register: made
   no_log: true # it returns the new key
 
-- name: Have a key with a value of one's own, and another one gone
+- name: Create a key with a given value, and remove another key
   inference.fleet.litellm_key:
     keys:
       - alias: batch
@@ -134,7 +133,7 @@ EXAMPLES = r"""
         state: absent
     values: {}
 
-- name: See what there is to do
+- name: Show the planned changes
   inference.fleet.litellm_key:
     keys: "{{ fleet_keys }}"
   check_mode: true
@@ -143,32 +142,31 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: The steps that were carried out, in their order; in check mode those that would be.
+  description: The applied steps, in order; in check mode the planned steps.
   returned: always
   type: list
   elements: str
   sample: ["create chatbot (missing)", "update batch (changed: max_budget, models)"]
 missing:
-  description: The aliases of keys that were, or in check mode would be, made and for which O(keys) has no value.
+  description: The aliases of keys that were, or in check mode would be, created without a value in O(keys).
   returned: always
   type: list
   elements: str
   sample: [chatbot]
 tokens:
   description:
-    - Alias to the SHA-256 in hex, by which LiteLLM itself knows a key, of those keys of O(keys) that LiteLLM had
-      before.
+    - Alias to LiteLLM's identifier of the key, its SHA-256 in hex, for the keys of O(keys) that LiteLLM had before.
   returned: always
   type: dict
   sample: {batch: 221df437bc4f8c4d9718bd7a9ec4c1021c72fd69dfb2a5f568ecf4607c824bee}
 new_keys:
   description:
-    - Alias to value of the keys that this very task has made and generated. In no later run it can be had again.
-    - If LiteLLM's answer to a request did not come, the key of that request is here too, since it may have been made.
+    - Alias to value of the keys that this task created and generated. No later run can return these values.
+    - If LiteLLM did not answer a request, the key of the request is included, since it may have been created.
   returned: always
   type: dict
 faults:
-  description: What went wrong, by alias, or under C(litellm) if that stopped answering.
+  description: The faults by alias, or under C(litellm) if LiteLLM stopped answering.
   returned: failure of an action
   type: dict
 """

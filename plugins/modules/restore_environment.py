@@ -5,16 +5,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_environment
-short_description: Have on a host the ansible-core that it restores itself with
+short_description: Install the ansible-core that a host uses for its boot-time restore
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Makes a Python environment with C(ansible-core) beside the one in use. The link C(venv) leads to it once it is
-    whole and runs; only then is the one before removed. Where it cannot be had, the one before stays in use.
-  - An environment is made for the Python that the system has. Where another release brings another one, this one is
-    made anew.
-  - pip takes C(ansible-core) from where C(/etc/pip.conf) of the host says.
+  - Creates a Python environment with C(ansible-core) beside the one in use. When the new environment is complete and
+    runs, the link C(venv) is pointed to it and the previous one is removed. Otherwise the previous one stays in use.
+  - The environment uses the system's Python. If a system upgrade replaces that Python, the environment is recreated.
+  - pip takes C(ansible-core) from the source in the host's C(/etc/pip.conf).
 options:
   path:
     description: The folder. C(venv) in it is the link.
@@ -27,21 +26,21 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says whether an environment is to be made, and makes none. Whether it can be had is not tried.
+    description: Reports whether an environment would be created, without testing whether it can be installed.
   diff_mode:
     support: full
     description: Shows the versions.
 """
 
 EXAMPLES = r"""
-- name: Have what the host restores itself with
+- name: Install ansible-core for the boot-time restore
   inference.fleet.restore_environment:
     ansible_core: 2.19.14
 """
 
 RETURN = r"""
 ansible_core:
-  description: The version that was in use before; null where none was, or one for another Python.
+  description: The previous version; null if there was none, or only for another Python.
   returned: success
   type: str
   sample: 2.19.13
@@ -65,7 +64,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     folder, version, python = Path(module.params["path"]), module.params["ansible_core"], Path(PYTHON).resolve()
     before = ansible_core(folder / LINK, python)
-    # The settings with which the host restores itself: temporary files of Ansible go where its own do.
+    # The settings of the boot-time restore: Ansible's temporary files go to the same place.
     environment = {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
     run = partial(module.run_command, environ_update=environment, handle_exceptions=False)
     if before != version and not module.check_mode:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_kit
-short_description: Have on a host the collections that it restores itself with
+short_description: Copy the collections that a host uses for its boot-time restore
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Copies collections, as they are installed on the machine that runs Ansible, to a folder of the host, and tells what
-    else is there of what a restore at boot needs. A host that has the same already is not touched.
-  - The folder is replaced as a whole, so no restore ever runs from a mixture of two versions.
+  - Copies collections, as installed on the machine that runs Ansible, to a folder of the host, and reports which other
+    requirements of a boot-time restore the host has. A host with the same collections is not changed.
+  - The folder is replaced as a whole, so a restore never runs from a mixture of two versions.
 options:
   path:
     description: The folder. C(collections) below it has the collections, C(venv) an environment with C(ansible-core).
@@ -24,18 +24,18 @@ options:
     elements: str
     required: true
   digest:
-    description: What tells one version of their files from another. Filled in by the action plugin of the same name.
+    description: The digest of the collections' files. Set by the action plugin of the same name.
     type: str
   archive:
-    description: Where the action plugin put the files, packed.
+    description: The path of the archive from the action plugin.
     type: path
 attributes:
   action:
     support: full
-    description: The collections are those of the machine that runs Ansible.
+    description: The collections come from the machine that runs Ansible.
   check_mode:
     support: full
-    description: Says whether the collections are to be copied, and copies none.
+    description: Reports whether the collections would be copied.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -51,17 +51,17 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_core:
   description:
-    - The version of C(ansible-core) that is installed in C(venv) as a whole, for the Python that the host has now; null
-      where none is. M(inference.fleet.restore_environment) puts it there.
+    - The version of C(ansible-core) that is completely installed in C(venv) for the host's present Python, or null.
+      M(inference.fleet.restore_environment) installs it.
   returned: success
   type: str
   sample: 2.19.14
 systemd:
-  description: Whether systemd runs the host, so that it can start a restore at boot.
+  description: Whether the host runs systemd, which can start a restore at boot.
   returned: success
   type: bool
 now:
-  description: The host's own clock, in seconds since 1970.
+  description: The host's clock, in seconds since 1970.
   returned: success
   type: float
 """
@@ -90,7 +90,7 @@ SPEC = dict(
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     if module.params["digest"] is None:
-        module.fail_json(msg="digest: missing; the action plugin inference.fleet.restore_kit fills it in")
+        module.fail_json(msg="digest: missing; the action plugin inference.fleet.restore_kit sets it")
     folder = Path(module.params["path"])
     changed = _digest(folder / "collections") != module.params["digest"]
     if changed and module.params["archive"]:
@@ -98,7 +98,7 @@ def main() -> None:
             unpack(Path(module.params["archive"]), folder / "collections", module.params["digest"])
         except (OSError, EOFError, tarfile.TarError) as error:
             module.fail_json(
-                msg=f"{folder / 'collections'}: cannot be replaced ({error}); what was there is still in use"
+                msg=f"{folder / 'collections'}: cannot be replaced ({error}); the previous collections are still in use"
             )
     module.exit_json(
         changed=changed,
@@ -109,13 +109,13 @@ def main() -> None:
 
 
 def unpack(archive: Path, target: Path, digest: str) -> None:
-    """`target` is a link, which is replaced when the new folder is whole."""
+    """Unpacks beside `target`, a link, which is switched when the new folder is complete."""
     whole = target.with_name(f"{target.name}-{digest}")
-    if whole.exists():  # cut off
+    if whole.exists():  # left by an interrupted run
         shutil.rmtree(whole)
     whole.mkdir(mode=0o755, parents=True)
     with tarfile.open(archive) as packed:
-        # A keyword since 3.9.17 and 3.11.4; typeshed takes its value for a text where it is spread.
+        # A keyword since 3.9.17 and 3.11.4; typeshed mistypes its value when passed as **.
         packed.extractall(whole, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]
     (whole / DIGEST).write_text(digest)
     switch(target, whole)

@@ -5,52 +5,51 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_log
-short_description: Report a restore step by step, and keep its record on the host
+short_description: Report the steps of a restore, and record the restore on the host
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - For the playbook C(reboot_restore), with its steps in their order. Each step is reported with the time that it
-    took. The record is written to the host at the beginning and at the end. At the end the task fails if a step failed,
-    with what to do about each fault.
+  - For the playbook C(reboot_restore), with its steps in order. Each step is reported with its duration. The record is
+    written to the host at the beginning and at the end. The task at the end fails if a step failed, with what to do.
 options:
   state:
     description:
-      - V(begun) starts the record, V(step) is the end of a step, V(ended) that of the restore. The tasks of one restore
-        are in one play, since the steps so far are kept in its facts.
+      - V(begun) starts the clock, V(step) is the end of a step, V(ended) that of the restore. The tasks of one restore
+        must be in one play, since a fact of the play keeps the steps so far.
     type: str
     choices: [begun, step, ended]
     default: step
   step:
     description:
-      - Which step has ended. Not given, it is the first one that has not, of C(checks), C(foundation), C(GPUs),
+      - The step that has ended. By default the first step that has not, of C(checks), C(foundation), C(GPUs),
         C(PostgreSQL), C(models), C(LiteLLM), C(Caddy), C(monitoring) and C(models ready).
     type: str
   fault:
     description:
-      - Why the step failed; empty where it did not. With O(state=step) the task succeeds all the same, so that the next
-        steps follow; with O(state=ended) it is the fault of the step that was under way.
+      - Why the step failed; empty if it did not. With O(state=step) the task itself does not fail, so that the next
+        steps run; with O(state=ended) it is the fault of the step that was running.
     type: str
   path:
-    description: Where the record is kept on the host, readable by its owner alone.
+    description: The file of the record on the host, readable by its owner only.
     type: path
     default: /var/lib/inference-fleet/restore.json
   record:
-    description: The record, as JSON has it. Filled in by the action plugin of the same name.
+    description: The record, as JSON. Set by the action plugin of the same name.
     type: dict
   metrics:
     description:
-      - The same for Prometheus, written to C(metrics/restore.prom) beside the record, readable by all. Filled in by the
+      - The record for Prometheus, written to C(metrics/restore.prom) beside the record, readable by all. Set by the
         action plugin of the same name.
     type: str
     default: ""
 attributes:
   action:
     support: full
-    description: The time is taken on the controller.
+    description: The time is measured on the controller.
   check_mode:
     support: full
-    description: Reports the steps, says that nothing was done, and keeps no record.
+    description: Reports the steps as not done, and writes no record.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -61,23 +60,23 @@ EXAMPLES = r"""
   inference.fleet.restore_log:
     state: begun
 
-- name: Record that PostgreSQL answers
+- name: Report that PostgreSQL answers
   inference.fleet.restore_log:
     step: PostgreSQL
 
-- name: Record the models, some of which may have failed
+- name: Report the models, some of which may have failed
   inference.fleet.restore_log:
     step: models ready
     fault: "{{ models_that_failed | join(', ') }}"
 
-- name: End the record, and fail if a step failed
+- name: Report the restore, and fail if a step failed
   inference.fleet.restore_log:
     state: ended
 """
 
 RETURN = r"""
 msg:
-  description: How the restore went, step by step, with what to do about each fault.
+  description: The steps of the restore, and what to do about each fault.
   returned: when O(state=ended), or on failure
   type: str
   sample: |-
@@ -107,7 +106,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     path, record = module.params["path"], module.params["record"]
     if record is None:
-        module.fail_json(msg="record: missing; the action plugin inference.fleet.restore_log fills it in")
+        module.fail_json(msg="record: missing; the action plugin inference.fleet.restore_log sets it")
     try:
         if not module.check_mode:
             for where, text, mode in (

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_ready
-short_description: Wait until a container's health check is good
+short_description: Wait until a container's health check succeeds
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Waits until the container's health check is good. It is run all the time meanwhile, so that nobody waits for the
-    next time that Docker runs it. A container that dies meanwhile, or is not healthy in time, fails the task at once,
-    with the end of its log in the message.
+  - Waits until the container's health check succeeds. The module runs the check itself, more often than Docker does.
+    If the container dies or is not healthy in time, the task fails with the end of the container's log in the message.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
 options:
@@ -26,18 +25,18 @@ options:
     required: true
   gave_up:
     description:
-      - What its health check prints when the container will not get ready by itself, however long it is waited for.
-      - Only checks that end while it is waited for count.
+      - The output of the health check that means that the container will not become ready without a restart.
+      - Only checks that end during the wait count.
     type: str
     default: ""
   hopeless_fails:
-    description: Whether the task fails where RV(hopeless) is not empty.
+    description: Whether the task fails if RV(hopeless) is not empty.
     type: bool
     default: true
 attributes:
   check_mode:
     support: full
-    description: Nothing is waited for, since a container that is missing was not made either.
+    description: Does not wait, since check mode does not create a missing container.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -49,7 +48,7 @@ EXAMPLES = r"""
     name: postgres
     timeout: 300
 
-- name: Find out whether LiteLLM gets ready, or has to be started anew
+- name: Check whether LiteLLM becomes ready or needs a restart
   inference.fleet.service_ready:
     name: litellm
     timeout: 600
@@ -61,8 +60,8 @@ EXAMPLES = r"""
 RETURN = r"""
 hopeless:
   description:
-    - Why it will not get ready by itself, with the end of its log; it died, or its health check says O(gave_up).
-    - Empty where it is ready, and where it is only slow.
+    - Why the container will not become ready, with the end of its log; it died, or its health check printed O(gave_up).
+    - Empty if the container is ready or only slow.
   returned: always, except in check mode
   type: str
 """

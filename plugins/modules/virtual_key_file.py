@@ -4,36 +4,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: virtual_key_file
-short_description: Have values for virtual keys in a file of the admin, before the keys are made
+short_description: Generate values for virtual keys in a file of the admin, before the keys are created
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - LiteLLM shows a key once. So the values of keys that are to be made are generated and written to a file on the
-    controller first; a run that is cut off anywhere after that is put right by the next.
-  - The file is YAML, alias to key, mode 0600. It is replaced as a whole. One file serves all hosts of a play, so that
-    an application has the same key on each; run this once a play (C(run_once)). Two plays that use one file take turns.
-  - Where a host lacks a key, the file has no value for it, and another host of the play has the key already, the task
-    fails, since the application would have two keys then.
-  - The value of an alias that C(fleet_keys) of a host of the play has as V(absent), and that of no host of the group
-    C(fleet) as present, is taken out of the file. Other values in it are left alone.
-  - Runs on the controller; no host is contacted. It returns no key, so the task needs no C(no_log).
+  - LiteLLM shows a key only once. So the values of new keys are first generated and written to a file on the
+    controller; after an interrupted run, the next run completes the rest.
+  - The file is YAML, alias to key, mode 0600, and replaced as a whole. All hosts of a play share one file, so that
+    an application has the same key on each; run this once per play (C(run_once)). The file is locked meanwhile.
+  - If a host lacks a key, the file has no value for it, and another host of the play already has the key, the task
+    fails, since the application would have two keys.
+  - A value is removed from the file if a host of the play has its alias as V(absent) in C(fleet_keys), and no host of
+    the group C(fleet) has the alias as present. Other values in the file do not change.
+  - Runs on the controller; no host is contacted. Returns no key, so the task needs no C(no_log).
 options:
   path:
     description:
-      - The file. In the folder of an inventory its name should begin with a dot, or Ansible takes it for one more
-        inventory.
+      - The file. In an inventory's folder its name should begin with a dot, otherwise Ansible reads it as an inventory.
     type: path
     required: true
   observed:
-    description: Host to what M(inference.fleet.litellm_key) returned of it in check mode, of every host of the play.
+    description: Every host of the play to its result of M(inference.fleet.litellm_key) in check mode.
     type: dict
     required: true
   vault_password_file:
     description:
-      - A file with a password, or a program that prints it. With it the file is encrypted by Ansible Vault.
-      - Without it a file that is encrypted already is opened with the passwords that C(ansible-playbook) was given, and
-        stays encrypted with the one that opened it.
+      - A file with a password, or a program that prints it. If given, the file is encrypted by Ansible Vault.
+      - Otherwise an encrypted file is decrypted with the passwords given to C(ansible-playbook), and stays encrypted
+        with the same password.
     type: path
 attributes:
   action:
@@ -44,7 +43,7 @@ attributes:
     description: Nothing is generated or written.
   diff_mode:
     support: full
-    description: Shows the aliases that come and go.
+    description: Shows the added and removed aliases.
 seealso:
   - module: inference.fleet.litellm_key
   - plugin: inference.fleet.virtual_key_values
@@ -58,7 +57,7 @@ EXAMPLES = r"""
   check_mode: true
   register: keys
 
-- name: Have a value for each of them
+- name: Generate a value for each missing key
   inference.fleet.virtual_key_file:
     path: "{{ inventory_dir }}/.fleet-keys.yml"
     observed: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'keys'))) }}"
@@ -71,21 +70,21 @@ path:
   returned: success
   type: str
 encrypted:
-  description: Whether Ansible Vault encrypts it.
+  description: Whether the file is encrypted by Ansible Vault.
   returned: success
   type: bool
 new:
-  description: Aliases that a value was generated for, or would be in check mode.
+  description: Aliases with a generated value; in check mode those that would get one.
   returned: success
   type: list
   elements: str
 gone:
-  description: Aliases whose value was taken out of the file, or would be in check mode.
+  description: Aliases whose value was removed from the file, or in check mode would be.
   returned: success
   type: list
   elements: str
 aliases:
-  description: All aliases that the file then has.
+  description: All aliases in the file afterwards.
   returned: success
   type: list
   elements: str

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is in a backup of a host, what its file is called, and which files are too old. Pure.
+"""The content of a host's backup, the name of its file, and which files are too old. Pure.
 
-Decrypted, a backup is a tar file: `manifest.json`, `secrets/NAME` for each secret, and `database.dump`
-as pg_dump's custom format has it. So `ansible-vault decrypt`, `tar` and `pg_restore` open it as well.
+A decrypted backup is a tar file: `manifest.json`, `secrets/NAME` for each secret, and `database.dump`
+in pg_dump's custom format. So `ansible-vault decrypt`, `tar` and `pg_restore` can read it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ FORMAT = 1
 SUFFIX = ".fleet-backup"
 MANIFEST, DUMP, SECRETS = "manifest.json", "database.dump", "secrets/"
 _STAMP = "%Y%m%dT%H%M%SZ"
-_SECRET_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")  # they become files of root's on a host
+_SECRET_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")  # secrets become root's files on a host
 
 
 @dataclass(frozen=True)
 class About:
-    """Where a backup comes from. host: its name in the inventory. made: UTC, as in the file's name.
+    """The origin of a backup. host: its name in the inventory. made: UTC, as in the file's name.
 
-    postgres: the version of the server, such as `15.18`. collection: the version of this one.
+    postgres: the version of the server, such as `15.18`. collection: the version of this collection.
     """
 
     host: str
@@ -49,7 +49,7 @@ class About:
 
 @dataclass(frozen=True)
 class Backup:
-    """secrets: name of the file -> what it holds, without the line's end. dump: of the database."""
+    """secrets: file name -> content without the line end. dump: of the database."""
 
     about: About
     secrets: Mapping[str, str]
@@ -72,13 +72,13 @@ class Backup:
 
     @classmethod
     def unpack(cls, data: bytes, path: str) -> Backup:
-        """path: for messages. Raises FleetError for what is no backup, or not whole, or newer than this code."""
+        """path: for messages. Raises FleetError if `data` is not a backup, not complete, or of a newer format."""
         members = _members(data)
         try:
             manifest = json.loads(members[MANIFEST])
             newer = manifest["format"] > FORMAT
         except (KeyError, TypeError, ValueError):
-            raise FleetError(f"{path}: is no backup; expected a file that the playbook backup has written") from None
+            raise FleetError(f"{path}: is not a backup; expected a file that the playbook backup has written") from None
         if newer:
             raise FleetError(
                 f"{path}: was written by a newer inference.fleet ({manifest.get('collection')}), in format "
@@ -99,19 +99,15 @@ class Backup:
             }
             dump = members[DUMP]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FleetError(
-                f"{path}: is a backup with a part that is missing or not as it should be: {error}"
-            ) from None
+            raise FleetError(f"{path}: is a backup with a missing or invalid part: {error}") from None
         strange = [name for name in secrets if not _SECRET_NAME.fullmatch(name)]
         if wrong or strange:
-            raise FleetError(
-                f"{path}: is a backup with parts that are not what was written: {', '.join(wrong + strange)}"
-            )
+            raise FleetError(f"{path}: is a backup with changed parts: {', '.join(wrong + strange)}")
         return cls(about, secrets, dump)
 
 
 def secrets_in(tar: bytes) -> dict[str, str]:
-    """Name -> value, from a tar file of a host's folder of secrets. Raises FleetError where it is none."""
+    """Name -> value, from a tar file of a host's folder of secrets. Raises FleetError if `tar` is not one."""
     found = _members(tar)
     secrets = {name.rpartition("/")[2]: content.decode().rstrip("\n") for name, content in found.items()}
     return {name: value for name, value in secrets.items() if _SECRET_NAME.fullmatch(name)}
@@ -122,7 +118,7 @@ def stamp(now: datetime) -> str:
 
 
 def plain_name(host: str) -> str:
-    """A name of the inventory may be any text; what a file's name cannot have is written as in a URL."""
+    """An inventory name may be any text; characters that a file name cannot have are escaped as in a URL."""
     return quote(host, safe="")
 
 
@@ -131,17 +127,17 @@ def file_name(host: str, made: str) -> str:
 
 
 def beyond(names: Collection[str], host: str, keep: int) -> list[str]:
-    """Those of a folder's files that are backups of the host and not among its `keep` newest, oldest first."""
+    """The names that are backups of the host but not among its `keep` newest, oldest first."""
     pattern = re.compile(re.escape(plain_name(host)) + r"-\d{8}T\d{6}Z" + re.escape(SUFFIX))
     of_host = sorted(name for name in names if pattern.fullmatch(name))
     return of_host[:-keep]
 
 
 def is_cut_off(encrypted: bytes) -> bool:
-    """Whether the end is missing of a tar file that Ansible Vault encrypted.
+    """Whether a tar file encrypted by Ansible Vault is truncated.
 
-    tar fills up to blocks of 10240 bytes. Vault adds a block of the cipher (16) to those, writes that, a salt
-    and a digest of 64 each in hexadecimal with a line's end between them, and writes all of it in hexadecimal again.
+    tar pads to blocks of 10240 bytes. Vault adds one cipher block (16), writes this, a salt and a digest
+    (64 each) in hexadecimal separated by line ends, and encodes all of it in hexadecimal again.
     """
     _header, _end, body = encrypted.partition(b"\n")
     digits = len(body.translate(None, b"\r\n "))
@@ -149,7 +145,7 @@ def is_cut_off(encrypted: bytes) -> bool:
 
 
 def _members(data: bytes) -> dict[str, bytes]:
-    """Name -> content of the regular files of a tar file; nothing where it is none."""
+    """Name -> content of the regular files of a tar file; empty if `data` is not one."""
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
             return {member.name: _content(tar, member) for member in tar if member.isfile()}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Backups as files on the admin's machine, encrypted by Ansible Vault and never otherwise."""
+"""Backups as files on the admin's machine, always encrypted by Ansible Vault."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _PASSWORDS = "fleet_backup_vault_password_file, or --vault-password-file or --as
 
 
 class Vault:
-    """The passwords of a run. password_file: as ansible-playbook's option of that name; it goes before those."""
+    """The passwords of a run. password_file: as ansible-playbook's --vault-password-file, and preferred to it."""
 
     def __init__(self, loader: Any, password_file: Optional[str] = None) -> None:
         self._secrets = passwords(loader, password_file, "fleet_backup_vault_password_file")
 
     def require_password(self) -> None:
-        """Raises FleetError where there is none to encrypt with."""
+        """Raises FleetError if there is no password to encrypt with."""
         if not self._secrets:
             raise FleetError(
-                f"no password to encrypt the backup with, and it is never written without; give {_PASSWORDS}"
+                f"no password to encrypt the backup with, and a backup is never written unencrypted; give {_PASSWORDS}"
             )
 
     def encrypt(self, data: bytes) -> bytes:
@@ -49,7 +49,7 @@ class Vault:
         """path: for messages."""
         if not is_encrypted(data):
             raise FleetError(
-                f"{path}: is no backup; those are encrypted by Ansible Vault and begin with $ANSIBLE_VAULT"
+                f"{path}: is not a backup; a backup is encrypted by Ansible Vault and begins with $ANSIBLE_VAULT"
             )
         if not self._secrets:
             raise FleetError(f"{path}: is encrypted by Ansible Vault; give its password: {_PASSWORDS}")
@@ -58,16 +58,16 @@ class Vault:
         except (AnsibleError, ValueError):
             if is_cut_off(data):
                 raise FleetError(
-                    f"{path}: is cut off: its end is missing; copy it again, or take another one"
+                    f"{path}: is truncated: its end is missing; copy it again, or use another backup"
                 ) from None
             raise FleetError(
-                f"{path}: no password that was given opens it; give the one of the day it was made: {_PASSWORDS}. "
-                f"If it is the right one, the file is damaged"
+                f"{path}: no given password decrypts it; give the password of the day of the backup: {_PASSWORDS}. "
+                f"If the password is right, the file is damaged"
             ) from None
 
 
 def read(path: Path, vault: Vault) -> Backup:
-    """Raises FleetError for all that is wrong with it."""
+    """Raises FleetError if the file is missing or not a valid backup."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -76,7 +76,7 @@ def read(path: Path, vault: Vault) -> Backup:
 
 
 class Folder:
-    """Where the backups of all hosts are."""
+    """The folder with the backups of all hosts."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).expanduser()
@@ -85,9 +85,9 @@ class Folder:
         return self.path / file_name(host, made)
 
     def begin(self, host: str, encrypted: bytes) -> Path:
-        """Writes what is not taken for a backup yet, only its owner's to read, and comes back when it is on the disk.
+        """Writes and syncs a file that does not count as a backup yet, readable by its owner only.
 
-        Of the same host it takes away what a run left that was cut off here.
+        Removes files of the same host that an interrupted run left.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,6 +107,6 @@ class Folder:
         sync(self.path)
 
     def old(self, host: str, keep: int, coming: str = "") -> list[Path]:
-        """Backups of the host that are not among its `keep` newest. coming: the name of one that is yet to be there."""
+        """Backups of the host that are not among its `keep` newest. coming: the name of a backup not yet written."""
         names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
         return [self.path / name for name in beyond(names | ({coming} if coming else set()), host, keep)]

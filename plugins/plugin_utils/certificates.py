@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether certificates that a person gave will do, before any host gets them. Pure.
+"""Checks given certificates before any host gets them. Pure.
 
-ansible-core needs `cryptography`, so every controller has it; hosts need not.
+ansible-core requires `cryptography`, so every controller has it; hosts do not need it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https, is_address
 
-# What ansible-core needs is there, but where ansible-test imports every plugin on its own.
+# ansible-core's requirements are always installed, except where ansible-test imports each plugin alone.
 with suppress(ImportError):
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -32,7 +32,7 @@ _CURVES = ("secp224r1", "secp256r1", "secp384r1", "secp521r1")
 
 @dataclass(frozen=True)
 class Verdict:
-    """Faults, and warnings of what will be a fault before long."""
+    """Faults, and warnings of faults to come."""
 
     faults: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ def check(https: Https, now: datetime) -> Verdict:
 
 
 def names(cert: object) -> tuple[str, ...]:
-    """What a leaf (PEM, the first of the text) is for: host names, wildcards, addresses; of damaged ones nothing."""
+    """The names of a leaf (the first PEM of the text): host names, wildcards, addresses; empty if damaged."""
     try:
         chain = _load(cert) if isinstance(cert, str) else []
         return _names(chain[0]) if chain else ()
@@ -85,7 +85,7 @@ def _check_files(https: Https, cert: str, key: str, now: datetime) -> Verdict:
 
 
 def _load(text: str) -> list[x509.Certificate]:
-    """Raises ValueError for what is no certificate."""
+    """Raises ValueError if the text contains no valid certificate."""
     return x509.load_pem_x509_certificates(text.encode())
 
 
@@ -96,7 +96,7 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
         return ()
     hosts = alternatives.get_values_for_type(x509.DNSName)
     addresses = alternatives.get_values_for_type(x509.IPAddress)
-    # A client that sends no name is shown the first one's certificate, and messages name it: rather no wildcard.
+    # Put wildcards last: clients that send no name get the certificate of the first name, and messages show it.
     in_order = sorted([*hosts, *map(str, addresses)], key=lambda name: name.startswith("*"))
     return tuple(dict.fromkeys(in_order))
 
@@ -135,8 +135,8 @@ def _not_a_chain(chain: Sequence[x509.Certificate]) -> Iterator[str]:
 def _not_for_servers(leaf: x509.Certificate, covered: Sequence[str]) -> Iterator[str]:
     if not covered:
         yield (
-            f"{_CERT}: has no host names or addresses among its subject alternative names, and clients look at "
-            f"nothing else; have it made with them"
+            f"{_CERT}: has no host names or addresses among its subject alternative names, and clients check "
+            f"nothing else; get a certificate with these"
         )
     try:
         usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -153,12 +153,12 @@ def _not_covered(wanted: Sequence[str], covered: Sequence[str]) -> Iterator[str]
             yield (
                 f"fleet_https.names[{index}]: {name!r} is not covered by the certificate, which is for "
                 f"{', '.join(covered[:8])}{', ...' if len(covered) > 8 else ''}; "
-                f"take the name out or have one made for it"
+                f"remove the name or get a certificate that covers it"
             )
 
 
 def _covers(one: str, name: str) -> bool:
-    """Whether a name of a certificate is good for a name that clients use (RFC 6125: a wildcard is one whole label)."""
+    """Whether a certificate's name covers a name that clients use (RFC 6125: a wildcard is one whole label)."""
     if is_address(one) or is_address(name):
         return is_address(one) and is_address(name) and ipaddress.ip_address(one) == ipaddress.ip_address(name)
     one, name = one.lower(), name.lower()
@@ -166,13 +166,13 @@ def _covers(one: str, name: str) -> bool:
 
 
 def _wrong_key(leaf: x509.Certificate, text: str) -> Iterator[str]:
-    """Never says more of the key than its kind."""
+    """The faults of the key, which never show more than its type."""
     try:
         key = load_pem_private_key(text.encode(), password=None)
     except TypeError:
         yield (
-            f"{_KEY}: is encrypted with a passphrase, for which Caddy cannot ask; "
-            f"take it off (openssl pkey -in KEY -out PLAIN) and encrypt the file with ansible-vault instead"
+            f"{_KEY}: is encrypted with a passphrase, and Caddy cannot ask for one; "
+            f"remove it (openssl pkey -in KEY -out PLAIN) and encrypt the file with ansible-vault instead"
         )
         return
     except (ValueError, UnsupportedAlgorithm):
@@ -181,7 +181,7 @@ def _wrong_key(leaf: x509.Certificate, text: str) -> Iterator[str]:
     if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)) or (
         isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name not in _CURVES
     ):
-        yield f"{_KEY}: is of a kind that TLS servers do not take; expected RSA, ECDSA on a NIST curve, or Ed25519"
+        yield f"{_KEY}: is of a type that TLS servers do not accept; expected RSA, ECDSA on a NIST curve, or Ed25519"
         return
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     try:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Collections as they are installed on the controller, packed so that a host can run them by itself."""
+"""Archives of collections installed on the controller, for hosts to run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-# What a collection needs to run. A checkout has its tests and much more beside it.
+# The parts of a collection that are needed at run time. A checkout also has tests and more.
 _PARTS = ("galaxy.yml", "MANIFEST.json", "meta", "playbooks", "plugins", "roles")
 _NEVER = "__pycache__"
 
 
 def collection_files(roots: Mapping[str, Path]) -> dict[str, Path]:
-    """Path below a collections folder -> the file. roots: `namespace.name` -> where it is installed."""
+    """Path below a collections folder -> the file. roots: `namespace.name` -> its installed folder."""
     return {
         f"ansible_collections/{name.replace('.', '/')}/{path.relative_to(root).as_posix()}": path
         for name, root in roots.items()
@@ -25,7 +25,7 @@ def collection_files(roots: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def digest(files: Mapping[str, Path]) -> str:
-    """The same for the same content under the same names, whenever and wherever that was installed."""
+    """A digest of names and content, independent of the time and place of installation."""
     total = hashlib.sha256()
     for name, path in sorted(files.items()):
         total.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
@@ -33,7 +33,7 @@ def digest(files: Mapping[str, Path]) -> str:
 
 
 def pack(files: Mapping[str, Path]) -> bytes:
-    """A compressed tar of them, all root's and readable by all."""
+    """A compressed tar of the files, owned by root and readable by all."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=3) as archive:
         for name, path in sorted(files.items()):

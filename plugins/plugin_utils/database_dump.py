@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""LiteLLM's database on a host, by commands that the controller runs there.
+"""LiteLLM's database on a host, through commands that the controller runs on the host.
 
-Dumps go through the connection alone, out of the database's own programs and into them: no file on
-the host ever has one. PostgreSQL's socket inside its container asks for no password.
+A dump passes only through the connection, from or to the database's own programs: it is never in a
+file on the host. PostgreSQL's socket inside its container needs no password.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import secrets_in
 
-# Command, what it reads on standard input -> rc, stdout and stderr, as ActionBase._low_level_execute_command.
+# (command, standard input) -> rc, stdout and stderr, as ActionBase._low_level_execute_command.
 Run = Callable[[str, bytes], Mapping[str, Any]]
 
-RESTORED = "litellm_restored"  # where a dump is read into, until it takes the place of the one in use
+RESTORED = "litellm_restored"  # the database that a dump is loaded into, until it replaces the one in use
 SPEND_LOGS = 'public."LiteLLM_SpendLogs"'
 _PSQL = ("psql", "--username=litellm", "--quiet", "--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
 _DUMP = ("pg_dump", "--username=litellm", "--dbname=litellm", "--format=custom", "--no-owner", "--no-privileges")
@@ -33,18 +33,18 @@ class Database:
         self._run = run
 
     def version(self) -> str:
-        """The server's, such as `15.18`. Raises FleetError where none answers."""
+        """The server's version, such as `15.18`. Raises FleetError if PostgreSQL does not answer."""
         return self._ask("SHOW server_version").partition(" ")[0]
 
     def is_empty(self) -> bool:
-        """Whether LiteLLM has never been there."""
+        """Whether the database has no table, so LiteLLM has never used it."""
         return self._ask(_TABLES) == "0"
 
     def dump(self, spend_logs: bool, max_bytes: int) -> bytes:
-        """All of it, in pg_dump's custom format. Raises FleetError for one of more than `max_bytes`."""
+        """The whole database in pg_dump's custom format. Raises FleetError above `max_bytes`."""
         words = [*_DUMP, *(() if spend_logs else (f"--exclude-table-data={SPEND_LOGS}",))]
         command = f"docker exec postgres {shlex.join(words)}"
-        # A pipe's status is that of its last command: that of the first one comes on standard error.
+        # A pipe's status is that of its last command, so the first command's status is sent on standard error.
         answer = self._run(f"{{ {command}; echo $? >&2; }} | head --bytes={max_bytes + 1} | base64 --wrap=0", b"\n")
         dump = _decoded(answer)
         if len(dump) > max_bytes:
@@ -60,12 +60,12 @@ class Database:
         return dump
 
     def check(self, dump: bytes) -> None:
-        """Has pg_restore read all of it, into nothing. Raises FleetError where it cannot."""
+        """Lets pg_restore read the whole dump, and discards its output. Raises FleetError on errors."""
         self._feed("docker exec --interactive postgres pg_restore --file=/dev/null", dump)
 
     def load(self, dump: bytes) -> None:
-        """Reads it into a new database beside the one in use: all of it, or nothing and a FleetError."""
-        self._ask(f"DROP DATABASE IF EXISTS {RESTORED}", database="postgres")  # of a run that was cut off
+        """Loads the dump into a new database beside the one in use: completely, or raises FleetError."""
+        self._ask(f"DROP DATABASE IF EXISTS {RESTORED}", database="postgres")  # left by an interrupted run
         self._ask(f"CREATE DATABASE {RESTORED} TEMPLATE template0", database="postgres")
         self._feed(f"docker exec --interactive postgres {shlex.join([*_LOAD, f'--dbname={RESTORED}'])}", dump)
 
@@ -81,23 +81,23 @@ class Database:
         return str(answer["stdout"]).strip()
 
     def _feed(self, command: str, data: bytes) -> None:
-        # What a failed program leaves unread is read up: else sending it fails, and the word of the program is lost.
+        # Read the input that a failed program leaves, otherwise sending fails and the program's error is lost.
         answer = self._run(f"{command}; status=$?; cat > /dev/null; exit $status", data)
         if answer["rc"]:
             raise FleetError(f"pg_restore: {_first_line(answer['stderr'] or answer['stdout'])}")
 
 
 def read_secrets(run: Run, folder: str) -> dict[str, str]:
-    """Name -> value of each secret that the host keeps. folder: its configuration's."""
+    """Name -> value of each stored secret of the host. folder: of its configuration."""
     answer = run(f"tar --create --directory {shlex.quote(folder)} secrets | base64 --wrap=0", b"\n")
     secrets = secrets_in(_decoded(answer))
     if not secrets:
-        raise FleetError(f"{folder}/secrets: no secret is there ({_first_line(answer['stderr'])}); run install first")
+        raise FleetError(f"{folder}/secrets: cannot be read ({_first_line(answer['stderr'])}); run install first")
     return secrets
 
 
 def name_before(now: datetime) -> str:
-    """What the database that a restored one takes the place of is called from then on."""
+    """The new name of the database that a restored one replaces."""
     return f"litellm_before_{now:%Y%m%d_%H%M%S}"
 
 
@@ -106,5 +106,5 @@ def _decoded(answer: Mapping[str, Any]) -> bytes:
 
 
 def _first_line(text: str) -> str:
-    """Further lines may show what a row holds."""
-    return text.strip().partition("\n")[0].removeprefix("pg_dump: ").removeprefix("pg_restore: ") or "it said nothing"
+    """Only the first line: others may show content of rows."""
+    return text.strip().partition("\n")[0].removeprefix("pg_dump: ").removeprefix("pg_restore: ") or "no output"

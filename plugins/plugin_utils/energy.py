@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A period of a fleet's energy: what of it each host has, and the tables that are made of all. Pure but for pandas.
+"""A period of a fleet's energy: the sums of each host, and the tables of all hosts. Pure except for pandas.
 
-Days are UTC's, as the hosts' files have them.
+Days are in UTC, as in the hosts' files.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
 
 UNITS = ("day", "week", "month")
-DAYS_BACK = {"day": 29, "week": 7 * 12 - 1, "month": 364}  # from `last` to `first`, where that is not given
-# In place of a model; no model has a name with such letters.
+DAYS_BACK = {"day": 29, "week": 7 * 12 - 1, "month": 364}  # from `last` to `first`, if `first` is not given
+# In place of a model; a model name cannot contain these characters.
 UNMEASURED = "(not measured)"
-SILENT_S = 900  # since a host's last row: three times as long as a row at most
+SILENT_S = 900  # since a host's last row: three times the longest row
 HOST_COLUMNS = ("day", "kind", "model", "container", "session", "seconds", "wh")
 
 
 @dataclass(frozen=True)
 class Period:
-    """first, last: days. unit: what one bar is."""
+    """first, last: days. unit: the time that one bar covers."""
 
     first: date
     last: date
@@ -34,7 +34,7 @@ class Period:
 
     @classmethod
     def parse(cls, unit: Any, first: Any, last: Any, today: date) -> Period:
-        """Raises FleetError with what is wrong of the playbook's variables. Not given is None."""
+        """Raises FleetError for wrong variables of the playbook. None: not given."""
         if unit not in UNITS:
             raise FleetError(f"period: expected one of {', '.join(UNITS)}, got {show(unit)}{nearest(str(unit), UNITS)}")
         end = _day("last", last) or today
@@ -48,12 +48,12 @@ class Period:
         return f"{self.first}--{self.last}-by-{self.unit}"
 
     def files(self) -> tuple[str, str]:
-        """The names of the first and the last file of a host; all between them are of the period as well."""
+        """The names of the first and the last file of the period."""
         first, last = (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in (self.first, self.last))
         return file_of(first.timestamp()), file_of(last.timestamp())
 
     def begins(self, day: date) -> date:
-        """The first day of the bar that a day is in."""
+        """The first day of the bar that contains a day."""
         first = {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[self.unit]
         return max(first, self.first)
 
@@ -66,7 +66,7 @@ class Period:
         return min(week if self.unit == "week" else month, self.last)
 
     def bars(self) -> list[date]:
-        """The first days of all of them."""
+        """The first days of all bars."""
         days = (self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1))
         return list(dict.fromkeys(map(self.begins, days)))
 
@@ -79,7 +79,7 @@ def _day(name: str, given: Any) -> Optional[date]:
 
 
 def price_of(given: Any) -> Optional[float]:
-    """Of a kWh. Raises FleetError for what is none."""
+    """The price of a kWh. Raises FleetError if it is not a price."""
     try:
         price = None if given is None else float(given)
     except (TypeError, ValueError):
@@ -91,14 +91,14 @@ def price_of(given: Any) -> Optional[float]:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a host has of a period. sums: lists in the order of HOST_COLUMNS. note: what is to be said of the host."""
+    """A host's energy in a period. sums: lists in the order of HOST_COLUMNS. note: a note about the host, or empty."""
 
     sums: tuple[tuple[Any, ...], ...]
     note: str = ""
 
 
 def usage(lines: Iterable[str], period: Period, now: float) -> Usage:
-    """lines: of the host's files. now: its clock, to tell of rows that are missing at the end."""
+    """lines: of the host's files. now: the host's clock, to detect missing rows at the end."""
     sums: dict[tuple[str, ...], list[float]] = {}
     last: dict[str, float] = {}
     for row in filter(None, map(Row.parse, lines)):
@@ -112,9 +112,9 @@ def usage(lines: Iterable[str], period: Period, now: float) -> Usage:
         for part in Row(end, min(now, until.timestamp()) - 1e-3, GAP, gpu).by_day():
             _add(sums, (_day_of(part.start), GAP, UNMEASURED, "", ""), part.end - part.start, 0.0)
         when = datetime.fromtimestamp(max(last.values()), timezone.utc)
-        note = f"nothing since {when:%Y-%m-%d %H:%M} UTC; systemctl status inference-fleet-energy there tells why"
+        note = f"nothing since {when:%Y-%m-%d %H:%M} UTC; systemctl status inference-fleet-energy on the host shows why"
     if not last:
-        note = "nothing was counted in this period"
+        note = "nothing was measured in this period"
     return Usage(tuple((*key, *values) for key, values in sorted(sums.items())), note)
 
 
@@ -130,8 +130,8 @@ def _add(sums: dict[tuple[str, ...], list[float]], key: tuple[str, ...], seconds
 
 @dataclass(frozen=True)
 class Tables:
-    """periods: a row for each bar, host and model, those of what was not measured without energy. sessions: one for
-    each container from its start to its stop, as far as that is in the period. Both are pandas' DataFrames."""
+    """periods: a row for each bar, host and model; rows of time not measured have no energy. sessions: a row for each
+    container from start to stop, within the period. Both are pandas DataFrames."""
 
     periods: Any
     sessions: Any

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The chart of a fleet's energy: a stack of models a bar, and below it what was not measured.
+"""The chart of a fleet's energy: a bar of stacked models per period, and below it the time not measured.
 
-matplotlib is imported as late as it is used: no other play needs it.
+matplotlib is imported only when used: no other play needs it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.energy import UNME
 
 MOST_MODELS = 9  # with a colour of their own
 OTHERS = "(other models)"
-# Okabe and Ito's, which people with colour blindness tell apart, and two more; greys for what is no model's.
+# Okabe and Ito's colours, which people with colour blindness can distinguish, and two more; greys if without model.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#332288", "#999933")
 GREYS = {OTHERS: "#777777", f"({UNASSIGNED})": "#C8C8C8", f"({UNKNOWN})": "#E4E4E4"}
 MOST_LABELS, MOST_TICKS = 16, 11
-# The same text for the same data, whenever it is drawn; letters as letters, not as outlines.
+# The same file for the same data at any time; text as text, not as outlines.
 STYLE = {"svg.hashsalt": "inference.fleet", "svg.fonttype": "none", "font.size": 10, "font.family": "DejaVu Sans"}
 
 
 def draw(periods: Any, period: Period, price: Optional[float], currency: str, path: Path) -> None:
-    """periods: the table. path: .svg or .png says what it is drawn as."""
+    """periods: the table. path: its suffix, .svg or .png, sets the format."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
@@ -57,7 +57,7 @@ def _figure(periods: Any, period: Period, price: Optional[float], currency: str)
 
 
 def _stack(periods: Any, bars: list[date]) -> Any:
-    """kWh, a row for each bar and a column for each model: the largest first, what is no model's last."""
+    """kWh, a row for each bar and a column for each model: the largest first, energy without model last."""
     found = periods[periods["model"] != UNMEASURED].pivot_table(
         index="from", columns="model", values="kwh", aggfunc="sum"
     )
@@ -71,7 +71,7 @@ def _stack(periods: Any, bars: list[date]) -> Any:
 
 def _stacks(axis: Any, energy: Any, price: Optional[float], currency: str) -> None:
     base = [0.0] * len(energy)
-    # By their names, so that most have the same colour in the chart of another period.
+    # Colours by name order, so that most models have the same colour in charts of other periods.
     colours = {**dict(zip(sorted(set(energy) - set(GREYS)), COLOURS, strict=False)), **GREYS}
     for name in energy:
         label = f"{name}  {_amount(energy[name].sum())} kWh"
@@ -136,7 +136,7 @@ def _days(first: date, last: date) -> str:
 
 
 def _amount(value: float) -> str:
-    """Three digits that count, and never in powers of ten."""
+    """Three significant digits, never in exponent form."""
     return (
         f"{value:,.0f}"
         if value >= 100

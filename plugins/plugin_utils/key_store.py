@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The admin's file of keys, on the controller: YAML, alias to key, plain or encrypted by Ansible Vault."""
+"""The admin's key file on the controller: YAML, alias to key, plain or encrypted by Ansible Vault."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HEADER = "# Virtual keys by their alias, written by inference.fleet.keys. LiteLL
 
 
 class KeyStore:
-    """vault_password_file: as ansible-playbook's option of that name; with it the file is kept
-    encrypted. A file that is encrypted already stays so in any case.
+    """vault_password_file: as ansible-playbook's option of that name; if given, the file is
+    encrypted. An encrypted file always stays encrypted.
 
-    stale: whether what was read was not kept as it should be (its mode, or not encrypted).
+    stale: whether the file had a wrong mode, or was not encrypted, when it was read.
     """
 
     def __init__(self, path: str, loader: Any, vault_password_file: Optional[str] = None) -> None:
-        self.path = Path(path).expanduser().resolve()  # a link stays one: what it points to is replaced
+        self.path = Path(path).expanduser().resolve()  # a link stays a link: its target is replaced
         self.stale = False
         self._secrets = passwords(loader, vault_password_file, "fleet_keys_vault_password_file")
         self._secret: Any = self._secrets[0][1] if vault_password_file else None
@@ -42,11 +42,11 @@ class KeyStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Two runs from one machine take turns. The folder is locked, since the file itself is replaced."""
+        """Locks out other runs from this machine. Locks the folder, since the file itself is replaced."""
         try:
             folder = os.open(self.path.parent, os.O_RDONLY)
         except OSError as error:
-            raise FleetError(f"{self.path.parent}: {error.strerror}; the keys' file is to be in it") from None
+            raise FleetError(f"{self.path.parent}: {error.strerror}; it is the folder of the key file") from None
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
             yield
@@ -54,7 +54,7 @@ class KeyStore:
             os.close(folder)
 
     def read(self) -> dict[str, str]:
-        """Raises FleetError for what is no such file; no fault shows a value."""
+        """Raises FleetError for an invalid file; faults never show a value."""
         try:
             data = self.path.read_bytes()
             mode = stat.S_IMODE(self.path.stat().st_mode)
@@ -85,7 +85,7 @@ class KeyStore:
         return dict(found)
 
     def write(self, keys: Mapping[str, str]) -> None:
-        """Replaces it as a whole, and comes back when it is on the disk. `read` must have been called."""
+        """Replaces and syncs the whole file. `read` must have been called before."""
         text = HEADER + yaml.safe_dump(dict(keys), allow_unicode=True, default_flow_style=False)
         data = VaultLib(self._secrets).encrypt(text, self._secret) if self._secret else text.encode()
         handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".fleet-keys-")  # 0600 from the start
@@ -101,12 +101,12 @@ class KeyStore:
         sync(self.path.parent)
 
     def _decrypt(self, data: bytes) -> bytes:
-        """It is encrypted again with the password that opened it, unless another one was given."""
+        """Remembers the password: `write` encrypts with it, unless another password was given."""
         try:
             text, _name, secret = VaultLib(self._secrets).decrypt_and_get_vault_id(data)
         except AnsibleError:
             raise FleetError(
-                f"{self.path}: is encrypted by Ansible Vault, and no password that was given opens it; give "
+                f"{self.path}: is encrypted by Ansible Vault, and no given password decrypts it; give "
                 f"fleet_keys_vault_password_file, or --vault-password-file to ansible-playbook"
             ) from None
         self.stale = self.stale or (self._secret is not None and secret is not self._secret)

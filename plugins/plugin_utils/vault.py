@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What files that are encrypted by Ansible Vault on the admin's machine have in common."""
+"""Passwords and syncing for files encrypted by Ansible Vault on the admin's machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 
 def passwords(loader: Any, file: Optional[str], option: str) -> list[tuple[str, Any]]:
-    """Vault IDs with their passwords: first that of the file, then those that ansible-playbook was given.
+    """Vault IDs with passwords: first that of the file, then those given to ansible-playbook.
 
-    file: as ansible-playbook's --vault-password-file. option: what it is called, for messages.
+    file: as ansible-playbook's --vault-password-file. option: the name of the option, for messages.
     """
     given = list(loader._vault.secrets or ())
     if not file:
@@ -30,7 +30,7 @@ def passwords(loader: Any, file: Optional[str], option: str) -> list[tuple[str, 
 
 
 def sync(folder: Path) -> None:
-    """Comes back when what was renamed in it is on the disk."""
+    """Returns when renames in the folder are on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -60,17 +60,17 @@ def main() -> int:
                     show(findings, console)
                     page.append(findings)
         except (BenchError, DockerException) as error:
-            console.print(f"{name}: {_told(error)}", style="red", markup=False)
+            console.print(f"{name}: {_reported(error)}", style="red", markup=False)
             broken = True
     if arguments.markdown and not broken:
         arguments.markdown.write_text(markdown(page))
     return int(broken)
 
 
-def _told(error: BaseException) -> str:
+def _reported(error: BaseException) -> str:
     """What went wrong first, then what that led to (the clearing up may fail as well)."""
     earlier = error.__context__
-    return f"{_told(earlier)}\n{error}" if isinstance(earlier, (BenchError, DockerException)) else str(error)
+    return f"{_reported(earlier)}\n{error}" if isinstance(earlier, (BenchError, DockerException)) else str(error)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Found:
     rates: Mapping[str, list[float]]
     busy: Mapping[str, list[dict[str, float]]]
     others: float
-    """Share of the machine that others used meanwhile, median of the rounds under load."""
+    """Share of the machine that other processes used, median of the rounds under load."""
 
 
 def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findings]:
@@ -87,7 +87,7 @@ def chat(model: str, **more: Any) -> dict[str, Any]:
 
 
 def _measure(running: Stack, engine: Engine, paths: list[Path], say: Callable[[str], None]) -> Found:
-    """The paths take turns in every round, so that what else the machine does meets all of them."""
+    """Every round measures all paths in turn, so that other load affects all of them."""
     containers = {label: engine.container if part == "engine" else part for part, label in PARTS.items()}
     names = [*(one.container for one in running.engines), "caddy", "litellm", "postgres"]
 
@@ -122,7 +122,7 @@ def _ms(answers: list[Answer], what: str) -> list[float]:
 
 
 def _under_load(running: Stack, target: Target, containers: Mapping[str, str]) -> tuple[float, dict[str, float]]:
-    """Requests a second, and the processor time that one takes in each part."""
+    """Requests per second, and the processor time per request in each part."""
     settle(running, "litellm", "postgres")
 
     def used() -> dict[str, float]:
@@ -136,12 +136,12 @@ def _under_load(running: Stack, target: Target, containers: Mapping[str, str]) -
 
 
 def added(path: list[list[float]], straight: list[list[float]]) -> float:
-    """At the median: over the rounds, what a round's median is above that of the same round straight."""
+    """The median over the rounds of: a round's median minus the median of the same round without hops."""
     return median(median(mine) - median(theirs) for mine, theirs in zip(path, straight, strict=True))
 
 
 def high(rounds: list[list[float]]) -> float:
-    """99th percentile of them all."""
+    """99th percentile of all values."""
     return quantiles([value for block in rounds for value in block], n=100)[98]
 
 

@@ -1,6 +1,6 @@
-"""A load generator that costs little itself: requests made up beforehand, answers hardly looked at.
+"""A load generator with little overhead: requests are prepared, answers are barely parsed.
 
-Closed loops over connections that stay open: a client sends its next request as soon as it has its
+Closed loops over persistent connections: a client sends its next request as soon as it has its
 answer. Both are bounded, in count and in time.
 """
 
@@ -16,13 +16,13 @@ from typing import Any
 
 from playbook import BenchError
 
-WARM_UP = 3  # answers of each connection that do not count
+WARM_UP = 3  # first answers of each connection, not counted
 PATIENCE_S = 120
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where to, and the whole request as it goes over the line. tls: none for plain HTTP."""
+    """The address, and the whole request as sent. tls: none for plain HTTP."""
 
     address: str
     port: int
@@ -49,12 +49,12 @@ def post(host: str, path: str, key: str, body: Mapping[str, Any]) -> bytes:
 
 
 def alone(target: Target, count: int) -> list[Answer]:
-    """One client: so many answers, one after the other."""
+    """One client: `count` answers, one after the other."""
     return asyncio.run(_run(target, clients=1, count=count))
 
 
 def together(target: Target, clients: int, seconds: float) -> list[Answer]:
-    """So many clients at once for that long: the answers that came in that time."""
+    """Several clients in parallel for a time: the answers that arrived in that time."""
     return asyncio.run(_run(target, clients=clients, seconds=seconds))
 
 
@@ -86,7 +86,7 @@ async def _run(target: Target, clients: int, count: int = 0, seconds: float = 0)
 
 
 class _Client(asyncio.Protocol):
-    """Asks, reads, notes the time and asks again, all within the loop's callback: no task is woken."""
+    """Sends, reads, records the time and sends again, all in the loop's callback, without waking a task."""
 
     def __init__(self, request: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ class _Client(asyncio.Protocol):
         self._ask()
 
     def go_on(self, count: int, end: float | None) -> None:
-        """Count so many answers, or those that come before `end`."""
+        """Count this number of answers, or the answers that arrive before `end`."""
         self._answers.clear()
         self._left, self._end = count, end
         self._ask()

@@ -37,7 +37,7 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
 
 
 def _time(playbooks: Playbooks, count: int, say: Callable[[str], None]) -> dict[str, list[float]]:
-    """Each contestant's runs over the same containers, contestants taking turns."""
+    """Each contestant's runs over the same containers, alternating."""
     say(f"starting {count} containers")
     playbooks.use(_variables(count))
     playbooks.run(OURS)
@@ -103,7 +103,7 @@ def _step_ms(timings: Timings, name: str, before: int | None, count: int) -> flo
 
 
 def _variables(count: int) -> dict[str, Any]:
-    """The inventory of so many models."""
+    """The inventory with this number of models."""
     return {
         "fleet_models": [model(index) for index in range(1, count + 1)],
         "fleet_images": {"vllm": traces.ENGINE},

@@ -1,7 +1,7 @@
-"""The sampler of the GPUs' energy: what it costs, and how near it comes to power that is known.
+"""The sampler of the GPUs' energy: its cost, and its error against known power.
 
-The program itself, as systemd runs it, with the simulated nvidia-smi of the lab, whose power follows
-curves that can be integrated on paper. This machine's Docker is asked, which has none of the models.
+Runs the real program as systemd does, with the lab's simulated nvidia-smi, whose power follows curves
+with known integrals. It asks this machine's Docker, which has none of the models.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PYTHON = "/usr/bin/python3"  # the system's, as the unit has it
 GPUS = 8
 WARM_UP_S, SECONDS = 5, 120
 AIM_CPU, AIM_MB, AIM_ERROR = 0.5, 30, 1
-# Watts, half the swing in watts, seconds a turn: a load that is calm, and ever faster ones.
+# Mean watts, amplitude in watts, period in seconds: a constant load, and increasingly faster ones.
 CURVES = [(400, 0, 60), (400, 250, 60), (350, 300, 30), (350, 300, 20), (350, 300, 15), (350, 300, 10)]
 CURVES += [(300, 200, 8), (300, 200, 5)]
 
@@ -76,7 +76,7 @@ def _curve(index: int) -> dict[str, float]:
 
 
 def _run(environment: Mapping[str, str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Processor seconds over the time that was measured, and the most memory, of the sampler and of its nvidia-smi."""
+    """Processor seconds during the measurement, and peak memory, of the sampler and of its nvidia-smi."""
     process = subprocess.Popen([PYTHON, "-m", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True)
     try:
         time.sleep(WARM_UP_S)
@@ -103,7 +103,7 @@ def _seconds(pid: int) -> float:
 
 
 def _most_memory(pid: int) -> float:
-    """MB (10^6 bytes) that were resident at most, what it shares with other programs included."""
+    """Peak resident MB (10^6 bytes), including memory shared with other programs."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) * 1024 / 1e6 if found else 0.0
 
@@ -129,9 +129,9 @@ def _cost(sampler: dict[str, float], child: dict[str, float]) -> Findings:
 
 
 def _error(rows: list[Row]) -> Findings:
-    """Each GPU's energy against the integral of its curve over the very time that its rows are of."""
+    """Each GPU's energy against the integral of its curve over the time of its rows."""
     gaps = sum(row.seconds for row in rows if row.kind == GAP)
-    told: list[tuple[str, ...]] = []
+    reported: list[tuple[str, ...]] = []
     worst = 0.0
     for index, gpu in enumerate(dict.fromkeys(row.gpu for row in rows)):
         own = [row for row in rows if row.gpu == gpu and row.kind == ENERGY]
@@ -140,11 +140,11 @@ def _error(rows: list[Row]) -> Findings:
         worst = max(worst, abs(error))
         watts, swing, turn = CURVES[index]
         curve = f"{watts} W" + (f" ± {swing} W, period {turn} s" if swing else "")
-        told.append((curve, f"{right:.3f} Wh", f"{error:+.3f}%"))
+        reported.append((curve, f"{right:.3f} Wh", f"{error:+.3f}%"))
     return Findings(
         title="Measured energy against known curves",
         columns=("power", "integral", "measured, difference"),
-        rows=tuple(told),
+        rows=tuple(reported),
         notes=(
             f"Largest error: {against(worst, AIM_ERROR, '%')}. Not measured, marked as gaps: {gaps:.1f} s.",
             "Sines, each integrated over the time of its rows. One sample per second, because nvidia-smi's power is a "

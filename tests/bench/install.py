@@ -1,4 +1,4 @@
-"""`install` and `reboot_restore` on a host that is already as it should be."""
+"""`install` and `reboot_restore` on a converged host."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def _refuse_a_host_in_use(docker: DockerClient) -> None:
 
 
 def _take_away(docker: DockerClient, playbooks: Playbooks) -> None:
-    """All that this run made: uninstall leaves the keys, which nobody wants of a bench."""
+    """Removes all that this run created, including the keys that uninstall keeps."""
     services = {"caddy", "litellm", "postgres"}
     traces.refuse(sorted(set(traces.foreign(docker)) - services), "meanwhile somebody else began to use this machine")
     playbooks.run("inference.fleet.uninstall")
     if traces.has_volume(docker, KEYS):
         docker.volumes.get(KEYS).remove()
-    shutil.rmtree(STATE, ignore_errors=True)  # not there where the run broke before it was made
+    shutil.rmtree(STATE, ignore_errors=True)  # missing if the run failed before creating it
 
 
 def _whole(first: Run, reruns: dict[str, list[Run]]) -> Findings:
@@ -99,7 +99,7 @@ def _again(name: str, runs: list[Run], ping: float) -> tuple[str, ...]:
 
 
 def _slowest(name: str, reruns: list[Run]) -> Findings:
-    """By the median over the re-runs; the same tasks run in each."""
+    """Sorted by the median over the re-runs; each runs the same tasks."""
     tasks = [
         (same[0][0], median(duration for _name, duration in same))
         for same in zip(*(run.tasks for run in reruns), strict=True)

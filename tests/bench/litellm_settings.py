@@ -1,4 +1,4 @@
-"""Which settings make LiteLLM's hop cheap: each against LiteLLM as the role runs it, both running, taking turns."""
+"""Which settings make LiteLLM's hop cheap: each against LiteLLM as the role runs it, both running, alternating."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PRICE = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
 
 @dataclass(frozen=True)
 class Setting:
-    """What is changed, how, and what is lost by it. master: asked with the master key."""
+    """What is changed, how, and the disadvantage. master: send the master key."""
 
     name: str
     gateway: Gateway = field(default_factory=Gateway)

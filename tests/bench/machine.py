@@ -1,4 +1,4 @@
-"""The machine that the figures were taken on."""
+"""The machine of the measurements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GIB = 1 << 30
 
 
 def describe(docker: DockerClient) -> Findings:
-    """Its load is that before the first measure."""
+    """The load is that before the first measure."""
     processor = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     return Findings(

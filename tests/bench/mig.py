@@ -1,7 +1,7 @@
-"""One GPU's MIG layout: the time to plan it, what goes, and what in use stays, against clearing the GPU.
+"""One GPU's MIG layout: planning time, destroyed instances, and kept instances in use, against clearing the GPU.
 
 The alternative is what NVIDIA's mig-parted does: it leaves a GPU that has the set already, and
-otherwise destroys every instance and creates the set anew (see orders.py for its source).
+otherwise destroys every instance and recreates the set (see orders.py for its source).
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ def _every_change(profiles: tuple[Profile, ...]) -> Iterator[Change]:
 def _timed(
     profiles: tuple[Profile, ...], have: Sequence[GpuInstance], asked: Sequence[Instance]
 ) -> tuple[float, tuple[Step, ...]]:
-    """Seconds of processor time. As in a module's run, for a kind of GPU that the planner has not
-    seen: it keeps what it knows of each, and an amount of memory that no other has makes this one new."""
+    """Seconds of processor time, as in a module's run, for a GPU that is not in the planner's cache: a
+    unique amount of memory makes the GPU new."""
     new = (replace(profiles[0], memory_gib=float(next(_amounts))), *profiles[1:])
-    gc.disable()  # it would go through all that the bench itself keeps
+    gc.disable()  # it would also scan the bench's own data
     begun = time.thread_time()
     steps = plan_instances(0, new, have, asked, {})
     took = time.thread_time() - begun
@@ -110,7 +110,7 @@ def _timed(
 
 @cache
 def _calls(verb: str, computes: int) -> int:
-    """How often nvidia-smi is called to carry out such a step."""
+    """The number of nvidia-smi calls for a step."""
     commands = []
 
     def run(command: Sequence[str], seconds: int) -> Answer:
@@ -231,11 +231,11 @@ def _searches(profiles: tuple[Profile, ...]) -> Findings:
     refused = [names for names in sets if not accepts(plan_instances(0, profiles, (), _asked(names), {}))]
     if refused:
         raise BenchError(f"the simulated driver refuses the placements of {len(refused)} sets, such as {refused[0]}")
-    told = [_told([try_orders(names, offer) for names in sets]) for offer in (OFFER, WITHOUT_LAST)]
+    reported = [_reported([try_orders(names, offer) for names in sets]) for offer in (OFFER, WITHOUT_LAST)]
     return Findings(
         title=f"Orders of creation tried for the {len(sets)} sets of an A100-40GB, the GPU being empty",
         columns=("", "explicit placements", "mig-parted's search", "the same without the driver's last choice"),
-        rows=tuple(zip(SEARCHED, _told([Search(1, 0, True)] * len(sets)), *told, strict=True)),
+        rows=tuple(zip(SEARCHED, _reported([Search(1, 0, True)] * len(sets)), *reported, strict=True)),
         notes=(
             "Simulated, not measured: mig-parted's search, reimplemented from its source, with the lab's rule for the "
             "driver's placements. The rule agrees with published captures; NVIDIA does not document it.",
@@ -246,7 +246,7 @@ def _searches(profiles: tuple[Profile, ...]) -> Findings:
     )
 
 
-def _told(searches: Sequence[Search]) -> tuple[str, ...]:
+def _reported(searches: Sequence[Search]) -> tuple[str, ...]:
     """In the order of SEARCHED."""
     counts = (
         sum(one.found and one.orders == 1 for one in searches),

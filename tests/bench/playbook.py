@@ -21,7 +21,7 @@ LIMIT_SECONDS = 1800
 
 
 class BenchError(Exception):
-    """The bench cannot go on, and why."""
+    """The bench must stop, and why."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Playbooks:
         self.use(variables)
 
     def use(self, variables: Mapping[str, Any]) -> None:
-        """Another inventory from here on."""
+        """Use another inventory from now on."""
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         inventory = {"fleet": {"hosts": {HOST: local}, "vars": dict(variables)}}
         (self._folder / "inventory.json").write_text(json.dumps(inventory))
@@ -72,7 +72,7 @@ class Playbooks:
         return _parse(done.stdout, took)
 
     def rerun(self, playbook: str) -> Run:
-        """A run that has nothing to change; BenchError if it did."""
+        """A run that changes nothing; raises BenchError otherwise."""
         run = self.run(playbook)
         if run.changed:
             raise BenchError(f"{playbook} was to find nothing to do, and reported changed={run.changed}")
@@ -80,8 +80,8 @@ class Playbooks:
 
 
 def _parse(output: str, took: float) -> Run:
-    """output: what the callback ansible.posix.json prints at its end; action plugins may have told something before."""
-    _told, opening, rest = f"\n{output}".partition("\n{")
+    """output: what the callback ansible.posix.json prints at its end, after the output of action plugins."""
+    _reported, opening, rest = f"\n{output}".partition("\n{")
     data = json.loads(opening + rest)
     results = [
         (one["task"], one["hosts"][HOST]) for play in data["plays"] for one in play["tasks"] if HOST in one["hosts"]

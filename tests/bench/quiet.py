@@ -1,4 +1,4 @@
-"""Measuring on a machine that others use: rounds in which they did much are measured again."""
+"""Measuring on a shared machine: rounds with much load from others are repeated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IDLE_SHARE, IDLE_WINDOW_S, IDLE_PATIENCE_S = 0.15, 0.3, 5
 
 @dataclass(frozen=True)
 class Taken:
-    """One round: what it gave, and the share of the machine that others used meanwhile."""
+    """One round: its result, and the share of the machine that others used."""
 
     found: Any
     others: float
@@ -31,7 +31,7 @@ class Taken:
 def quietest(
     running: Stack, names: Iterable[str], count: int, take: Callable[[], Any], say: Callable[[str], None]
 ) -> list[Taken]:
-    """So many rounds. names: the containers whose processor time is our own."""
+    """Measures the rounds. names: the containers whose processor time belongs to the bench."""
     names, rounds = list(names), []
     while sum(one.others <= LOUD for one in rounds) < count and len(rounds) < AGAIN * count:
         say(f"round {len(rounds) + 1}")
@@ -43,7 +43,7 @@ def quietest(
 
 
 def settle(running: Stack, *parts: str) -> None:
-    """Wait until what LiteLLM does after its answers is done, so that no other path pays for it."""
+    """Wait for LiteLLM's work after its answers, so that it does not affect another path."""
     deadline = time.monotonic() + IDLE_PATIENCE_S
     before = sum(map(running.processor_seconds, parts))
     while time.monotonic() < deadline:
@@ -59,7 +59,7 @@ def _own_seconds(running: Stack, names: list[str]) -> float:
 
 
 def _machine_seconds() -> tuple[float, float]:
-    """proc(5), /proc/stat: of all cores together, the time so far and the part of it that they worked."""
+    """proc(5), /proc/stat: total time of all cores so far, and the busy part."""
     user, nice, system, idle, waiting, *rest = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
     busy = user + nice + system + sum(rest)
     ticks = os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""What a measure found, and how it looks on a terminal and in Markdown."""
+"""The result of a measure, and its form on a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def seconds(value: float) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median, and all of them where there is more than one."""
+    """The median, and all values if there are several."""
     return f"{seconds(median(values))} ({', '.join(f'{value:.2f}' for value in sorted(values))})"
 
 
 def against(value: float, aim: float, unit: str, at_least: bool = False) -> str:
-    """A figure with what was aimed at, and whether it got there."""
+    """A figure with its aim, and whether it was met."""
     met = value >= aim if at_least else value <= aim
     bound = "at least" if at_least else "at most"
     return f"{value:.1f}{unit} (aim: {bound} {aim:g}{unit}; {'met' if met else 'MISSED'})"

@@ -1,7 +1,7 @@
-"""The data path as the roles make it, in a network of its own: engines, PostgreSQL, LiteLLM and Caddy.
+"""The data path as the roles create it, in its own network: engines, PostgreSQL, LiteLLM and Caddy.
 
 Containers named bench-*, with the names of the fleet as aliases; configurations rendered from the
-roles' templates. Nothing of it is reachable from outside, and all of it goes when the block ends.
+roles' templates. Nothing is reachable from outside, and everything is removed when the block ends.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ LITELLM_PORT, ENGINE_PORT = 4000, 8000
 
 @dataclass(frozen=True)
 class Engine:
-    """One model container: the model's name, and what `docker run` is told."""
+    """One model container: the model's name, and its `docker run` options."""
 
     model: str
     image: str
@@ -82,7 +82,7 @@ class Gateway:
 
 
 class Stack:
-    """Everything that runs. `keys`: secrets of this run, which no file outside its folder has."""
+    """Everything that runs. `keys`: secrets of this run, stored only in its folder."""
 
     def __init__(self, docker: DockerClient, folder: Path, engines: tuple[Engine, ...]) -> None:
         self._docker, self._folder, self.engines = docker, folder, engines
@@ -151,7 +151,7 @@ class Stack:
         self._until(f"http://{self.address(name)}:{LITELLM_PORT}/health/readiness", name, wanted)
 
     def run_caddy(self, name: str = "caddy", change: Callable[[str], str] = str) -> None:
-        """change: gives another Caddyfile for that of the role."""
+        """change: turns the role's Caddyfile into another one."""
         original, folder = self._folder / "caddy", self._folder / name
         if folder != original:
             shutil.copytree(original, folder, dirs_exist_ok=True)
@@ -160,7 +160,7 @@ class Stack:
         self._run(name, CADDY, command, {}, mounts=[Mount("/etc/caddy", str(folder), type="bind", read_only=True)])
 
     def trust(self, name: str) -> ssl.SSLContext:
-        """What a client of Caddy trusts: its own root certificate, as soon as it has one."""
+        """Caddy's own root certificate, once it exists; clients trust it."""
         deadline = time.monotonic() + PATIENCE_S
         container = self.container(name)
         while True:
@@ -192,9 +192,9 @@ class Stack:
         return str(self.container(name).attrs["NetworkSettings"]["Networks"][NETWORK]["IPAddress"])
 
     def processor_seconds(self, name: str) -> float:
-        """That the processes which the container has now have used so far, to the clock tick (10 ms).
+        """Processor time used so far by the container's present processes, to the clock tick (10 ms).
 
-        From /proc: Docker itself has no figures where it may not have cgroups.
+        From /proc: Docker has no figures without access to cgroups.
         """
         titles, processes = (self._docker.api.top(PREFIX + name)[part] for part in ("Titles", "Processes"))
         return sum(_processor_seconds(process[titles.index("PID")]) for process in processes)

@@ -1,4 +1,4 @@
-"""What of the fleet is on this machine: the bench neither disturbs it nor leaves any of its own."""
+"""Parts of a fleet on this machine: the bench must not disturb them, and must remove its own."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def managed(docker: DockerClient) -> list[str]:
 
 
 def foreign(docker: DockerClient) -> list[str]:
-    """Of the managed containers those that no run of the bench has made."""
+    """The managed containers that the bench did not create."""
     return [name for name in managed(docker) if not _OWN.fullmatch(name)]
 
 
 def remove_own(docker: DockerClient) -> None:
-    """The bench's model containers, one by one: Docker 20.10 at times loses count of a network's
-    endpoints when many containers go at once, and then keeps the network."""
+    """Removes the bench's model containers one by one: Docker 20.10 sometimes miscounts a network's
+    endpoints when many containers are removed at once, and then keeps the network."""
     for name in set(managed(docker)) - set(foreign(docker)):
         docker.containers.get(name).remove(force=True, v=True)
 
@@ -52,7 +52,7 @@ def need_images(docker: DockerClient, *references: str) -> None:
 
 @contextmanager
 def network_and_volume(docker: DockerClient) -> Iterator[None]:
-    """What model containers need; what was not there before is removed afterwards."""
+    """What model containers need; what this created is removed afterwards."""
     made = [] if docker.networks.list(names=[f"^{NETWORK}$"]) else [docker.networks.create(NETWORK)]
     had_cache = has_volume(docker, CACHE)
     try:

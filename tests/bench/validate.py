@@ -75,7 +75,7 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
 
 
 def _time(size: int) -> dict[str, float]:
-    """Stage -> seconds, once through."""
+    """Stage -> seconds, for one pass."""
     timings: dict[str, float] = {}
 
     def timed(stage: str, work: Callable[[], Any]) -> Any:
@@ -112,7 +112,7 @@ def _time(size: int) -> dict[str, float]:
 
 
 def _by_gpus(size: int) -> Findings:
-    """What placement costs by the GPUs that there are to choose from, all of them held."""
+    """The cost of placement by the number of GPUs, all of them held."""
     rows = []
     for count in MORE_GPUS:
         variables, gpus = _variables(size, count), _gpus(count)
@@ -133,7 +133,7 @@ def _by_gpus(size: int) -> Findings:
 
 
 def _observed(variables: dict[str, Any]) -> Observed:
-    """Docker with every container of the fleet as it should be: the first models have a GPU each."""
+    """Docker with every container of the fleet as desired: the first models have a GPU each."""
     fleet = Fleet.parse(variables)
     on_gpus = [model for model in fleet.models if not model.devices.cpu]
     given = {name: (f"GPU-{index}",) for index, model in enumerate(on_gpus) for name in model.containers}
@@ -147,7 +147,7 @@ def _container(desired: Desired) -> Container:
 
 
 def _host_containers(observed: Observed) -> list[HostContainer]:
-    """The same as placement sees them."""
+    """The same containers as placement sees them."""
     return [
         HostContainer(one.id, one.spec.name, one.spec.image, labels=one.spec.labels, devices=one.spec.devices)
         for one in observed.containers
@@ -155,7 +155,7 @@ def _host_containers(observed: Observed) -> list[HostContainer]:
 
 
 def _gpus(count: int) -> tuple[Gpu, ...]:
-    """Made up, without MIG and NVLink."""
+    """Fictional GPUs, without MIG and NVLink."""
     return tuple(
         Gpu(index, f"GPU-{index}", "NVIDIA L40S", f"{index:08x}:01:00.0", index, 46068, "550.90.07")
         for index in range(count)

@@ -1,4 +1,4 @@
-"""A lab host from the outside: what befalls it, and what can be seen of it without its network."""
+"""A lab host from the outside: causes faults, and observes the host without its network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.hosts import PREFIX
 from testinfra.host import Host
 
 SHUTDOWN_S = 60
-RESTORE_S = 300  # of a machine that has other things to do; docs/operations.md has the time of one that has not
+RESTORE_S = 300  # on a busy machine; docs/operations.md has the time of an idle one
 
 
 class Machine:
@@ -31,12 +31,12 @@ class Machine:
         )
 
     def shut_down(self) -> None:
-        """systemd ends what runs."""
+        """systemd stops all services."""
         self._before = self.address
         _outside("stop", "--time", str(SHUTDOWN_S), self._container)
 
     def lose_power(self) -> None:
-        """Nothing has the time to end."""
+        """No process can end cleanly."""
         self._before = self.address
         _outside("kill", "--signal", "KILL", self._container)
 
@@ -47,7 +47,7 @@ class Machine:
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
-        """Packets between it and its admin are dropped meanwhile, both ways; nobody is told."""
+        """Drops packets between the host and the admin meanwhile, in both directions, without notice."""
         self._drop("--insert")
         try:
             yield
@@ -62,23 +62,23 @@ class Machine:
         self.host.check_output(f"kill -9 {pid}")
 
     def main_process(self, container: str) -> int:
-        """Of a container that runs: its PID as the host counts."""
+        """The PID of a running container's main process, on the host."""
         return int(self.host.check_output(f"docker inspect --format '{{{{.State.Pid}}}}' {container}"))
 
     def wait_for_restore(self) -> None:
-        """Until the unit that brings everything back has done so, after a start of Docker."""
+        """Waits until the restore unit has ended after a start of Docker."""
         self.wait_for_docker()
         unit = "systemctl show --property ActiveState,ExecMainExitTimestampMonotonic inference-fleet-restore.service"
 
         def ended() -> bool:
-            told = dict(line.split("=") for line in self.host.check_output(unit).splitlines())
-            ended_at = int(told["ExecMainExitTimestampMonotonic"])
-            return told["ActiveState"] in ("inactive", "failed") and ended_at > self.docker_since()
+            reported = dict(line.split("=") for line in self.host.check_output(unit).splitlines())
+            ended_at = int(reported["ExecMainExitTimestampMonotonic"])
+            return reported["ActiveState"] in ("inactive", "failed") and ended_at > self.docker_since()
 
         wait_until(ended, f"{self.name} has restored itself (journalctl --unit inference-fleet-restore)", RESTORE_S)
 
     def docker_since(self) -> int:
-        """When systemd last had its engine started, in microseconds since boot."""
+        """When systemd last started Docker, in microseconds since boot."""
         return int(self.host.check_output("systemctl show --property ActiveEnterTimestampMonotonic --value docker"))
 
     def wait_for_docker(self) -> None:

@@ -1,4 +1,4 @@
-"""What a host does before a fault and has to do after it, as a client sees it and as root does."""
+"""What a host must do before and after a fault, as seen by a client and by root."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = "/etc/inference-fleet"
 LOCK = "/run/inference-fleet/lock"
 SERVICES = ("postgres", "litellm", "caddy")
 CHAT = {"max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}
-# Virtual keys with what they may open; the second is for all models.
+# Virtual keys with their models; the second is for all models.
 KEYS: Mapping[str, Mapping[str, Any]] = {
     "faults-team": {"models": ["half", "small"], "max_budget": 5},
     "faults-any": {},
@@ -27,7 +27,7 @@ TEMPORARY = re.compile(r"(^|/)(\.|tmp|ansible-tmp)|~$")
 
 
 class Promise:
-    """Of one host. Its virtual keys are made once, before the first fault."""
+    """The promise of one host. Its virtual keys are created once, before the first fault."""
 
     def __init__(self, machine: Machine, door: Door, admin: Admin) -> None:
         self.machine, self.door, self._admin = machine, door, admin
@@ -41,9 +41,9 @@ class Promise:
         self._files = self._configuration()
 
     def litellm(self, path: str, body: Mapping[str, Any], accepts: str = "") -> str:
-        """Its API from inside the host, with the master key, which stands in no command line.
+        """Calls LiteLLM's API on the host, with the master key, which is in no command line.
 
-        accepts: a status that is as good as a 200.
+        accepts: a status that counts like 200.
         """
         address = inspect(self._host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
         answer = self._host.check_output(
@@ -56,9 +56,9 @@ class Promise:
         return text
 
     def holds(self, models: Sequence[Mapping[str, Any]] | None = None, layout: Sequence[str] | None = None) -> None:
-        """Waits until every model answers; then nothing may be missing and nothing left over.
+        """Waits until every model answers; then nothing may be missing or left over.
 
-        models, layout: those that the host was converged to last, where they are not the scenario's.
+        models, layout: of the last converge, if not the scenario's.
         """
         self._wait_until_it_serves(self.door.models if models is None else models)
         faults = [*self._left_over(self.door.models if models is None else models)]
@@ -68,7 +68,7 @@ class Promise:
         assert not faults, "\n".join(faults)
 
     def settles(self, variables: Mapping[str, Any] | None = None) -> Run:
-        """Install runs through, and has nothing to do when it is run once more. The first of the two."""
+        """Install succeeds, and changes nothing when run again. Returns the first run."""
         first = self.install(variables)
         if first.changed()[self.machine.name]:
             again = self.install(variables)
@@ -87,7 +87,7 @@ class Promise:
 
     @contextmanager
     def strangers(self) -> Iterator[list[int]]:
-        """Somebody without a key asks all the time meanwhile. The statuses of the answers."""
+        """Sends requests without a key meanwhile. The statuses of the answers."""
         statuses: list[int] = []
         done = threading.Event()
 
@@ -106,7 +106,7 @@ class Promise:
             thread.join()
 
     def unanswered(self, models: Sequence[Mapping[str, Any]] | None = None) -> list[str]:
-        """What a client asks for and does not get, each as a line."""
+        """The requests of a client that fail, each as a line."""
         faults = []
         for what, status, ask in self._requests(self.door.models if models is None else models):
             try:
@@ -177,4 +177,4 @@ class Promise:
 
 
 LAYOUT = ("3g.20gb", "2g.10gb", "1g.5gb", "1g.5gb")
-"""Of the scenario's inventory, all of it on GPU 0."""
+"""The layout of the scenario's inventory, all on GPU 0."""

@@ -1,6 +1,6 @@
-"""Counts what the fault tests tried and what came of it, and shows both as tables in Markdown.
+"""Counts the tries of the fault tests and their results, and shows both as tables in Markdown.
 
-A test tells what it tries by the marker `fault`; every parameter of it counts as one try. What a
+A test names what it tries by the marker `fault`; every parameter of it counts as one try. What a
 test measures it adds to `measures`.
 """
 

@@ -1,4 +1,4 @@
-"""Configuration that somebody broke by hand: noticed, never served, and put right by the next `install`."""
+"""Configuration damaged by hand: detected, never served, and fixed by the next `install`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAYS = {
     "garbage": 'head --bytes 3000 /dev/urandom > "$1"',
 }
 FILES = {"config.json": None, "caddy/Caddyfile": "caddy", "litellm/config.yaml": "litellm"}
-"""Each with the container that reads it when it starts."""
+"""Each file with the container that reads it at its start."""
 SAMPLE = [("caddy/Caddyfile", "truncated"), ("litellm/config.yaml", "truncated")]
 
 
@@ -27,13 +27,13 @@ def test_what_is_broken_is_put_right_and_never_served(
     good = machine.host.check_output(f"sha256sum {FOLDER}/{file}")
     machine.host.check_output(f"set -- {FOLDER}/{file}; {WAYS[way]}")
     assert machine.host.check_output(f"sha256sum {FOLDER}/{file}") != good
-    assert promise.unanswered() == [], "what runs has to go on with what it has"
+    assert promise.unanswered() == [], "what runs must keep its configuration"
     container = FILES[file]
     with promise.strangers() as statuses:
         if restarted and container:
             machine.host.check_output(f"docker restart {container}")
         run = promise.settles()
-    assert 200 not in statuses, "somebody without a key was let in"
+    assert 200 not in statuses, "somebody without a key was accepted"
     assert run.changed()[machine.name] > 0, "nobody noticed"
     assert machine.host.check_output(f"sha256sum {FOLDER}/{file}") == good
     promise.holds()
@@ -44,8 +44,8 @@ def test_what_is_broken_is_put_right_and_never_served(
 def test_a_restore_from_a_broken_file_says_so_and_touches_nothing(promise: Promise, machine: Machine, way: str) -> None:
     machine.host.check_output(f"set -- {FOLDER}/config.json; {WAYS[way]}")
     assert machine.host.run("systemctl start inference-fleet-restore.service").rc != 0
-    told = machine.host.check_output("journalctl --unit inference-fleet-restore.service --no-pager --lines 100")
-    assert f"{FOLDER}/config.json" in told
+    reported = machine.host.check_output("journalctl --unit inference-fleet-restore.service --no-pager --lines 100")
+    assert f"{FOLDER}/config.json" in reported
     assert promise.unanswered() == []
     promise.settles()
     promise.holds()

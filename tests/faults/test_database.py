@@ -1,4 +1,4 @@
-"""PostgreSQL is killed while keys are made: what LiteLLM's API has acknowledged is there afterwards."""
+"""PostgreSQL is killed while keys are created: every key that LiteLLM acknowledged exists afterwards."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from faults.machine import Machine
 from faults.promise import Promise
 from lab.fixtures import SECRETS, inspect
 
-# Runs on the host: makes keys side by side, kills `pid` when so many are acknowledged, and goes on until as many
-# more are. Prints what was acknowledged, and how many requests were refused meanwhile.
+# Runs on the host: creates keys in parallel, kills `pid` after `count` acknowledged keys, and continues until
+# `count` more. Prints the acknowledged keys and the number of refused requests.
 MAKE_KEYS = """
 import json, os, sys, threading, time, urllib.request
 address, pid, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -52,12 +52,12 @@ def test_every_acknowledged_key_is_there(promise: Promise, machine: Machine, who
     pid = machine.main_process("postgres") if whom == "its main process" else session(machine)
     litellm = inspect(machine.host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
     machine.host.check_output("cat > /run/make_keys.py <<'END'\n" + MAKE_KEYS + "END")
-    told = json.loads(
+    reported = json.loads(
         machine.host.check_output(f"python3 /run/make_keys.py {litellm} {pid} {COUNT} {SECRETS}/master_key")
     )
-    made = told["made"]
+    made = reported["made"]
     try:
-        assert len(made) >= 2 * COUNT, f"LiteLLM made {len(made)} keys and did not go on ({told['refused']} refused)"
+        assert len(made) >= 2 * COUNT, f"LiteLLM made {len(made)} keys and stopped ({reported['refused']} refused)"
         assert {hashlib.sha256(key.encode()).hexdigest() for key in made} <= tokens(machine)
         assert {promise.door.chat("plain", key=key).status_code for key in made[-COUNT - 4 : -COUNT + 4]} == {200}
     finally:
@@ -67,7 +67,7 @@ def test_every_acknowledged_key_is_there(promise: Promise, machine: Machine, who
 
 
 def session(machine: Machine) -> int:
-    """The process of one of LiteLLM's sessions, as the host counts."""
+    """The PID of one of LiteLLM's database sessions, on the host."""
     lines = machine.host.check_output("docker top postgres -eo pid,args").splitlines()
     found = [int(line.split()[0]) for line in lines if "postgres: litellm litellm" in line]
     assert found, f"no session among {lines}"
@@ -75,7 +75,7 @@ def session(machine: Machine) -> int:
 
 
 def tokens(machine: Machine) -> set[str]:
-    """What the database itself has of all keys: LiteLLM's own answers may come from its memory."""
+    """The keys in the database: LiteLLM's answers may come from its memory."""
     return set(sql(machine, 'select token from "LiteLLM_VerificationToken"').split())
 
 

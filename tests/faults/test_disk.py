@@ -1,4 +1,4 @@
-"""The disk is full when configuration is written: what is there stays whole, and is what is served."""
+"""The disk is full when configuration is written: the previous files stay complete and in use."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def small_disk(promise: Promise, machine: Machine) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def larger(promise: Promise) -> Mapping[str, Any]:
-    """An inventory of which every file is another than the scenario's."""
+    """An inventory that gives every file other content than the scenario's."""
     more = {"name": "more", "type": "chat", "source": "example/more", "devices": {"cpu": True}, "direct": True}
     return {
         "fleet_models": [*promise.door.models, more],
@@ -61,7 +61,7 @@ def larger(promise: Promise) -> Mapping[str, Any]:
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, set[str]]:
-    """File -> the checksums that it had while the disk was full."""
+    """File -> its checksums while the disk was full."""
     return {}
 
 
@@ -72,7 +72,7 @@ ROOM = range(8)
 @pytest.mark.extended
 @pytest.mark.fault("disk full while configuration is written")
 @pytest.mark.parametrize("kb", ROOM)
-def test_a_full_disk_is_told_and_what_was_there_is_served(
+def test_a_full_disk_is_reported_and_what_was_there_is_served(
     promise: Promise,
     machine: Machine,
     admin: Admin,
@@ -116,7 +116,7 @@ def checksums(machine: Machine) -> dict[str, str]:
 
 
 def fill(machine: Machine, left_kb: int) -> None:
-    # Block by block and at once, else the file system keeps some room back.
+    # Block by block and synced, otherwise the file system reserves space.
     machine.host.run(f"dd if=/dev/zero of={FILLER} bs=1K")
     if left_kb:
         machine.host.check_output(f"truncate --size -{left_kb}K {FILLER}")

@@ -1,7 +1,7 @@
-"""`install` killed wherever it was: the next run finishes what that one began.
+"""`install` killed at any point: the next run completes it.
 
-The host goes to and fro between two inventories that differ in whatever install can change on a host that serves,
-so that every run has nearly every task to carry out, and no run needs a fresh host.
+The host alternates between two inventories that differ in everything that install can change on a serving host,
+so that every run executes nearly every task, and no run needs a fresh host.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ NAME = "fleet.test"
 
 @pytest.fixture(scope="module")
 def other(promise: Promise) -> Variables:
-    """Another inventory: a model more, one less, two made anew, another layout, another way to HTTPS, a key more.
+    """Another inventory: one model added, one removed, two recreated, another layout, another HTTPS mode, a new key.
 
-    A client that trusts what the host showed before trusts the new certificate as well.
+    A client that trusts the host's previous certificate trusts the new one as well.
     """
     models = {model["name"]: model for model in promise.door.models}
     del models["asleep"]
@@ -52,7 +52,7 @@ def other(promise: Promise) -> Variables:
 
 
 THERE_AND_BACK = cycle((True, False))
-"""Whether the run to be killed is on its way to the other inventory."""
+"""Whether the run to be killed converges to the other inventory."""
 
 
 @pytest.mark.extended
@@ -67,7 +67,7 @@ def test_an_install_that_is_killed_is_finished_by_the_next(
     pid = kill_after(machine, admin, point, variables, everything=point % 2 == 0)
     held = f'"pid": {pid},' in machine.host.run(f"cat {LOCK}").stdout
     run = promise.settles(variables)
-    assert ("which has ended without giving it back" in run.output) == held
+    assert ("which has ended without releasing it" in run.output) == held
     if there:
         promise.holds(other["fleet_models"], OTHER_LAYOUT)
     else:
@@ -81,7 +81,7 @@ def test_the_host_is_back_at_the_scenarios_inventory(promise: Promise) -> None:
 
 
 def wear_down(machine: Machine) -> None:
-    """Something to do for the tasks that a host which was set up once has behind it."""
+    """Undoes steps that only the first setup of a host needs, so that their tasks have something to do."""
     machine.host.check_output("systemctl stop nvidia-persistenced.service")
     machine.host.check_output("rm -f /etc/udev/rules.d/72-inference-fleet-nvidia.rules")
     machine.host.check_output("rm -rf /dev/char")
@@ -89,23 +89,23 @@ def wear_down(machine: Machine) -> None:
 
 
 def kill_after(machine: Machine, admin: Admin, point: int, variables: Variables | None, everything: bool) -> int:
-    """Lets an install run until its `point`-th task has ended, and kills it: itself, or with `everything` its
-    whole process group. What its last task does on the host goes on, as it does in life. Its process ID."""
+    """Runs an install until its `point`-th task has ended, and kills the process, or with `everything` its
+    process group. What its last task does on the host continues, as in reality. Returns the process ID."""
     environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl"}
     command = admin.command("install", "--limit", machine.name, variables=variables)
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:
         assert process.stdout
-        done, told = 0, ""
+        done, reported = 0, ""
         for line in process.stdout:
-            told += line
+            reported += line
             event = json.loads(line) if line.startswith("{") else {}
             done += event.get("_event") == "v2_runner_on_ok"
             if done == point:
                 break
         else:
-            assert process.wait() == 0 and done, told
+            assert process.wait() == 0 and done, reported
             pytest.skip(f"install has only {done} tasks to carry out")
         os.killpg(process.pid, signal.SIGKILL) if everything else process.kill()
     return process.pid

@@ -1,4 +1,4 @@
-"""Processes that are killed: what was started by itself comes back by itself."""
+"""Killed processes: every service restarts by itself."""
 
 from __future__ import annotations
 

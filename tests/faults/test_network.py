@@ -1,4 +1,4 @@
-"""The network between the admin and the host goes in the middle of a run, and comes back."""
+"""The network between the admin and the host fails during a run, and recovers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from faults.promise import Promise
 from lab.fixtures import Admin, inspect, wait_until
 
 STARTUP_S = 8
-# With these an SSH client notices within seconds that nobody is there any more.
+# With these options an SSH client detects a lost server within seconds.
 IMPATIENT = "-o ServerAliveInterval=1 -o ServerAliveCountMax=3"
 GIVES_UP_S = 60
 
 
 @contextmanager
 def under_way(admin: Admin, promise: Promise, machine: Machine, turn: int, ssh: str = "") -> Iterator[Any]:
-    """An install that has just made the container of a model that takes its time. A connection of its own to the
-    host, and no other's, so that `ssh` is in force."""
+    """An install that has just created the container of a slow model. It uses its own connection to the
+    host, so that the options of `ssh` apply."""
     with tempfile.TemporaryDirectory() as sockets:
         environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets, "ANSIBLE_SSH_EXTRA_ARGS": ssh}
         command = admin.command("install", "--limit", machine.name, variables=slow(promise, turn))
@@ -82,7 +82,7 @@ def test_a_run_that_was_cut_off_for_good_is_finished_by_the_next(
         assert process.returncode != 0
         assert "UNREACHABLE" in output or '"unreachable": true' in output, output
     run = promise.settles(slow(promise, turn))
-    assert "which has ended without giving it back" in run.output
+    assert "which has ended without releasing it" in run.output
     promise.holds(slow(promise, turn)["fleet_models"])
 
 

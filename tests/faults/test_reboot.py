@@ -1,4 +1,4 @@
-"""Reboots and restarts of Docker: the host brings all of it back by itself, and `install` finds nothing to do."""
+"""Reboots and restarts of Docker: the host restores everything by itself, and `install` finds nothing to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST_ANSWER = "from boot to the first answered chat"
 
 
 def comes_back(promise: Promise, machine: Machine) -> None:
-    """By itself: nobody runs a playbook before all of it is there again."""
+    """Without a playbook run: the host restores everything by itself."""
     machine.wait_for_restore()
     promise.holds()
     assert promise.install().changed() == {machine.name: 0}
@@ -78,8 +78,8 @@ def test_a_gpu_that_is_gone_takes_nothing_with_it_but_its_own_models(
         machine.wait_for_restore()
         others = [model for model in promise.door.models if model["name"] != "whole"]
         wait_until(lambda: promise.unanswered(others) == [], "all but the model of that GPU answer", RESTORE_S)
-        told = machine.host.check_output("journalctl --boot --unit inference-fleet-restore.service --output cat")
-        assert "fleet_mig.1: no such GPU on this host" in told
+        reported = machine.host.check_output("journalctl --boot --unit inference-fleet-restore.service --output cat")
+        assert "fleet_mig.1: no such GPU on this host" in reported
         assert machine.host.run("systemctl is-failed inference-fleet-restore.service").rc == 0
     finally:
         change_hardware(machine, **hardware)

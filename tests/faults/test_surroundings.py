@@ -1,4 +1,4 @@
-"""What stands around the fleet goes wrong: names do not resolve, the clock is wrong, somebody has our names."""
+"""Faults in the environment: names do not resolve, the clock is wrong, foreign containers have the fleet's names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_restore_asks_no_name_server(promise: Promise, machine: Machine, broke
 
 @pytest.fixture
 def moved(machine: Machine, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The clock that the host's programs see: the kernel's own is that of the whole machine."""
+    """Changes the clock for the host's programs only: the kernel's clock is shared by the whole machine."""
     machine.host.check_output(f"echo '{request.param}' > /etc/faketimerc; echo {FAKETIME} > /etc/ld.so.preload")
     yield request.param
     machine.host.check_output("rm /etc/ld.so.preload /etc/faketimerc")
@@ -51,7 +51,7 @@ def moved(machine: Machine, request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.mark.fault("the clock moved, as the host's programs see it")
 @pytest.mark.parametrize("moved", some(["+2h", "-3d", "+400d"], ["-3d"]), indirect=True)
-def test_a_wrong_clock_is_told_before_anything_is_touched(
+def test_a_wrong_clock_is_reported_before_anything_is_touched(
     promise: Promise, machine: Machine, admin: Admin, moved: str
 ) -> None:
     before = identities(machine.host)
@@ -77,14 +77,14 @@ def test_nothing_is_left_to_do_once_the_clock_is_right(promise: Promise, machine
 
 @pytest.fixture
 def taken(promise: Promise, machine: Machine, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A name of ours that somebody else's container has, while ours is set aside; right again afterwards."""
+    """A foreign container with one of the fleet's names; the fleet's container is set aside and restored afterwards."""
     name = request.param
     machine.host.check_output(f"docker rename {name} set-aside")
     machine.host.check_output(f"docker run --detach --network none --name {name} inference-fleet/engine-stand-in:1")
     yield name
     machine.host.check_output(f"docker rm --force {name}")
     machine.host.check_output(f"docker rename set-aside {name}")
-    machine.host.check_output("docker restart caddy")  # it may have asked for a name that was another's
+    machine.host.check_output("docker restart caddy")  # it may have resolved the foreign container's name
     promise.settles()
     promise.holds()
 
@@ -99,11 +99,11 @@ def test_a_container_of_others_is_refused_with_its_name_and_left_alone(
     if by == "install":
         run = admin.play("install", "--limit", machine.name)
         assert run.status != 0
-        told = run.messages
+        reported = run.messages
         assert identities(machine.host) == before
     else:
         assert machine.host.run("systemctl start inference-fleet-restore.service").rc != 0
-        told = machine.host.check_output("journalctl --unit inference-fleet-restore.service --no-pager --lines 200")
+        reported = machine.host.check_output("journalctl --unit inference-fleet-restore.service --no-pager --lines 200")
         assert identities(machine.host)[taken] == before[taken]
     fault = rf"container {taken}:? +the name is taken by a container without the label managed-by=inference\.fleet"
-    assert re.search(fault, told), told
+    assert re.search(fault, reported), reported

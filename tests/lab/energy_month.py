@@ -1,4 +1,4 @@
-"""A month of two hosts with GPUs, told by the real meter of simulated power: python tests/lab/energy_month.py FOLDER
+"""A month of two hosts with GPUs: the real meter with simulated power: python tests/lab/energy_month.py FOLDER
 
 Writes the files that the hosts would have, and the report of them, into that folder.
 """
@@ -71,8 +71,8 @@ def write(host: str, folder: Path) -> None:
     for second in minutes(host):
         held = shares(host, second // DAY)
         rows = meter.hold(held)
-        told: dict[str, object] = {gpu: watts(gpu, second, held[gpu] != FREE, chance) for gpu in held}
-        book.write([*rows, *meter.read(Moment(second, BEGIN + second), told)])
+        reported: dict[str, object] = {gpu: watts(gpu, second, held[gpu] != FREE, chance) for gpu in held}
+        book.write([*rows, *meter.read(Moment(second, BEGIN + second), reported)])
     book.write(meter.close(Moment(DAYS * DAY, BEGIN + DAYS * DAY)))
 
 

@@ -1,4 +1,4 @@
-"""What the verify tests of every molecule scenario share: a client at the front door, and an admin."""
+"""What the verify tests of every molecule scenario share: a client that uses Caddy, and an admin."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Door:
-    """A client of one host: HTTPS to its address, its certificate checked, a key in hand."""
+    """A client of one host: HTTPS to its address, with certificate check and a key."""
 
     def __init__(self, host: Host, folder: Path) -> None:
         self.name = host.backend.host
@@ -67,7 +67,7 @@ class Door:
         return self._session.get(f"http://{self.address}{path}", timeout=REQUEST_SECONDS, allow_redirects=False)
 
     def raw(self) -> http.client.HTTPSConnection:
-        """A connection to which a test writes what no client library would."""
+        """A connection for bytes that no client library would send."""
         return http.client.HTTPSConnection(self.address, context=self.trust, timeout=REQUEST_SECONDS)
 
     def chat(self, model: str, key: str | None = None, **options: Any) -> requests.Response:
@@ -118,10 +118,10 @@ class Admin:
         )
         output = ended.stdout + ended.stderr
         assert "{" in ended.stdout, output
-        told, _end = json.JSONDecoder().raw_decode(ended.stdout, ended.stdout.index('{\n    "'))
-        results = [result for play in told["plays"] for task in play["tasks"] for result in task["hosts"].values()]
+        reported, _end = json.JSONDecoder().raw_decode(ended.stdout, ended.stdout.index('{\n    "'))
+        results = [result for play in reported["plays"] for task in play["tasks"] for result in task["hosts"].values()]
         return Run(
-            ended.returncode, told["stats"], "\n".join(str(one["msg"]) for one in results if one.get("msg")), output
+            ended.returncode, reported["stats"], "\n".join(str(one["msg"]) for one in results if one.get("msg")), output
         )
 
 
@@ -143,17 +143,17 @@ def door(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Door:
 
 
 def inspect(host: Host, *containers: str) -> dict[str, Any]:
-    """Name -> what `docker inspect` says of it; without names, of all containers."""
+    """Name -> the container's `docker inspect` output; without names, of all containers."""
     names = containers or host.check_output("docker ps --all --format '{{.Names}}'").split()
     return {one["Name"].lstrip("/"): one for one in json.loads(host.check_output(f"docker inspect {' '.join(names)}"))}
 
 
 def identities(host: Host) -> dict[str, tuple[str, str]]:
-    """What tells whether a container was touched: its ID and when it started."""
+    """A container's ID and start time, which show whether it was recreated or restarted."""
     return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspect(host).items()}
 
 
 def requests_seen(host: Host, model: str, replica: int = 1) -> list[dict[str, Any]]:
-    """What the engine stand-in logged of each request, in order."""
+    """The log lines of the engine stand-in, one per request, in order."""
     log = host.check_output(f"docker logs vllm-{model}-{replica} 2>&1")
     return [json.loads(line) for line in log.splitlines() if line.startswith("{")]

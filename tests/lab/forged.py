@@ -1,4 +1,4 @@
-"""Authorization headers that are like the right one, or are syntax to whoever reads them, and open nothing."""
+"""Authorization headers that resemble the right one, or contain syntax of a parser, and must be refused."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ def forged(keys: Sequence[str], seed: int = SEED) -> list[Lines]:
 
 def well_formed(lines: Lines) -> bool:
     """Whether it is what a client with some key sends."""
-    told = [line for line in lines if line.lower().startswith(b"authorization:")]
-    return len(told) == 1 and WELL_FORMED.fullmatch(told[0]) is not None
+    reported = [line for line in lines if line.lower().startswith(b"authorization:")]
+    return len(reported) == 1 and WELL_FORMED.fullmatch(reported[0]) is not None
 
 
 def _header(value: str) -> Lines:
@@ -150,7 +150,7 @@ def _header(value: str) -> Lines:
 
 
 def _altered(key: str, dice: random.Random) -> Iterator[str]:
-    """Values that are nearly the key, or made of it."""
+    """Values that are similar to the key, or derived from it."""
     places = range(len(key))
     other = "ABCxyz019-_.$"
     for of_a_sort in (
@@ -194,7 +194,7 @@ def _altered(key: str, dice: random.Random) -> Iterator[str]:
 
 
 def _shaped(key: str) -> Iterator[Lines]:
-    """Headers with the key itself that are not the one header."""
+    """Other headers with the right key."""
     yield from (_header(scheme + key) for scheme in SCHEMES)
     basic = [
         base64.b64encode(text.encode()).decode() for text in (key, f"{key}:", f":{key}", f"Bearer {key}", f"u:{key}")

@@ -5,7 +5,7 @@
   hosts.py remove HOST                      remove it and all that its engine kept
   hosts.py fill IMAGE...                    have these images in the store, so that no host waits for them
 
-Loading the images into every host anew would take minutes and the disk each time. So they
+Loading the images into every host again would take minutes and the disk each time. So they
 are loaded once, by the engine of a lab host, into a folder of their own (the store), and
 every host gets a copy of that folder in which the layers are hard links: an engine only
 ever reads a layer's files or unlinks them. Everything else in the folder is small, written
@@ -56,7 +56,7 @@ class Lab:
         self._root = Path(client.volumes.create(PREFIX).attrs["Mountpoint"])
 
     def start(self, host: str, key: Path, tags: Iterable[str]) -> str:
-        """Its address, once its engine answers."""
+        """The host's address, once its Docker Engine answers."""
         self.remove(host)
         with self._locked():
             self._fill_store(tags)
@@ -87,7 +87,7 @@ class Lab:
             yield
 
     def _fill_store(self, tags: Iterable[str]) -> None:
-        """Load the images that the store lacks or has in an older build."""
+        """Load images that are missing or outdated in the store."""
         record = self._root / "store.images"
         wanted = {tag: str(self._client.images.get(tag).id) for tag in tags}
         present = dict(line.split() for line in record.read_text().splitlines()) if record.exists() else {}

@@ -50,7 +50,7 @@ class Hub:
         return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
     def commit(self, repo: str) -> str:
-        """Changes when a file does."""
+        """Changes when a file changes."""
         return hashlib.sha1(
             json.dumps({path: _oid(data) for path, data in self.files(repo).items()}).encode()
         ).hexdigest()
@@ -58,7 +58,7 @@ class Hub:
 
 @contextmanager
 def serving(hub: Hub, address: str = "0.0.0.0", port: int = 0) -> Iterator[int]:
-    """The port."""
+    """The port that the stand-in listens on."""
     server = ThreadingHTTPServer((address, port), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

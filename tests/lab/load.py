@@ -1,4 +1,4 @@
-"""A steady load of chat requests, for finding out whether a change loses any of them."""
+"""A steady load of chat requests, to check whether a change loses requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONNECTIONS = 64
 
 @dataclass(frozen=True)
 class Stream:
-    """One kind of request, sent again and again. path: where to; model: what for."""
+    """One kind of request, sent repeatedly. path, model: of the request."""
 
     name: str
     path: str
@@ -30,8 +30,8 @@ class Stream:
 
 @dataclass(frozen=True)
 class Answer:
-    """started: seconds since the load began. outcome: 200, another status with what was said, or the client's error.
-    turned_away: whether its first connection was closed before a word was said, so that it came again."""
+    """started: seconds since the load began. outcome: 200, another status with its body, or the client's error.
+    turned_away: whether its first connection was closed without an answer, so that it was retried."""
 
     stream: str
     started: float
@@ -66,14 +66,14 @@ class Load:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Waits for the requests that are under way."""
+        """Waits for the running requests."""
         self._ending.set()
         self._thread.join()
         if self.crash and not error:
             raise self.crash
 
     def wait_for(self, count: int) -> None:
-        """Until so many more requests have been answered."""
+        """Waits until this number of further requests have been answered."""
         wanted = len(self.answers) + count
         while len(self.answers) < wanted and self._thread.is_alive():
             time.sleep(0.1)
@@ -82,7 +82,7 @@ class Load:
         return [answer for answer in self.answers if answer.outcome != "200"]
 
     def longest(self, stream: str) -> float:
-        """Seconds that the client waited who waited longest."""
+        """The longest wait of a client in seconds."""
         return max(answer.took for answer in self.answers if answer.stream == stream)
 
     def summary(self) -> str:
@@ -135,7 +135,7 @@ class Load:
         self.answers.append(Answer(stream.name, started - begun, time.monotonic() - started, outcome, turned_away))
 
     async def _ask(self, client: httpx.AsyncClient, stream: Stream) -> httpx.Response:
-        """The answer's head; its body is still to be read."""
+        """The answer's head; its body is not read yet."""
         body = {"model": stream.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}
         headers = {"Authorization": f"Bearer {stream.key}"}
         return await client.send(client.build_request("POST", stream.path, json=body, headers=headers), stream=True)

@@ -1,4 +1,4 @@
-"""Prometheus of a lab host, asked as Grafana asks it."""
+"""Prometheus of a lab host, queried as Grafana queries it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from testinfra.host import Host
 
 
 class Prometheus:
-    """Reached from the host alone, by the container's address."""
+    """Reachable only from the host, at the container's address."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -22,8 +22,8 @@ class Prometheus:
         return self._ask_all([f"{path}?{urlencode(arguments)}"])[0]
 
     def _ask_all(self, paths: Sequence[str]) -> list[Any]:
-        """All in one command, each answer a line."""
-        container = inspect(self._host, "prometheus")["prometheus"]  # made anew, it may have another address
+        """Runs all queries in one command, one answer per line."""
+        container = inspect(self._host, "prometheus")["prometheus"]  # recreated, it may have another address
         root = f"http://{container['NetworkSettings']['Networks']['llm-network']['IPAddress']}:9090"
         urls = " ".join(shlex.quote(root + path) for path in paths)
         lines = self._host.check_output(f"curl -s -w '\\n' {urls}").splitlines()
@@ -32,7 +32,7 @@ class Prometheus:
         return [answer["data"] for answer in answers]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Series, each with its labels and its value."""
+        """The series with labels and values."""
         return self.query_all([expression])[0]
 
     def query_all(self, expressions: Sequence[str]) -> list[list[dict[str, Any]]]:
@@ -40,10 +40,10 @@ class Prometheus:
         return [[{**series["metric"], "value": float(series["value"][1])} for series in one["result"]] for one in found]
 
     def targets(self) -> dict[str, dict[str, Any]]:
-        """By instance: what Prometheus knows of each target."""
+        """Instance -> Prometheus's state of the target."""
         active = self.ask("/api/v1/targets", state="active")["activeTargets"]
         return {one["labels"]["instance"]: one for one in active}
 
     def alerts(self) -> dict[str, dict[str, Any]]:
-        """Those that are pending or fire, by name."""
+        """The names of pending and firing alerts."""
         return {one["labels"]["alertname"]: one for one in self.ask("/api/v1/alerts")["alerts"]}

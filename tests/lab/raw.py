@@ -20,14 +20,14 @@ CLOSED = 0
 
 @dataclass(frozen=True)
 class Answer:
-    """status: CLOSED where the server hung up without a word."""
+    """status: CLOSED if the server closed the connection without an answer."""
 
     status: int
     body: bytes = b""
 
 
 class Wire:
-    """A connection over TLS, kept alive as long as the server likes and opened anew when it does not."""
+    """A TLS connection, kept alive, and reopened when the server closes it."""
 
     def __init__(self, address: str, trust: ssl.SSLContext) -> None:
         self._address = address
@@ -35,13 +35,13 @@ class Wire:
         self._socket: ssl.SSLSocket | None = None
 
     def exchange(self, request: bytes, method: str = "GET") -> Answer:
-        """The answer to a request, which is all of these bytes. method: whether to expect a body."""
+        """Sends the bytes as one request and returns the answer. method: decides whether to expect a body."""
         was_open = self._socket is not None
         answer = self._exchange(request, method)
         return self._exchange(request, method) if was_open and answer.status == CLOSED else answer
 
     def statuses(self, stream: bytes, seconds: float = 3) -> list[int]:
-        """Of all that the server takes for requests in these bytes, until it hangs up or is silent for that long."""
+        """The answers to all requests that the server finds in the bytes, until it closes or is silent this long."""
         self.close()
         connection = self._connect()
         connection.settimeout(seconds)
@@ -55,7 +55,7 @@ class Wire:
         return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", heard)]
 
     def break_off(self, part: bytes) -> None:
-        """Says goodbye in the middle of a request, when that may have got to where it goes to."""
+        """Closes the connection within a request, when the request may have reached its target."""
         self.close()
         connection = self._connect()
         connection.sendall(part)
@@ -94,7 +94,7 @@ class Wire:
 
 
 def exchange_all(address: str, trust: ssl.SSLContext, requests: Iterable[bytes]) -> list[Answer]:
-    """The answers in the requests' order, got over a few connections at once."""
+    """The answers in the order of the requests, over a few parallel connections."""
     own = threading.local()
 
     def exchange(request: bytes) -> Answer:

@@ -19,7 +19,7 @@ GONE = (h2.events.StreamReset, h2.events.ConnectionTerminated)
 
 
 class Http2Wire:
-    """A connection that takes one request after another and is opened anew when the server ends it."""
+    """A connection for one request after another, reopened when the server closes it."""
 
     def __init__(self, address: str, certificate: str) -> None:
         self._address = address
@@ -28,7 +28,7 @@ class Http2Wire:
         self._socket: ssl.SSLSocket | None = None
 
     def exchange(self, headers: Headers, body: bytes = b"") -> Answer:
-        """status: CLOSED where the server refuses the stream or the connection."""
+        """status: CLOSED if the server refuses the stream or the connection."""
         if self._socket is None:
             self._open()
         stream = self._state.get_next_available_stream_id()

@@ -1,4 +1,4 @@
-"""A virtual key for tests that have to know one."""
+"""A virtual key for tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .fixtures import SECRETS, Door, inspect
 
 @pytest.fixture
 def virtual_key(door: Door, host: Host) -> Iterator[str]:
-    """A virtual key, made as LiteLLM's own API makes them; door has no way to that."""
+    """A virtual key from LiteLLM's own API, which Caddy does not expose."""
     key = "sk-a-virtual-key-of-the-tests"
     _litellm(host, "/key/generate", {"key": key, "key_alias": "tests", "models": ["pair", "new"]})
     yield key
@@ -22,7 +22,7 @@ def virtual_key(door: Door, host: Host) -> Iterator[str]:
 
 
 def _litellm(host: Host, path: str, body: dict[str, Any]) -> str:
-    """From inside the host, with its master key, which stands in no command line."""
+    """Calls LiteLLM on the host, with the master key, which is in no command line."""
     address = inspect(host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
     return host.check_output(
         f"sed 's/^/Authorization: Bearer /' {SECRETS}/master_key | curl --silent --show-error --fail-with-body "

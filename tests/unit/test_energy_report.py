@@ -54,7 +54,7 @@ def test_a_host_without_files_says_so(tmp_path: Path, name: str) -> None:
     if name == "":
         (tmp_path / "empty").mkdir()
     answer = act(energy_usage, {**DAYS, "folder": str(tmp_path / (name or "empty"))})
-    assert (answer["sums"], answer["note"]) == ([], "nothing was counted in this period")
+    assert (answer["sums"], answer["note"]) == ([], "nothing was measured in this period")
 
 
 @pytest.mark.parametrize("plugin", [energy_usage, energy_report])
@@ -107,9 +107,9 @@ def test_a_chart_may_be_a_picture(fleet: Fleet) -> None:
 
 
 def test_nothing_at_all_is_told(tmp_path: Path) -> None:
-    fleet = Fleet(tmp_path, gpu1={"sums": [], "note": "nothing was counted in this period"})
+    fleet = Fleet(tmp_path, gpu1={"sums": [], "note": "nothing was measured in this period"})
     assert fleet.report()["msg"] == (
-        "no host has anything of 2026-11-23 to 2026-11-23: gpu1: nothing was counted in this period"
+        "no host has anything of 2026-11-23 to 2026-11-23: gpu1: nothing was measured in this period"
     )
 
 
@@ -131,8 +131,8 @@ def test_what_is_missing_on_this_machine_is_told(fleet: Fleet, monkeypatch: pyte
     answer = fleet.report()
     monkeypatch.undo()
     assert answer["msg"] == (
-        f"the report is made with pandas and matplotlib, which this machine's Python does not have whole (No module "
-        f"named '{package}'); install what the collection's requirements-energy.txt names: "
+        f"the report needs pandas and matplotlib, and this machine's Python lacks some of their modules (No module "
+        f"named '{package}'); install the packages of the collection's requirements-energy.txt: "
         f"python3 -m pip install 'pandas==3.1.1' 'matplotlib==3.10.9'"
     )
 

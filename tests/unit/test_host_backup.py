@@ -99,7 +99,7 @@ def test_writes_one_encrypted_file_of_its_owners_alone(tmp_path: Path) -> None:
 
 def test_without_a_password_nothing_is_written(tmp_path: Path) -> None:
     answer = back_up(tmp_path, passwords=())
-    assert answer["failed"] and "it is never written without" in answer["msg"]
+    assert answer["failed"] and "a backup is never written unencrypted" in answer["msg"]
     assert not list(tmp_path.iterdir())
 
 
@@ -130,7 +130,7 @@ def test_one_that_the_database_cannot_read_is_not_kept_and_removes_none(tmp_path
 def test_a_disk_that_gives_back_something_else_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_backup, "read", lambda _path, _vault: a_backup())
     answer = back_up(tmp_path)
-    assert "what is on the disk is not what was written" in answer["msg"]
+    assert "the file on the disk differs from what was written" in answer["msg"]
     assert not list(tmp_path.iterdir())
 
 
@@ -186,13 +186,13 @@ def test_another_salt_key_in_the_inventory_is_refused_and_the_same_taken(tmp_pat
     path = str(written(tmp_path / "b", a_backup()))
     assert "failed" not in act(backup_info, {"path": path}, fleet_secrets={"salt_key": SALT})
     answer = act(backup_info, {"path": path}, fleet_secrets={"salt_key": "sk-of-another"})
-    assert answer["msg"].startswith("nothing was touched; fleet_secrets.salt_key: is another one than the backup's")
+    assert answer["msg"].startswith("nothing was touched; fleet_secrets.salt_key: differs from the backup's")
     assert SALT not in answer["msg"]
 
 
 @pytest.mark.parametrize(
     ("passwords", "message"),
-    [(("wrong",), "no password that was given opens it"), ((), "is encrypted by Ansible Vault; give its password")],
+    [(("wrong",), "no given password decrypts it"), ((), "is encrypted by Ansible Vault; give its password")],
 )
 def test_a_password_that_is_wrong_or_missing_is_told(tmp_path: Path, passwords: tuple[str, ...], message: str) -> None:
     answer = act(backup_info, {"path": str(written(tmp_path / "b", a_backup()))}, passwords=passwords)
@@ -203,7 +203,7 @@ def test_a_damaged_and_a_missing_file_are_told(tmp_path: Path) -> None:
     path = written(tmp_path / "b", a_backup())
     data = path.read_bytes()
     path.write_bytes(data[:2000] + b"3131" + data[2004:])
-    assert "If it is the right one, the file is damaged" in act(backup_info, {"path": str(path)})["msg"]
+    assert "If the password is right, the file is damaged" in act(backup_info, {"path": str(path)})["msg"]
     assert "No such file or directory" in act(backup_info, {"path": str(tmp_path / "none")})["msg"]
 
 
@@ -246,5 +246,5 @@ def test_check_mode_restores_nothing(tmp_path: Path) -> None:
 def test_the_lookup_gives_the_secrets(tmp_path: Path) -> None:
     path = written(tmp_path / "b", a_backup())
     assert look_up(path, "correct horse") == {"salt_key": SALT}
-    with pytest.raises(AnsibleLookupError, match="no password that was given opens it"):
+    with pytest.raises(AnsibleLookupError, match="no given password decrypts it"):
         look_up(path, "wrong")

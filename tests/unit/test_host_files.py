@@ -82,7 +82,7 @@ def test_what_its_command_refuses_is_not_put_in_place(run: Run, tmp_path: Path) 
     run(**wanted(tmp_path))
     answer = run(**wanted(tmp_path, "bad\n", validate="grep -q new %s"))
     assert answer["failed"]
-    assert "not put in place, grep refuses it" in answer["msg"]
+    assert "not replaced, grep rejects the new file" in answer["msg"]
     assert (tmp_path / "a/b/file").read_text() == "new\n"
     assert [one.name for one in (tmp_path / "a/b").iterdir()] == ["file"]
     assert run(**wanted(tmp_path, "new and good\n", validate="grep -q new %s"))["changed"]
@@ -96,7 +96,7 @@ def test_a_full_disk_leaves_the_file_of_before(run: Run, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(os, "fsync", full)
     answer = run(**wanted(tmp_path, "newer"))
-    assert "No space left on device; what was there before is there still" in answer["msg"]
+    assert "No space left on device; the previous file is unchanged" in answer["msg"]
     assert (tmp_path / "a/b/file").read_text() == "new\n"
     assert [one.name for one in (tmp_path / "a/b").iterdir()] == ["file"]
 

@@ -82,7 +82,7 @@ def test_another_run_is_told_who_holds_it_since_when_and_what_to_do(host: Host, 
     user = host.holder()["user"]
     assert answer["msg"] == (
         f"{host.lock} is held by {user}@{socket.gethostname()} (PID {other}, ansible-playbook) since {since}: "
-        "wait for it to end; if that machine is gone, run again with -e fleet_break_lock=true"
+        "wait for that run to end; if its machine is gone, run again with -e fleet_break_lock=true"
     )
     assert host.holder()["pid"] == other
 
@@ -96,7 +96,7 @@ def test_a_lock_whose_run_has_ended_is_taken_over_with_a_warning(host: Host, oth
     (warning,) = answer["warnings"]
     assert warning == (
         f"took over the lock of {left['user']}@{socket.gethostname()} (PID {other}, ansible-playbook) "
-        f"since {left['since']}, which has ended without giving it back"
+        f"since {left['since']}, which has ended without releasing it"
     )
     assert host.holder()["pid"] == os.getpid()
 
@@ -233,7 +233,7 @@ def test_tells_two_processes_of_the_same_id_apart_by_their_start(other: int) -> 
 def test_the_module_alone_cannot_know_who_takes_the_lock(host: Host) -> None:
     answer = host.main(path=str(host.lock))
     assert answer["failed"] is True
-    assert answer["msg"] == "owner: missing; the action plugin inference.fleet.host_lock fills it in"
+    assert answer["msg"] == "owner: missing; the action plugin inference.fleet.host_lock sets it"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_after_its_patience_a_restore_takes_it_over_with_a_word(host: Host, othe
     host.run(other)
     answer = host.run(wait=1, take_over=True)
     assert "failed" not in answer
-    assert "did not give it back within 1 s" in answer["warnings"][0]
+    assert "did not release it within 1 s" in answer["warnings"][0]
     assert host.holder()["pid"] == os.getpid()
 
 

@@ -128,7 +128,7 @@ def test_an_archive_that_came_over_in_part_leaves_what_was_there(newer: Host) ->
     answer = newer.run()
     assert answer["failed"] is True
     assert answer["msg"].startswith(f"{newer.collections}: cannot be replaced (")
-    assert answer["msg"].endswith("; what was there is still in use")
+    assert answer["msg"].endswith("; the previous collections are still in use")
     assert newer.content() == RUNS
 
 
@@ -167,7 +167,7 @@ def test_tells_the_version_of_ansible_core(host: Host, tmp_path: Path) -> None:
 
 def test_the_module_alone_does_not_know_what_is_on_the_other_machine(host: Host) -> None:
     answer = host.main(collections=["acme.web"])
-    assert answer["msg"] == "digest: missing; the action plugin inference.fleet.restore_kit fills it in"
+    assert answer["msg"] == "digest: missing; the action plugin inference.fleet.restore_kit sets it"
 
 
 # With Ansible itself

@@ -156,7 +156,7 @@ def test_without_a_beginning_it_says_so(play: Play, state: str) -> None:
     play.facts = {"inventory_hostname": "gpu1"}
     answer = play.run(state=state)
     assert answer["failed"] is True
-    assert answer["msg"] == f"state: {state} without one that is begun before it in the same play"
+    assert answer["msg"] == f"state: {state} without an earlier state: begun in the same play"
 
 
 @pytest.mark.parametrize(("by_itself", "who"), [(True, "the host itself"), (False, ME)])
@@ -170,4 +170,4 @@ def test_a_run_is_the_hosts_own_where_its_inventory_says_so(play: Play, by_itsel
 def test_the_module_alone_has_no_clock(play: Play) -> None:
     answer = play.main(state="ended")
     assert answer["failed"] is True
-    assert answer["msg"] == "record: missing; the action plugin inference.fleet.restore_log fills it in"
+    assert answer["msg"] == "record: missing; the action plugin inference.fleet.restore_log sets it"

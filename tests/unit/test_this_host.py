@@ -182,7 +182,7 @@ def test_they_win_over_nothing_that_the_file_says_and_are_no_templates(folder: P
 # A file that is not whole
 
 
-REMEDY = "; run the playbook install from your machine, which writes it anew"
+REMEDY = "; run the playbook install from your machine to write the file again"
 WHOLE = json.dumps(STATE).encode()
 
 
@@ -204,7 +204,7 @@ WHOLE = json.dumps(STATE).encode()
 def test_a_file_that_is_cut_off_or_damaged_is_named_and_not_shown(folder: Path, content: bytes) -> None:
     (folder / "config.json").write_bytes(content)
     message = refused(folder)
-    assert message.startswith(f"{folder}/config.json: is not whole or was edited, it is no JSON (")
+    assert message.startswith(f"{folder}/config.json: is damaged or was edited: not JSON (")
     assert message.endswith(REMEDY)
     assert SECRET[-6:] not in message
 
@@ -254,5 +254,5 @@ def test_a_restore_from_a_file_that_is_cut_off_fails_instead_of_restoring_no_hos
     (folder / "config.json").write_bytes(WHOLE[: WHOLE.index(SECRET.encode()) + 8])
     done = inventory_command(folder)
     assert done.returncode != 0
-    assert "/config.json: is not whole or was edited" in done.stderr
+    assert "/config.json: is damaged or was edited" in done.stderr
     assert SECRET[:8] not in done.stdout + done.stderr

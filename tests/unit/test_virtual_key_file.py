@@ -198,19 +198,19 @@ def test_runs_that_go_at_once_lose_nothing(path: Path) -> None:
 )
 def test_a_file_that_is_something_else_is_left_alone(path: Path, text: str, told: str) -> None:
     path.write_text(text)
-    assert act(path, "new") == {"failed": True, "msg": f"no key was touched:\n{path}{told}"}
+    assert act(path, "new") == {"failed": True, "msg": f"no key was changed:\n{path}{told}"}
     assert path.read_text() == text
 
 
 def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
     answer = act(tmp_path / "none" / "keys.yml", "a")
     assert answer["msg"] == (
-        f"no key was touched:\n{tmp_path}/none: No such file or directory; the keys' file is to be in it"
+        f"no key was changed:\n{tmp_path}/none: No such file or directory; it is the folder of the key file"
     )
 
 
 def test_a_path_that_is_a_folder_is_told(tmp_path: Path) -> None:
-    assert act(tmp_path, "a")["msg"] == f"no key was touched:\n{tmp_path}: Is a directory"
+    assert act(tmp_path, "a")["msg"] == f"no key was changed:\n{tmp_path}: Is a directory"
 
 
 # Ansible Vault
@@ -253,8 +253,8 @@ def test_an_encrypted_file_that_nobody_can_open_is_left_alone(path: Path, passwo
     for arguments in ({}, {"passwords": ("wrong",)}, {"vault_password_file": str(password_file)}):
         answer = act(path, "b", **arguments)  # type: ignore[arg-type]
         assert answer["msg"] == (
-            f"no key was touched:\n{path}: is encrypted by Ansible Vault, and no password that was given opens it; "
-            "give fleet_keys_vault_password_file, or --vault-password-file to ansible-playbook"
+            f"no key was changed:\n{path}: is encrypted by Ansible Vault, and no given password decrypts it; give "
+            "fleet_keys_vault_password_file, or --vault-password-file to ansible-playbook"
         )
     assert path.read_text() == text
 
@@ -277,7 +277,7 @@ def test_a_program_may_give_the_password(path: Path, tmp_path: Path) -> None:
 def test_a_password_file_that_is_missing_is_told(path: Path, tmp_path: Path) -> None:
     answer = act(path, "a", vault_password_file=str(tmp_path / "none"))
     assert answer["failed"] is True
-    assert answer["msg"].startswith("no key was touched:\nfleet_keys_vault_password_file: ")
+    assert answer["msg"].startswith("no key was changed:\nfleet_keys_vault_password_file: ")
     assert not path.exists()
 
 

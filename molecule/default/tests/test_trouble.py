@@ -84,7 +84,7 @@ def test_weights_that_are_not_on_the_host_are_told_before_anything_is_touched(in
 def test_a_salt_that_would_lock_the_virtual_keys_away_is_refused(install: Install) -> None:
     run = install(fleet_secrets={"salt_key": "sk-another-salt-key"})
     assert run.status != 0
-    assert "salt_key: the inventory gives another one than this host has" in run.messages
+    assert "salt_key: the inventory gives another value than this host has" in run.messages
 
 
 def test_gpus_on_a_host_without_a_driver_are_told_before_anything_is_touched(install: Install) -> None:

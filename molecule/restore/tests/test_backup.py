@@ -175,7 +175,7 @@ def see_that_the_keys_work(door: Door, keys: dict[str, str]) -> None:
 def test_without_a_password_none_is_written(backups: Backups) -> None:
     run = backups.backup(password=False)
     assert run.status != 0
-    assert "never written without; give fleet_backup_vault_password_file" in run.messages
+    assert "never written unencrypted; give fleet_backup_vault_password_file" in run.messages
     assert backups.files() == []
 
 
@@ -285,9 +285,9 @@ def something_else(file: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (cut_off, "is cut off: its end is missing"),
-        (cut_off_at_a_line, "is cut off: its end is missing"),
-        (something_else, "is no backup; those are encrypted"),
+        (cut_off, "is truncated: its end is missing"),
+        (cut_off_at_a_line, "is truncated: its end is missing"),
+        (something_else, "is not a backup; a backup is encrypted"),
         (Path.unlink, "No such file or directory"),
     ],
 )
@@ -308,7 +308,7 @@ def test_refuses_another_password(backups: Backups, host: Host, backup: Path) ->
     before = identities(host)
     run = backups.restore(file=backup, password=backups.other_password)
     assert run.status != 0
-    assert f"nothing was touched; {backup}: no password that was given opens it" in run.messages
+    assert f"nothing was touched; {backup}: no given password decrypts it" in run.messages
     assert identities(host) == before
 
 
@@ -317,7 +317,7 @@ def test_refuses_a_salt_key_of_the_inventory_that_is_not_the_backups(
 ) -> None:
     run = backups.restore(file=backup, fleet_secrets={"salt_key": "sk-another-one-altogether"})
     assert run.status != 0
-    assert "fleet_secrets.salt_key: is another one than the backup's" in run.messages
+    assert "fleet_secrets.salt_key: differs from the backup's" in run.messages
 
 
 # Restoring it

@@ -331,5 +331,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        # The worker threads would go on until their images are finished.
+        # The worker threads would continue until their images are finished.
         os._exit(130)

@@ -105,7 +105,7 @@ def plan(
 ) -> tuple[Step, ...]:
     """One step per image, parents first.
 
-    `folders`: image name -> hash of its folder (for base, of what debootstrap is told as well).
+    `folders`: image name -> hash of its folder (for base, of what debootstrap gets as well).
     `existing`: tag -> content of LABEL ("" if it has none) for the images that Docker has.
     """
     steps: dict[str, Step] = {}

@@ -211,6 +211,6 @@ def _debootstrap(root: Path, sources: Sequence[AptSource], say: Say) -> None:
 
 
 def _apt_settings() -> str:
-    """What the machine's apt is told about reaching its mirrors, as apt.conf text."""
+    """What the machine's apt needs reaching its mirrors, as apt.conf text."""
     settings = output(["apt-config", "dump", *_APT_SETTINGS]).splitlines()
     return "".join(f"{line}\n" for line in settings if not line.endswith('"";'))

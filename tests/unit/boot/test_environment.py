@@ -1,4 +1,4 @@
-"""The environment that a host restores itself with: there is one in use that is whole, whatever befalls another."""
+"""The environment of the boot-time restore: a complete one stays in use when creating another fails."""
 
 from __future__ import annotations
 
@@ -102,18 +102,18 @@ def test_another_python_gets_one_of_its_own(system: System) -> None:
 
 
 def has_one(system: System, in_place: bool) -> None:
-    """In use; in place: a folder, as early versions made it."""
+    """An environment in use; in place: a folder, as early versions created it."""
     if in_place:
         system.install("venv", "2.19.14")
     else:
         made(system)
 
 
-# One that cannot be had
+# A version that cannot be installed
 
 
 @pytest.mark.parametrize("in_place", [True, False])
-def test_the_one_before_stays_in_use_and_the_way_out_is_told(system: System, in_place: bool) -> None:
+def test_the_one_before_stays_in_use_and_the_way_out_is_reported(system: System, in_place: bool) -> None:
     has_one(system, in_place)
     before = names(system)
     assert refused(system, "2.99.0").splitlines() == [
@@ -171,7 +171,7 @@ def test_a_run_that_is_killed_while_pip_is_at_work_leaves_what_was_there(system:
 def test_a_run_that_is_killed_at_the_switch_is_put_right_without_pip(
     system: System, monkeypatch: pytest.MonkeyPatch, cut: str
 ) -> None:
-    """Where an early version left a folder in place, there is none in use for an instant."""
+    """When a folder of an early version is replaced, no environment is in use for a moment."""
     system.install("venv", "2.19.14")
     system.index.add("2.19.15")
 
@@ -236,7 +236,7 @@ def test_they_make_one_that_runs_and_keep_it(
     folder = tmp_path / "opt"
     answer = main(path=str(folder), ansible_core="1.0.0")
     assert answer.get("msg", "") == ""
-    told = main(path=str(folder), ansible_core="2.0.0")["msg"]
-    assert "No matching distribution found for ansible-core==2.0.0" in told
-    assert "The previous one is still in use, ansible-playbook [core 1.0.0]." in told
+    reported = main(path=str(folder), ansible_core="2.0.0")["msg"]
+    assert "No matching distribution found for ansible-core==2.0.0" in reported
+    assert "The previous one is still in use, ansible-playbook [core 1.0.0]." in reported
     assert main(path=str(folder), ansible_core="1.0.0")["changed"] is False

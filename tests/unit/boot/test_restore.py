@@ -1,4 +1,4 @@
-"""How a host was brought back: what is told of each step, and what to do about it."""
+"""The record of a restore: the report of each step, and what to do about it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BEGAN = 1_767_225_600.0  # 2026-01-01 00:00:00 UTC
 
 
 def restore(*faults: str | None, by: str = "the host itself", ended: bool = True) -> Restore:
-    """One whose first steps, of ten seconds each, went so."""
+    """A restore whose first steps, of ten seconds each, had these results."""
     made = Restore(BEGAN, by)
     for place, fault in enumerate(faults, start=1):
         made = made.after(None, BEGAN + 10 * place, fault)
     return replace(made, ended=BEGAN + 10 * len(faults)) if ended else made
 
 
-def told(record: Restore | str, *unit: str) -> list[str]:
+def reported(record: Restore | str, *unit: str) -> list[str]:
     """What the playbook status shows."""
     text = record if isinstance(record, str) else json.dumps(record.plain())
     lines: list[str] = last_restore(text, "\n".join(unit))["text"]
@@ -65,7 +65,7 @@ def test_after_the_last_step_there_is_none_but_the_last_to_blame() -> None:
     assert restore(*[None] * len(STEPS)).next_step() == "models ready"
 
 
-# What Prometheus is told
+# Metrics for Prometheus
 
 
 def metrics(made: Restore) -> dict[str, float]:
@@ -73,14 +73,14 @@ def metrics(made: Restore) -> dict[str, float]:
     return {name: float(value) for name, value in lines}
 
 
-def test_prometheus_is_told_whether_it_failed_and_since_when_that_is_known() -> None:
+def test_prometheus_is_reported_whether_it_failed_and_since_when_that_is_known() -> None:
     began = {"inference_fleet_restore_began_timestamp_seconds": BEGAN}
     assert metrics(restore(*[None] * len(STEPS))) == {**began, "inference_fleet_restore_failed": 0}
     assert metrics(restore(None, "no disk")) == {**began, "inference_fleet_restore_failed": 1}
     assert metrics(restore(None, ended=False)) == began
 
 
-# What is told of it
+# What is reported of it
 
 
 def test_a_restore_that_went_well_is_its_steps_with_their_times() -> None:
@@ -100,7 +100,7 @@ def test_where_it_stopped_it_tells_what_to_do_and_what_was_not_tried() -> None:
     ]
 
 
-def test_models_that_failed_keep_no_other_step_from_being_told() -> None:
+def test_models_that_failed_keep_no_other_step_from_being_reported() -> None:
     lines = restore(*[None] * (len(STEPS) - 1), "vllm-a-1: exited with 1").lines()
     assert [line for line in lines if "not tried" in line] == []
     assert lines[len(STEPS) :] == ["models ready: vllm-a-1: exited with 1", f"  what to do: {STEPS['models ready']}"]
@@ -118,7 +118,7 @@ def test_of_one_that_has_not_ended_nothing_is_called_untried() -> None:
 
 
 @given(st.lists(st.none() | st.text("abc ", min_size=1, max_size=20), max_size=len(STEPS)))
-def test_every_fault_is_told_with_what_to_do_about_it(faults: list[str | None]) -> None:
+def test_every_fault_is_reported_with_what_to_do_about_it(faults: list[str | None]) -> None:
     made = restore(*faults)
     lines = made.lines()
     assert made.verdict().startswith("ended with faults" if any(faults) else "succeeded")
@@ -126,7 +126,7 @@ def test_every_fault_is_told_with_what_to_do_about_it(faults: list[str | None]) 
         assert (f"  what to do: {STEPS[name]}" in lines) == (f"{name}: {fault}" in lines) == (fault is not None)
 
 
-def test_a_step_of_another_version_is_told_too() -> None:
+def test_a_step_of_another_version_is_reported_too() -> None:
     lines = Restore(BEGAN, "me", (Step("backups", 1.0, "no disk"),), BEGAN + 1).lines()
     assert lines[-2:] == ["backups: no disk", "  what to do: run reboot_restore again"]
 
@@ -163,13 +163,13 @@ NO_RECORD = "the record of the last restore is damaged; the next restore replace
     ],
 )
 def test_a_record_that_was_edited_is_called_so(changes: dict[str, Any]) -> None:
-    assert told(json.dumps({**restore(None).plain(), **changes})) == [NO_RECORD]
+    assert reported(json.dumps({**restore(None).plain(), **changes})) == [NO_RECORD]
 
 
 @given(st.integers(1, 400))
 def test_a_record_that_was_cut_off_is_called_so(length: int) -> None:
     whole = json.dumps(restore(None, None, "a GPU fell off").plain())
-    assert told(whole[: min(length, len(whole) - 1)]) == [NO_RECORD]
+    assert reported(whole[: min(length, len(whole) - 1)]) == [NO_RECORD]
 
 
 json_values = st.recursive(
@@ -180,37 +180,39 @@ json_values = st.recursive(
 
 @given(st.fixed_dictionaries(dict.fromkeys(("began", "by", "steps", "ended"), json_values)) | json_values)
 def test_a_record_of_anything_can_be_shown(data: Any) -> None:
-    assert told(json.dumps(data))
+    assert reported(json.dumps(data))
 
 
 # What the playbook status shows
 
 
 def test_shows_the_last_restore_with_its_time_and_who_ran_it() -> None:
-    lines = told(restore(None, by="root@laptop"), "ActiveState=inactive", "Result=success", "ExecMainExitTimestamp=")
+    lines = reported(
+        restore(None, by="root@laptop"), "ActiveState=inactive", "Result=success", "ExecMainExitTimestamp="
+    )
     assert lines[0] == "restore of 2026-01-01 00:00:00 UTC by root@laptop: succeeded after 10.0 s"
     assert lines[1] == "  checks          10.0 s"
 
 
 @pytest.mark.parametrize("record", ["", "\n"])
 def test_a_host_without_a_record_is_called_so(record: str) -> None:
-    assert told(record) == ["no restore has been recorded on this host"]
+    assert reported(record) == ["no restore has been recorded on this host"]
 
 
-def test_a_unit_that_failed_is_told_with_where_to_look_even_without_a_record() -> None:
-    """ansible-core was missing, say, so nothing was left to write one."""
+def test_a_unit_that_failed_is_reported_with_where_to_look_even_without_a_record() -> None:
+    """For example without ansible-core, so no record was written."""
     unit = ("ActiveState=failed", "Result=exit-code", f"ExecMainExitTimestamp=@{BEGAN + 10:.0f}")
     failed = (
         "inference-fleet-restore.service failed (exit-code, 2026-01-01 00:00:10 UTC); "
         "`journalctl --boot --unit inference-fleet-restore` on the host shows its log"
     )
     for record in ("", "{", restore(None)):
-        assert told(record, *unit)[-1] == failed
+        assert reported(record, *unit)[-1] == failed
 
 
 def test_a_record_from_before_the_failure_is_called_older() -> None:
     unit = ("ActiveState=failed", "Result=exit-code", f"ExecMainExitTimestamp=@{BEGAN + 3600:.0f}")
-    lines = told(restore(None), *unit)
+    lines = reported(restore(None), *unit)
     assert lines[0].startswith("inference-fleet-restore.service failed (exit-code, 2026-01-01 01:00:00 UTC)")
     assert lines[1] == "the unit failed before it recorded a restore. The last record is older:"
     assert lines[2].startswith("restore of 2026-01-01 00:00:00 UTC")
@@ -218,8 +220,8 @@ def test_a_record_from_before_the_failure_is_called_older() -> None:
 
 def test_a_failure_soon_after_a_restore_that_went_well_is_another_one_s() -> None:
     unit = ("ActiveState=failed", "Result=exit-code", f"ExecMainExitTimestamp=@{BEGAN + 15:.0f}")
-    assert told(restore(None), *unit)[0].startswith("inference-fleet-restore.service failed")
-    assert told(restore("no disk"), *unit)[-1].startswith("inference-fleet-restore.service failed")
+    assert reported(restore(None), *unit)[0].startswith("inference-fleet-restore.service failed")
+    assert reported(restore("no disk"), *unit)[-1].startswith("inference-fleet-restore.service failed")
 
 
 @pytest.mark.parametrize(
@@ -231,11 +233,11 @@ def test_a_failure_soon_after_a_restore_that_went_well_is_another_one_s() -> Non
     ],
 )
 def test_one_without_an_end_is_called_cut_off_where_that_is_known(by: str, state: str, verdict: str) -> None:
-    assert told(restore(None, ended=False, by=by), f"ActiveState={state}")[0].endswith(f"{by}: {verdict}")
+    assert reported(restore(None, ended=False, by=by), f"ActiveState={state}")[0].endswith(f"{by}: {verdict}")
 
 
 def test_a_unit_that_never_ran_its_command_failed_at_no_known_time() -> None:
-    lines = told("", "ActiveState=failed", "Result=resources", "ExecMainExitTimestamp=")
+    lines = reported("", "ActiveState=failed", "Result=resources", "ExecMainExitTimestamp=")
     assert "(resources, at an unknown time)" in lines[-1]
 
 
@@ -252,4 +254,4 @@ def test_a_program_gets_null_for_what_is_not_there_or_not_whole(record: str) -> 
 
 
 def test_a_restore_that_is_at_work_is_told() -> None:
-    assert told("", "ActiveState=activating")[-1] == "inference-fleet-restore.service is running now"
+    assert reported("", "ActiveState=activating")[-1] == "inference-fleet-restore.service is running now"

@@ -1,4 +1,4 @@
-"""A host's folder with a simulated nvidia-smi that is a program, and a Docker that says what a test wants."""
+"""A host's folder with a simulated nvidia-smi as a program, and a fake Docker with given answers."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def machine_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **hardware:
 
 
 def fault(machine: Machine, **faults: Any) -> None:
-    """In place of those before, which `Machine.fault` would meet itself."""
+    """Replaces earlier faults, which would affect `Machine.fault` itself."""
     (machine.state / "faults.json").write_text(json.dumps(faults))
 
 
 class Engine(socketserver.ThreadingUnixStreamServer):
-    """containers: what `docker inspect` says of each. went: set to end the stream of events."""
+    """containers: the `docker inspect` output of each. went: set to end the stream of events."""
 
     daemon_threads = True
 
@@ -48,7 +48,7 @@ class Engine(socketserver.ThreadingUnixStreamServer):
         super().__init__(path, _Request)
 
     def has(self, *models: tuple[str, str]) -> None:
-        """(Model, device) of each that runs. Tells the followers that something happened."""
+        """Sets (model, device) of each running container, and sends an event to the followers."""
         self.containers = [
             {
                 "Id": f"{number:064x}",

@@ -1,4 +1,4 @@
-"""A day's file is whole lines whatever happens, and a full disk costs nothing that was counted."""
+"""A day's file always has complete lines, and a full disk loses no measured row."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def row(start: float, gpu: str = "GPU-1", kind: str = ENERGY, length: float = 30
 
 
 class Disk:
-    """Takes so many bytes more, and then none."""
+    """Accepts this number of bytes, then fails."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
         self.free, self._write = free, os.pwrite
@@ -142,7 +142,7 @@ def test_a_clock_years_ahead_for_a_moment_costs_no_data(tmp_path: Path, book: Bo
     assert rows_of(tmp_path) == [row(0)]
 
 
-def test_a_day_that_cannot_be_read_is_told_and_keeps_nothing_from_being_counted(
+def test_a_day_that_cannot_be_read_is_reported_and_keeps_nothing_from_being_counted(
     tmp_path: Path, book: Book, said: list[str]
 ) -> None:
     (tmp_path / TODAY).mkdir()
@@ -150,7 +150,7 @@ def test_a_day_that_cannot_be_read_is_told_and_keeps_nothing_from_being_counted(
     assert said == [f"{tmp_path / TODAY}: Is a directory; no gap is recorded for the time before this start"]
 
 
-def test_what_cannot_be_written_at_the_end_is_told(
+def test_what_cannot_be_written_at_the_end_is_reported(
     book: Book, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Disk(monkeypatch, 0)

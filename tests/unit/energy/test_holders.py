@@ -1,4 +1,4 @@
-"""Whose a GPU's energy is."""
+"""Which model a GPU's energy is assigned to."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def container(name: str, *devices: str, model: str = "chat", ours: bool = True, 
 
 
 def parts(shares: Shares, gpu: str) -> dict[str, float]:
-    """Container -> its part; under "" what nobody holds."""
+    """Container -> its part; under "" the part without a holder."""
     found: dict[str, float] = {}
     for share in shares[gpu]:
         name = share.holder.container if share.holder else ""

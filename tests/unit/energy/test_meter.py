@@ -1,4 +1,4 @@
-"""Readings become energy; what was not measured becomes a gap; no second is in two rows, none in no row."""
+"""Readings become energy, and time not measured becomes a gap; every second is in exactly one row."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def at(seconds: float, ahead: float = 0.0) -> Moment:
 
 def run(meter: Meter, watts: dict[float, float], gpu: str = ONE) -> list[Row]:
     """watts: by seconds after noon."""
-    return [row for seconds, told in watts.items() for row in meter.read(at(seconds), {gpu: told})]
+    return [row for seconds, reported in watts.items() for row in meter.read(at(seconds), {gpu: reported})]
 
 
 def steady(watts: float, begin: int, end: int, step: int = 1) -> dict[float, float]:
@@ -149,7 +149,7 @@ def test_a_gpu_that_never_tells_any_is_a_gap_from_its_first_line() -> None:
     assert spans(rows, GAP) == [(0, 300)]
 
 
-def test_a_gap_that_goes_on_is_told_every_five_minutes_with_its_reason() -> None:
+def test_a_gap_that_goes_on_is_reported_every_five_minutes_with_its_reason() -> None:
     meter = Meter(1)
     rows = run(meter, {298: 50.0, 299: 50.0})
     meter.trouble("nvidia-smi reported no power for 10 s")
@@ -195,9 +195,9 @@ def test_a_clock_that_is_set_changes_no_energy(step: float) -> None:
     before, *after = spans(rows, ENERGY)
     assert before == (0, 20)
     assert (after[0][0], after[-1][1]) == (20 + step, 40 + step)
-    (told,) = [row for row in rows if row.kind == CLOCK]
-    assert (told.note, told.gpu) == (f"the clock was set by {step:+.1f} s", "")
-    assert (told.start - NOON, told.end - NOON) == (21, 21 + step)
+    (reported,) = [row for row in rows if row.kind == CLOCK]
+    assert (reported.note, reported.gpu) == (f"the clock was set by {step:+.1f} s", "")
+    assert (reported.start - NOON, reported.end - NOON) == (21, 21 + step)
 
 
 def test_a_clock_behind_what_was_written_makes_no_gap() -> None:
@@ -223,9 +223,11 @@ readings = st.lists(
 
 
 @given(readings)
-def test_every_second_since_a_gpus_first_line_is_in_one_row(told: list[tuple[float, dict[str, object], float]]) -> None:
+def test_every_second_since_a_gpus_first_line_is_in_one_row(
+    reported: list[tuple[float, dict[str, object], float]],
+) -> None:
     meter, now, ahead, first, rows = Meter(1), 0.0, 0.0, {}, []
-    for step, watts, clock in told:
+    for step, watts, clock in reported:
         now, ahead = now + step, ahead + clock
         rows += meter.read(at(now, ahead), watts)
         first.update({gpu: now for gpu in watts if gpu not in first})

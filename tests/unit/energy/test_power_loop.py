@@ -1,4 +1,4 @@
-"""One nvidia-smi that goes on, and what is made of its trouble."""
+"""One nvidia-smi that keeps running, and how its faults are handled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GAP = "; nvidia-smi is restarted, and the time without readings is recorded as a
 
 
 class Heard:
-    """What a loop told, until a test has enough of it."""
+    """What a loop reported, until a test has enough of it."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -71,7 +71,7 @@ def test_one_that_hangs_is_ended_and_started_again(machine: Machine, heard: Hear
     assert heard.said[1:] == ["nvidia-smi reports the power again"]
 
 
-def test_one_that_dies_is_started_again_later_and_later_and_told_once(machine: Machine, heard: Heard) -> None:
+def test_one_that_dies_is_started_again_later_and_later_and_reported_once(machine: Machine, heard: Heard) -> None:
     heard.until(lambda: bool(heard.readings))
     fault(machine, fail=[{"match": "power.draw", "code": 255, "message": "Unknown Error"}])
     heard.until(lambda: heard.loop._wait == 0.4)
@@ -84,12 +84,12 @@ def test_one_that_dies_is_started_again_later_and_later_and_told_once(machine: M
     assert heard.loop._wait == 0.1
 
 
-def test_garbage_is_no_reading_and_its_words_are_told(machine: Machine, heard: Heard) -> None:
+def test_garbage_is_no_reading_and_its_words_are_reported(machine: Machine, heard: Heard) -> None:
     heard.until(lambda: bool(heard.readings))
     fault(machine, garbage=True)
     heard.readings.clear()
     heard.until(lambda: bool(heard.said))
-    assert all(isinstance(told, float) for told in heard.readings.values())
+    assert all(isinstance(reported, float) for reported in heard.readings.values())
     assert heard.said[0].startswith("nvidia-smi reported no power for 2 s")
 
 
@@ -97,7 +97,9 @@ def test_a_gpu_off_the_bus_takes_no_other_along(machine: Machine, heard: Heard) 
     heard.until(lambda: len(heard.readings) == 2)
     fault(machine, lost=[0])
     _first, second = heard.readings
-    time.sleep(1)  # what was in the pipe before the fault, and cannot be told from what comes after, is there by then
+    time.sleep(
+        1
+    )  # what was in the pipe before the fault, and cannot be distinguished from what comes after, is there by then
     heard.loop.read(0.1, heard.also)
     heard.readings.clear()
     heard.until(lambda: bool(heard.readings))
@@ -105,7 +107,7 @@ def test_a_gpu_off_the_bus_takes_no_other_along(machine: Machine, heard: Heard) 
     assert heard.loop._words == "[GPU is lost], [GPU is lost]"
 
 
-def test_a_host_without_nvidia_smi_is_told(monkeypatch: pytest.MonkeyPatch, heard: Heard) -> None:
+def test_a_host_without_nvidia_smi_is_reported(monkeypatch: pytest.MonkeyPatch, heard: Heard) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     heard.until(lambda: bool(heard.said))
     assert heard.said == [f"no nvidia-smi on this host{GAP}"]

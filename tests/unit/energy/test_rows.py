@@ -45,7 +45,7 @@ def test_what_is_written_is_read_again(row: Row) -> None:
 
 @given(rows, st.data())
 def test_a_line_that_was_cut_off_is_no_row_of_another_number(row: Row, data: st.DataObject) -> None:
-    """But for a cut within its last cell, which holds words; the file's writer takes such lines away."""
+    """Except a line truncated in its last cell, which is text; the writer of the file removes such lines."""
     line = row.line()
     assert Row.parse(line[: data.draw(st.integers(0, line.rindex(f",{row.wh:.6f},") + 9))][:-1]) is None
 
@@ -61,7 +61,7 @@ def test_a_note_of_any_text_is_one_line() -> None:
     assert Row.parse(row.line().strip("\n")) == Row(NOON, NOON, GAP, note="NVRM: Xid,  [1m ")
 
 
-def test_a_gap_of_days_is_told_in_the_file_of_each() -> None:
+def test_a_gap_of_days_is_reported_in_the_file_of_each() -> None:
     parts = list(Row(NOON, NOON + 2 * DAY, GAP, "GPU-1", seconds=2 * DAY).by_day())
     assert [part.file for part in parts] == [f"energy-2026-11-{day}.csv" for day in (24, 25, 26)]
     assert [part.seconds for part in parts] == [DAY / 2, DAY, DAY / 2]

@@ -21,14 +21,14 @@ PATIENCE_S = 15
 
 
 class Service:
-    """Started again as often as a test wants, with the same folder."""
+    """A sampler that tests can restart with the same folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
 
     def run(self, seconds: float, end: int = signal.SIGTERM) -> str:
-        """What it says until it ends, so many seconds after it started its nvidia-smi."""
+        """The sampler's output until it is stopped, this number of seconds after the start of nvidia-smi."""
         environment = {**os.environ, "INFERENCE_FLEET_ENERGY_FOLDER": str(self.folder)}
         process = subprocess.Popen(
             [sys.executable, "-m", MODULE], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -1,4 +1,4 @@
-"""Who holds which GPU follows Docker's events, and is not known while Docker is away."""
+"""The holders follow Docker's events, and are not known while Docker does not answer."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def test_follows_the_models_and_a_restart_of_docker(tmp_path: Path, monkeypatch:
         until(lambda: models(watch) == ["chat"])
 
 
-def test_slices_cut_anew_are_noticed_though_no_container_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repartitioned_slices_are_noticed_without_a_container_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine = machine_on_path(tmp_path, monkeypatch)
     monkeypatch.setattr(module, "LOOK_S", 0.1)
     watch = Watch(lambda _text: None)

@@ -68,16 +68,16 @@ class FakeEngine:
         self._fail("logs", name)
         return self.logs.get(name, [])[-count:]
 
-    # What Docker is told
+    # Calls to Docker
 
     def pull(self, reference: str) -> None:
-        self._told("pull", reference)
+        self._reported("pull", reference)
         if reference not in self.registry:
             raise FleetError(f"image {reference}: cannot be pulled and is not on this host: not found")
         self.images[reference] = self.registry[reference]
 
     def create(self, spec: Spec) -> None:
-        self._told("create", spec.name)
+        self._reported("create", spec.name)
         if spec.name in self.containers:
             raise FleetError(f"creating container {spec.name}: the name is in use")
         image = self.images[spec.image]
@@ -90,42 +90,42 @@ class FakeEngine:
         )
 
     def remove(self, container_id: str, name: str) -> None:
-        self._told("remove", name)
+        self._reported("remove", name)
         assert self.containers[name].id == container_id
         del self.containers[name]
 
     def start(self, name: str) -> None:
-        self._told("start", name)
+        self._reported("start", name)
         if name in self.dies:
             self.change(name, status="exited", exit_code=self.dies[name])
         else:
             self.change(name, status="running", address="172.18.0.2", started_at="2026-11-24T02:40:11.81Z")
 
     def stop(self, name: str) -> None:
-        self._told("stop", name)
+        self._reported("stop", name)
         self.change(name, status="exited")
 
     def unpause(self, name: str) -> None:
-        self._told("unpause", name)
+        self._reported("unpause", name)
         assert self.containers[name].status == "paused"
         self.change(name, status="running")
 
     def connect(self, name: str, network: str, aliases: Sequence[str]) -> None:
-        self._told("connect", name)
+        self._reported("connect", name)
         networks = self.containers[name].spec.networks
         assert network not in networks, "Docker refuses this"
         self.change_spec(name, networks=(*networks, network), aliases=tuple(aliases))
 
     def disconnect(self, name: str, network: str) -> None:
-        self._told("disconnect", name)
+        self._reported("disconnect", name)
         kept = (one for one in self.containers[name].spec.networks if one != network)
         self.change_spec(name, networks=tuple(kept))
 
     def set_restart(self, name: str, policy: str) -> None:
-        self._told("update", name)
+        self._reported("update", name)
         self.change_spec(name, restart=policy)
 
-    def _told(self, verb: str, name: str) -> None:
+    def _reported(self, verb: str, name: str) -> None:
         assert name not in self.foreign, f"{verb} of {name}, which is not ours"
         self.journal.append(f"{verb} {name}")
         self._fail(verb, name)

@@ -1,4 +1,4 @@
-"""What models want of a hub, what the cache has of it, what is downloaded and what is removed."""
+"""What models need from a hub, what is cached, what is downloaded and what is removed."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_hub_that_cannot_be_reached_is_a_warning_where_something_is_there_and_
     assert fill({QWEN.repo: cached(recorded=False)}, Refusal("it is gated")).faults == {QWEN: "it is gated"}
 
 
-def test_no_room_is_told_before_and_what_fits_is_downloaded() -> None:
+def test_no_room_is_reported_before_and_what_fits_is_downloaded() -> None:
     other = Wanted("own/small", "main", True, ("small",))
     plan = plan_fill([QWEN, other], {}, {QWEN: Remote(A, FILES), other: Remote(B, {"a": GB})}, free=4 * GB)
     assert [download.wanted for download in plan.downloads] == [other]
@@ -234,7 +234,7 @@ def test_folders_of_other_things_are_no_repository() -> None:
     ("size", "text"),
     [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2 * 10**6, "2.0 MB"), (16 * GB, "16.0 GB")],
 )
-def test_a_size_is_told_in_the_unit_that_fits(size: int, text: str) -> None:
+def test_a_size_is_reported_in_the_unit_that_fits(size: int, text: str) -> None:
     assert in_gb(size) == text
 
 

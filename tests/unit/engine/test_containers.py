@@ -1,4 +1,4 @@
-"""What a container should be, and the steps from what Docker has to there."""
+"""The desired containers, and the steps from the observed to the desired state."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_container_that_docker_is_restarting_is_left_to_it() -> None:
     assert world.steps() == []
 
 
-# Differences that make a container anew
+# Differences that make a container again
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_container_that_docker_is_restarting_is_left_to_it() -> None:
         ({"source": "/srv/qwen"}, "mounts"),
     ],
 )
-def test_a_difference_in_the_inventory_makes_the_container_anew(changes: dict[str, Any], part: str) -> None:
+def test_a_difference_in_the_inventory_recreates_the_container(changes: dict[str, Any], part: str) -> None:
     world = converged(entry(name="a", devices={"gpus": [0]}))
     world.inventory(entry(**{"name": "a", "devices": {"gpus": [0]}, **changes}))
     steps = [step for step in world.steps() if not step.startswith("pull")]
@@ -216,7 +216,7 @@ def test_a_difference_in_the_inventory_makes_the_container_anew(changes: dict[st
         ({"mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface"), Mount("/etc", "/host"))}, "mounts"),
     ],
 )
-def test_a_container_that_somebody_changed_is_made_anew(drift: dict[str, Any], part: str) -> None:
+def test_a_container_that_somebody_changed_is_recreated(drift: dict[str, Any], part: str) -> None:
     world = converged(cpu("a"))
     world.engine.change_spec("vllm-a-1", **drift)
     assert world.steps() == [
@@ -226,13 +226,13 @@ def test_a_container_that_somebody_changed_is_made_anew(drift: dict[str, Any], p
     ]
 
 
-def test_a_container_is_made_anew_when_its_image_is_another_under_the_same_name() -> None:
+def test_a_container_is_recreated_when_its_image_is_another_under_the_same_name() -> None:
     world = converged(cpu("a"))
     world.engine.images[STANDARD] = replace(world.engine.images[STANDARD], id="sha256:newer")
     assert world.steps()[0] == "remove vllm-a-1 (changed: image)"
 
 
-def test_a_container_whose_image_is_gone_is_made_anew_from_a_pull() -> None:
+def test_a_container_whose_image_is_gone_is_recreated_from_a_pull() -> None:
     world = converged(cpu("a"))
     world.engine.images.clear()
     assert world.steps() == [
@@ -250,7 +250,7 @@ def test_a_volume_of_the_image_does_not_excuse_a_missing_cache() -> None:
     assert world.steps()[0] == "remove vllm-a-1 (changed: mounts)"
 
 
-def test_other_containers_keep_running_while_one_is_made_anew() -> None:
+def test_other_containers_keep_running_while_one_is_recreated() -> None:
     world = converged(cpu("a"), cpu("b"))
     before = world.ids()
     world.inventory(cpu("a", args={"dtype": "auto"}), cpu("b"))
@@ -278,7 +278,7 @@ def test_networks_are_corrected_in_place(networks: tuple[str, ...], steps: list[
     assert world.engine.containers["vllm-a-1"].spec.networks == ("llm-network",)
 
 
-def test_a_container_without_its_models_name_is_connected_anew() -> None:
+def test_a_container_without_its_models_name_is_reconnected() -> None:
     world = converged(cpu("a"))
     world.engine.change_spec("vllm-a-1", aliases=())
     assert world.steps() == ["disconnect vllm-a-1 (llm-network)", "connect vllm-a-1 (llm-network)"]
@@ -295,7 +295,7 @@ def test_the_restart_policy_is_corrected_in_place() -> None:
     assert world.engine.containers["vllm-a-1"].spec.restart == "on-failure"
 
 
-def test_networks_need_no_correction_of_their_own_where_the_container_is_made_anew() -> None:
+def test_networks_need_no_correction_of_their_own_where_the_container_is_recreated() -> None:
     world = converged(cpu("a"))
     world.engine.change_spec("vllm-a-1", networks=(), restart="no", ipc="host")
     assert [step.split(" ")[0] for step in world.steps()] == ["remove", "create", "start"]
@@ -528,7 +528,7 @@ DRIFT = st.one_of(
 
 @st.composite
 def worlds(draw: Any) -> World:
-    """A host that was as another inventory asked, until things happened to it."""
+    """A host that was converged to another inventory, and changed afterwards."""
     world = converged(*draw(INVENTORIES), foreign=["postgres", "caddy"])
     for name in list(world.engine.containers):
         drift = draw(st.none() | DRIFT) or {}
@@ -578,7 +578,7 @@ def test_a_run_for_one_model_never_touches_another(world: World, name: str) -> N
 
 
 @given(worlds())
-def test_a_container_is_made_anew_only_where_it_differs(world: World) -> None:
+def test_a_container_is_recreated_only_where_it_differs(world: World) -> None:
     before = dict(world.engine.containers)
     plan = world.plan()
     removed = {action.name for action in plan.actions if action.verb == "remove"}
@@ -590,7 +590,7 @@ def test_a_container_is_made_anew_only_where_it_differs(world: World) -> None:
 
 @given(worlds(), st.integers(0, 20))
 def test_an_interrupted_run_is_finished_by_the_next(world: World, steps: int) -> None:
-    """Cut off after any number of steps: what was done stays, the rest is planned again."""
+    """Interrupted after any number of steps: completed steps stay, the rest is planned again."""
     actions = world.plan().actions
     world.engine.fails = {(action.verb, action.name): "cut off" for action in actions[steps:]}
     assert bool(world.converge().done) is bool(actions[:steps])

@@ -1,4 +1,4 @@
-"""Carrying a plan out on a fake engine: everything gets its turn, and what goes wrong is told."""
+"""Applying a plan on a fake engine: every action is tried, and every fault is reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STANDARD = Images().vllm
 
 
 def run(world: World) -> tuple[set[str], dict[str, str]]:
-    """What became ready, and what went wrong."""
+    """The ready containers, and the faults."""
     outcome = world.converge()
     return outcome.ready, outcome.faults
 
@@ -125,7 +125,7 @@ def test_a_container_that_could_not_be_made_is_not_started() -> None:
     assert "start vllm-a-1" not in world.engine.journal
 
 
-def test_a_container_that_could_not_be_removed_is_not_made_anew() -> None:
+def test_a_container_that_could_not_be_removed_is_not_recreated() -> None:
     world = converged(cpu("a"))
     world.inventory(cpu("a", args={"dtype": "auto"}))
     world.engine.fails["remove", "vllm-a-1"] = "removing container vllm-a-1: device or resource busy"
@@ -133,7 +133,7 @@ def test_a_container_that_could_not_be_removed_is_not_made_anew() -> None:
     assert world.engine.journal == ["remove vllm-a-1"]
 
 
-def test_only_what_was_done_is_told_as_done() -> None:
+def test_only_what_was_done_is_reported_as_done() -> None:
     world = World(cpu("a"), cpu("b"))
     world.engine.fails["start", "vllm-a-1"] = "no"
     done = sorted(map(str, world.converge().done))
@@ -165,7 +165,7 @@ def test_an_error_that_is_no_fault_of_the_fleet_is_not_swallowed() -> None:
 # Models that do not get ready
 
 
-def test_a_model_that_dies_at_once_is_told_with_its_last_lines_and_the_others_get_ready() -> None:
+def test_a_model_that_dies_at_once_is_reported_with_its_last_lines_and_the_others_get_ready() -> None:
     world = World(cpu("a"), cpu("b"))
     world.engine.dies["vllm-a-1"] = 3
     world.engine.logs["vllm-a-1"] = ["loading weights", "ValueError: max-model-len is too large"]
@@ -179,7 +179,7 @@ def test_a_model_that_dies_at_once_is_told_with_its_last_lines_and_the_others_ge
     )
 
 
-def test_a_model_that_never_answers_is_told_after_its_own_deadline() -> None:
+def test_a_model_that_never_answers_is_reported_after_its_own_deadline() -> None:
     world = World(cpu("a"), cpu("b"))
     world.engine.unready.add("vllm-a-1")
     plan = world.plan()
@@ -252,7 +252,7 @@ def test_an_answer_at_the_deadline_still_counts(waiting: Waiting) -> None:
     assert waiting.until(600) is None
 
 
-def test_a_container_that_dies_while_it_is_waited_for_is_told_at_once(waiting: Waiting) -> None:
+def test_a_container_that_dies_while_it_is_waited_for_is_reported_at_once(waiting: Waiting) -> None:
     waiting.later(30, status="exited", exit_code=137)
     fault = waiting.until(600)
     assert fault is not None
@@ -260,15 +260,15 @@ def test_a_container_that_dies_while_it_is_waited_for_is_told_at_once(waiting: W
     assert waiting.clock.seconds <= 30 + POLL_SECONDS
 
 
-def test_a_container_that_is_between_two_restarts_is_told_at_once(waiting: Waiting) -> None:
+def test_a_container_that_is_between_two_restarts_is_reported_at_once(waiting: Waiting) -> None:
     waiting.later(30, status="restarting", exit_code=1, restarts=1)
     fault = waiting.until(600)
     assert fault is not None
     assert fault.startswith("vllm-a-1: died with exit code 1, is restarting now; ")
 
 
-def test_a_container_that_docker_started_again_meanwhile_is_told_as_such(waiting: Waiting) -> None:
-    """Docker has forgotten its exit code by then: 0 would be a lie."""
+def test_a_container_that_docker_started_again_meanwhile_is_reported_as_such(waiting: Waiting) -> None:
+    """Docker no longer has its exit code: reporting 0 would be wrong."""
     waiting.later(30, status="running", exit_code=0, restarts=2)
     fault = waiting.until(600)
     assert fault is not None
@@ -281,17 +281,17 @@ def test_restarts_of_earlier_days_are_not_held_against_a_container(waiting: Wait
     assert waiting.until(600) is None
 
 
-def test_a_container_that_somebody_removes_is_told_as_missing(waiting: Waiting) -> None:
+def test_a_container_that_somebody_removes_is_reported_as_missing(waiting: Waiting) -> None:
     waiting.clock.at[30] = waiting.engine.containers.clear
     assert waiting.until(600) == ("vllm-a-1: there is no such container; was it removed during the wait?")
 
 
-def test_a_container_that_was_never_there_is_told_as_missing(waiting: Waiting) -> None:
+def test_a_container_that_was_never_there_is_reported_as_missing(waiting: Waiting) -> None:
     waiting.engine.containers.clear()
     assert waiting.until(600) == ("vllm-a-1: there is no such container; was it removed during the wait?")
 
 
-def test_a_docker_that_goes_away_is_told_as_such(waiting: Waiting) -> None:
+def test_a_docker_that_goes_away_is_reported_as_such(waiting: Waiting) -> None:
     waiting.engine.fails["inspect", "vllm-a-1"] = "inspecting container vllm-a-1: connection refused"
     assert waiting.until(600) == "vllm-a-1: inspecting container vllm-a-1: connection refused"
 
@@ -305,7 +305,7 @@ def test_a_log_that_cannot_be_read_does_not_hide_what_happened(waiting: Waiting)
     )
 
 
-def test_only_the_end_of_a_log_is_told(waiting: Waiting) -> None:
+def test_only_the_end_of_a_log_is_reported(waiting: Waiting) -> None:
     waiting.engine.logs["vllm-a-1"] = [f"line {number}" for number in range(100)]
     fault = waiting.until(0)
     assert fault is not None
@@ -333,7 +333,7 @@ def test_one_that_is_slow_is_not_hopeless(waiting: Waiting) -> None:
     assert waiting.clock.seconds >= 600
 
 
-def test_what_its_health_check_says_is_told(waiting: Waiting) -> None:
+def test_what_its_health_check_says_is_reported(waiting: Waiting) -> None:
     waiting.later(30, last_check=("12:01", "lost it\n"))
     fault = waiting.until(600, gave_up="lost it")
     assert fault is not None

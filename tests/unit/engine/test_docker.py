@@ -1,4 +1,4 @@
-"""Docker's own words turned into ours.
+"""Docker's answers converted to our types.
 
 The files in data/ were captured with `docker inspect` from Docker Engine 20.10.24 (parts nobody
 reads are left out), of containers that Docker.create had made and of two made by hand. The models'
@@ -249,7 +249,7 @@ def test_reads_a_container_without_networks() -> None:
 def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked_for(
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
-    """The loop closed over real data: what Docker.create was given, against what Docker says of it."""
+    """A round trip over real data: the arguments of Docker.create against Docker's report of the container."""
     asked = fleet(entry(**{"image": IMAGE, **one}), cache={"path": "/tmp/probe/cache/", "downloads": "at_start"})
     container = engine._container(captured(file))
     observed = Observed((container,), frozenset(), host.observe([IMAGE]).images)
@@ -273,7 +273,7 @@ def test_observes_model_containers_and_only_names_the_others(host: engine.Docker
 
 
 def test_reads_an_image_with_its_volumes_as_they_are_mounted(host: engine.Docker) -> None:
-    """The image says `VOLUME /data/`; a container has it at /data."""
+    """The image declares `VOLUME /data/`; a container has the volume at /data."""
     assert host.observe([IMAGE]).images[IMAGE] == ImageDefaults(
         id=captured("image")["Id"],
         env={"VLLM_USAGE_SOURCE": "unit"},
@@ -318,7 +318,7 @@ def test_inspects_what_is_not_there_as_nothing(host: engine.Docker) -> None:
     assert found.spec.name == "vllm-probe-hub-1"
 
 
-# What Docker is told
+# Calls to Docker
 
 
 def test_removes_after_a_stop_and_with_anonymous_volumes(api: FakeApi, host: engine.Docker) -> None:
@@ -378,7 +378,7 @@ def test_a_container_is_found_by_its_models_name_in_the_network(api: FakeApi, ho
     assert networks == {"llm-network": {"Aliases": ["a.model"]}}
 
 
-def test_a_container_that_is_connected_anew_is_found_by_its_models_name_too(api: FakeApi, host: engine.Docker) -> None:
+def test_a_container_that_is_reconnected_is_found_by_its_models_name_too(api: FakeApi, host: engine.Docker) -> None:
     options: dict[str, Any] = {}
     api.says["connect_container_to_network"] = lambda _name, _network, **given: options.update(given)
     host.connect("vllm-a-1", "llm-network", ("a.model",))
@@ -407,7 +407,7 @@ def test_a_container_with_gpus_is_given_their_device_nodes_by_name_too(api: Fake
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "reported"),
     [
         (lambda host: host.start("a"), "start a"),
         (lambda host: host.stop("a"), "stop a"),
@@ -417,9 +417,9 @@ def test_a_container_with_gpus_is_given_their_device_nodes_by_name_too(api: Fake
         (lambda host: host.set_restart("a", "no"), "update_container a"),
     ],
 )
-def test_tells_docker_what_it_is_told(call: Any, told: str, api: FakeApi, host: engine.Docker) -> None:
+def test_calls_docker_as_planned(call: Any, reported: str, api: FakeApi, host: engine.Docker) -> None:
     call(host)
-    assert api.calls[-1] == told
+    assert api.calls[-1] == reported
 
 
 def test_gives_the_end_of_a_log_without_colours(api: FakeApi, host: engine.Docker) -> None:
@@ -494,7 +494,7 @@ def test_every_call_says_what_it_was_doing(
     assert str(caught.value) == f"{doing}: no"
 
 
-def test_the_registrys_own_words_are_told(api: FakeApi, host: engine.Docker) -> None:
+def test_the_registrys_own_words_are_reported(api: FakeApi, host: engine.Docker) -> None:
     api.says["pull"] = lambda *_a, **_o: [{"status": "Pulling"}, {"error": "manifest for own/vllm:1 not found"}]
     with pytest.raises(FleetError) as caught:
         host.pull("own/vllm:1")
@@ -522,7 +522,7 @@ def test_a_pull_that_breaks_off_is_a_fault_of_its_image(error: Exception, api: F
         host.pull("own/vllm:1")
 
 
-def test_a_docker_that_does_not_answer_is_told_with_what_to_look_at(
+def test_a_docker_that_does_not_answer_is_reported_with_what_to_look_at(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.says["ping"] = raising(requests.ConnectionError("No such file or directory"))
@@ -533,7 +533,7 @@ def test_a_docker_that_does_not_answer_is_told_with_what_to_look_at(
     )
 
 
-def test_a_host_without_the_sdk_is_told_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_the_sdk_is_reported_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "SDK_ERROR", ImportError("No module named 'docker'"))
     with pytest.raises(FleetError) as caught:
         engine.Docker()

@@ -1,4 +1,4 @@
-"""What Docker is given to build, and what is read of its answers."""
+"""What is sent to Docker's builder, and how its answers are read."""
 
 from __future__ import annotations
 
@@ -105,6 +105,6 @@ def test_reads_what_was_built_and_of_what(tmp_path: Path) -> None:
     assert observed.wheels == {"own": {"a-1-py3-none-any.whl": hashlib.sha256(b"wheel").hexdigest()}}
 
 
-def test_an_image_that_cannot_be_removed_is_told() -> None:
+def test_an_image_that_cannot_be_removed_is_reported() -> None:
     with pytest.raises(FleetError, match="removing image own:1: in use"):
         docker().remove_image(Removal("sha256:1", "own:1", 0))

@@ -1,4 +1,4 @@
-"""A download: the container that does it, what it leaves on the disk, and what is told of it."""
+"""A download: its container, its files on the disk, and its progress messages."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_share_that_refuses_owners_takes_the_note(
     assert [(one.name, stat.S_IMODE(one.stat().st_mode)) for one in refs.iterdir()] == [("main", 0o644)]
 
 
-def test_progress_is_told_with_speed_and_time_left(tmp_path: Path, folder: CacheFolder) -> None:
+def test_progress_is_reported_with_speed_and_time_left(tmp_path: Path, folder: CacheFolder) -> None:
     (tmp_path / "hub/models--own--a/blobs").mkdir(parents=True)
     half = tmp_path / "hub/models--own--a/blobs/x.incomplete"
 
@@ -194,7 +194,7 @@ def test_one_that_another_run_began_is_waited_for(tmp_path: Path, folder: CacheF
     assert engine.journal == ["remove"]
 
 
-def test_a_file_of_another_size_is_removed_and_told(tmp_path: Path, folder: CacheFolder) -> None:
+def test_a_file_of_another_size_is_removed_and_reported(tmp_path: Path, folder: CacheFolder) -> None:
     message = fault(Engine(tmp_path, {**FILES, "config.json": 1}), folder)
     assert message.startswith("own/a: 1 files differ in size from the hub's, such as config.json, expected 2 bytes")
     assert folder.observe()["own/a"].snapshots[COMMIT].keys() == {"sub/model.safetensors"}
@@ -209,7 +209,7 @@ def test_a_file_of_another_size_is_removed_and_told(tmp_path: Path, folder: Cach
         ((), "it ended with 1"),
     ],
 )
-def test_one_that_breaks_off_is_told_with_what_is_missing(
+def test_one_that_breaks_off_is_reported_with_what_is_missing(
     log: tuple[str, ...], why: str, tmp_path: Path, folder: CacheFolder
 ) -> None:
     message = fault(Engine(tmp_path, {"config.json": 2}, code=1, log=log), folder)
@@ -218,7 +218,7 @@ def test_one_that_breaks_off_is_told_with_what_is_missing(
     assert message.endswith(f"the end of its log:\n    {log[0] if log else '(nothing)'}")
 
 
-def test_an_image_without_the_client_is_told(tmp_path: Path, folder: CacheFolder) -> None:
+def test_an_image_without_the_client_is_reported(tmp_path: Path, folder: CacheFolder) -> None:
     engine = Engine(tmp_path, FILES)
     engine.start_fails = 'starting: exec: "hf": executable file not found in $PATH'
     assert fault(engine, folder).startswith("image own/vllm:1: has no `hf`")
@@ -227,7 +227,7 @@ def test_an_image_without_the_client_is_told(tmp_path: Path, folder: CacheFolder
     assert fault(engine, folder) == "starting: something else"
 
 
-def test_a_container_that_somebody_removed_is_told(tmp_path: Path, folder: CacheFolder) -> None:
+def test_a_container_that_somebody_removed_is_reported(tmp_path: Path, folder: CacheFolder) -> None:
     class Gone(Engine):
         def inspect(self, name: str) -> Container | None:
             return None
@@ -312,7 +312,7 @@ def test_removing_a_repository_removes_its_record_too(tmp_path: Path, folder: Ca
 
 
 @pytest.mark.parametrize("act", [CacheFolder.observe, lambda folder: folder.record(DOWNLOAD)])
-def test_a_disk_in_trouble_is_told_with_its_path(
+def test_a_disk_in_trouble_is_reported_with_its_path(
     act: Callable[[CacheFolder], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object, **_options: object) -> None:

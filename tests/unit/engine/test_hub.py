@@ -1,4 +1,4 @@
-"""The hub's API as this collection asks it, against the lab's stand-in."""
+"""The client of the hub's API, against the lab's stand-in."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_tells_the_commit_of_a_branch_and_its_files_with_their_sizes(hub: Any, u
     assert hub.sent.total() == 0, "no file was fetched for that"
 
 
-def test_a_gated_repository_is_told_with_the_page_where_access_is_asked_for(hub: Any, url: str) -> None:
+def test_a_gated_repository_is_reported_with_the_page_where_access_is_asked_for(hub: Any, url: str) -> None:
     hub.gated.add("own/a")
     assert refused(url, "own/a", hub.token) == (
         f"own/a: is gated, and the token's account has no access; ask for access at {url}/own/a "
@@ -69,7 +69,7 @@ def test_a_gated_repository_is_told_with_the_page_where_access_is_asked_for(hub:
     )
 
 
-def test_a_token_that_the_hub_does_not_know_is_told_and_not_shown(url: str) -> None:
+def test_a_token_that_the_hub_does_not_know_is_reported_and_not_shown(url: str) -> None:
     message = refused(url, "own/a", "hf_wrong")
     assert message.startswith(f"own/a: {url} does not know the token in fleet_hf_token; create a token at ")
     assert "hf_wrong" not in message
@@ -84,7 +84,7 @@ def test_a_repository_that_there_is_not_may_be_hidden(hub: Any, url: str) -> Non
     assert "it is private or gated" in refused(url, "own/a")
 
 
-def test_a_revision_that_there_is_not_is_told(url: str) -> None:
+def test_a_revision_that_there_is_not_is_reported(url: str) -> None:
     assert refused(url, "own/a", revision="v1") == f"own/a: has no revision 'v1'; see {url}/own/a/commits/main"
 
 

@@ -1,4 +1,4 @@
-"""Which images of recipes are built, of what, and which are removed."""
+"""Which recipe images are built, with what content, and which are removed."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_base_that_is_gone_is_pulled_only_where_something_has_to_be_built() ->
 
 
 @pytest.mark.parametrize(("wheels", "why"), [({}, "is not a folder on this host"), ({"own": {}}, "has no wheels")])
-def test_wheels_that_are_missing_are_told_where_they_are_needed(wheels: Any, why: str) -> None:
+def test_wheels_that_are_missing_are_reported_where_they_are_needed(wheels: Any, why: str) -> None:
     recipes = {"own": {"pip": ["a"], "wheelhouse": "/srv/wheels"}}
     assert plan(recipes, wheels=wheels).faults["own"].startswith(f"fleet_recipes.own.wheelhouse: /srv/wheels {why}")
     if not wheels:
@@ -103,11 +103,13 @@ def test_wheels_that_are_missing_are_told_where_they_are_needed(wheels: Any, why
 
 
 def test_wheels_of_a_folder_that_is_not_on_the_admins_machine_do_not_count() -> None:
-    """What was copied from where the recipe pointed before is on the host still."""
+    """The wheels copied from the recipe's previous folder are still on the host."""
     recipes = {"own": {"pip": ["a"], "wheelhouse": "weels"}}
     away = {"wheels": WHEELS, "missing": {"own": "/home/ann/fleet/weels"}}
-    told = "fleet_recipes.own.wheelhouse: /home/ann/fleet/weels is not a folder on the machine that Ansible runs on ("
-    assert plan(recipes, **away).faults["own"].startswith(told)
+    reported = (
+        "fleet_recipes.own.wheelhouse: /home/ann/fleet/weels is not a folder on the machine that Ansible runs on ("
+    )
+    assert plan(recipes, **away).faults["own"].startswith(reported)
     assert plan(recipes, built(recipes, wheels=WHEELS), **away) == Plan(), "what was built of it does all the same"
 
 
@@ -132,7 +134,7 @@ def test_models_need_the_recipes_whose_images_they_run() -> None:
     assert needed_recipes(one, ["a", "b", "c", "d", "f"]) == ("whisper",)
 
 
-def test_a_recipe_that_there_is_not_is_told_with_those_that_there_are() -> None:
+def test_a_recipe_that_there_is_not_is_reported_with_those_that_there_are() -> None:
     assert select_recipes(fleet(recipes=OWN), ["own", "whisper"]) == ("own", "whisper")
     assert faults(select_recipes, fleet(recipes=OWN), ["whispr"]) == [
         "recipe: 'whispr' is neither in fleet_recipes nor one of the collection's own; did you mean 'whisper'? "
@@ -210,12 +212,12 @@ def test_a_requirement_stays_one_word_for_the_shell(requirement: str) -> None:
         ("/usr/bin/python3: No module named pip", "the base has neither uv nor pip: add python3-pip"),
         ("write /x: no space left on device", "the disk is full: `docker system df` shows"),
         ("Temporary failure resolving 'deb.debian.org'", "the package source cannot be reached from here"),
-        ("make: *** Error 2", "the builder's own words"),
+        ("make: *** Error 2", "the builder's own error"),
     ],
 )
-def test_a_failure_is_told_with_its_reason_and_the_end_of_the_log(log: str, why: str) -> None:
+def test_a_failure_is_reported_with_its_reason_and_the_end_of_the_log(log: str, why: str) -> None:
     (build,) = plan().builds
-    message = build_fault(build, "Step 2/3 : RUN x", "the builder's own words", ["first", " ---> 0123", log])
+    message = build_fault(build, "Step 2/3 : RUN x", "the builder's own error", ["first", " ---> 0123", log])
     assert message.startswith(f"fleet_recipes.own: building {build.image} failed at Step 2/3 : RUN x: {why}")
     assert message.endswith(f"the end of the build's log:\n    first\n    {log}")
 

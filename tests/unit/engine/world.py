@@ -1,4 +1,4 @@
-"""One host with the fake engine: an inventory is planned and carried out as the module does it."""
+"""One host with the fake engine: an inventory is planned and applied as in the module."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class World:
         self.inventory(*entries, **variables)
 
     def inventory(self, *entries: dict[str, Any], **variables: Any) -> None:
-        """From now on the inventory is this one."""
+        """Use this inventory from now on."""
         self.fleet: Fleet = fleet(*entries, **variables)
 
     def desired(self, names: list[str] | None = None) -> tuple[Desired, ...]:
@@ -59,7 +59,7 @@ class World:
 
 
 def converged(*entries: dict[str, Any], **variables: Any) -> World:
-    """A host that is as its inventory asks, with an empty journal."""
+    """A converged host, with an empty journal."""
     world = World(*entries, **variables)
     assert not world.converge().faults
     world.engine.journal.clear()

@@ -33,7 +33,7 @@ Answer = tuple[int, Any]
 
 
 class Refusal(Exception):
-    """status, and LiteLLM's message."""
+    """The HTTP status, and LiteLLM's message."""
 
 
 class FakeLiteLLM:
@@ -135,7 +135,7 @@ def error(message: str, status: int) -> dict[str, Any]:
 
 @contextmanager
 def serve(fake: FakeLiteLLM) -> Iterator[int]:
-    """The port of 127.0.0.1 that it answers on."""
+    """The port of 127.0.0.1 that the fake listens on."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

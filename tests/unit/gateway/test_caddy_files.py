@@ -1,4 +1,4 @@
-"""What Caddy looks up: the keys that it lets in, and which model has which route."""
+"""The files that Caddy reads: the accepted keys, and the models of each route."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ UNTIL = 1_800_000_000
 
 
 def models(*entries: dict[str, Any]) -> list[dict[str, Any]]:
-    """As the fact has them."""
+    """The models as in the fact `fleet`."""
     found: list[dict[str, Any]] = fleet(*entries).public()["models"]
     return found
 
 
 def files(*entries: dict[str, Any], previous: dict[str, str] | None = None, **more: str) -> dict[str, str]:
-    """previous: name -> values with blanks between, of which the first ends last. more: direct keys."""
+    """previous: name -> values separated by blanks, newest first. more: direct keys."""
     kept = {
         name: [{"value": value, "until": UNTIL - index} for index, value in enumerate(values.split())]
         for name, values in (previous or {}).items()
@@ -97,7 +97,7 @@ def test_a_model_that_does_not_run_has_no_route(state: str) -> None:
 
 
 def test_every_file_is_there_and_has_something_in_it_whatever_the_inventory_says() -> None:
-    """Where one was missing, or empty, Caddy would answer with an error."""
+    """Caddy would answer with an error if a file was missing or empty."""
     least = files()
     assert least.keys() == files(entry(open=True, direct=True), previous={"master_key": "sk-x"}, app="sk-app").keys()
     assert all(least.values())
@@ -141,7 +141,7 @@ def test_where_none_is_open_there_are_no_keys(state: str) -> None:
 
 
 def test_the_keys_are_such_as_a_person_could_ask_for() -> None:
-    """What litellm_key takes, it takes from here."""
+    """litellm_key accepts these options."""
     keys = open_keys("sk-open-0123456789", models(entry(name="free", open=True), entry(name="plain")))
     parsed = [VirtualKey.parse(one, f"keys[{index}]") for index, one in enumerate(keys)]
     assert [one.alias for one in parsed] == ["fleet-open-free", "fleet-open-plain"]
@@ -151,9 +151,13 @@ def test_the_keys_are_such_as_a_person_could_ask_for() -> None:
 
 
 def test_the_filters_take_what_host_secrets_returns() -> None:
-    told = {"values": SECRETS, "previous": {"master_key": [{"value": "sk-before", "until": UNTIL}]}, "changed": True}
+    reported = {
+        "values": SECRETS,
+        "previous": {"master_key": [{"value": "sk-before", "until": UNTIL}]},
+        "changed": True,
+    }
     fact = models(entry(name="free", open=True))
     (as_files,) = door_files_filter.FilterModule().filters().values()
     (as_keys,) = open_keys_filter.FilterModule().filters().values()
-    assert as_files(told, fact) == files(entry(name="free", open=True), previous={"master_key": "sk-before"})
-    assert as_keys(told, fact) == open_keys("sk-open", fact)
+    assert as_files(reported, fact) == files(entry(name="free", open=True), previous={"master_key": "sk-before"})
+    assert as_keys(reported, fact) == open_keys("sk-open", fact)

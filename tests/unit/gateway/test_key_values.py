@@ -13,7 +13,7 @@ OTHER = "sk-fedcba9876543210"
 
 
 def answer(*missing: str, **there: str) -> dict[str, Any]:
-    """Of litellm_key in check mode. there: alias -> value."""
+    """The result of litellm_key in check mode. there: alias -> value."""
     return {"missing": list(missing), "tokens": {alias: token(value) for alias, value in there.items()}}
 
 
@@ -87,7 +87,7 @@ def test_a_host_that_this_run_leaves_out_takes_nothing_away() -> None:
     assert plan({"a": VALUE}, {"gpu1": answer()}, {"gpu1": [], "gpu2": keys("a", state="absent")}) == FilePlan()
 
 
-def test_a_key_that_differs_from_the_file_is_left_alone_and_told() -> None:
+def test_a_key_that_differs_from_the_file_is_left_alone_and_reported() -> None:
     found = plan({"a": VALUE}, {"gpu1": answer(a=OTHER)}, {"gpu1": keys("a")})
     assert found.warnings == (
         "a: the key on gpu1 differs from the one in keys.yml and was not changed. To use the key of the file, remove "
@@ -95,7 +95,7 @@ def test_a_key_that_differs_from_the_file_is_left_alone_and_told() -> None:
     )
 
 
-def test_a_key_that_is_about_to_get_the_value_of_the_inventory_is_not_told_as_different() -> None:
+def test_a_key_that_is_about_to_get_the_value_of_the_inventory_is_not_reported_as_different() -> None:
     lists = {"gpu1": keys("a", key=VALUE)}
     assert plan({"a": VALUE}, {"gpu1": answer(a=OTHER)}, lists) == FilePlan()
 

@@ -1,4 +1,4 @@
-"""The plan for virtual keys: what LiteLLM has against what the inventory asks for."""
+"""The plan for virtual keys: LiteLLM's keys against the inventory."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_new_key_has_every_setting_that_was_asked_for_and_no_other() -> None:
     assert action.changes == {"models": ((), ("a",)), "max_budget": (None, 5.0)}
 
 
-def test_everything_that_changed_is_told_with_before_and_after() -> None:
+def test_everything_that_changed_is_reported_with_before_and_after() -> None:
     observed = seen(models=["a"], max_budget=10.0, rpm_limit=5, expires="2027-01-31T00:00:00Z", metadata={"a": 1})
     (action,) = plan([observed], key(models=["b"], max_budget=20, metadata={"a": 2}, tpm_limit=7)).actions
     assert action.token == observed.token
@@ -201,10 +201,10 @@ def test_a_key_with_the_value_that_was_asked_for_stays() -> None:
     assert actions([seen(value=VALUE)], key(key=VALUE)) == []
 
 
-def test_a_key_with_another_value_is_made_anew() -> None:
-    anew = plan([seen(value=OTHER, max_budget=1.0)], key(key=VALUE, rpm_limit=5))
-    assert list(map(str, anew.actions)) == ["delete app (has another value)", "create app (missing)"]
-    assert anew.actions[1].changes == {"rpm_limit": (None, 5)}
+def test_a_key_with_another_value_is_recreated() -> None:
+    changed = plan([seen(value=OTHER, max_budget=1.0)], key(key=VALUE, rpm_limit=5))
+    assert list(map(str, changed.actions)) == ["delete app (has another value)", "create app (missing)"]
+    assert changed.actions[1].changes == {"rpm_limit": (None, 5)}
 
 
 def test_a_key_with_another_value_whose_time_is_over_is_only_removed() -> None:
@@ -212,7 +212,7 @@ def test_a_key_with_another_value_whose_time_is_over_is_only_removed() -> None:
 
 
 def test_a_value_that_another_key_has_is_refused_and_not_shown() -> None:
-    """LiteLLM would answer as if it had made the key."""
+    """LiteLLM would report success without creating the key."""
     assert faults(plan, [seen("old")], key("new", key=VALUE)) == [
         "new: the key 'old' in LiteLLM has the same value; remove that key, or give another value"
     ]
@@ -324,7 +324,7 @@ inventories = strategies.dictionaries(names, entries, max_size=4).map(
 
 @strategies.composite
 def litellms(draw: Any) -> FakeLiteLLM:
-    """With keys that somebody made, settings of LiteLLM's own among them, at a time that is not a whole second."""
+    """With foreign keys, LiteLLM's own settings, and a time that is not a whole second."""
     fake = FakeLiteLLM(lambda: NOW + timedelta(milliseconds=417))
     for one in draw(inventories):
         if one.state == "present":

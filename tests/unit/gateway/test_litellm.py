@@ -49,8 +49,8 @@ def create(alias: str = "app", **changes: Any) -> Action:
     return Action("create", alias, "missing", {name: (None, after) for name, after in changes.items()})
 
 
-def as_told(fake: FakeLiteLLM, litellm: LiteLLM, path: str, status: int, answer: Any) -> str:
-    """The fault where LiteLLM answers so."""
+def as_reported(fake: FakeLiteLLM, litellm: LiteLLM, path: str, status: int, answer: Any) -> str:
+    """The fault for this answer of LiteLLM."""
     fake.says[path] = lambda: (status, answer)
     (fault,) = faults(litellm.create, create(), VALUE) if path == "/key/generate" else faults(litellm.keys)
     return fault
@@ -75,7 +75,7 @@ def test_reads_every_page(fake: FakeLiteLLM, litellm: LiteLLM, count: int, lists
 def test_reads_again_where_a_key_went_between_two_pages(
     fake: FakeLiteLLM, litellm: LiteLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was first on the second page is then last on the first one, and would be missed."""
+    """The first key of the second page moves to the end of the first page, and would be missed."""
     for number in range(150):
         fake.add(f"key-{number}", f"sk-{number:020}")
     whole = fake.list
@@ -138,26 +138,26 @@ def test_proxies_of_the_environment_are_not_asked(
 # What goes wrong
 
 
-def test_a_container_that_is_missing_is_told(master_key_file: Path) -> None:
+def test_a_container_that_is_missing_is_reported(master_key_file: Path) -> None:
     assert faults(LiteLLM, FakeDocker(None), "litellm", str(master_key_file)) == [
         "there is no container litellm on this host; inference.fleet.install creates it"
     ]
 
 
 @pytest.mark.parametrize("status", ["exited", "created", "restarting", "paused"])
-def test_a_container_that_does_not_run_is_told(master_key_file: Path, status: str) -> None:
+def test_a_container_that_does_not_run_is_reported(master_key_file: Path, status: str) -> None:
     assert faults(LiteLLM, FakeDocker(status=status), "litellm", str(master_key_file)) == [
         f"container litellm is {status}, not running; its log may say why (docker logs litellm)"
     ]
 
 
-def test_a_container_without_an_address_is_told(master_key_file: Path) -> None:
+def test_a_container_without_an_address_is_reported(master_key_file: Path) -> None:
     assert faults(LiteLLM, FakeDocker(address=None), "litellm", str(master_key_file)) == [
         "container litellm is in no Docker network, so it has no address"
     ]
 
 
-def test_a_litellm_that_does_not_listen_yet_is_told(master_key_file: Path) -> None:
+def test_a_litellm_that_does_not_listen_yet_is_reported(master_key_file: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         litellm = LiteLLM(FakeDocker(), "litellm", str(master_key_file), unused.getsockname()[1])
@@ -165,7 +165,7 @@ def test_a_litellm_that_does_not_listen_yet_is_told(master_key_file: Path) -> No
             litellm.keys()
 
 
-def test_a_litellm_that_takes_too_long_is_told(master_key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_litellm_that_takes_too_long_is_reported(master_key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "CALL_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         litellm = LiteLLM(FakeDocker(), "litellm", str(master_key_file), silent.getsockname()[1])
@@ -173,7 +173,7 @@ def test_a_litellm_that_takes_too_long_is_told(master_key_file: Path, monkeypatc
             litellm.keys()
 
 
-def test_a_litellm_that_speaks_something_else_is_told(master_key_file: Path) -> None:
+def test_a_litellm_that_speaks_something_else_is_reported(master_key_file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def speak() -> None:
@@ -189,7 +189,7 @@ def test_a_litellm_that_speaks_something_else_is_told(master_key_file: Path) -> 
         thread.join()
 
 
-def test_another_master_key_is_told_with_its_file(litellm: LiteLLM, master_key_file: Path, port: int) -> None:
+def test_another_master_key_is_reported_with_its_file(litellm: LiteLLM, master_key_file: Path, port: int) -> None:
     master_key_file.write_text("sk-another-master-key")
     (fault,) = faults(LiteLLM(FakeDocker(), "litellm", str(master_key_file), port).keys)
     assert fault == (
@@ -198,15 +198,15 @@ def test_another_master_key_is_told_with_its_file(litellm: LiteLLM, master_key_f
     )
 
 
-def test_a_missing_file_of_the_master_key_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_of_the_master_key_is_reported(tmp_path: Path) -> None:
     assert faults(LiteLLM, FakeDocker(), "litellm", f"{tmp_path}/none") == [
         f"{tmp_path}/none: LiteLLM's master key cannot be read: No such file or directory"
     ]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "sk-a\nsk-b", "sk-\x01", "sk-ü"])
-def test_a_file_that_holds_no_key_is_told_and_not_shown(master_key_file: Path, text: str) -> None:
-    """Python's http.client would show a header that it does not take."""
+def test_a_file_that_holds_no_key_is_reported_and_not_shown(master_key_file: Path, text: str) -> None:
+    """Python's http.client would show an invalid header in its error."""
     master_key_file.write_text(text)
     assert faults(LiteLLM, FakeDocker(), "litellm", str(master_key_file)) == [
         f"{master_key_file}: expected LiteLLM's master key, one line of printable ASCII"
@@ -214,7 +214,7 @@ def test_a_file_that_holds_no_key_is_told_and_not_shown(master_key_file: Path, t
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "told"),
+    ("status", "answer", "reported"),
     [
         (400, error("Invalid duration", 400), "LiteLLM: /key/generate: Invalid duration (HTTP 400)"),
         (400, error("{'error': \"Invalid 'x'.\"}", 400), "LiteLLM: /key/generate: Invalid 'x'. (HTTP 400)"),
@@ -230,23 +230,25 @@ def test_a_file_that_holds_no_key_is_told_and_not_shown(master_key_file: Path, t
         (400, ["x"], 'LiteLLM: /key/generate: ["x"] (HTTP 400)'),
     ],
 )
-def test_its_own_words_are_told(fake: FakeLiteLLM, litellm: LiteLLM, status: int, answer: Any, told: str) -> None:
-    assert as_told(fake, litellm, "/key/generate", status, answer) == told
+def test_its_own_words_are_reported(
+    fake: FakeLiteLLM, litellm: LiteLLM, status: int, answer: Any, reported: str
+) -> None:
+    assert as_reported(fake, litellm, "/key/generate", status, answer) == reported
 
 
 def test_no_key_is_shown_even_if_litellm_does(fake: FakeLiteLLM, litellm: LiteLLM) -> None:
     answer = error(f"{VALUE} is no good, says {MASTER_KEY}", 400)
-    assert as_told(fake, litellm, "/key/generate", 400, answer) == (
+    assert as_reported(fake, litellm, "/key/generate", 400, answer) == (
         "LiteLLM: /key/generate: (secret) is no good, says (secret) (HTTP 400)"
     )
 
 
-def test_the_query_is_not_part_of_what_is_told(fake: FakeLiteLLM, litellm: LiteLLM) -> None:
-    assert as_told(fake, litellm, "/key/list", 500, "no database") == "LiteLLM: /key/list: no database (HTTP 500)"
+def test_the_query_is_not_part_of_what_is_reported(fake: FakeLiteLLM, litellm: LiteLLM) -> None:
+    assert as_reported(fake, litellm, "/key/list", 500, "no database") == "LiteLLM: /key/list: no database (HTTP 500)"
 
 
 def test_errors_carry_no_key_with_them(fake: FakeLiteLLM, litellm: LiteLLM) -> None:
-    """Not in what a traceback would show either."""
+    """Nor in a traceback."""
     fake.says["/key/generate"] = lambda: (400, error(VALUE, 400))
     with pytest.raises(FleetError) as caught:
         litellm.create(create(), VALUE)

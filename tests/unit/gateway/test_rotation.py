@@ -1,4 +1,4 @@
-"""What a host's secrets should be: kept, generated, replaced, and accepted for a while longer."""
+"""The plan of a host's secrets: kept, generated, replaced, and previous values still accepted."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def plan(
 
 
 def master(given: str | None = None, rotate: bool = False, overlap: int = HOUR) -> Wanted:
-    """A run that speaks of the master key alone."""
+    """A run with the master key only."""
     return Wanted({"master_key": given}, ["master_key"] if rotate else [], overlap, ["master_key"])
 
 
 def before(*accepted: tuple[str, int], name: str = "master_key") -> dict[str, tuple[Previous, ...]]:
-    """Values of before with their ends, newest first."""
+    """Previous values with their ends, newest first."""
     return {name: tuple(Previous(value, until) for value, until in accepted)}
 
 
@@ -80,7 +80,7 @@ def test_says_nothing_of_secrets_that_nobody_asked_for() -> None:
 # Rotating
 
 
-def test_rotating_makes_one_anew_and_leaves_the_others_alone() -> None:
+def test_rotating_generates_one_value_and_leaves_the_others_alone() -> None:
     wanted = Wanted({"direct-app": None, "direct-ci": None}, ["direct-app"])
     assert plan(wanted, {"direct-app": "a", "direct-ci": "b"}).values == {
         "direct-app": "direct-app-new-1",
@@ -167,7 +167,7 @@ def test_rotating_one_without_overlap_leaves_that_of_another_alone() -> None:
 
 
 def test_a_name_that_is_gone_from_the_inventory_is_accepted_no_longer() -> None:
-    """Its key was taken away from somebody."""
+    """Its key was revoked."""
     wanted = Wanted({"master_key": None}, (), HOUR, ["master_key", "direct-app"])
     kept = {"master_key": "old", "direct-app": "a"}
     assert plan(wanted, kept, before(("b", UNTIL), name="direct-app")) == Outcome({"master_key": "old"})
@@ -182,7 +182,7 @@ def test_a_run_that_was_cut_off_between_the_two_files_left_nothing_to_accept_twi
 
 
 def refused(wanted: Wanted, *faults: str) -> None:
-    """These faults, and every secret and overlap as it was."""
+    """These faults, with all secrets and previous values unchanged."""
     kept = {"master_key": "old", "salt_key": "salt"}
     earlier = before(("older", UNTIL))
     wanted = replace(wanted, overlap=HOUR, overlapping=["master_key"], permanent=["salt_key"])
@@ -230,7 +230,7 @@ def test_where_nothing_was_encrypted_yet_any_value_is_right() -> None:
     assert plan(Wanted({"salt_key": "given"}, permanent=["salt_key"])).values == {"salt_key": "given"}
 
 
-def test_every_fault_is_told_and_none_shows_a_secret() -> None:
+def test_every_fault_is_reported_and_none_shows_a_secret() -> None:
     wanted = Wanted({"master_key": "sk-1", "salt_key": "sk-2"}, ["master_key", "none"], permanent=["salt_key"])
     faults = plan(wanted, {"master_key": "sk-3", "salt_key": "sk-4"}).faults
     assert [fault.partition(":")[0] for fault in faults] == ["master_key", "none", "salt_key"]

@@ -1,4 +1,4 @@
-"""A host around simulated GPUs: containers and services that hold them, for as long as a process of theirs lives."""
+"""A host with simulated GPUs: containers and services hold GPUs while one of their processes lives."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ansible_collections.inference.fleet.tests.unit.gpu.machines import Machine,
 
 
 class Host:
-    """A FAKE of Docker and systemd. journal: what was stopped and started, as `verb name`. fails: such
-    texts -> the words of a failure."""
+    """A FAKE of Docker and systemd. journal: stops and starts, as `verb name`. fails: such an entry
+    -> the message of a failure."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -51,11 +51,11 @@ class Host:
         return [replace(one, running=name in self._processes) for name, one in self._containers.items()]
 
     def stop(self, name: str) -> None:
-        self._told("stop", name)
+        self._reported("stop", name)
         self._end(name)
 
     def start(self, name: str) -> None:
-        self._told("start", name)
+        self._reported("start", name)
         self._begin(name)
 
     # As systemd and the kernel
@@ -86,7 +86,7 @@ class Host:
         scope = name if name in self._units else f"docker-{self._containers[name].id}.scope"
         return f"0::/system.slice/{scope}\n"
 
-    def _told(self, verb: str, name: str) -> None:
+    def _reported(self, verb: str, name: str) -> None:
         self.journal.append(f"{verb} {name}")
         if f"{verb} {name}" in self.fails:
             raise FleetError(self.fails[f"{verb} {name}"])

@@ -1,4 +1,4 @@
-"""Containers of a host as Docker reports them, for what they hold of its GPUs."""
+"""Containers of a host as Docker reports them, with their GPUs."""
 
 from __future__ import annotations
 

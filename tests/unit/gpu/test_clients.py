@@ -45,11 +45,11 @@ def scope(name: str) -> str:
     return f"0::/system.slice/docker-{container_id(name)}.scope\n"
 
 
-# As Docker tells of a container
+# A container as Docker reports it
 
 
 def inspected(runtime: str = "runc", requests: Any = None, env: Any = (), **config: Any) -> HostContainer:
-    """What Docker's API says of one."""
+    """Docker's API data of one container."""
     return HostContainer.parse(
         {
             "Id": "5f3c",
@@ -141,7 +141,7 @@ def test_a_container_holds_what_its_device_means(device: str, held: set[str]) ->
 
 
 def test_a_mig_device_is_known_by_its_own_index_whatever_its_placement() -> None:
-    """The driver counts them in an order of its own."""
+    """The driver numbers them in its own order."""
     one = gpu(0, state=(("1g.5gb", 0), ("3g.20gb", 4)))
     instances = tuple(
         replace(part, compute=(replace(part.compute[0], index=1 - place),)) for place, part in enumerate(one.instances)
@@ -159,7 +159,7 @@ def test_a_container_that_does_not_run_holds_nothing() -> None:
     assert clients([foreign_container("x", "all", running=False)]) == ()
 
 
-def test_models_and_watchers_are_told_from_others() -> None:
+def test_models_and_watchers_are_distinguished_from_others() -> None:
     found = clients(
         [
             model_container("a-1", "GPU-1"),
@@ -212,7 +212,7 @@ def test_a_process_in_a_container_of_a_container_is_the_inner_ones_if_that_is_kn
     assert [one.name for one in clients([outer], [opened(nested, "GPU-1")])] == ["container outer"]
 
 
-def test_a_container_with_a_request_and_processes_is_told_once_with_all_it_holds() -> None:
+def test_a_container_with_a_request_and_processes_is_reported_once_with_all_it_holds() -> None:
     has = [model_container("a-1", "MIG-0-1")]
     both = [opened(scope("a-1"), "GPU-0"), opened(scope("a-1"), "MIG-0-1", pid=813)]
     assert clients(has, both, leaving=["vllm-a-1"]) == (
@@ -231,8 +231,8 @@ def test_the_persistence_daemon_is_known_by_its_unit() -> None:
     assert (client.persistence, client.watcher, client.may_stop(False)) == (True, False, True)
 
 
-def test_a_service_of_several_processes_is_told_once() -> None:
-    """It is stopped once."""
+def test_a_service_of_several_processes_is_reported_once() -> None:
+    """The service is stopped once."""
     cgroup = "0::/system.slice/nvidia-dcgm.service\n"
     (client,) = clients(processes=[opened(cgroup, "GPU-0"), opened(cgroup, "GPU-1", pid=813)])
     assert (client.name, client.devices) == ("nvidia-dcgm.service", {"GPU-0", "GPU-1"})

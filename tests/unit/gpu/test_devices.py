@@ -1,4 +1,4 @@
-"""Layouts, given and worked out, and who gets what on the GPUs as they will be."""
+"""Layouts, given and automatic, and the placement on the GPUs after partitioning."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def a30(index: int, state: State = (), **changes: Any) -> Gpu:
 
 
 def off(index: int, profiles: tuple[Profile, ...] = A100) -> Gpu:
-    """MIG off, and its profiles known all the same, as under newer drivers."""
+    """MIG off, with known profiles, as with newer drivers."""
     one = a30(index, mig=False) if profiles is A30 else gpu(index, mig=False)
     return replace(one, profiles=profiles)
 
@@ -69,12 +69,12 @@ def given_out(made: DevicePlan) -> dict[str, list[str]]:
 
 
 def containers(made: DevicePlan) -> list[HostContainer]:
-    """As they run once the plan is carried out."""
+    """The containers after the plan is applied."""
     return [model_container(name, *devices) for name, devices in given_out(made).items()]
 
 
 def carried_out(made: DevicePlan) -> tuple[Gpu, ...]:
-    """The GPUs after the plan's steps, with the placements and UUIDs that come with them."""
+    """The GPUs after the plan's steps, with their placements and UUIDs."""
     return tuple(_real(one) if one.mig else one for one in made.partition.after)
 
 
@@ -139,8 +139,8 @@ def test_containers_are_refused_while_their_devices_are_not_made() -> None:
 
 
 def test_a_layout_without_the_device_that_a_model_asks_for_is_refused_with_the_table() -> None:
-    told = faults(plan, [gpu(0)], [mig("a", "3g.20gb")], (), {0: ["4g.20gb"]})
-    assert told == [
+    reported = faults(plan, [gpu(0)], [mig("a", "3g.20gb")], (), {0: ["4g.20gb"]})
+    assert reported == [
         "fleet_models[0].devices.mig: vllm-a-1 asks for a 3g.20gb, and this host has none; "
         "add one in fleet_mig, or give fleet_mig: auto",
         "Who has what:\n  GPU 0 (NVIDIA A100-SXM4-40GB), MIG\n    4g.20gb at 0                      free",
@@ -207,9 +207,11 @@ def test_auto_passes_a_free_instance_by_where_only_its_gpu_has_room_for_another(
     ]
 
 
-def test_too_few_whole_gpus_beside_mig_devices_are_told_as_such() -> None:
-    told = faults(plan, [off(0), off(1, A30)], [mig("a", "3g.20gb"), gpus("b", 2)])
-    assert told[0] == ("fleet_models[1].devices.gpus: vllm-b-1 asks for 2 GPUs; free: 1 of 2, partitioned by MIG: 1")
+def test_too_few_whole_gpus_beside_mig_devices_are_reported_as_such() -> None:
+    reported = faults(plan, [off(0), off(1, A30)], [mig("a", "3g.20gb"), gpus("b", 2)])
+    assert reported[0] == (
+        "fleet_models[1].devices.gpus: vllm-b-1 asks for 2 GPUs; free: 1 of 2, partitioned by MIG: 1"
+    )
 
 
 def test_auto_leaves_a_gpu_that_nobody_asks_for_as_it_is() -> None:
@@ -227,14 +229,14 @@ def test_auto_switches_mig_off_where_a_whole_gpu_is_to_be_had_no_other_way() -> 
 
 
 def test_auto_gives_what_it_counted_on_and_not_what_lies_about_on_another_gpu() -> None:
-    """What nobody asked for on GPU 0 may be gone tomorrow."""
+    """An instance on GPU 0 that the layout does not ask for may be removed later."""
     on = [a30(0, (("1g.6gb", 0), ("1g.6gb", 1))), a30(1, (("1g.6gb", 0), ("1g.6gb", 2)))]
     made = plan(on, [mig("a", "1g.6gb"), mig("b", "1g.6gb")], [model_container("a-1", "MIG-1-1")])
     assert given_out(made) == {"a-1": ["MIG-1-1"], "b-1": ["MIG-1-2"]}
 
 
 def test_auto_leaves_the_parts_of_two_instances_where_they_are_in_use() -> None:
-    """Packed anew they would need only one."""
+    """Packed again, they would need only one."""
     divided = (instance(A100, "3g.20gb", 0, 1, [2, 1]), instance(A100, "3g.20gb", 4, 2, [2, 1]))
     on = [replace(gpu(0), instances=divided)]
     has = [model_container("a-1", "MIG-1-0"), model_container("b-1", "MIG-2-1")]
@@ -374,7 +376,7 @@ def test_auto_reaches_a_state_that_gives_everyone_a_device_and_that_it_then_leav
 
 
 def check_given(made: DevicePlan, on: Sequence[Gpu], entries: Entries) -> None:
-    """Everyone has what they ask for, and nobody has what another has."""
+    """Every container has what it asks for, and no device has two holders."""
     names = {uuid: name for one in on for uuid, name in one.devices.items()}
     whole = {one.uuid for one in on if not one.mig}
     all_given = [device for devices in made.given.values() for device in devices]
@@ -433,7 +435,7 @@ def can_hold(one: Gpu, devices: Iterable[Device], clients: Sequence[Client]) -> 
 
 
 def fits_somehow(on: Sequence[Gpu], entries: Entries, has: Sequence[HostContainer]) -> bool:
-    """By trying every choice of whole GPUs and of homes for MIG devices around what runs and stays."""
+    """By trying every choice of whole GPUs and of GPUs for MIG devices, around the running containers."""
     stays = {device for one in has if any(model["name"] == one.model for model in entries) for device in one.devices}
     leaving = [one.name for one in has if not set(one.devices) & stays]
     clients = clients_of(on, has, (), leaving)

@@ -38,7 +38,7 @@ def asked(*names: str) -> tuple[Instance, ...]:
 
 
 def held(some: Iterable[GpuInstance]) -> dict[tuple[int, int], list[str]]:
-    """All of these, each by a container of its own."""
+    """Every instance held by its own container."""
     return {(one.id or 0, part.id): [f"container vllm-{one.id}-1"] for one in some for part in one.compute}
 
 
@@ -52,7 +52,7 @@ def plan(
 
 
 def result(have: Sequence[GpuInstance], steps: Sequence[Step]) -> State:
-    """What a GPU has after the steps, which must be possible one after the other."""
+    """A GPU's instances after the steps, each of which must be possible in order."""
     there = {one.id: (one.profile, one.start or 0) for one in have}
     new = []
     for step in steps:
@@ -113,7 +113,7 @@ def subsets(state: State) -> Iterator[tuple[tuple[str, int], ...]]:
 
 
 def check_in_use(profiles: tuple[Profile, ...], state: State, used: Sequence[tuple[str, int]]) -> None:
-    """Every wish is either reached with all that is in use still there, or could not have been."""
+    """Every request is either met with all instances in use kept, or impossible to meet."""
     have = present(profiles, state)
     holders = held(one for one in have if (one.profile, one.start) in used)
     reachable = {
@@ -243,7 +243,7 @@ def test_an_impossible_set_is_refused_with_why_and_the_nearest_that_fits(
     assert fault.endswith(f"The nearest that fits: {nearest}")
 
 
-def test_an_unknown_profile_is_told_with_those_the_gpu_has() -> None:
+def test_an_unknown_profile_is_reported_with_those_the_gpu_has() -> None:
     (fault,) = faults(plan, A30, (), ["3g.40gb"])
     assert '"3g.40gb" is not a profile of this GPU; it has 1g.6gb, 1g.6gb+me, 2g.12gb, 2g.12gb+me, 4g.24gb' in fault
 
@@ -277,7 +277,7 @@ def test_parts_share_a_gpu_instance() -> None:
     assert str(step) == f"GPU 0: create 3g.20gb at {step.start} as 2c, 1c"
 
 
-def test_a_gpu_instance_is_divided_anew_without_being_destroyed() -> None:
+def test_a_gpu_instance_is_divided_again_without_being_destroyed() -> None:
     have = [instance(A100, "3g.20gb", 4, 1)]
     (step,) = plan(A100, have, ["1c.3g.20gb"] * 3)
     assert (step.verb, step.instance, step.destroys, step.computes) == ("divide", 1, (0,), (1, 1, 1))
@@ -298,7 +298,7 @@ def test_a_part_in_use_is_never_destroyed() -> None:
     assert step.destroys == (0, 2)
 
 
-def test_parts_that_leave_no_gap_are_made_anew() -> None:
+def test_parts_that_leave_no_gap_are_recreated() -> None:
     parts = (ComputeInstance(0, 1, 1, "MIG-a"),)
     have = [GpuInstance(1, "3g.20gb", 4, 4, parts)]
     (step,) = plan(A100, have, ["2c.3g.20gb", "1c.3g.20gb"])
@@ -306,7 +306,7 @@ def test_parts_that_leave_no_gap_are_made_anew() -> None:
 
 
 def test_two_slices_begin_at_every_second() -> None:
-    """As GPU instances do: what stays in the way of that is made anew, and what is in use is told."""
+    """As for GPU instances: parts in the way are recreated, and parts in use are reported."""
     have = [instance(A100, "3g.20gb", 4, 1, [1, 1, 1])]
     (step,) = plan(A100, have, ["2c.3g.20gb", "1c.3g.20gb"])
     assert (step.destroys, step.computes) == ((0, 1, 2), (2, 1))
@@ -316,8 +316,8 @@ def test_two_slices_begin_at_every_second() -> None:
     assert "in the way and in use: 3g.20gb at 4 (container a)" in fault
 
 
-def test_parts_whose_place_is_not_told_stay_while_nothing_is_missing() -> None:
-    """The oldest drivers do not tell it."""
+def test_parts_whose_place_is_not_reported_stay_while_nothing_is_missing() -> None:
+    """The oldest drivers do not report the placement of parts."""
     have = [
         GpuInstance(1, "3g.20gb", 4, 4, tuple(ComputeInstance(number, 1, None, f"MIG-{number}") for number in (0, 1)))
     ]
@@ -327,7 +327,7 @@ def test_parts_whose_place_is_not_told_stay_while_nothing_is_missing() -> None:
 
 
 def test_an_instance_without_compute_instances_gets_them() -> None:
-    """What a run leaves that was cut off between the two."""
+    """The state after a run that was interrupted between both steps."""
     have = [GpuInstance(1, "3g.20gb", 4, 4)]
     (step,) = plan(A100, have, ["3g.20gb"])
     assert (step.verb, step.destroys, step.computes) == ("divide", (), (3,))

@@ -1,4 +1,4 @@
-"""nvidia-smi at the edge: what is asked of it, what it is told to do, and what its refusals become."""
+"""The nvidia-smi client: its commands, its results, and its errors."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_links_and_device_numbers_are_read(tmp_path: Path) -> None:
     assert [gpu.minor for gpu in found] == [0, 1, 7]
 
 
-def test_one_that_runs_on_a_mig_device_is_told_with_it(a100: Machine) -> None:
+def test_one_that_runs_on_a_mig_device_is_reported_with_it(a100: Machine) -> None:
     a100.ok("mig -cgi 9:4,9:0 -C")
     uuid = list(observed(a100)[0].devices)[1]
     assert a100.start_container(uuid, os.getpid()).code == 0
@@ -194,7 +194,7 @@ def test_hopper_is_switched_at_once(tmp_path: Path) -> None:
 def test_an_instance_is_made_where_it_was_planned_with_the_parts_it_was_planned_with(
     tmp_path: Path, driver: str
 ) -> None:
-    """The oldest driver does not tell the ID of what it made."""
+    """The oldest driver does not report the ID of a new instance."""
     machine = Machine(tmp_path, driver=driver, gpus=[A100, A100]).mig(1)
     carry_out(
         machine,
@@ -214,7 +214,7 @@ def test_an_instance_is_destroyed_with_its_parts(a100: Machine) -> None:
     assert layout(a100) == ["1g.5gb at 0 without compute instances"]
 
 
-def test_an_instance_is_divided_anew_and_what_stays_is_not_touched(a100: Machine) -> None:
+def test_an_instance_is_divided_again_and_what_stays_is_not_touched(a100: Machine) -> None:
     a100.ok("mig -cgi 9:4", "mig -cci 0,0,0")
     before = observed(a100)[0].instances[0]
     *gone, stays = before.compute
@@ -300,14 +300,14 @@ def test_no_room_where_some_was_planned_says_to_run_again(a100: Machine) -> None
     )
 
 
-def test_a_part_that_an_instance_does_not_offer_is_told_with_those_it_does(a100: Machine) -> None:
+def test_a_part_that_an_instance_does_not_offer_is_reported_with_those_it_does(a100: Machine) -> None:
     a100.ok("mig -cgi 9:4")
     assert step_fault(a100, Step("divide", 0, 2, "3g.20gb", computes=(4,))) == (
         "GPU 0: 3g.20gb offers no compute instance of 4 slices; it has 1c, 2c, 3c"
     )
 
 
-def test_an_instance_that_is_gone_as_soon_as_it_was_made_is_told(a100: Machine) -> None:
+def test_an_instance_that_is_gone_as_soon_as_it_was_made_is_reported(a100: Machine) -> None:
     run = spoiled(a100, "mig -lgi", lambda text: "No GPU instances found: Not Found")
     step = Step("create", 0, profile="3g.20gb", profile_id=9, start=4, computes=(2, 1))
     assert faults(NvidiaSmi("/usr/bin/nvidia-smi", run).carry_out, step) == [
@@ -358,7 +358,7 @@ def test_a_lost_gpu_is_a_fault(tmp_path: Path) -> None:
     ]
 
 
-def test_a_caller_without_the_right_to_read_instances_is_told_so(a100: Machine) -> None:
+def test_a_caller_without_the_right_to_read_instances_is_reported(a100: Machine) -> None:
     run = spoiled(a100, "mig -lgi", lambda text: "Failed to display GPU instances: Insufficient Permissions", status=4)
     assert faults(NvidiaSmi("/usr/bin/nvidia-smi", run).observe) == [
         "nvidia-smi mig -lgi: ended with 4: Failed to display GPU instances: Insufficient Permissions; "
@@ -372,7 +372,7 @@ def test_a_caller_without_the_right_to_read_instances_is_told_so(a100: Machine) 
 def spoiled(
     machine: Machine, command: str, spoil: Callable[[str], str], status: int = 0
 ) -> Callable[[Sequence[str], int], Answer]:
-    """Runs commands on the machine; the answer of this one is spoiled."""
+    """Runs commands on the machine, and spoils the answer of this one."""
 
     def run(given: Sequence[str], seconds: int) -> Answer:
         answer = Runner(machine)(given, seconds)
@@ -389,7 +389,7 @@ TABLE = "expected a table that ends with its frame, got at its end '"
 
 
 @pytest.mark.parametrize(
-    ("command", "spoil", "told"),
+    ("command", "spoil", "reported"),
     [
         ("-q -x", cut, "nvidia-smi -q -x: expected XML, got '<?xml version="),
         ("-q -x", lambda text: "", "nvidia-smi -q -x: expected XML, got '' (no element found"),
@@ -415,14 +415,14 @@ TABLE = "expected a table that ends with its frame, got at its end '"
         ("topo -m", lambda text: text[:40], "nvidia-smi topo -m: expected a matrix with a row for each GPU, got at "),
     ],
 )
-def test_an_answer_that_is_cut_off_or_garbage_is_told_with_what_was_expected(
-    tmp_path: Path, command: str, spoil: Callable[[str], str], told: str
+def test_an_answer_that_is_cut_off_or_garbage_is_reported_with_what_was_expected(
+    tmp_path: Path, command: str, spoil: Callable[[str], str], reported: str
 ) -> None:
     machine = Machine(tmp_path, driver="550.90.07", gpus=[{"kind": A100, "uuid": UUID}, A30]).mig()
     machine.ok("mig -i 0 -cgi 9:4,19:0,19:1 -C")
     assert observed(machine)
     (fault,) = faults(NvidiaSmi("/usr/bin/nvidia-smi", spoiled(machine, command, spoil)).observe)
-    assert fault.startswith(told)
+    assert fault.startswith(reported)
 
 
 def test_profiles_without_placements_are_a_fault_while_mig_is_on(a100: Machine) -> None:
@@ -440,7 +440,7 @@ def test_modes_that_are_none_stop_a_reset(a100: Machine) -> None:
     ]
 
 
-def test_garbage_for_the_profiles_of_parts_is_told(a100: Machine) -> None:
+def test_garbage_for_the_profiles_of_parts_is_reported(a100: Machine) -> None:
     a100.ok("mig -cgi 9:4")
     run = spoiled(a100, "mig -i 0 -gi 2 -lcip", cut)
     (fault,) = faults(NvidiaSmi("/usr/bin/nvidia-smi", run).carry_out, Step("divide", 0, 2, "3g.20gb", computes=(1,)))

@@ -13,7 +13,7 @@ CAPTURES = Path(__file__).resolve().parents[2] / "lab" / "nvidia" / "captures"
 
 
 def capture(driver: str, command: str) -> str:
-    """What a command printed on a real machine."""
+    """The output of a command on a real machine."""
     text = (CAPTURES / f"a100-40gb-{driver}.txt").read_text()
     return text.split(f"$ nvidia-smi {command}\n")[1].split("\n$ ")[0]
 
@@ -61,7 +61,7 @@ def test_reads_every_suffix(name: str) -> None:
 
 
 def test_a_profile_without_a_placement_is_left_out() -> None:
-    """What the GPU cannot place cannot be planned with."""
+    """A profile without a placement cannot be planned."""
     assert output.parse_profiles(capture("r510", "mig -lgip"), "") == {}
 
 
@@ -206,7 +206,7 @@ def test_puts_a_gpu_together_from_all_that_tells_of_it() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "NVIDIA-SMI has failed", "<nvidia_smi_log><gpu>", "\x00\x01"])
-def test_garbage_is_told_as_what_it_is(text: str) -> None:
+def test_garbage_is_reported_as_what_it_is(text: str) -> None:
     (fault,) = faults(output.parse_log, text, "", {}, {}, {}, {})
     assert fault.startswith("nvidia-smi -q -x: expected XML, got ")
 
@@ -216,7 +216,7 @@ def test_a_log_without_what_a_gpu_must_have_is_refused_with_the_gpu() -> None:
     assert fault == "nvidia-smi -q -x: GPU 00000000:3B:00.0 has no uuid"
 
 
-def test_a_gpu_that_the_list_lacks_is_told() -> None:
+def test_a_gpu_that_the_list_lacks_is_reported() -> None:
     (fault,) = faults(output.parse_log, LOG, LISTING.split("GPU 1")[0], {}, INSTANCES, COMPUTES, {})
     assert fault == (
         "nvidia-smi -L: expected a line with GPU-b, got at its end '  MIG 1c.3g.20gb  Device  1: (UUID: MIG-two)'"
@@ -224,22 +224,24 @@ def test_a_gpu_that_the_list_lacks_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listing", "computes", "told"),
+    ("listing", "computes", "reported"),
     [
         (LISTING.replace("  MIG 1c", "\n"), COMPUTES, "-q -x: 1/1, 11/0; mig -lgi and -lci: 1/1, 11/0; -L: 11/0"),
         (LISTING, {(0, 1): [(1, 1, 2)]}, "-q -x: 1/1, 11/0; mig -lgi and -lci: 1/1; -L: 1/1"),
         ("GPU 0: A (UUID: GPU-a)", {}, "-q -x: 1/1, 11/0; mig -lgi and -lci: none; -L: none"),
     ],
 )
-def test_listings_that_do_not_agree_are_told_side_by_side(listing: str, computes: output.Computes, told: str) -> None:
-    """They are asked for one after the other, and somebody may change the GPU between the two."""
+def test_listings_that_do_not_agree_are_reported_side_by_side(
+    listing: str, computes: output.Computes, reported: str
+) -> None:
+    """The listings are separate calls, and the GPU may change in between."""
     assert faults(output.parse_log, LOG, listing, {}, INSTANCES, computes, {}) == [
-        f"nvidia-smi: GPU 0: its listings show different MIG devices (GPU instance/compute instance): {told}. "
+        f"nvidia-smi: GPU 0: its listings show different MIG devices (GPU instance/compute instance): {reported}. "
         "The MIG devices changed meanwhile, or an answer was cut off: run again"
     ]
 
 
-def test_a_table_that_is_cut_off_is_told_with_its_end() -> None:
+def test_a_table_that_is_cut_off_is_reported_with_its_end() -> None:
     whole = capture("r510", "mig -lgi")
     assert output.check_table(whole, "mig -lgi") == whole
     assert output.check_table(f"Warning: something\n{whole}\nWarning: more", "mig -lgi")
@@ -252,7 +254,7 @@ def test_a_table_that_is_cut_off_is_told_with_its_end() -> None:
     ]
 
 
-def test_a_line_among_the_placements_that_is_no_profiles_is_told() -> None:
+def test_a_line_among_the_placements_that_is_no_profiles_is_reported() -> None:
     listed = capture("r450", "mig -lgipp")
     assert output.check_placements(listed) == listed
     assert faults(output.check_placements, f"{listed}\nGPU  0 Prof") == [
@@ -260,7 +262,7 @@ def test_a_line_among_the_placements_that_is_no_profiles_is_told() -> None:
     ]
 
 
-def test_a_matrix_without_a_row_for_each_gpu_is_told() -> None:
+def test_a_matrix_without_a_row_for_each_gpu_is_reported() -> None:
     assert faults(output.parse_topology, "\tGPU0\tGPU1\nGPU0\t X \tNV12\n") == [
         "nvidia-smi topo -m: expected a matrix with a row for each GPU, got at its end 'GPU0\\t X \\tNV12'"
     ]

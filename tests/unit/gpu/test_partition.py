@@ -1,4 +1,4 @@
-"""From a layout to the changes of all GPUs of a host, and who has to stop for them."""
+"""From a layout to the changes of all GPUs of a host, and the clients to stop."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_gpus_that_the_layout_does_not_name_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("key", ["7", "GPU-12345678"])
-def test_a_gpu_that_is_not_there_is_told_with_those_there_are(key: str) -> None:
+def test_a_gpu_that_is_not_there_is_reported_with_those_there_are(key: str) -> None:
     assert faults(plan, [gpu(0), gpu(1, A30, name="NVIDIA A30")], {key: []}) == [
         f"fleet_mig.{key}: no such GPU on this host; it has GPU 0 (NVIDIA A100-SXM4-40GB), GPU 1 (NVIDIA A30)"
     ]
@@ -152,15 +152,15 @@ def test_all_without_any_gpu_that_has_mig_is_a_fault() -> None:
     assert faults(plan, [gpu(mig=None)], {"all": []}) == ["fleet_mig.all: no GPU of this host has MIG"]
 
 
-def test_the_faults_of_all_gpus_are_told_at_once_and_nothing_is_planned() -> None:
+def test_the_faults_of_all_gpus_are_reported_at_once_and_nothing_is_planned() -> None:
     on = [gpu(0), gpu(1, state=THREES), gpu(2, mig=False), gpu(3)]
-    told = faults(
+    reported = faults(
         plan,
         on,
         {0: ["3g.40gb"], 1: ["7g.40gb"], 2: [], 3: ["1g.5gb"], 9: []},
         [model("a-1", "MIG-1-1"), foreign("x", "GPU-2")],
     )
-    assert [fault.split(":")[0] for fault in told] == ["fleet_mig.9", "GPU 0", "GPU 1", "GPU 2"]
+    assert [fault.split(":")[0] for fault in reported] == ["fleet_mig.9", "GPU 0", "GPU 1", "GPU 2"]
 
 
 # Profiles that are not known until MIG is on
@@ -199,7 +199,7 @@ def test_a_gpu_in_mig_mode_that_tells_no_profiles_is_a_fault() -> None:
 
 @pytest.mark.parametrize("names", [["1g.5gb", "1g.5gb+me", "1g.10gb", "2g.10gb"], ["3g.20gb", "1c.4g.20gb"]])
 def test_the_order_of_creation_does_not_depend_on_whether_the_profiles_are_known(names: list[str]) -> None:
-    """A run that learns them half way goes on with the plan that it has."""
+    """A run that learns placements later continues with its plan."""
     orders = [
         [(step.profile, step.computes) for step in plan([one], {0: names}).steps if step.verb == "create"]
         for one in (gpu(mig=False), known(gpu(mig=False)))
@@ -220,11 +220,11 @@ def test_an_instance_in_use_is_not_taken_and_its_clients_are_named() -> None:
 
 
 def test_force_is_not_offered_where_it_would_not_help() -> None:
-    told = refused(gpu(state=THREES), "off", [foreign("notebook", "MIG-0-2")])
-    assert told.endswith("3g.20gb at 4 (container notebook). Stop or move what holds them, "
+    reported = refused(gpu(state=THREES), "off", [foreign("notebook", "MIG-0-2")])
+    assert reported.endswith("3g.20gb at 4 (container notebook). Stop or move what holds them, "
                          "or ask for a layout that keeps them")  # fmt: skip
-    told = refused(gpu(mig=False), [], [foreign("notebook", "GPU-0")])
-    assert told == (
+    reported = refused(gpu(mig=False), [], [foreign("notebook", "GPU-0")])
+    assert reported == (
         "GPU 0: MIG mode needs a reset, which works only while nothing holds the GPU; "
         "it is held by container notebook. Stop these and run again"
     )
@@ -291,7 +291,7 @@ def test_force_takes_no_instance_that_need_not_go() -> None:
 
 
 def test_force_leaves_parts_in_use_where_they_are() -> None:
-    """Packed anew they would need one instance less."""
+    """Packed again, they would need one instance less."""
     halves = (instance(A100, "3g.20gb", 0, 1, [2]), instance(A100, "3g.20gb", 4, 2, [1]))
     clients = [model("a-1", "MIG-1-0"), model("b-1", "MIG-2-0")]
     for force in (False, True):
@@ -357,7 +357,7 @@ def test_other_containers_are_never_stopped() -> None:
 
 
 def test_a_model_is_started_again_while_all_its_devices_are_there() -> None:
-    """A container on a MIG device has the GPU's own node open, too."""
+    """A container on a MIG device also has the GPU's own node open."""
     on = [gpu(0, state=(("3g.20gb", 4),)), gpu(1, mig=False)]
     back = [model("a-1", "MIG-0-1", "GPU-0"), model("b-1", "GPU-1"), dcgm("GPU-9"), foreign("x", "GPU-1")]
     gone = [

@@ -52,7 +52,7 @@ def tenants(
     names: Iterable[str] | None = None,
     prune: bool = False,
 ) -> Tenants:
-    """As of a run for all models of the inventory, or for some by name."""
+    """The tenants in a run for all models of the inventory, or for some by name."""
     inventory = fleet(*entries)
     acted_on = [model.name for model in inventory.models] if names is None else list(names)
     return tenants_of(DeviceRequest(inventory, on, tuple(has), acted_on, prune))
@@ -61,7 +61,7 @@ def tenants(
 def placed(
     *entries: dict[str, Any], on: Sequence[Gpu] = EIGHT, has: Iterable[HostContainer] = (), **run: Any
 ) -> dict[str, list[str]]:
-    """By container without its `vllm-`: what it is given, GPUs by their index."""
+    """Container name without `vllm-` -> its devices, GPUs by index."""
     result = place(tenants(entries, on, has, **run), on)
     return {
         name.removeprefix("vllm-"): [device.removeprefix("GPU-") for device in devices]
@@ -73,9 +73,9 @@ def refused(
     *entries: dict[str, Any], on: Sequence[Gpu] = EIGHT, has: Iterable[HostContainer] = (), **run: Any
 ) -> list[str]:
     """The faults, without the table at their end."""
-    *told, table = faults(place, tenants(entries, on, has, **run), on)
+    *reported, table = faults(place, tenants(entries, on, has, **run), on)
     assert table.startswith("Who has what:\n")
-    return told
+    return reported
 
 
 # On an empty host
@@ -168,7 +168,7 @@ def test_the_gpus_of_one_that_goes_are_given_again() -> None:
 
 
 def test_a_gpu_held_by_index_is_the_same_as_by_uuid() -> None:
-    """As containers made before GPUs were given by UUID hold theirs."""
+    """Containers created before GPUs were given by UUID hold GPUs by index."""
     has = [model_container("a-1", "1", "0")]
     assert placed(gpus("a", 2), gpus("b", 1), has=has) == {"a-1": ["1", "0"], "b-1": ["2"]}
 
@@ -183,7 +183,9 @@ def test_a_gpu_held_by_index_is_the_same_as_by_uuid() -> None:
         (("GPU-of-another-host",), "the GPU was replaced"),
     ],
 )
-def test_a_container_that_holds_something_else_than_it_asks_for_is_placed_anew(held: tuple[str, ...], why: str) -> None:
+def test_a_container_that_holds_something_else_than_it_asks_for_is_placed_again(
+    held: tuple[str, ...], why: str
+) -> None:
     has = [model_container("a-1", *held)]
     assert placed(gpus("a", 1), has=has) == {"a-1": ["0"]}, why
     assert tenants([gpus("a", 1)], EIGHT, has).leaving == {"vllm-a-1"}
@@ -206,7 +208,7 @@ def test_of_two_that_hold_the_same_gpu_the_first_keeps_it() -> None:
 
 
 def test_a_stopped_models_container_keeps_its_gpu_and_counts_as_leaving() -> None:
-    """Nobody needs to spare what it still runs."""
+    """Other containers may get its device although it still runs."""
     has = [model_container("a-1", "GPU-0")]
     models = [gpus("a", 1, state="stopped"), gpus("b", 1)]
     assert placed(*models, has=has) == {"a-1": ["0"], "b-1": ["1"]}
@@ -221,7 +223,7 @@ def test_a_whole_gpu_that_is_in_mig_mode_now_is_not_kept() -> None:
 
 
 def test_a_whole_gpu_that_is_to_be_partitioned_is_not_kept() -> None:
-    """Its container does not run, so that nothing keeps the GPU from it."""
+    """Its container does not run, so the GPU is free for it."""
     has = [model_container("a-1", "GPU-0", running=False)]
     found = tenants([gpus("a", 1)], (gpu(0, mig=False), gpu(1, mig=False)), has)
     assert place(found, (gpu(0), gpu(1, mig=False))) == {"vllm-a-1": ("GPU-1",)}
@@ -263,7 +265,7 @@ def test_replicas_that_are_no_longer_wanted_give_up_their_gpu() -> None:
 # Pinned
 
 
-def test_a_pinned_gpu_that_is_not_there_is_told_with_those_there_are() -> None:
+def test_a_pinned_gpu_that_is_not_there_is_reported_with_those_there_are() -> None:
     assert refused(gpus("a", [2]), on=whole(2)) == [
         "fleet_models[0].devices.gpus: no GPU 2 on this host; "
         "it has GPU 0 (NVIDIA A100-SXM4-40GB), GPU 1 (NVIDIA A100-SXM4-40GB)"
@@ -316,12 +318,12 @@ def test_a_container_keeps_its_instance_whatever_else_is_free() -> None:
     assert placed(*models, on=PARTITIONED, has=has) == {"b-1": ["MIG-0-1"], "b-2": ["MIG-0-2"], "a-1": ["MIG-1-3"]}
 
 
-def test_a_container_on_an_instance_of_another_profile_is_placed_anew() -> None:
+def test_a_container_on_an_instance_of_another_profile_is_placed_again() -> None:
     has = [model_container("a-1", "MIG-0-1")]
     assert placed(mig("a", "1g.5gb"), on=PARTITIONED, has=has) == {"a-1": ["MIG-1-1"]}
 
 
-def test_a_container_whose_instance_is_gone_is_placed_anew() -> None:
+def test_a_container_whose_instance_is_gone_is_placed_again() -> None:
     """MIG instances do not outlive a reboot."""
     has = [model_container("a-1", "MIG-of-before-the-reboot", running=False)]
     assert placed(mig("a", "1g.5gb"), on=PARTITIONED, has=has) == {"a-1": ["MIG-1-1"]}
@@ -366,7 +368,7 @@ def test_says_who_has_what_where_the_gpus_do_not_suffice() -> None:
     )
 
 
-def test_a_profile_that_no_gpu_has_is_told_with_those_they_have() -> None:
+def test_a_profile_that_no_gpu_has_is_reported_with_those_they_have() -> None:
     on = (gpu(0), gpu(1, A30, name="NVIDIA A30"))
     assert refused(mig("a", "1c.3g.40gb"), on=on) == [
         'fleet_models[0].devices.mig: "1c.3g.40gb" is not a profile of any GPU of this host; it has '
@@ -375,7 +377,7 @@ def test_a_profile_that_no_gpu_has_is_told_with_those_they_have() -> None:
     ]
 
 
-def test_a_profile_that_a_gpu_has_and_nobody_made_is_told_with_how_to_get_one() -> None:
+def test_a_profile_that_a_gpu_has_and_nobody_made_is_reported_with_how_to_get_one() -> None:
     for profile in ("2g.10gb", "2c.3g.20gb"):
         assert refused(mig("a", profile), on=PARTITIONED) == [
             f"fleet_models[0].devices.mig: vllm-a-1 asks for a {profile}, and this host has none; "
@@ -401,7 +403,7 @@ def test_a_gpu_that_another_container_was_given_by_name_is_taken_with_all_its_pa
 
 
 def test_another_container_that_was_given_all_takes_none() -> None:
-    """Monitors are."""
+    """Monitors have all GPUs."""
     has = [foreign_container("nvtop", "all"), foreign_container("e", "0", "1", image="nvidia/dcgm-exporter:4")]
     assert placed(gpus("a", 2), on=whole(2), has=has) == {"a-1": ["0", "1"]}
 

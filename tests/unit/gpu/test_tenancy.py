@@ -1,4 +1,4 @@
-"""Which model runs where, in the terms in which DCGM tells of GPUs."""
+"""Which model runs where, in the terms in which DCGM reports GPUs."""
 
 from __future__ import annotations
 

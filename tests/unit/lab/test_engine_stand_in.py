@@ -1,5 +1,5 @@
 """The engine stand-in, started as its container starts it: answers that clients of vLLM and vLLM-Omni can
-read, uploads that arrive whole, and what it tells of the requests that reach it."""
+read, uploads that arrive whole, and what it reports of the requests that reach it."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_a_file_above_vllms_limit_is_refused(engine: StandIn) -> None:
         (b"no form", 400),
     ],
 )
-def test_a_bad_upload_is_told(engine: StandIn, body: bytes, status: int) -> None:
+def test_a_bad_upload_is_reported(engine: StandIn, body: bytes, status: int) -> None:
     answer = engine.upload("/v1/audio/transcriptions", body)
     assert (answer.status, answer.json["error"]["code"]) == (status, status)
 
@@ -261,7 +261,7 @@ def test_images_have_the_size_asked_for(engine: StandIn) -> None:
         ("/v1/nothing", {}, 404),
     ],
 )
-def test_a_bad_request_is_told(engine: StandIn, path: str, body: dict[str, Any], status: int) -> None:
+def test_a_bad_request_is_reported(engine: StandIn, path: str, body: dict[str, Any], status: int) -> None:
     answer = engine.request(path, body)
     assert (answer.status, answer.json["error"]["code"]) == (status, status)
 
@@ -293,13 +293,13 @@ def test_chat_is_answered_whole_and_streamed(engine: StandIn) -> None:
     assert ("".join(said), done) == ("This is a", "[DONE]")
 
 
-def test_headers_of_proxies_are_told_and_no_key_is(engine: StandIn) -> None:
+def test_headers_of_proxies_are_reported_and_no_key_is(engine: StandIn) -> None:
     headers = {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.1", "X-Real-IP": "192.0.2.2", "Host": "a.test"}
     engine.request("/v1/models?told=1", headers=headers)
     line = engine.line("told=1")
-    told = json.loads(line)
-    assert told["headers"] == headers
-    assert told["authorization"] is True
+    reported = json.loads(line)
+    assert reported["headers"] == headers
+    assert reported["authorization"] is True
     assert KEY not in line
 
 

@@ -1,4 +1,4 @@
-"""What happens to simulated GPUs from outside: clients (containers that the stand-in hook lets in, processes
+"""What happens to simulated GPUs from outside: clients (containers that the stand-in hook allows, processes
 with a device node open), faults on purpose, reboots, calls at once and calls by others than root."""
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def test_prints_what_an_a100_printed_under_r510(tmp_path: Path) -> None:
     for call, printed in captured("a100-40gb-r510.txt"):
         assert (call, machine.smi(call).out) == (call, printed)
         if call == "-i 0 -mig 1":
-            machine.ok("--gpu-reset", "mig -cgi 0")  # a 7g leaves no room, which the table that follows tells
+            machine.ok("--gpu-reset", "mig -cgi 0")  # a 7g leaves no room, which the table that follows shows
         elif call == "mig -lgip":
             machine.ok("mig -dgi")
 
@@ -190,7 +190,7 @@ def test_placements_make_the_same_set_fit(a100: Machine) -> None:
     assert starts(a100) == {7: 0, 8: 1, 4: 2, 2: 4}
 
 
-def test_the_free_column_is_what_an_h100_told_with_two_small_instances(hopper: Machine) -> None:
+def test_the_free_column_is_what_an_h100_reported_with_two_small_instances(hopper: Machine) -> None:
     hopper.ok("-i 0 -mig 1", "mig -cgi 19,19 -C")
     assert free(hopper) == {19: 5, 20: 1, 15: 2, 14: 2, 9: 1, 5: 1, 0: 0}
     hopper.ok("mig -dci", "mig -dgi", "mig -cgi 19,20,9")
@@ -424,11 +424,11 @@ def test_power_follows_a_curve_or_has_no_number(hopper: Machine, monkeypatch: py
     curve = {"watts": 300, "swing": 100, "period": 40}
     hopper.ok("-L")
     (hopper.state / "power.json").write_text(json.dumps({"0": curve, "1": "[N/A]"}))
-    told = []
+    reported = []
     for second in (0, 10, 30):
         monkeypatch.setattr(power.time, "time", lambda at=second: float(at))
-        told.append([line.split(", ")[1] for line in hopper.ok(QUERY).splitlines()])
-    assert told == [["300.00", "[N/A]"], ["400.00", "[N/A]"], ["200.00", "[N/A]"]]
+        reported.append([line.split(", ")[1] for line in hopper.ok(QUERY).splitlines()])
+    assert reported == [["300.00", "[N/A]"], ["400.00", "[N/A]"], ["200.00", "[N/A]"]]
     assert "400.00 W" not in hopper.ok("-q -x") and "200.00 W" in hopper.ok("-q -x")
 
 

@@ -1,4 +1,4 @@
-"""What is in a backup, what its file is called, and which files are too old."""
+"""The content of a backup, the name of its file, and which files are too old."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def test_is_said_in_words() -> None:
 )
 def test_what_is_no_backup_is_called_that(data: bytes) -> None:
     assert faults(Backup.unpack, data, "file") == [
-        "file: is no backup; expected a file that the playbook backup has written"
+        "file: is not a backup; expected a file that the playbook backup has written"
     ]
 
 
-def test_a_newer_format_is_told_with_the_version_that_reads_it() -> None:
+def test_a_newer_format_is_reported_with_the_version_that_reads_it() -> None:
     assert faults(Backup.unpack, tar(**{"manifest.json": manifest(format=2, collection="3.1.0")}), "file") == [
         "file: was written by a newer inference.fleet (3.1.0), in format 2, where this one reads 1; "
         "install that version or a later one"
@@ -75,22 +75,18 @@ def test_a_newer_format_is_told_with_the_version_that_reads_it() -> None:
 def test_a_part_that_is_missing_is_a_fault(changes: dict[str, Any]) -> None:
     """Without changes it is the dump."""
     (fault,) = faults(Backup.unpack, tar(**{"manifest.json": manifest(**changes)}), "file")
-    assert fault.startswith("file: is a backup with a part that is missing or not as it should be: ")
+    assert fault.startswith("file: is a backup with a missing or invalid part: ")
 
 
 def test_a_part_that_was_changed_is_a_fault() -> None:
     data = BACKUP.pack().replace(b"PGDMP\x00\xff", b"PGDMP\x00\xfe")
-    assert faults(Backup.unpack, data, "file") == [
-        "file: is a backup with parts that are not what was written: database.dump"
-    ]
+    assert faults(Backup.unpack, data, "file") == ["file: is a backup with changed parts: database.dump"]
 
 
 @pytest.mark.parametrize("name", ["../../etc/shadow", ".hidden", "a/b", ""])
 def test_a_secret_cannot_have_the_name_of_a_file_elsewhere(name: str) -> None:
     data = replace(BACKUP, secrets={name: "x"}).pack()
-    assert faults(Backup.unpack, data, "file") == [
-        f"file: is a backup with parts that are not what was written: {name}"
-    ]
+    assert faults(Backup.unpack, data, "file") == [f"file: is a backup with changed parts: {name}"]
 
 
 def test_secrets_are_the_regular_files_of_their_folder() -> None:

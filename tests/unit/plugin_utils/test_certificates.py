@@ -1,4 +1,4 @@
-"""Certificates that a person gave: whether they will do, told before any host gets them."""
+"""Given certificates: the checks before any host gets them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_chain_with_its_signer_first_has_neither_order_nor_key_nor_names() -> 
 
 
 @pytest.mark.parametrize("cert", [DAMAGED, LEAF.cert + DAMAGED, LEAF.cert.replace("MI", "MJ", 1)])
-def test_a_damaged_certificate_is_told(cert: str) -> None:
+def test_a_damaged_certificate_is_reported(cert: str) -> None:
     assert verdict(cert, LEAF.key).faults == (
         "fleet_https.cert: has a certificate that is damaged; expected PEM as the CA gave it",
     )
@@ -77,13 +77,13 @@ def test_a_damaged_certificate_is_told(cert: str) -> None:
 # Time
 
 
-def test_an_expired_certificate_is_told_with_its_date() -> None:
+def test_an_expired_certificate_is_reported_with_its_date() -> None:
     assert of(issue("llm", start=NOW - timedelta(days=100), days=69)).faults == (
         "fleet_https.cert: expired on 2026-10-01; expected one that is valid today",
     )
 
 
-def test_an_expired_signer_is_told_too() -> None:
+def test_an_expired_signer_is_reported_too() -> None:
     signer = issue(common_name="signer", signer=ROOT, start=NOW - timedelta(days=100), days=69)
     leaf = issue("llm", signer=signer)
     assert verdict(leaf.cert + signer.cert, leaf.key).faults == (
@@ -92,7 +92,7 @@ def test_an_expired_signer_is_told_too() -> None:
     )
 
 
-def test_a_certificate_of_tomorrow_is_told_with_both_dates() -> None:
+def test_a_certificate_of_tomorrow_is_reported_with_both_dates() -> None:
     assert of(issue("llm", start=NOW + timedelta(days=1))).faults == (
         "fleet_https.cert: is not valid before 2026-11-02 12:00 UTC, and it is 2026-11-01 12:00 here; "
         "wait, or set the clock of this machine",
@@ -144,17 +144,17 @@ def test_a_name_is_covered_by_itself_or_a_wildcard(made_for: str, name: str) -> 
         ("llm.example.com", "*.example.com"),
     ],
 )
-def test_a_name_that_is_not_covered_is_told_with_those_that_are(made_for: str, name: str) -> None:
+def test_a_name_that_is_not_covered_is_reported_with_those_that_are(made_for: str, name: str) -> None:
     assert of(issue("other.example", made_for), "other.example", name).faults == (
         f"fleet_https.names[1]: {name!r} is not covered by the certificate, which is for other.example, {made_for}; "
-        "take the name out or have one made for it",
+        "remove the name or get a certificate that covers it",
     )
 
 
 def test_the_common_name_counts_for_nothing() -> None:
     assert of(issue(common_name="llm.example.com"), "llm.example.com").faults == (
-        "fleet_https.cert: has no host names or addresses among its subject alternative names, and clients look at "
-        "nothing else; have it made with them",
+        "fleet_https.cert: has no host names or addresses among its subject alternative names, and clients check "
+        "nothing else; get a certificate with these",
     )
 
 
@@ -194,7 +194,7 @@ def test_takes_the_keys_that_tls_servers_take(private: Any, form: PrivateFormat)
     assert verdict(leaf.cert, key_text(private, form)).faults == ()
 
 
-def test_the_key_of_another_certificate_is_told() -> None:
+def test_the_key_of_another_certificate_is_reported() -> None:
     assert verdict(LEAF.cert + SIGNER.cert, SIGNER.key).faults == (
         "fleet_https.key: belongs to another certificate than the first of fleet_https.cert ('CN=leaf'); "
         "expected the key that it was made with",
@@ -202,9 +202,9 @@ def test_the_key_of_another_certificate_is_told() -> None:
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
-def test_a_passphrase_is_told_with_how_to_take_it_off(form: PrivateFormat) -> None:
+def test_a_passphrase_is_reported_with_how_to_take_it_off(form: PrivateFormat) -> None:
     assert verdict(LEAF.cert, key_text(LEAF.private, form, "let me in")).faults == (
-        "fleet_https.key: is encrypted with a passphrase, for which Caddy cannot ask; take it off "
+        "fleet_https.key: is encrypted with a passphrase, and Caddy cannot ask for one; remove it "
         "(openssl pkey -in KEY -out PLAIN) and encrypt the file with ansible-vault instead",
     )
 
@@ -212,13 +212,13 @@ def test_a_passphrase_is_told_with_how_to_take_it_off(form: PrivateFormat) -> No
 @pytest.mark.parametrize(
     ("key", "start"),
     [
-        (key_text(dsa.generate_private_key(2048)), "is of a kind that TLS servers do not take"),
-        (key_text(ec.generate_private_key(ec.SECP256K1())), "is of a kind that TLS servers do not take"),
+        (key_text(dsa.generate_private_key(2048)), "is of a type that TLS servers do not accept"),
+        (key_text(ec.generate_private_key(ec.SECP256K1())), "is of a type that TLS servers do not accept"),
         (key_text(LEAF.private).replace("MI", "MJ", 1), "is damaged or of an unknown kind"),
         (key_text(ed25519.Ed25519PrivateKey.generate(), PrivateFormat.OpenSSH), "is damaged or of an unknown kind"),
     ],
 )
-def test_a_key_that_cannot_be_used_is_told_and_never_shown(key: str, start: str) -> None:
+def test_a_key_that_cannot_be_used_is_reported_and_never_shown(key: str, start: str) -> None:
     (fault,) = verdict(LEAF.cert, key).faults
     assert fault.startswith(f"fleet_https.key: {start}")
     assert not any(line in fault for line in key.splitlines())

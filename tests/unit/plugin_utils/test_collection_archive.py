@@ -1,4 +1,4 @@
-"""Collections, packed: what of them goes to a host, and what tells one version from another."""
+"""Archives of collections: which files a host gets, and the digest of a version."""
 
 from __future__ import annotations
 

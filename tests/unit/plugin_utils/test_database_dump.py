@@ -1,4 +1,4 @@
-"""LiteLLM's database on a host: what is run there, and what is made of the answers."""
+"""LiteLLM's database on a host: the commands, and how their answers are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OK = {"rc": 0, "stdout": "", "stderr": ""}
 
 
 class Host:
-    """Answers each command with the next of these; the last one goes on for ever."""
+    """Answers each command with the next of these; the last one repeats."""
 
     def __init__(self, *answers: dict[str, Any]) -> None:
         self.answers = list(answers)
@@ -35,7 +35,7 @@ def test_the_version_is_its_number() -> None:
     assert Database(Host({"stdout": "15.20 (Debian 15.20-0+deb12u1)\n"})).version() == "15.20"
 
 
-def test_a_database_that_does_not_answer_is_told_with_what_to_do() -> None:
+def test_a_database_that_does_not_answer_is_reported_with_what_to_do() -> None:
     host = Host({"rc": 1, "stderr": "Error response from daemon: No such container: postgres\n"})
     assert faults(Database(host).version) == [
         "PostgreSQL does not answer on this host (Error response from daemon: No such container: postgres); "
@@ -61,7 +61,7 @@ def test_spend_logs_are_left_out_by_their_rows_alone() -> None:
     [
         ("pg_dump: error: connection failed\nDETAIL: of a row\n1\n", "pg_dump: error: connection failed"),
         ("1\n", "pg_dump: 1"),
-        ("", "pg_dump: it said nothing"),
+        ("", "pg_dump: no output"),
     ],
 )
 def test_a_dump_that_failed_is_none_whatever_came_of_it(stderr: str, fault: str) -> None:
@@ -99,10 +99,10 @@ def test_reads_the_secrets_of_a_host() -> None:
     assert "'/etc/in ference'" in host.commands[0][0]
 
 
-def test_a_host_without_secrets_is_told() -> None:
+def test_a_host_without_secrets_is_reported() -> None:
     host = Host({"stderr": "tar: secrets: Cannot stat: No such file or directory\n"})
     assert faults(read_secrets, host, "/etc/x") == [
-        "/etc/x/secrets: no secret is there (tar: secrets: Cannot stat: No such file or directory); run install first"
+        "/etc/x/secrets: cannot be read (tar: secrets: Cannot stat: No such file or directory); run install first"
     ]
 
 

@@ -67,14 +67,14 @@ def test_a_period_ends_today_unless_it_is_said(unit: str, first: Any, last: Any,
         (("day", "2026-11-02", "2026-11-01"), "first: 2026-11-02 is after last, 2026-11-01"),
     ],
 )
-def test_a_period_that_is_none_is_told(given: tuple[Any, Any, Any], fault: str) -> None:
-    with pytest.raises(FleetError) as told:
+def test_a_period_that_is_none_is_reported(given: tuple[Any, Any, Any], fault: str) -> None:
+    with pytest.raises(FleetError) as reported:
         Period.parse(*given, TODAY)
-    assert told.value.faults == (fault,)
+    assert reported.value.faults == (fault,)
 
 
 @pytest.mark.parametrize("price", ["dear", -1, "nan", "inf", [1]])
-def test_a_price_that_is_none_is_told(price: Any) -> None:
+def test_a_price_that_is_none_is_reported(price: Any) -> None:
     with pytest.raises(FleetError, match=r"^price: expected what a kWh costs, such as 0.31, got "):
         price_of(price)
 
@@ -109,9 +109,9 @@ def test_a_host_is_summed_up_by_day_model_and_session() -> None:
     assert found.note == ""
 
 
-def test_what_was_not_measured_is_told_apart_and_a_broken_line_is_passed_by() -> None:
-    told = [*lines(row(0), row(HOUR, 0.0, "", GAP, note="[N/A]")), "2026-11-23T0", "\0\0"]
-    found = usage(told, PERIOD, MIDNIGHT + 2 * HOUR)
+def test_what_was_not_measured_is_reported_separately_and_a_broken_line_is_passed_by() -> None:
+    reported = [*lines(row(0), row(HOUR, 0.0, "", GAP, note="[N/A]")), "2026-11-23T0", "\0\0"]
+    found = usage(reported, PERIOD, MIDNIGHT + 2 * HOUR)
     assert found.sums[1] == ("2026-11-23", GAP, UNMEASURED, "", "", HOUR, 0)
 
 
@@ -129,7 +129,7 @@ def test_a_host_that_went_silent_is_a_gap_up_to_now_or_to_the_end_of_the_period(
 
 
 def test_a_host_without_rows_says_so() -> None:
-    assert usage([], PERIOD, MIDNIGHT).note == "nothing was counted in this period"
+    assert usage([], PERIOD, MIDNIGHT).note == "nothing was measured in this period"
 
 
 # Tables and charts
@@ -137,14 +137,14 @@ def test_a_host_without_rows_says_so() -> None:
 
 @pytest.fixture(scope="module")
 def month(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Host -> its sums, of a month that the real meter has told."""
+    """Host -> its sums, of a month measured by the real meter."""
     folder = tmp_path_factory.mktemp("month")
     read = {}
     for host in ("gpu1", "gpu2"):
         (folder / host).mkdir()
         energy_month.write(host, folder / host)
-        told = [line for path in sorted((folder / host).iterdir()) for line in path.read_text().splitlines()]
-        read[host] = usage(told, OCTOBER, energy_month.BEGIN + 31 * DAY).sums
+        reported = [line for path in sorted((folder / host).iterdir()) for line in path.read_text().splitlines()]
+        read[host] = usage(reported, OCTOBER, energy_month.BEGIN + 31 * DAY).sums
     return read
 
 
@@ -186,14 +186,14 @@ def words(path: Path) -> list[str]:
 def test_the_chart_says_what_it_shows(month: dict[str, Any], tmp_path: Path) -> None:
     found = tables(month, OCTOBER, 0.31, "EUR").periods
     draw(found, OCTOBER, 0.31, "EUR", tmp_path / "chart.svg")
-    told = words(tmp_path / "chart.svg")
+    reported = words(tmp_path / "chart.svg")
     total = found["kwh"].sum()
-    assert "Energy of the GPUs, 1 to 31 October 2026" in told
-    assert f"{total:.0f} kWh in all, {total * 0.31:.0f} EUR at 0.31 a kWh" in told
-    assert {"kWh", "EUR", "GPU hours", "day (UTC)", "1 Oct"} <= set(told)
-    legend = [text.split()[0] for text in told if text.endswith(" kWh")][1:]
+    assert "Energy of the GPUs, 1 to 31 October 2026" in reported
+    assert f"{total:.0f} kWh in all, {total * 0.31:.0f} EUR at 0.31 a kWh" in reported
+    assert {"kWh", "EUR", "GPU hours", "day (UTC)", "1 Oct"} <= set(reported)
+    legend = [text.split()[0] for text in reported if text.endswith(" kWh")][1:]
     assert legend == ["(unassigned)", "bge-m3", "whisper-large", "flux-dev", "qwen3-8b", "qwen3-32b"]
-    assert any(text.startswith("not measured  34 GPU hours") for text in told)
+    assert any(text.startswith("not measured  34 GPU hours") for text in reported)
 
 
 def test_the_same_data_is_the_same_chart(month: dict[str, Any], tmp_path: Path) -> None:
@@ -205,12 +205,12 @@ def test_the_same_data_is_the_same_chart(month: dict[str, Any], tmp_path: Path) 
 
 
 def test_a_chart_of_many_models_and_no_gap_is_drawn_too(tmp_path: Path) -> None:
-    told = lines(*(row(0, 10.0 + number, f"model-{number}") for number in range(30)))
-    found = tables({"gpu1": usage(told, PERIOD, MIDNIGHT + HOUR).sums}, PERIOD, 0, "")
+    reported = lines(*(row(0, 10.0 + number, f"model-{number}") for number in range(30)))
+    found = tables({"gpu1": usage(reported, PERIOD, MIDNIGHT + HOUR).sums}, PERIOD, 0, "")
     draw(found.periods, PERIOD, 0, "", tmp_path / "chart.svg")
-    told = words(tmp_path / "chart.svg")
-    assert any(text.startswith("(other models)") for text in told)
-    assert "GPU hours" not in told
+    reported = words(tmp_path / "chart.svg")
+    assert any(text.startswith("(other models)") for text in reported)
+    assert "GPU hours" not in reported
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A host that can take its fleet as it is."""
+"""A host that can run its fleet without changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in for a host's Python and pip."""
+"""Stand-ins for a host's Python and pip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class System:
         return (self.root / "python3").resolve()
 
     def upgrade(self, name: str) -> None:
-        """Another release of the system brings another Python."""
+        """A system upgrade installs another Python."""
         if (self.root / "python3").is_symlink():
             self.python.unlink()
             (self.root / "python3").unlink()

@@ -1,4 +1,4 @@
-"""Whether a host can take its fleet: what was found against what is needed."""
+"""Checks whether a host can run its fleet: what was found against what is needed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 
 def found(*entries: dict[str, Any], cache: dict[str, Any] | None = None, **changes: Any) -> list[str]:
-    """The faults of a host that is good but for these changes."""
+    """The faults of a good host with these changes."""
     return host_faults(fleet(*(entries or (entry(),)), cache=cache), replace(GOOD, **changes))
 
 
-def told(about: str, *entries: dict[str, Any], **changes: Any) -> list[str]:
-    """What is said about that, each with its state before it."""
+def reported(about: str, *entries: dict[str, Any], **changes: Any) -> list[str]:
+    """The checks with this name, each after its state."""
     all_of_it = checks(fleet(*(entries or (entry(),))), replace(GOOD, **changes))
     return [f"{check.state} {check}" for check in all_of_it if check.name == about]
 
@@ -106,15 +106,15 @@ def test_a_docker_that_systemd_can_start_is_no_fault(installed: bool) -> None:
 
 @pytest.mark.parametrize(("installed", "name"), [(True, "docker"), (False, "packages")])
 def test_install_brings_or_starts_a_docker_that_does_not_answer(installed: bool, name: str) -> None:
-    (line,) = told(name, docker_installed=installed, docker_version=None)
+    (line,) = reported(name, docker_installed=installed, docker_version=None)
     assert line.startswith("install ")
 
 
 def test_a_docker_that_is_not_started_at_boot_is_put_right_by_install() -> None:
-    assert told("docker", docker_enabled=False) == [
+    assert reported("docker", docker_enabled=False) == [
         "install docker: 28.2.2 answers, and is not started at boot; install enables it at boot"
     ]
-    assert told("docker", docker_enabled=False, systemd=False) == ["ok docker: 28.2.2 answers"]
+    assert reported("docker", docker_enabled=False, systemd=False) == ["ok docker: 28.2.2 answers"]
 
 
 @pytest.mark.parametrize("version", ["20.10.24+dfsg1", "29.2.0", "27.5.1-0ubuntu3~24.04.2"])
@@ -186,7 +186,7 @@ def test_a_name_that_an_absent_model_would_have_is_free_for_others() -> None:
 # Weights
 
 
-def test_a_folder_that_is_not_there_is_told_with_the_entry_that_names_it() -> None:
+def test_a_folder_that_is_not_there_is_reported_with_the_entry_that_names_it() -> None:
     assert found(entry(name="a"), entry(name="b", source="/srv/qwen/"), missing_paths=frozenset({"/srv/qwen"})) == [
         "fleet_models[1].source: /srv/qwen is not a folder on this host; copy the weights there, "
         "or name a hub repository"
@@ -197,7 +197,7 @@ def test_an_absent_model_needs_no_folder() -> None:
     assert found(entry(source="/srv/qwen", state="absent"), missing_paths=frozenset({"/srv/qwen"})) == []
 
 
-def test_too_little_space_for_new_weights_is_told_with_the_limit_and_where_it_is_set() -> None:
+def test_too_little_space_for_new_weights_is_reported_with_the_limit_and_where_it_is_set() -> None:
     assert found(entry(name="a", replicas=2), cache_free=int(19.96 * GB)) == [
         "disk: 20.0 GB free at /var/lib/docker for the weights of vllm-a-1, vllm-a-2; "
         "fleet_cache.min_free_gb asks for 20"
@@ -222,14 +222,14 @@ def test_space_is_asked_for_only_where_weights_will_come(one: Any, cache: Any, c
 # Ports
 
 
-def test_ports_that_others_hold_are_told_with_who_holds_them() -> None:
+def test_ports_that_others_hold_are_reported_with_who_holds_them() -> None:
     assert found(ports={443: "nginx (PID 812)", 80: "container web"}) == [
         "port 80: taken by container web; Caddy needs it: stop the other program, or change its port",
         "port 443: taken by nginx (PID 812); Caddy needs it: stop the other program, or change its port",
     ]
 
 
-def test_all_faults_of_a_host_are_told_at_once() -> None:
+def test_all_faults_of_a_host_are_reported_at_once() -> None:
     faults = found(
         entry(name="a", source="/srv/a"),
         entry(name="b"),
@@ -264,11 +264,11 @@ def test_all_faults_of_a_host_are_told_at_once() -> None:
     ],
 )
 def test_a_clock_that_is_right_has_to_be_kept_right(ahead: float | None, synchronised: bool | None, said: str) -> None:
-    assert told("clock", clock_ahead=ahead, synchronised=synchronised) == [said]
+    assert reported("clock", clock_ahead=ahead, synchronised=synchronised) == [said]
 
 
 def test_a_clock_that_is_minutes_off_is_a_warning() -> None:
-    assert told("clock", clock_ahead=-240.0) == [
+    assert reported("clock", clock_ahead=-240.0) == [
         "warn clock: 240 s behind the clock of the machine that Ansible runs on; if the host's clock is wrong, "
         "certificates and tokens are refused; `timedatectl set-ntp true`, or install chrony"
     ]
@@ -280,7 +280,7 @@ def test_a_clock_that_is_hours_off_is_a_fault_that_says_which_way() -> None:
 
 
 def test_nothing_is_said_of_a_clock_that_nobody_asked_about() -> None:
-    assert told("clock", clock_ahead=None, synchronised=None) == []
+    assert reported("clock", clock_ahead=None, synchronised=None) == []
 
 
 # Names
@@ -291,7 +291,7 @@ def test_a_name_that_does_not_resolve_is_a_warning_that_says_what_it_is_wanted_f
         Name("registry-1.docker.io", "vllm/vllm-openai:v0.22.0 and 3 more", False),
         Name("huggingface.co", "the weights of qwen3-8b", True),
     )
-    assert told("dns", names=names) == [
+    assert reported("dns", names=names) == [
         "warn dns: registry-1.docker.io does not resolve; it is the source of vllm/vllm-openai:v0.22.0 and 3 more; "
         "see /etc/resolv.conf, or copy them to the host by hand",
         "ok dns: huggingface.co resolves",
@@ -299,7 +299,7 @@ def test_a_name_that_does_not_resolve_is_a_warning_that_says_what_it_is_wanted_f
     assert found(names=names) == []
 
 
-# How it is told
+# How it is reported
 
 
 def test_lines_stand_in_columns_and_faults_in_capitals() -> None:

@@ -1,4 +1,4 @@
-"""What is told, before anything is touched, of GPUs that are to be partitioned and given out."""
+"""The checks of partitioning and placement of GPUs, before any change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def checked(
 HALF = entry(name="half", devices={"mig": "3g.20gb"})
 
 
-def test_what_install_would_do_to_the_gpus_is_told() -> None:
+def test_what_install_would_do_to_the_gpus_is_reported() -> None:
     plan, checks = checked(HALF, mig={0: ["3g.20gb", "4g.20gb"]})
     assert faults_of(checks) == []
     assert [str(step) for step in plan.partition.steps] == ["GPU 0: create 4g.20gb at 0"]
@@ -64,7 +64,7 @@ def test_a_gpu_that_moved_up_an_index_is_left_to_who_has_it_as_a_whole() -> None
     assert plan.layout.plain() == {}
 
 
-def test_a_full_host_is_told_with_its_table() -> None:
+def test_a_full_host_is_reported_with_its_table() -> None:
     _plan, checks = checked(HALF, entry(name="big", devices={"gpus": 2}), mig={0: ["3g.20gb"]})
     assert faults_of(checks) == [
         "fleet_models[1].devices.gpus: vllm-big-1 asks for 2 GPUs; free: 1 of 2, partitioned by MIG: 1",

@@ -1,4 +1,4 @@
-"""inference.fleet.host_check: the whole module, on a host that was made up."""
+"""inference.fleet.host_check: the whole module, on a fictional host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMAND = "/usr/bin/nvidia-persistenced --verbose"
 
 
 class World:
-    """The host that is found, and with what it was asked for."""
+    """The host to find, and the arguments of the observation."""
 
     def __init__(self) -> None:
         self.host = GOOD

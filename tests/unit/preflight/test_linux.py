@@ -1,4 +1,4 @@
-"""Looking at a Linux host. Real sockets and files where they are cheap, a folder of our own for /proc else."""
+"""Observing a Linux host. Real sockets and files where cheap, otherwise a test folder for /proc."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def container(*names: str, port: int | None = None, labels: dict[str, str] | Non
 
 @pytest.fixture
 def listening() -> Iterator[int]:
-    """A port that this very process listens on."""
+    """A port that this process listens on."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

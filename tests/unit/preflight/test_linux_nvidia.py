@@ -1,4 +1,4 @@
-"""Looking at what a Linux host has for GPUs in containers: a folder of our own for the host's files."""
+"""Observing what a Linux host has for GPUs in containers, with a test folder for the host's files."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_bare_host_has_nothing(host: Host) -> None:
     )
 
 
-def test_nvidia_smis_faults_are_told_in_its_words(host: Host) -> None:
+def test_nvidia_smis_faults_are_reported_in_its_words(host: Host) -> None:
     host.program("nvidia-smi")
     host.smi = FleetError("nvidia-smi -q -x: ended with 18; reboot the host")
     found = host.observe()

@@ -1,4 +1,4 @@
-"""The names that a host has to look up in DNS before its fleet can run."""
+"""The names that a host must resolve before its fleet can run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether containers of a host can have its GPUs, and keep them."""
+"""Checks whether containers of a host can use its GPUs and keep access to them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def gpu(name: str = "NVIDIA H100 80GB HBM3", architecture: str | None = "Hopper"
 GOOD = Nvidia(gpus=(gpu(),))
 
 
-def told(about: str, *entries: dict[str, Any], mig: Any = None, **changes: Any) -> list[str]:
-    """What is said about that of a host that is good but for these changes, each with its state before it."""
+def reported(about: str, *entries: dict[str, Any], mig: Any = None, **changes: Any) -> list[str]:
+    """The checks with this name, of a good host with these changes, each after its state."""
     asked = fleet(*(entries or (entry(),)), **({"mig": mig} if mig else {}))
     lines = nvidia_checks(asked, replace(GOOD, **changes))
     return [f"{line.state} {line}" for line in lines if line.name == about]
@@ -39,21 +39,21 @@ def test_a_good_host_has_a_line_for_each_thing_and_nothing_to_do() -> None:
 
 def test_gpus_are_asked_for_in_vain_where_no_driver_is() -> None:
     none = {"smi": False, "trouble": "no nvidia-smi on this host: the NVIDIA driver is not installed"}
-    assert told("fleet_models[0].devices", entry(name="big", devices={"gpus": 2}), **none) == [
+    assert reported("fleet_models[0].devices", entry(name="big", devices={"gpus": 2}), **none) == [
         "fault fleet_models[0].devices: big asks for 2 gpu, and there is no nvidia-smi on this host; "
         "install the NVIDIA driver, or give {cpu: true}"
     ]
-    assert told("fleet_models[0].devices", entry(devices={"cpu": True}), **none) == []
-    assert told("fleet_models[0].devices", entry(devices={"gpus": 2}, state="absent"), **none) == []
+    assert reported("fleet_models[0].devices", entry(devices={"cpu": True}), **none) == []
+    assert reported("fleet_models[0].devices", entry(devices={"gpus": 2}, state="absent"), **none) == []
 
 
 def test_tells_the_driver_and_the_gpus_that_it_serves() -> None:
     gpus = (gpu(), gpu(index=1), gpu("NVIDIA L40S", "Ada Lovelace"))
-    assert told("driver", gpus=gpus) == ["ok driver: 550.90.07 for 2 x NVIDIA H100 80GB HBM3, 1 x NVIDIA L40S"]
+    assert reported("driver", gpus=gpus) == ["ok driver: 550.90.07 for 2 x NVIDIA H100 80GB HBM3, 1 x NVIDIA L40S"]
 
 
-def test_a_driver_too_old_for_hopper_is_told_with_the_right_one() -> None:
-    assert told("driver", gpus=(gpu(driver="470.57.02"),)) == [
+def test_a_driver_too_old_for_hopper_is_reported_with_the_right_one() -> None:
+    assert reported("driver", gpus=(gpu(driver="470.57.02"),)) == [
         "fault driver: 470.57.02 is too old for GPU 0 (NVIDIA H100 80GB HBM3), which needs 525.60.13 or later; "
         "update the driver and reboot"
     ]
@@ -69,8 +69,8 @@ def test_a_driver_too_old_for_hopper_is_told_with_the_right_one() -> None:
     ],
 )
 def test_an_architecture_has_a_first_driver(name: str, architecture: str, oldest: str, too_old: str) -> None:
-    assert told("driver", gpus=(gpu(name, architecture, driver=oldest),))[0].startswith("ok")
-    assert f"needs {oldest} or later" in told("driver", gpus=(gpu(name, architecture, driver=too_old),))[0]
+    assert reported("driver", gpus=(gpu(name, architecture, driver=oldest),))[0].startswith("ok")
+    assert f"needs {oldest} or later" in reported("driver", gpus=(gpu(name, architecture, driver=too_old),))[0]
 
 
 @pytest.mark.parametrize(
@@ -94,34 +94,34 @@ def test_mig_needs_the_first_driver_that_has_it_on_the_product(
 ) -> None:
     for mig, devices in (("auto", {"gpus": 1}), (None, {"mig": "1g.10gb"})):
         of = {"mig": mig, "gpus": (gpu(name, architecture, driver=oldest),)}
-        assert told("driver", entry(devices=devices), **of)[0].startswith("ok")
+        assert reported("driver", entry(devices=devices), **of)[0].startswith("ok")
         of["gpus"] = (gpu(name, architecture, driver=too_old),)
-        assert f"needs {oldest} or later" in told("driver", entry(devices=devices), **of)[0]
+        assert f"needs {oldest} or later" in reported("driver", entry(devices=devices), **of)[0]
 
 
 def test_a_driver_that_knows_a_gpu_that_is_in_no_table_will_do() -> None:
-    assert told("driver", gpus=(gpu("NVIDIA R100", "Rubin", driver="600.10"),))[0].startswith("ok")
-    assert told("driver", gpus=(gpu("Tesla T4", "Turing", driver="418.40.04"),))[0].startswith("ok")
-    assert told("driver", mig="auto", gpus=(gpu("NVIDIA R100", None, driver="400.10"),))[0].startswith("ok")
+    assert reported("driver", gpus=(gpu("NVIDIA R100", "Rubin", driver="600.10"),))[0].startswith("ok")
+    assert reported("driver", gpus=(gpu("Tesla T4", "Turing", driver="418.40.04"),))[0].startswith("ok")
+    assert reported("driver", mig="auto", gpus=(gpu("NVIDIA R100", None, driver="400.10"),))[0].startswith("ok")
 
 
-def test_a_library_of_another_version_than_the_loaded_driver_is_told_in_nvidia_smis_words() -> None:
+def test_a_library_of_another_version_than_the_loaded_driver_is_reported_in_nvidia_smis_words() -> None:
     trouble = (
         "nvidia-smi -q -x: ended with 18: Failed to initialize NVML: Driver/library version mismatch; "
         "the driver was updated while an older one is loaded: reboot the host"
     )
-    assert told("driver", gpus=(), trouble=trouble) == [f"fault driver: {trouble}"]
+    assert reported("driver", gpus=(), trouble=trouble) == [f"fault driver: {trouble}"]
 
 
 def test_a_driver_that_is_not_loaded_is_a_fault_with_where_to_look() -> None:
     trouble = "nvidia-smi: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
-    (line,) = told("driver", gpus=(), trouble=trouble)
+    (line,) = reported("driver", gpus=(), trouble=trouble)
     assert line == f"fault driver: {trouble}; look at `dmesg | grep -i nvrm`; after a new kernel `dkms status`"
-    assert told("persistence", gpus=(), trouble=trouble) == []
+    assert reported("persistence", gpus=(), trouble=trouble) == []
 
 
 def test_a_layout_without_a_driver_is_a_fault_of_the_layout() -> None:
-    assert told("fleet_mig", mig={0: "off"}, smi=False) == [
+    assert reported("fleet_mig", mig={0: "off"}, smi=False) == [
         "fault fleet_mig: GPUs are to be partitioned, and there is no nvidia-smi on this host; "
         "install the NVIDIA driver, or remove fleet_mig"
     ]
@@ -131,7 +131,7 @@ def test_a_layout_without_a_driver_is_a_fault_of_the_layout() -> None:
 
 
 def test_install_brings_a_toolkit_that_is_missing() -> None:
-    (line,) = told("toolkit", toolkit=False)
+    (line,) = reported("toolkit", toolkit=False)
     assert line.startswith("install toolkit: the NVIDIA Container Toolkit is not installed")
     assert replace(GOOD, toolkit=False, source=False, taken_up=False, configured=False, rule=False).to_do == [
         "source",
@@ -143,14 +143,14 @@ def test_install_brings_a_toolkit_that_is_missing() -> None:
 
 @pytest.mark.parametrize("changes", [{"configured": False}, {"taken_up": False}])
 def test_install_restarts_docker_where_nothing_runs_in_it(changes: dict[str, bool]) -> None:
-    (line,) = told("runtime", **changes)
+    (line,) = reported("runtime", **changes)
     assert line.startswith("install runtime: ")
     assert replace(GOOD, **changes).to_do == ["runtime"]
 
 
 def test_docker_is_not_restarted_under_containers_that_run() -> None:
     busy = ("gitlab", "vllm-a-1", "vllm-b-1", "vllm-b-2")
-    assert told("runtime", taken_up=False, configured=False, busy=busy) == [
+    assert reported("runtime", taken_up=False, configured=False, busy=busy) == [
         "fault runtime: Docker must be restarted before it gives GPUs to containers, "
         "and a restart of Docker would stop gitlab, vllm-a-1, vllm-b-1 and 1 more; "
         "in a quiet hour: `nvidia-ctk runtime configure --runtime=docker`, then `systemctl restart docker`"
@@ -159,12 +159,12 @@ def test_docker_is_not_restarted_under_containers_that_run() -> None:
 
 
 def test_the_commands_for_a_quiet_hour_begin_with_the_toolkit_where_that_is_missing_too() -> None:
-    (line,) = told("runtime", toolkit=False, taken_up=False, configured=False, busy=("gitlab",))
+    (line,) = reported("runtime", toolkit=False, taken_up=False, configured=False, busy=("gitlab",))
     assert "in a quiet hour: `apt-get install nvidia-container-toolkit`, `nvidia-ctk runtime" in line
 
 
 def test_a_docker_that_gives_gpus_already_is_no_fault_for_lack_of_a_runtime() -> None:
-    (line,) = told("runtime", configured=False, busy=("vllm-a-1",))
+    (line,) = reported("runtime", configured=False, busy=("vllm-a-1",))
     assert line.startswith("warn runtime: Docker has neither the runtime nvidia nor CDI, and a restart")
 
 
@@ -174,7 +174,7 @@ OFF = (gpu(), gpu(index=1, persistence=False), gpu(index=2, persistence=False))
 
 
 def test_install_starts_the_persistence_daemon() -> None:
-    assert told("persistence", gpus=OFF) == [
+    assert reported("persistence", gpus=OFF) == [
         "install persistence: persistence mode is off on GPU 1, 2, so every first client reloads the "
         "driver; install starts nvidia-persistenced, now and at every boot"
     ]
@@ -182,12 +182,12 @@ def test_install_starts_the_persistence_daemon() -> None:
 
 
 def test_a_daemon_that_debian_has_for_its_driver_is_installed() -> None:
-    assert told("persistence", gpus=OFF, unit=False, packaged=True)[0].startswith("install ")
+    assert reported("persistence", gpus=OFF, unit=False, packaged=True)[0].startswith("install ")
     assert replace(GOOD, gpus=OFF, unit=False, packaged=True).to_do == ["persistence_package", "persistence"]
 
 
 def test_beside_a_driver_of_another_origin_no_package_is_installed() -> None:
-    (line,) = told("persistence", gpus=OFF, unit=False)
+    (line,) = reported("persistence", gpus=OFF, unit=False)
     assert line.startswith("warn ")
     assert "`nvidia-smi -pm 1` after every boot" in line
     assert replace(GOOD, gpus=OFF, unit=False).to_do == []
@@ -195,7 +195,7 @@ def test_beside_a_driver_of_another_origin_no_package_is_installed() -> None:
 
 def test_the_daemon_is_not_enabled_while_that_would_take_gpus_away() -> None:
     """Enabling a unit makes systemd reload."""
-    (line,) = told("persistence", gpus=OFF, exposed=("vllm-a-1",))
+    (line,) = reported("persistence", gpus=OFF, exposed=("vllm-a-1",))
     assert line.startswith("warn ")
     assert line.endswith("`systemctl enable --now nvidia-persistenced` when vllm-a-1 may lose the GPU")
     assert replace(GOOD, gpus=OFF, exposed=("vllm-a-1",), unit=False, packaged=True).to_do == []
@@ -203,7 +203,7 @@ def test_the_daemon_is_not_enabled_while_that_would_take_gpus_away() -> None:
 
 def test_a_gpu_without_persistence_mode_is_no_reason_to_do_anything() -> None:
     assert replace(GOOD, gpus=(gpu(persistence=None),)).to_do == []
-    assert told("persistence", gpus=(gpu(persistence=None),)) == ["ok persistence: persistence mode is on"]
+    assert reported("persistence", gpus=(gpu(persistence=None),)) == ["ok persistence: persistence mode is on"]
 
 
 # Reloads of systemd
@@ -221,12 +221,14 @@ def test_a_gpu_without_persistence_mode_is_no_reason_to_do_anything() -> None:
     ],
 )
 def test_install_makes_the_links_now_and_at_every_boot(changes: dict[str, Any], found: str) -> None:
-    assert told("reload", **changes) == [f"install reload: {found}; install creates the links, now and at every boot"]
+    assert reported("reload", **changes) == [
+        f"install reload: {found}; install creates the links, now and at every boot"
+    ]
     assert replace(GOOD, **changes).to_do == ["links"]
 
 
 def test_containers_that_would_lose_their_gpu_are_named() -> None:
-    assert told("reload", exposed=("gitlab-runner", "vllm-a-1")) == [
+    assert reported("reload", exposed=("gitlab-runner", "vllm-a-1")) == [
         "warn reload: the next `systemctl daemon-reload` takes the GPU away from gitlab-runner, vllm-a-1; recreate "
         "them with CDI or with their device nodes (--device); package updates also reload systemd"
     ]

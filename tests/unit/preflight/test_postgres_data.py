@@ -1,4 +1,4 @@
-"""Whether the image of PostgreSQL can read the data that a host has."""
+"""Checks whether the PostgreSQL image can read the host's data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER = (
 )
 
 
-def told(image: str, data: str | None = "15", says: str | None = None, volume: str = "fleet-postgres") -> list[str]:
+def reported(image: str, data: str | None = "15", says: str | None = None, volume: str = "fleet-postgres") -> list[str]:
     wanted = fleet(images={"postgres": image}, postgres={"volume": volume})
     return [f"{check.state} {check}" for check in database_checks(wanted, DatabaseFacts(data, says))]
 
@@ -29,14 +29,14 @@ def told(image: str, data: str | None = "15", says: str | None = None, volume: s
     "image", ["postgres:15", "postgres:15.18-alpine", "registry:5000/a/postgres:15.2", "docker.io/postgres:15"]
 )
 def test_the_same_major_version_is_good(image: str) -> None:
-    assert told(image) == ["ok postgres: the data and the image have major version 15"]
+    assert reported(image) == ["ok postgres: the data and the image have major version 15"]
 
 
 @pytest.mark.parametrize(
     "image", ["postgres:16", "postgres:16.3-bookworm", "registry:15/postgres:16", "postgres:16@sha256:" + "1" * 64]
 )
 def test_another_one_by_its_tag_is_a_fault_with_the_way_to_it(image: str) -> None:
-    (fault,) = told(image)
+    (fault,) = reported(image)
     assert fault.startswith("fault " + OTHER.format(image=image))
     assert fault.endswith(
         "to change versions without loss, run the playbook backup, set fleet_postgres.volume to a new name "
@@ -45,18 +45,20 @@ def test_another_one_by_its_tag_is_a_fault_with_the_way_to_it(image: str) -> Non
 
 
 def test_an_older_one_is_a_fault_too() -> None:
-    assert "is PostgreSQL 14, and the volume fleet-postgres has data of 15" in told("postgres:14.2")[0]
+    assert "is PostgreSQL 14, and the volume fleet-postgres has data of 15" in reported("postgres:14.2")[0]
 
 
 def test_what_the_image_says_of_itself_goes_before_its_tag() -> None:
-    assert told("example/postgres:2.17-pg15", says="15")[0].startswith("ok ")
-    assert told("example/postgres:15", says="16")[0].startswith("fault " + OTHER.format(image="example/postgres:15"))
-    assert told(DIGEST, says="15")[0].startswith("ok ")
+    assert reported("example/postgres:2.17-pg15", says="15")[0].startswith("ok ")
+    assert reported("example/postgres:15", says="16")[0].startswith(
+        "fault " + OTHER.format(image="example/postgres:15")
+    )
+    assert reported(DIGEST, says="15")[0].startswith("ok ")
 
 
 @pytest.mark.parametrize("image", ["postgres:latest", DIGEST, "registry:5000/postgres:stable"])
 def test_an_image_that_does_not_tell_is_a_fault_where_there_is_data(image: str) -> None:
-    assert told(image) == [
+    assert reported(image) == [
         f"fault fleet_images.postgres: the major version of {image} is not known, and the volume fleet-postgres "
         f"has data of PostgreSQL 15; pull it on the host first, or use a tag that begins with the version, such as "
         f"postgres:15"
@@ -65,12 +67,12 @@ def test_an_image_that_does_not_tell_is_a_fault_where_there_is_data(image: str) 
 
 @pytest.mark.parametrize("image", ["postgres:16", "postgres:latest", DIGEST])
 def test_where_there_is_no_data_any_image_known_here_will_do(image: str) -> None:
-    assert told(image, data=None, volume="fleet-postgres-16") == []
+    assert reported(image, data=None, volume="fleet-postgres-16") == []
 
 
 @pytest.mark.parametrize("data", [None, "15", "18"])
 def test_a_version_that_keeps_its_data_elsewhere_is_refused(data: str | None) -> None:
-    assert told("postgres:18.1", data) == [
+    assert reported("postgres:18.1", data) == [
         "fault fleet_images.postgres: postgres:18.1 is PostgreSQL 18; 17 is the newest supported version"
     ]
 
@@ -96,7 +98,7 @@ def test_the_data_tells_its_version_in_the_volume_and_the_image_in_its_environme
 
 @pytest.mark.parametrize("image", [None, {}, {"Config": {}}, {"Config": {"Env": None}}, {"Config": {"Env": ["X=1"]}}])
 def test_nothing_is_known_where_nothing_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Any) -> None:
-    """Of a volume whose first start was cut off, of none, of an image that does not say."""
+    """An interrupted first start, no volume, and an image without a version."""
     for volume in (None, {"Mountpoint": str(tmp_path)}):
         answers = {"/volumes/fleet-postgres": volume, "/images/example/postgres:15/json": image}
         assert seen(monkeypatch, answers) == DatabaseFacts()

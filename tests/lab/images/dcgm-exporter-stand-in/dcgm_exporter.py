@@ -1,7 +1,7 @@
 """NOT the DCGM exporter: a stand-in that serves the series that its counters file asks for, with the exporter's names,
 labels and units and values that are made up.
 
-It cannot ask a driver what GPUs there are. A test tells it, as JSON in /tmp/gpus.json: a list of
+It cannot ask a driver what GPUs there are. A test sets them, as JSON in /tmp/gpus.json: a list of
 {gpu, uuid, instance, profile}, as inference.fleet.gpu_info returns `devices`; `xid` sets a GPU's last error.
 """
 
@@ -24,7 +24,7 @@ WHOLE_ONLY = {"DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_MEM_COPY_UTIL"}
 
 
 def value(field: str, one: dict[str, Any]) -> float:
-    """Made up: a load that comes and goes, of another phase on each device."""
+    """Made up: a load that rises and falls, of another phase on each device."""
     place = one["gpu"] * 7 + (one["instance"] or 0)
     load = 0.5 + 0.45 * math.sin((time.time() - STARTED) / 40 + place)
     return {
@@ -42,7 +42,7 @@ def value(field: str, one: dict[str, Any]) -> float:
 
 
 def labels(field: str, one: dict[str, Any]) -> str:
-    told = {
+    reported = {
         "gpu": str(one["gpu"]),
         "UUID": one["uuid"],
         "pci_bus_id": f"00000000:{one['gpu'] + 7:02X}:00.0",
@@ -50,11 +50,11 @@ def labels(field: str, one: dict[str, Any]) -> str:
         "modelName": "NVIDIA A100-SXM4-40GB",
     }
     if one["instance"] is not None:
-        told |= {"GPU_I_PROFILE": one["profile"], "GPU_I_ID": str(one["instance"])}
-    told |= {"Hostname": "stand-in", "DCGM_FI_DRIVER_VERSION": "550.90.07"}
+        reported |= {"GPU_I_PROFILE": one["profile"], "GPU_I_ID": str(one["instance"])}
+    reported |= {"Hostname": "stand-in", "DCGM_FI_DRIVER_VERSION": "550.90.07"}
     if field == "DCGM_FI_DEV_XID_ERRORS":
-        told |= {"err_code": str(one.get("xid", 0)), "err_msg": "stand-in" if one.get("xid") else "No Error"}
-    return ",".join(f'{name}="{value}"' for name, value in told.items())
+        reported |= {"err_code": str(one.get("xid", 0)), "err_msg": "stand-in" if one.get("xid") else "No Error"}
+    return ",".join(f'{name}="{value}"' for name, value in reported.items())
 
 
 def exposition(counters: Path) -> str:

@@ -1,5 +1,5 @@
 """NOT Grafana: a stand-in that reads what Grafana is given (environment, provisioning, password, volume) as Grafana
-would, and tells of it. Dies of what Grafana would die of."""
+would, and reports this. Dies of what Grafana would die of."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Code(IntEnum):
 
     @property
     def text(self) -> str:
-        """As nvmlErrorString has it."""
+        """The text of nvmlErrorString."""
         return {
             Code.INVALID_ARGUMENT: "Invalid Argument",
             Code.NOT_SUPPORTED: "Not Supported",

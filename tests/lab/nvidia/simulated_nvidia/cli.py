@@ -40,7 +40,7 @@ def main(
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
-    """Once, or with -l or -lms again and again until something fails, as the real one does."""
+    """Answers once, or with -l or -lms repeatedly until something fails, like the real program."""
     paths = Paths.of(os.environ if environment is None else environment)
     once, every = _without_loop(arguments)
     code, due = _answer(paths, once, out or sys.stdout, err or sys.stderr), time.monotonic()
@@ -52,7 +52,7 @@ def main(
 
 
 def _without_loop(arguments: Sequence[str]) -> tuple[list[str], float]:
-    """The arguments of one answer, and the seconds from one to the next; 0 for one answer alone."""
+    """The arguments of one answer, and the seconds between answers; 0 for a single answer."""
     once, every, waiting = [], 0.0, list(arguments)
     while waiting:
         name, _, value = waiting.pop(0).partition("=")
@@ -86,7 +86,7 @@ def _answer(paths: Paths, arguments: Sequence[str], out: TextIO, err: TextIO, ag
 
 
 class Stopped(Exception):
-    """Refused after something was said and done."""
+    """A refusal after a part of the command was done and printed."""
 
     def __init__(self, session: Session, refused: Refused) -> None:
         super().__init__(str(refused))

@@ -1,4 +1,4 @@
-"""Who holds a GPU: containers that the hook let in, and processes that have a device node open."""
+"""Who holds a GPU: containers that the hook allowed, and processes that have a device node open."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Client:
-    """pid: the container's first process. start: when it started, which tells it from a later one with that PID."""
+    """pid: the container's first process. start: its start time, to detect a reused PID."""
 
     container: str
     pid: int

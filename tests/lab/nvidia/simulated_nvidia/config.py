@@ -82,7 +82,7 @@ def load(path: Path) -> Config:
 
 
 def _gpu(index: int, item: str | dict[str, Any]) -> GpuConfig:
-    """item: the key of a kind, or a mapping with `kind` and whatever else shall be so."""
+    """item: the key of a kind, or a mapping with `kind` and further attributes."""
     options = {"kind": item} if isinstance(item, str) else dict(item)
     kind = KINDS[options.pop("kind")]
     made_up = uuid.uuid5(NAMESPACE, f"{os.uname().nodename}/{index}/{kind.key}")

@@ -56,7 +56,7 @@ class Driver:
     @property
     def lists_profiles_without_mode(self) -> bool:
         """`-lgip` under driver 580 answers while MIG mode is off; the older captures that say
-        "No MIG-enabled devices found." for it do not tell which driver was the last."""
+        "No MIG-enabled devices found." for it do not show which driver was the last."""
         return self.major >= 550
 
     @property

@@ -1,4 +1,4 @@
-"""Faults on purpose: faults.json in the state folder, read anew by every run.
+"""Faults on purpose: faults.json in the state folder, read again by every run.
 
   {"hang": true | ["-q -x", ...],        sleeps, and leaves the lock alone
    "garbage": true | ["-L", ...],        prints half of the answer and noise

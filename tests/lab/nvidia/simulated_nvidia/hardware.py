@@ -61,7 +61,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Kind:
-    """mib: of the whole GPU, as `memory.total` tells. mode_resets: whether MIG mode changes by
+    """mib: of the whole GPU, as `memory.total` reports. mode_resets: whether MIG mode changes by
     a reset and outlives a reboot, as on Ampere. watts: its power limit."""
 
     key: str
@@ -156,7 +156,7 @@ def _a30() -> tuple[Profile, ...]:
 
 
 def _rtx_pro_6000() -> tuple[Profile, ...]:
-    """Four compute slices over twelve memory slices, and media engines to be had, all at once, or not at all."""
+    """Four compute slices over twelve memory slices, and media engines, all at once, or not at all."""
     quarter, half, whole = (0, 3, 6, 9), (0, 6), (0,)
     one, two = Engines(1, 1, 1, 1), Engines(2, 2, 2, 2)
     everything = Engines(4, 4, 4, 4, 1)

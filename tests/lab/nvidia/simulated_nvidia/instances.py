@@ -18,7 +18,7 @@ def compute_id(gpu: Gpu, instance: GpuInstance, slices: int) -> int:
 
 
 def create(session: Session, wanted: str, gpus: Sequence[Gpu], *, with_compute: bool) -> None:
-    """wanted: PROFILE[:START],... On a refusal, those made before it stay, as on the hardware."""
+    """wanted: PROFILE[:START],... After a refusal, instances already created stay, as on the hardware."""
     for gpu in gpus:
         for item in wanted.split(","):
             name, _, start = item.strip().partition(":")

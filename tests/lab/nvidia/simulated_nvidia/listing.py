@@ -26,7 +26,7 @@ def list_gpus(session: Session, gpus: Sequence[Gpu]) -> None:
 
 
 def answering(session: Session, gpus: Sequence[Gpu]) -> list[Gpu]:
-    """Those that are not lost. Later drivers tell of a lost one and go on with the others; earlier ones end there."""
+    """The GPUs that are not lost. Later drivers report a lost GPU and list the others; earlier drivers stop there."""
     for gpu in gpus:
         if gpu.config.index in session.lost:
             if session.driver.major < 525:

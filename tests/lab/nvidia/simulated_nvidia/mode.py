@@ -1,4 +1,4 @@
-"""What changes a GPU as a whole: MIG mode, a reset, persistence mode."""
+"""Changes of a whole GPU: MIG mode, reset, persistence mode."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _verb(wanted: bool) -> str:
 
 
 def _set_by_reset(session: Session, gpu: Gpu, wanted: bool) -> None:
-    """Ampere: the driver resets the GPU for it, unless something holds it or resets are not its to do (in a VM)."""
+    """Ampere: the driver resets the GPU, unless something holds the GPU or the driver may not reset it (in a VM)."""
     gpu.pending = wanted
     bus_id = gpu.config.bus_id
     if gpu.mig == wanted:
@@ -55,7 +55,7 @@ def _set_by_reset(session: Session, gpu: Gpu, wanted: bool) -> None:
 
 
 def _set_at_once(session: Session, gpu: Gpu, wanted: bool) -> None:
-    """Hopper and later. Instances count as something that holds the GPU."""
+    """Hopper and later. Instances count as holders of the GPU."""
     if gpu.mig != wanted:
         if session.clients.held(gpu.config) or gpu.instances:
             text = f"Unable to {_verb(wanted)} MIG Mode for GPU {gpu.config.bus_id}: {Code.IN_USE.text}"

@@ -14,7 +14,7 @@ STOP = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
-    """It stays in the foreground, unlike the real one."""
+    """Stays in the foreground, unlike the real daemon."""
     environment = os.environ if environment is None else environment
     paths = Paths.of(environment)
     on = "--no-persistence-mode" not in arguments

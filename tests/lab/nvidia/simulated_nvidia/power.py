@@ -1,4 +1,4 @@
-"""How much power each GPU takes: power.json in the state folder, read anew for every answer.
+"""How much power each GPU takes: power.json in the state folder, read again for every answer.
 
   {"0": 250,                                         watts
    "1": {"watts": 300, "swing": 100, "period": 20},  watts + swing * sin(2 pi t / period), t in seconds since 1970

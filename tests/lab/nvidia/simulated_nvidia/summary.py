@@ -137,7 +137,7 @@ def _mig(session: Session, look: Look, gpus: Sequence[Gpu]) -> Iterator[str]:
 
 
 def _mig_rows(session: Session, look: Look, gpu: Gpu) -> Iterator[tuple[str, str]]:
-    """The memory that two compute instances of one GPU instance share is told for each, other than on the hardware."""
+    """The memory that two compute instances of one GPU instance share is counted for each, unlike on hardware."""
     for index, (instance, part) in enumerate(gpu.devices()):
         profile = gpu.profile(instance)
         has = profile.engines

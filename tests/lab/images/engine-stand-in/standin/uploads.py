@@ -28,7 +28,7 @@ class HungUp(Exception):
 
 
 class Body:
-    """What follows the headers, whether its length is told or it comes in chunks.
+    """What follows the headers, whether its length is reported or it comes in chunks.
 
     Raises Refused where neither can be made sense of, HungUp where it ends too early.
     """
@@ -88,7 +88,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Upload:
-    """What is kept of a file: how much arrived, and what tells it from another of that size."""
+    """What is kept of a file: how much arrived, and what distinguishes it from another of that size."""
 
     size: int
     sha256: str
