@@ -350,7 +350,7 @@ def test_a_restore_that_was_cut_off_can_simply_be_run_again(
         backups.restore_command(file=backup), stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert running.stdout
-    reached = next((line for line in running.stdout if "Swap the loaded database with the one in use" in line), None)
+    reached = next((line for line in running.stdout if "Swap the loaded database with the current database" in line), None)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     assert reached, "it ended before that"
