@@ -83,7 +83,7 @@ def test_such_a_task_would_be_found(task: dict[str, Any]) -> None:
 
 def test_all_tasks_are_looked_at() -> None:
     names = {task.get("name") for file in FILES for task in tasks(yaml.safe_load(file.read_text()))}
-    assert {"Run PostgreSQL", "Close the door, then what is behind it", "Restart docker"} <= names
+    assert {"Run PostgreSQL", "Remove Caddy, then the other services", "Restart docker"} <= names
 
 
 def test_no_module_removes_volumes() -> None:

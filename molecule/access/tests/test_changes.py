@@ -178,7 +178,7 @@ def test_what_cannot_be_rotated_is_refused_before_anything_is_touched(admin: Adm
         )
     assert "never rotated" in salt_key
     assert "a whole number, 0 or more" in an_hour
-    assert "which secret?" in nothing
+    assert "run again with -e secret=NAME" in nothing
     assert "direct-nobody: there is no such secret on this host" in is_told("secret=direct-nobody")
     assert "the inventory gives it" in is_told("secret=direct-awkward")
     assert identities(host) == before

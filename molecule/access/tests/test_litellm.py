@@ -99,7 +99,7 @@ def test_a_failed_migration_stops_it_and_says_what_to_do(
     for told in (
         "The migration of LiteLLM's database failed on gate",
         f"{MIGRATION}: refused by the tests",
-        "go back to the image before (fleet_images.litellm)",
+        "go back to the previous image (fleet_images.litellm)",
     ):
         assert told in run.messages
     state = inspect(host, "litellm")["litellm"]["State"]

@@ -350,7 +350,7 @@ def test_a_restore_that_was_cut_off_can_simply_be_run_again(
         backups.restore_command(file=backup), stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert running.stdout
-    reached = next((line for line in running.stdout if "Swap the loaded database with the one in use" in line), None)
+    reached = next((line for line in running.stdout if "Swap the loaded and the current database" in line), None)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     assert reached, "it ended before that"
@@ -368,7 +368,7 @@ def test_a_lost_database_and_lost_secrets_come_back(
     host.check_output(f"rm -r {SECRETS}")
     run = backups.restore(file=backup)
     assert run.status == 0, run.output
-    assert "There was no database before." in run.messages
+    assert "There was no previous database." in run.messages
     assert databases(host) == ["litellm"]
     assert host.check_output(f"cat {SECRETS}/salt_key") == was
     see_that_the_keys_work(door, keys)
@@ -377,7 +377,7 @@ def test_a_lost_database_and_lost_secrets_come_back(
 def test_more_than_one_host_is_refused(backups: Backups, spare: Spare, backup: Path) -> None:
     run = backups.restore(*spare.together, file=backup)
     assert run.status != 0
-    assert "which backup, and onto which host? Run again with -e file=PATH and --limit HOST" in run.messages
+    assert "expected one backup and one host: run again with -e file=PATH and --limit HOST" in run.messages
 
 
 def test_a_lost_host_lives_on_on_new_hardware_from_its_backup_alone(
