@@ -192,7 +192,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.converge im
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
-    given_to_who_can,
+    given_if_possible,
     needs_gpus,
     plan_devices,
     refuse_unmade,
@@ -291,7 +291,7 @@ def _gpus(
             raise
         given = {container.spec.name: container.spec.devices for container in observed.containers}
         if module.params["keep_going"]:
-            given |= given_to_who_can(request)
+            given |= given_if_possible(request)
         return _Gpus(request.gpus, DevicePlan(given=given), error.faults)
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A host's devices as its inventory asks for: the layout, what reaching it takes, and who gets what. Pure."""
+"""The device plan of a host: the MIG layout, the steps to reach it, and the devices of each container. Pure."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement impo
     DeviceRequest,
     Tenants,
     choose_gpus,
+    holder_table,
     place,
-    place_who_can,
+    place_possible,
     refuse_unknown,
     tenants_of,
-    who_has_what,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device, Layout, instances
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
-_MOST_COMPUTE_SLICES = 7  # of any GPU so far (MIG User Guide, "Supported MIG Profiles")
+_MOST_COMPUTE_SLICES = 7  # of all GPUs so far (MIG User Guide, "Supported MIG Profiles")
 
 
 @dataclass(frozen=True)
 class DevicePlan:
-    """layout: for each GPU that is asked for one, `auto` worked out. given: container name ->
-    UUIDs; of a device that is yet to be made, a stand-in. leaving: containers that give up what they hold."""
+    """layout: for each GPU with a requested layout, `auto` resolved. given: container name -> UUIDs, with a
+    placeholder for a device that does not exist yet. leaving: containers that release their devices."""
 
     layout: Layout = field(default_factory=Layout)
     partition: Partition = field(default_factory=lambda: Partition((), (), ()))
@@ -52,19 +52,19 @@ def plan_devices(request: DeviceRequest) -> DevicePlan:
     clients = clients_of(gpus, request.containers, request.processes, tenants.leaving)
     layout = auto_layout(tenants, gpus, clients) if asked.auto else asked
     partition = plan_partition(gpus, layout, clients, request.force)
-    meant = layout.devices if asked.auto else ()  # what auto counted on, rather than what lies about elsewhere
+    meant = layout.devices if asked.auto else ()  # devices that auto planned with, before unused ones elsewhere
     return DevicePlan(layout, partition, place(tenants, partition.after, meant), tenants.leaving)
 
 
-def given_to_who_can(request: DeviceRequest) -> dict[str, tuple[str, ...]]:
-    """As `DevicePlan.given`, of the devices that are there now, where there are not enough for all."""
-    return place_who_can(tenants_of(request), request.gpus)
+def given_if_possible(request: DeviceRequest) -> dict[str, tuple[str, ...]]:
+    """As `DevicePlan.given`, from the existing devices, without the containers that get no device."""
+    return place_possible(tenants_of(request), request.gpus)
 
 
-def what_is_left(request: DeviceRequest) -> Layout:
-    """The part of the fleet's layout that can be had where not all of it can, a GPU being lost for instance.
+def possible_layout(request: DeviceRequest) -> Layout:
+    """The part of the fleet's layout that is possible, for example after the loss of a GPU.
 
-    The others may have moved up by an index, so one that a container has as a whole is left to it.
+    After a loss, other GPUs may have a lower index. So a GPU that a container holds as a whole is not partitioned.
     """
     gpus = request.gpus
     clients = clients_of(gpus, request.containers, request.processes)
@@ -81,7 +81,7 @@ def what_is_left(request: DeviceRequest) -> Layout:
 
 
 def refuse_unmade(plan: DevicePlan, gpus: Sequence[Gpu]) -> None:
-    """Raises FleetError where a container is given a device that is yet to be made."""
+    """Raises FleetError if the plan gives a container a device that does not exist yet."""
     there = {device for gpu in gpus for device in (gpu.uuid, *gpu.devices)}
     lacking = [name for name, devices in plan.given.items() if not set(devices) <= there]
     if lacking:
@@ -92,30 +92,30 @@ def refuse_unmade(plan: DevicePlan, gpus: Sequence[Gpu]) -> None:
 
 
 def auto_layout(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Client]) -> Layout:
-    """MIG devices for all who ask for one, on as few further GPUs as that takes.
+    """MIG devices for all containers that request one, on as few additional GPUs as possible.
 
-    What is held stays where it is; a free instance that fits is used before one is made; GPUs
-    for whole-GPU models are set aside first. A GPU that nobody asks for is left as it is.
+    Held devices stay; a free instance that fits is used before a new one is created; GPUs for
+    whole-GPU models are reserved first. A GPU that no container requests is not changed.
     """
     kept = _kept(tenants, gpus, clients)
     asks = [(ask, Device.parse(ask.devices.mig, f"{ask.path}.mig")) for ask in tenants.unplaced if ask.devices.mig]
     asks.sort(key=lambda pair: (-pair[1].gigabytes, -pair[1].slices, -(pair[1].computes or pair[1].slices)))
-    # A free instance may lie where a larger one has to go; the GPUs set aside may be the only ones with a profile.
+    # A free instance may be at the only place for a larger one; reserved GPUs may be the only ones with a profile.
     tries = (
         _assign(tenants, asks, gpus, kept, clients, reuse, whole_first)
         for whole_first in (True, False)
         for reuse in (True, False)
     )
     first = next(tries)
-    best = first if not first.homeless else next((one for one in tries if not one.homeless), first)
-    if best.homeless:
-        for ask, _device in best.homeless:
+    best = first if not first.without_room else next((one for one in tries if not one.without_room), first)
+    if best.without_room:
+        for ask, _device in best.without_room:
             refuse_unknown(ask, gpus)
         faults = [
             f"{ask.path}.mig: fleet_mig: auto finds no room for a {device} for {ask.container}"
-            for ask, device in best.homeless
+            for ask, device in best.without_room
         ]
-        raise FleetError(*faults, who_has_what(gpus, tenants.keeps))
+        raise FleetError(*faults, holder_table(gpus, tenants.keeps))
     layout: dict[str, Optional[tuple[Device, ...]]] = {
         gpu.uuid: None for gpu in gpus if gpu.uuid in best.whole and (gpu.mig or gpu.mig_pending)
     }
@@ -125,11 +125,11 @@ def auto_layout(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Clien
 
 @dataclass(frozen=True)
 class _Assignment:
-    """whole: UUIDs of the GPUs that stay in one piece. wanted: by GPU UUID. homeless: who found no room."""
+    """whole: UUIDs of GPUs without partitions. wanted: by GPU UUID. without_room: requests that no GPU has room for."""
 
     whole: set[str]
     wanted: Mapping[str, list[Device]]
-    homeless: Sequence[tuple[Ask, Device]]
+    without_room: Sequence[tuple[Ask, Device]]
 
 
 def _assign(
@@ -144,12 +144,12 @@ def _assign(
     wanted = {uuid: list(devices) for uuid, devices in kept.items()}
     fixed = _fixed_whole(tenants, gpus)
     whole = _whole_gpus(tenants, gpus, wanted, fixed) if whole_first else fixed
-    homeless = [ask for ask in asks if not _find_home(ask[1], gpus, whole, wanted, clients, reuse)]
-    return _Assignment(whole if whole_first else _whole_gpus(tenants, gpus, wanted, fixed), wanted, homeless)
+    without_room = [ask for ask in asks if not _add_where_room(ask[1], gpus, whole, wanted, clients, reuse)]
+    return _Assignment(whole if whole_first else _whole_gpus(tenants, gpus, wanted, fixed), wanted, without_room)
 
 
 def _kept(tenants: Tenants, gpus: Sequence[Gpu], clients: Collection[Client]) -> dict[str, list[Device]]:
-    """By GPU UUID: the MIG devices that somebody holds who stays."""
+    """By GPU UUID: the MIG devices whose holders stay."""
     held = {device for devices in tenants.keeps.values() for device in devices}
     for client in clients:
         if not (client.leaving or client.watcher or client.persistence):
@@ -167,9 +167,9 @@ def _fixed_whole(tenants: Tenants, gpus: Sequence[Gpu]) -> set[str]:
 def _whole_gpus(
     tenants: Tenants, gpus: Sequence[Gpu], wanted: Mapping[str, Sequence[Device]], fixed: set[str]
 ) -> set[str]:
-    """These and what counted asks will get. GPUs in MIG mode come last, and only those without a wanted device.
+    """`fixed`, and the GPUs for requests by number. GPUs in MIG mode come last, and only those without a wanted device.
 
-    Too few of them is not a fault here: placement tells it, with a table.
+    Too few GPUs are no fault here: the placement reports this fault, with a table.
     """
     whole = set(fixed)
     for ask in sorted(tenants.unplaced, key=lambda ask: -ask.devices.count):
@@ -182,7 +182,7 @@ def _whole_gpus(
     return whole
 
 
-def _find_home(
+def _add_where_room(
     device: Device,
     gpus: Sequence[Gpu],
     whole: Collection[str],
@@ -190,7 +190,7 @@ def _find_home(
     clients: Collection[Client],
     reuse: bool,
 ) -> bool:
-    """Add it to the first GPU with room: one that has a free instance, one in MIG mode, any other."""
+    """Adds the device to the first GPU with room: first GPUs with a free instance, then in MIG mode, then others."""
 
     def has_spare(gpu: Gpu) -> bool:
         return list(gpu.devices.values()).count(str(device)) > wanted[gpu.uuid].count(device)
@@ -206,7 +206,7 @@ def _find_home(
 
 def _has_room(gpu: Gpu, devices: Sequence[Device], gpus: Sequence[Gpu], clients: Collection[Client]) -> bool:
     profiles = with_known_profiles(gpus)[gpu.uuid]
-    if not profiles and not _sounds_possible(gpu, devices):
+    if not profiles and not _fits_by_name(gpu, devices):
         return False
     try:
         known = replace(gpu, profiles=profiles)
@@ -216,9 +216,9 @@ def _has_room(gpu: Gpu, devices: Sequence[Device], gpus: Sequence[Gpu], clients:
     return True
 
 
-def _sounds_possible(gpu: Gpu, devices: Sequence[Device]) -> bool:
-    """By names alone, where profiles are unknown until MIG is on. What names promise is rounded:
-    the memory of a profile is all of the GPU's, a half, a quarter or an eighth."""
+def _fits_by_name(gpu: Gpu, devices: Sequence[Device]) -> bool:
+    """A check by names only, since profiles are unknown until MIG is on. Sizes in names are rounded:
+    a profile has the whole memory of the GPU, a half, a quarter or an eighth."""
     memory = gpu.memory / 1024
     made = [Device.parse(instance.profile, "") for instance in instances(devices)]
     return (

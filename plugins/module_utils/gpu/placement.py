@@ -20,11 +20,11 @@ Held = Mapping[str, tuple[str, ...]]  # container name -> UUIDs of GPUs and MIG 
 
 @dataclass(frozen=True)
 class DeviceRequest:
-    """What one run asks of the host's GPUs, which it finds like this.
+    """The input of a device plan: the fleet, the state of the host's GPUs, and the scope of the run.
 
-    containers: all of the host. names: the models that the run acts on. prune: whether it removes containers of models
-    that the fleet does not have. processes: those that hold GPUs. force: whether models and DCGM may be stopped where
-    they are in the way.
+    containers: all of the host. names: the models that the run acts on. prune: whether the run removes containers of
+    models that the fleet does not have. processes: those that hold GPUs. force: whether the run may stop models and
+    DCGM that block a change of the MIG layout.
     """
 
     fleet: Fleet
@@ -38,8 +38,8 @@ class DeviceRequest:
 
 @dataclass(frozen=True)
 class Ask:
-    """What one container asks for. path: of its model in the inventory. resting: the container is to
-    be stopped, so it may go without a device."""
+    """The devices that one container requests. path: of its model in the inventory. resting: the container is to
+    be stopped, so no device is required."""
 
     container: str
     path: str
@@ -112,12 +112,12 @@ def place(tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str] = ()) ->
     """
     given, faults = _place(tenants, gpus, first)
     if faults:
-        raise FleetError(*(fault for lines in faults.values() for fault in lines), who_has_what(gpus, given))
+        raise FleetError(*(fault for lines in faults.values() for fault in lines), holder_table(gpus, given))
     return {ask.container: given[ask.container] for ask in tenants.asks}
 
 
-def place_who_can(tenants: Tenants, gpus: Sequence[Gpu]) -> dict[str, tuple[str, ...]]:
-    """As `place`, but leaves out the containers that there is no device for."""
+def place_possible(tenants: Tenants, gpus: Sequence[Gpu]) -> dict[str, tuple[str, ...]]:
+    """As `place`, but without the containers that get no device."""
     given, faults = _place(tenants, gpus, ())
     return {ask.container: given[ask.container] for ask in tenants.asks if ask.container not in faults}
 
@@ -161,7 +161,7 @@ def choose_gpus(free: Sequence[Gpu], count: int) -> Optional[tuple[Gpu, ...]]:
     return min(combinations(free, count), key=worth, default=None)
 
 
-def who_has_what(gpus: Iterable[Gpu], given: Held) -> str:
+def holder_table(gpus: Iterable[Gpu], given: Held) -> str:
     """A table: one line for each GPU, or for each MIG device of one."""
     holder: dict[str, list[str]] = {}
     for name, devices in given.items():

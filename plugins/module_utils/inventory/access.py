@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who gets in, and through what: keys that Caddy checks, the secrets of the services, their settings. Pure."""
+"""Access: the keys that Caddy checks, the secrets of the services, the settings of Caddy and LiteLLM. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Optional
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
-DIRECT = "direct-"  # how the files of direct keys begin
-METRICS_ALIAS = "fleet-metrics"  # of the virtual key with which Prometheus comes to LiteLLM
-OPEN_ALIAS = "fleet-open-"  # and the aliases of the virtual keys with which Caddy comes to LiteLLM on open routes
+DIRECT = "direct-"  # prefix of the file names of direct keys
+METRICS_ALIAS = "fleet-metrics"  # alias of the virtual key that Prometheus sends to LiteLLM
+OPEN_ALIAS = "fleet-open-"  # alias prefix of the virtual keys that Caddy sends to LiteLLM on open routes
 _DIRECT_KEY_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
 
@@ -21,8 +21,8 @@ _DIRECT_KEY_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 class SecretRule:
     """How the collection treats a secret of a host.
 
-    prefix: of values that the host generates. rotates: whether `rotate_keys` replaces it. overlaps: whether the
-    previous value stays valid for a while after that.
+    prefix: of values that the host generates. rotates: whether `rotate_keys` replaces the value. overlaps: whether the
+    previous value stays valid for a while after the rotation.
     """
 
     prefix: str = "sk-"
@@ -30,12 +30,12 @@ class SecretRule:
     overlaps: bool = True
 
 
-# Every secret in the host's folder `secrets`, besides one `direct-NAME` for each of `fleet_direct_keys`.
+# Every secret in the host's folder `secrets`, except one `direct-NAME` for each of `fleet_direct_keys`.
 SECRET_RULES: Mapping[str, SecretRule] = {
     "master_key": SecretRule(),
-    "salt_key": SecretRule(rotates=False, overlaps=False),  # LiteLLM's data is encrypted with it
+    "salt_key": SecretRule(rotates=False, overlaps=False),  # encrypts LiteLLM's data
     "postgres_password": SecretRule(prefix="", overlaps=False),
-    "open_key": SecretRule(rotates=False, overlaps=False),  # Caddy's own for the open routes; no client knows it
+    "open_key": SecretRule(rotates=False, overlaps=False),  # Caddy's, for the open routes; no client knows it
 }
 
 
@@ -44,7 +44,7 @@ def secret_rule(name: str) -> SecretRule:
 
 
 def check_rotates(name: str) -> None:
-    """Raises FleetError for a name that is not of a secret that rotates."""
+    """Raises FleetError unless a secret of that name rotates."""
     if name.startswith(DIRECT) or (name in SECRET_RULES and SECRET_RULES[name].rotates):
         return
     rotating = ", ".join(f"-e secret={known}" for known, rule in SECRET_RULES.items() if rule.rotates)
@@ -56,14 +56,14 @@ def check_rotates(name: str) -> None:
 
 
 @dataclass(frozen=True)
-class Gateway:
-    """`fleet_litellm`. workers: processes. restart_wait: seconds between stop and start."""
+class LiteLLMSettings:
+    """`fleet_litellm`. workers: number of processes. restart_wait: seconds between stop and start."""
 
     workers: int = 1
     restart_wait: int = 5
 
     @classmethod
-    def parse(cls, data: object, path: str) -> Gateway:
+    def parse(cls, data: object, path: str) -> LiteLLMSettings:
         with Fields(data, path) as read:
             return cls(
                 workers=read.integer("workers", cls.workers, at_least=1),
@@ -72,20 +72,20 @@ class Gateway:
 
 
 @dataclass(frozen=True)
-class Door:
-    """`fleet_caddy`. max_body_mb: the largest request that is let in, in MB (10^6 bytes)."""
+class CaddySettings:
+    """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes)."""
 
     max_body_mb: int = 512
 
     @classmethod
-    def parse(cls, data: object, path: str) -> Door:
+    def parse(cls, data: object, path: str) -> CaddySettings:
         with Fields(data, path) as read:
             return cls(max_body_mb=read.integer("max_body_mb", cls.max_body_mb, at_least=1))
 
 
 @dataclass(frozen=True)
 class DirectKey:
-    """A key that Caddy itself checks, for the routes that pass LiteLLM by. key: None has the host make one."""
+    """A key that Caddy checks, for the routes that bypass LiteLLM. key: None if the host generates it."""
 
     name: str
     key: Optional[str] = None
@@ -105,7 +105,7 @@ class DirectKey:
 
 @dataclass(frozen=True)
 class Secrets:
-    """Secrets that a person gave; those not given are generated on the host."""
+    """Secrets from the inventory; the host generates the missing ones."""
 
     master_key: Optional[str] = None
     salt_key: Optional[str] = None
@@ -121,7 +121,7 @@ class Secrets:
 
 
 def secret(read: Fields, key: str) -> Optional[str]:
-    """A secret of printable ASCII; a fault never shows it."""
+    """A secret of printable ASCII. Its value is in no fault."""
     value = read.raw(key)
     if value is None:
         return None

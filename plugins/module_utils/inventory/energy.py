@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""`fleet_energy`: whether and how the energy of a host's GPUs is counted. Pure."""
+"""`fleet_energy`: whether and how the energy of a host's GPUs is measured. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 @dataclass(frozen=True)
 class Energy:
-    """on: where the host has NVIDIA's GPUs. interval: seconds between two readings. keep_days: days that are kept."""
+    """on: measure, if the host has NVIDIA GPUs. interval: seconds between two readings. keep_days: days to keep."""
 
     on: bool = True
     interval: int = 1

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fleet of one host: its `fleet_*` variables, parsed once, defaults filled in."""
+"""The fleet of one host: its `fleet_*` variables, parsed once, with defaults."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
     METRICS_ALIAS,
     OPEN_ALIAS,
     SECRET_RULES,
+    CaddySettings,
     DirectKey,
-    Door,
-    Gateway,
+    LiteLLMSettings,
     Secrets,
     secret,
     secret_rule,
@@ -45,9 +45,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 PREFIX = "fleet_"
 HUB = "https://huggingface.co"
-# `fleet_cache.downloads`: by the collection, before a container starts; by vLLM as it starts; by nobody.
+# `fleet_cache.downloads`: by the collection before a container starts; by vLLM at its start; no downloads.
 DOWNLOADS = (BEFORE_START, AT_START, NEVER) = ("before_start", "at_start", "never")
-# Variables of a single run (`-e fleet_break_lock=true`): not part of what a host should be.
+# Variables of a single run (`-e fleet_break_lock=true`): not part of the desired state.
 RUN_VARIABLES = (
     "fleet_break_lock",
     "fleet_check_models",
@@ -60,7 +60,7 @@ RUN_VARIABLES = (
 )
 
 
-# It becomes root's alone, and parts of it go with `uninstall`; commands have it among their words.
+# Only root can read the folder, and `uninstall` removes parts of it; commands have the path as an argument.
 CONFIG_FOLDER = (
     r"(?!.*/\.\.?(/|$)|/(var|usr)/\w+$)(/[A-Za-z0-9_.-]+){2,}/?",
     "an absolute path of letters, digits and . _ - / to a folder of its own, as /etc/inference-fleet",
@@ -69,11 +69,11 @@ CONFIG_FOLDER = (
 
 @dataclass(frozen=True)
 class Cache:
-    """Where weights from a hub are kept. path: a folder on the host, or None for a Docker volume.
+    """The cache of the weights from a hub. path: a folder on the host, or None for a Docker volume.
 
-    min_free_gb: GB (10^9 bytes) that must be free there before a model container is made.
-    downloads: when weights come. endpoint: the hub. image: one with `hf` that downloads, in
-    place of the model's own.
+    min_free_gb: GB (10^9 bytes) that must be free in the cache before a model container is created.
+    downloads: when weights are downloaded. endpoint: URL of the hub. image: an image with `hf` for
+    downloads, instead of the model's image.
     """
 
     path: Optional[str] = None
@@ -95,16 +95,16 @@ class Cache:
 
     @property
     def source(self) -> str:
-        """What is mounted: the folder, or the name of the volume."""
+        """Source of the mount: the folder, or the name of the volume."""
         return self.path or "fleet-hf-cache"
 
 
 @dataclass(frozen=True)
 class AptRepository:
-    """`fleet_toolkit_repository`: where apt finds the NVIDIA Container Toolkit. url: None to add none.
+    """`fleet_toolkit_repository`: where apt finds the NVIDIA Container Toolkit. url: None to add no repository.
 
-    key: a URL or the key itself; None for one that apt trusts already. The defaults are those
-    of NVIDIA's installation guide; apt itself puts the architecture in.
+    key: a URL or the text of the key; None if apt already trusts the key. The defaults are those
+    of NVIDIA's installation guide; apt replaces $(ARCH) by the architecture.
     """
 
     url: Optional[str] = "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)"
@@ -122,9 +122,9 @@ class AptRepository:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All that one host should be. config_folder: where the host keeps its configuration and its secrets.
+    """The desired state of one host. config_folder: where the host keeps its configuration and its secrets.
 
-    absent: the names in `fleet_absent_models`, whether or not the inventory has such models. It belongs to one run.
+    absent: the names in `fleet_absent_models` of this run, whether or not the inventory has such models.
     """
 
     schema: int = 0
@@ -133,13 +133,13 @@ class Fleet:
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     https: Https = field(default_factory=Https)
     cache: Cache = field(default_factory=Cache)
-    litellm: Gateway = field(default_factory=Gateway)
+    litellm: LiteLLMSettings = field(default_factory=LiteLLMSettings)
     direct_keys: tuple[DirectKey, ...] = ()
     secrets: Secrets = field(default_factory=Secrets)
     hf_token: Optional[str] = None
     mig: Layout = field(default_factory=Layout)
     monitoring: Optional[Monitoring] = None
-    caddy: Door = field(default_factory=Door)
+    caddy: CaddySettings = field(default_factory=CaddySettings)
     litellm_admin: bool = False
     config_folder: str = "/etc/inference-fleet"
     absent: tuple[str, ...] = ()
@@ -151,10 +151,10 @@ class Fleet:
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
-        """From the variables of a host; those that do not begin with `fleet_` are not looked at.
+        """Reads the variables of a host that begin with `fleet_`.
 
-        Models that `fleet_absent_models` names are taken as absent, whatever their state.
-        Raises FleetError with every fault of all of them.
+        Models in `fleet_absent_models` are absent, whatever their state in the inventory.
+        Raises FleetError with every fault of all variables.
         """
         given = {
             name: value for name, value in variables.items() if name.startswith(PREFIX) and name not in RUN_VARIABLES
@@ -174,14 +174,14 @@ class Fleet:
                 recipes=read.values("fleet_recipes", Recipe.parse),
                 https=read.nested("fleet_https", Https.parse, Https()),
                 cache=read.nested("fleet_cache", Cache.parse, Cache()),
-                litellm=read.nested("fleet_litellm", Gateway.parse, Gateway()),
+                litellm=read.nested("fleet_litellm", LiteLLMSettings.parse, LiteLLMSettings()),
                 direct_keys=tuple(direct_keys.values()),
                 secrets=read.nested("fleet_secrets", Secrets.parse, Secrets()),
                 hf_token=secret(read, "fleet_hf_token"),
                 mig=read.nested("fleet_mig", Layout.parse, Layout()),
                 toolkit_repository=read.nested("fleet_toolkit_repository", AptRepository.parse, AptRepository()),
                 monitoring=read.nested("fleet_monitoring", Monitoring.parse, None),
-                caddy=read.nested("fleet_caddy", Door.parse, Door()),
+                caddy=read.nested("fleet_caddy", CaddySettings.parse, CaddySettings()),
                 litellm_admin=read.flag("fleet_litellm_admin"),
                 config_folder=read.absolute_path("fleet_config_folder", cls.config_folder, *CONFIG_FOLDER),
                 absent=absent,
@@ -190,11 +190,11 @@ class Fleet:
                 backup=read.nested("fleet_backup", Backup.parse, Backup()),
                 energy=read.nested("fleet_energy", Energy.parse, Energy()),
             )
-            # A model with a fault of its own is not among `models`; no key is to be blamed for that.
+            # `models` lacks each model with a fault, so the models of keys cannot be checked then.
             read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
             read.faults.extend(
-                f"fleet_keys[{index}].alias: {key.alias!r} is of a kind that the collection makes for itself; "
-                f"choose one that is not {METRICS_ALIAS} and does not begin with {OPEN_ALIAS}"
+                f"fleet_keys[{index}].alias: {key.alias!r} is reserved for the collection; "
+                f"choose an alias that is not {METRICS_ALIAS} and does not begin with {OPEN_ALIAS}"
                 for index, key in keys.items()
                 if key.alias == METRICS_ALIAS or key.alias.startswith(OPEN_ALIAS)
             )
@@ -203,7 +203,7 @@ class Fleet:
             return fleet
 
     def image_of(self, model: Model) -> str:
-        """The model's own image, else its recipe's, else the standard one of its type."""
+        """The model's own image, else the image of its recipe, else the default image of its type."""
         if model.image:
             return model.image
         if model.recipe:
@@ -211,7 +211,7 @@ class Fleet:
         return self.images.vllm_omni if model.type in OMNI_TYPES else self.images.vllm
 
     def recipe(self, name: str) -> Recipe:
-        """The inventory's own, else the one of that name that comes with the collection."""
+        """The recipe from the inventory, else the collection's recipe of that name."""
         return self.recipes[name] if name in self.recipes else SHIPPED[name]
 
     @property
@@ -224,19 +224,19 @@ class Fleet:
 
     @property
     def given_secrets(self) -> dict[str, Optional[str]]:
-        """Every secret of the host by the name of its file; None for one that the host makes."""
+        """File name -> secret, for every secret of the host; None if the host generates the value."""
         given = {**asdict(self.secrets), **{DIRECT + one.name: one.key for one in self.direct_keys}}
         return {**dict.fromkeys(SECRET_RULES), **given}
 
     def desired_state(self) -> dict[str, Any]:
-        """All of it but the virtual keys, which are PostgreSQL's, as an inventory would have it, defaults
-        filled in and secrets included: what config.json holds. Fleet.parse makes the same fleet of it."""
+        """The content of config.json: the fleet in the form of an inventory, with defaults and secrets, without
+        virtual keys (PostgreSQL has these). Fleet.parse turns it into an equal fleet."""
         return {PREFIX + name: value for name, value in plain(self).items() if name not in ("keys", "absent")}
 
     def public(self, host: str = "localhost") -> dict[str, Any]:
-        """The fact `fleet`: everything but the secrets and the models' environments, with what follows from it.
+        """The fact `fleet`: the fleet and values derived from it, without secrets and the models' environments.
 
-        host: by which Ansible reaches the host, for a base URL where every name is a wildcard.
+        host: the address by which Ansible reaches the host. The base URL has it if every name is a wildcard.
         """
         data = {**asdict(self), "mig": self.mig.plain()}
         for private in ("direct_keys", "secrets", "hf_token", "keys", "absent"):
@@ -275,8 +275,8 @@ def _endpoint(data: object, path: str) -> str:
 
 
 def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> list[str]:
-    """Faults that no single entry has. models: by their index in the inventory. recipes: the
-    names of all, those with faults included."""
+    """Faults between entries. models: by index in the inventory. recipes: all names, also those of recipes with
+    faults."""
     faults = []
     first: dict[str, int] = {}
     holder: dict[int, str] = {}
@@ -298,9 +298,9 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
 
 
 def _faults_between_keys(direct_keys: Mapping[int, DirectKey], master_key: Optional[str]) -> list[str]:
-    """A key that two have could not be taken from one of them. No fault shows a key.
+    """Faults between direct keys. A key that two clients share cannot be revoked for one of them. No fault shows a key.
 
-    direct_keys: by their index in the inventory.
+    direct_keys: by index in the inventory.
     """
     faults = []
     names: set[str] = set()
@@ -308,7 +308,7 @@ def _faults_between_keys(direct_keys: Mapping[int, DirectKey], master_key: Optio
     for index, one in direct_keys.items():
         path = f"fleet_direct_keys[{index}]"
         if one.name in names:
-            faults.append(f"{path}.name: {one.name!r} is there twice; expected a name for each key")
+            faults.append(f"{path}.name: {one.name!r} is given twice; expected a different name for each key")
         names.add(one.name)
         if one.key in holder:
             faults.append(f"{path}.key: is also {holder[one.key]}; expected a key of its own")
@@ -318,7 +318,7 @@ def _faults_between_keys(direct_keys: Mapping[int, DirectKey], master_key: Optio
 
 
 def select(fleet: Fleet, name: str) -> Model:
-    """The model of that name, or a FleetError that lists the names there are."""
+    """The model of that name. Raises FleetError with the existing names if there is none."""
     for model in fleet.models:
         if model.name == name:
             return model
@@ -328,9 +328,9 @@ def select(fleet: Fleet, name: str) -> Model:
 
 
 def scope(fleet: Fleet, names: Optional[Iterable[str]]) -> tuple[str, ...]:
-    """The models that one run acts on: those of `names`, else all of the fleet and of `fleet.absent`.
+    """The models that one run acts on: those of `names`, or if None all of the fleet and of `fleet.absent`.
 
-    A name that is in neither of the two raises FleetError, as `select` does.
+    Raises FleetError, as `select` does, for a name that neither the fleet nor `fleet.absent` has.
     """
     if names is None:
         return tuple(dict.fromkeys([*(model.name for model in fleet.models), *fleet.absent]))

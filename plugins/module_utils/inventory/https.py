@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""`fleet_https`: how clients reach Caddy, and where its certificate comes from."""
+"""`fleet_https`: the names of Caddy for clients, and the source of its certificate."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from typing import Any, Optional
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
-# Mode -> the keys that it alone has.
+# Mode -> the keys that only this mode has.
 MODES: Mapping[str, tuple[str, ...]] = {
     "internal": (),
     "acme": ("email", "directory", "directory_root"),
     "files": ("cert", "key"),
 }
 _HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+"
-# Nothing in these is syntax to a Caddyfile.
+# No match contains syntax of a Caddyfile.
 _EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
 _URL = r"https://[A-Za-z0-9._~:/?%&=+,;@\[\]-]+"
 _CERTIFICATE = "CERTIFICATE"
 _PRIVATE_KEY = "(?:[A-Z]+ )?PRIVATE KEY"
-# Top-level names of private networks, for which no public CA gives certificates (RFC 6762, RFC 8375, RFC 2606).
+# Top-level names of private networks: no public CA issues certificates for them (RFC 6762, RFC 8375, RFC 2606).
 _PRIVATE_NAMES = ("local", "internal", "home.arpa", "lan", "home", "corp", "test", "example", "invalid")
 
 
 @dataclass(frozen=True)
 class Https:
-    """How clients reach Caddy. names: host names and addresses that its certificates are for.
+    """How clients reach Caddy. names: host names and addresses in Caddy's certificates.
 
-    email, directory, directory_root: of mode acme. directory: None for Caddy's own choice of
-    public CAs. directory_root: the root that signs the ACME server's own certificate.
-    cert, key: of mode files; the chain has the leaf first. Certificates and the key are PEM
-    text of nothing but their blocks.
+    email, directory, directory_root: for mode acme. directory: None for Caddy's default
+    public CAs. directory_root: the root certificate that signs the ACME server's certificate.
+    cert, key: for mode files; the chain has the leaf first. Certificates and the key are PEM
+    blocks without other text.
     """
 
     mode: str = "internal"
@@ -53,7 +53,7 @@ class Https:
         with Fields(data, path, secret=not isinstance(data, Mapping)) as read:
             mode = read.one_of("mode", tuple(MODES), None)
             if mode is None and read.has("mode"):
-                # Which keys would be right is not known.
+                # Without a valid mode, the valid keys are unknown.
                 for key in ("names", *(key for keys in MODES.values() for key in keys)):
                     read.raw(key)
                 return cls()
@@ -86,7 +86,7 @@ class Https:
 
     @property
     def files(self) -> dict[str, str]:
-        """Field -> name of the file that Caddy gets it in. The name changes with the certificate."""
+        """Field -> name of its file for Caddy. The name changes when the certificate changes."""
         suffixes = {"cert": {"cert": ".crt", "key": ".key"}, "directory_root": {"directory_root": ".acme-root.crt"}}
         return {
             of: hashlib.sha256(text.encode()).hexdigest()[:16] + suffix
@@ -97,13 +97,13 @@ class Https:
         }
 
     def base_url(self, host: str) -> str:
-        """What clients put before /v1: the first name that is no wildcard, or else the host as Ansible reaches it.
-        IPv6 addresses stand in brackets."""
+        """The URL before /v1 for clients: the first name that is no wildcard, else `host`. IPv6 addresses have
+        brackets. host: the address by which Ansible reaches the host."""
         name = next((name for name in self.names if not name.startswith("*")), host)
         return f"https://[{name}]" if ":" in name else f"https://{name}"
 
     def public(self) -> dict[str, Any]:
-        """Plain data for templates: the names of the files in place of what is in them."""
+        """Plain data for templates: file names instead of the contents."""
         data = asdict(self)
         for content in ("directory_root", "cert", "key"):
             del data[content]
@@ -118,9 +118,9 @@ def _refuse_keys_of_other_modes(read: Fields, mode: str) -> None:
 
 
 def _pem(read: Fields, key: str, label: str, what: str) -> Optional[str]:
-    """The PEM blocks of that label (a pattern), without what stands around them; of keys, the first alone.
+    """The PEM blocks with that label (a pattern), without other text. For keys, only the first block.
 
-    What is given may hold a private key, and is in no fault.
+    No fault shows the value, since it may contain a private key.
     """
     value = read.raw(key)
     if value is None:
@@ -147,7 +147,7 @@ def is_address(name: str) -> bool:
 
 
 def is_name(name: str) -> bool:
-    """Whether mode files takes it: a host name, an address, or a wildcard."""
+    """Whether mode files accepts the name: a host name, an address, or a wildcard."""
     return bool(re.fullmatch(_HOST_NAME, name[2:] if name.startswith("*.") else name))
 
 
@@ -162,11 +162,11 @@ def _parse_name_or_wildcard(data: object, path: str) -> str:
 
 
 def _parse_acme_name(public: bool) -> Callable[[object, str], str]:
-    """A parser of names that an ACME server signs. public: whether it is one of the internet's."""
+    """A parser for names that an ACME server can sign. public: whether the server is a public CA."""
 
     def parse(data: object, path: str) -> str:
         if isinstance(data, str) and data.startswith("*."):
-            raise FleetError(f"{path}: {show(data)} needs the DNS challenge, which is not done here; name each host")
+            raise FleetError(f"{path}: {show(data)} needs the DNS challenge, which is not supported; name each host")
         name = _parse_name(data, path)
         last = "." + name.lower()
         if is_address(name):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a model takes from a hub. Pure."""
+"""The repositories on a hub that a model needs. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class Repository:
-    """weights: whether weights are taken of it, or only what describes a model (a tokenizer)."""
+    """weights: whether the model needs weights of it, or only descriptions such as a tokenizer."""
 
     name: str
     revision: str = MAIN
@@ -25,7 +25,7 @@ class Repository:
 
 
 def repositories(model: Model) -> tuple[Repository, ...]:
-    """As `vllm serve` will ask for them."""
+    """The repositories that `vllm serve` will request."""
     args = dict(model.args)
     found = []
     if not model.local_path:
@@ -41,7 +41,7 @@ def repositories(model: Model) -> tuple[Repository, ...]:
 
 
 def is_online(env: Mapping[str, str]) -> bool:
-    """Whether an environment lets huggingface_hub ask a hub, as it reads that itself."""
+    """Whether huggingface_hub contacts a hub in this environment, by its own reading of HF_HUB_OFFLINE."""
     return env.get("HF_HUB_OFFLINE", "0").upper() not in ("1", "ON", "YES", "TRUE")
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which image a container runs: the published images, pinned in this one place, and the choice among them."""
+"""The images of the containers: published images, pinned in this one place."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Images:
             return cls(**{part.name: read.text(part.name, part.default, *IMAGE_REFERENCE) for part in fields(cls)})
 
 
-# As `docker pull` takes it, with the tag or digest that a pinned inventory has.
+# A reference for `docker pull`, with a tag or digest, so that the version is pinned.
 IMAGE_REFERENCE = (
     r"[a-zA-Z0-9][\w.:/-]*(:[\w.-]+|@sha256:[0-9a-f]{64})",
     "an image reference with a tag or digest, such as vllm/vllm-openai:v0.22.0",

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The language of MIG layouts: `fleet_mig`, and the names of MIG devices. Pure.
+"""MIG layouts: the notation of `fleet_mig`, and the names of MIG devices. Pure.
 
 {0: [3g.20gb, 1g.5gb+me], 1: off}     GPU index, UUID or `all` -> MIG devices, in any order
 {0: [1c.3g.20gb, 1c.3g.20gb]}         compute instances smaller than their GPU instance
-auto                                  what the models ask for
+auto                                  the MIG devices that the models request
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _GPU = re.compile(r"\d{1,3}|GPU-[0-9a-fA-F-]{8,}|all")
 
 @dataclass(frozen=True)
 class Device:
-    """A MIG device by its name. computes: compute slices, None for all that its GPU instance has.
-    slices and gigabytes: those of the GPU instance, as its name has them."""
+    """A MIG device by its name. computes: compute slices, None for all slices of its GPU instance.
+    slices and gigabytes: those in the name of the GPU instance."""
 
     profile: str
     computes: Optional[int]
@@ -50,8 +50,8 @@ class Device:
 
 @dataclass(frozen=True)
 class Instance:
-    """A GPU instance that is asked for. computes: the slices of its compute instances, largest
-    first; empty for the one that fills it."""
+    """A requested GPU instance. computes: the slices of its compute instances, largest first; empty
+    for one compute instance that has all slices."""
 
     profile: str
     computes: tuple[int, ...] = ()
@@ -62,8 +62,8 @@ class Instance:
 
 @dataclass(frozen=True)
 class Layout:
-    """devices: by GPU index, UUID or `all`; None where MIG is to be off. auto: derived from the
-    models. path: where it stands, for messages."""
+    """devices: by GPU index, UUID or `all`; None to switch MIG off. auto: the layout is derived from the
+    models. path: the place of the layout in the inventory, for messages."""
 
     auto: bool = False
     devices: Mapping[str, Optional[tuple[Device, ...]]] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Layout:
             if isinstance(gpu, bool) or not _GPU.fullmatch(str(gpu)):
                 faults.append(f"{at}: expected a GPU index, a UUID that begins with GPU-, or all")
             elif str(gpu) in devices:
-                faults.append(f"{at}: is there twice")
+                faults.append(f"{at}: is given twice")
             try:
                 devices[str(gpu)] = _devices(listed, at)
             except FleetError as error:
@@ -95,7 +95,7 @@ class Layout:
         return self.auto or bool(self.devices)
 
     def plain(self) -> Union[str, dict[str, Union[str, list[str]]]]:
-        """As an inventory has it."""
+        """The layout in the form of an inventory."""
         if self.auto:
             return "auto"
         return {gpu: "off" if listed is None else list(map(str, listed)) for gpu, listed in self.devices.items()}
@@ -104,9 +104,9 @@ class Layout:
 def instances(devices: Iterable[Device], begun: Iterable[Instance] = ()) -> tuple[Instance, ...]:
     """The fewest GPU instances that hold these MIG devices, largest first.
 
-    Parts of GPU instances of one profile are packed largest first, which is exact for the
-    sizes there are: a bin of 2, 3 or 4 slices, and one single bin of 7. begun: parts that are
-    together already; those that are asked for stay so, and are filled up before others.
+    Compute instances of one profile are packed largest first. This is optimal for the existing
+    sizes: bins of 2, 3 or 4 slices, and one single bin of 7. begun: existing GPU instances whose compute
+    instances stay together if all are requested. These are filled up before new ones.
     """
     wholes: list[Instance] = []
     left = Counter(devices)
@@ -126,7 +126,7 @@ def instances(devices: Iterable[Device], begun: Iterable[Instance] = ()) -> tupl
 
 
 def _begun(left: Counter[Device], begun: Iterable[Instance]) -> dict[str, list[list[int]]]:
-    """By profile, the parts that are together already, taken out of what is left to be packed."""
+    """By profile, the compute instances that stay together. Removes them from `left`."""
     parts: dict[str, list[list[int]]] = defaultdict(list)
     asked = {(device.profile, device.computes): device for device in left}
     for one in begun:

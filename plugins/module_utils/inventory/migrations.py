@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Older inventories, brought up to the schema that this collection reads."""
+"""Migrates older inventories to the newest schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST_SCHEMA = 1
 
 
 def migrate(variables: Variables, migrations: Mapping[int, Callable[[Variables], Variables]] = MIGRATIONS) -> Variables:
-    """The variables in the newest schema; an inventory without `fleet_schema` is of the first."""
+    """The variables in the newest schema. An inventory without `fleet_schema` has the first schema."""
     newest = FIRST_SCHEMA + len(migrations)
     found = variables.get("fleet_schema")
     if found is None:

@@ -19,26 +19,26 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
 GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
-MANAGED_BY = "inference.fleet"  # the label by which the collection knows its own containers
-ENGINE_PORT = 8000  # of the API in every model container; no port of the host
-NETWORK = "llm-network"  # Docker's, in which all of them are
+MANAGED_BY = "inference.fleet"  # label of the collection's containers
+ENGINE_PORT = 8000  # of the API in every model container; not published on the host
+NETWORK = "llm-network"  # the Docker network of all containers
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
-SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # from the door inwards: the order in which they are taken away
+SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their removal, clients' side first
 
-# What the collection itself passes to `vllm serve`, and why a model may not.
+# Options of `vllm serve` that only the collection sets -> the reason, or what to use instead.
 RESERVED_ARGS = {
     "model": "set `source` instead",
     "served-model-name": "clients use the model's `name`",
     "host": "the container is reached inside the Docker network",
     "port": "the container is reached inside the Docker network",
-    "api-key": "it would stand in a command line; keys are checked at the front door",
+    "api-key": "it would be visible in a command line; Caddy checks keys",
 }
 
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LONGEST_DNS_LABEL = 63  # RFC 1035, section 2.3.4
 _SIZE = r"[1-9][0-9]{0,5}[kmg]"
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-# Not TOKENIZERS_PARALLELISM or MAX_TOKENS: Ansible would blot out `false` or `1` wherever it stands.
+# Not TOKENIZERS_PARALLELISM or MAX_TOKENS: Ansible would mask every `false` or `1` in the output.
 _SECRET_NAME = re.compile(
     r"TOKEN(?!S|IZ)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|PRIVATE"
     r"|(^|_|API|ACCESS)KEY(_|$)|(^|_)(PASS|DSN|DATABASE_URL)(_|$)",
@@ -48,10 +48,10 @@ _SECRET_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Devices:
-    """What one replica runs on. Exactly one of the four is set.
+    """The devices of one replica. Exactly one of the four is set.
 
-    count: so many GPUs, chosen by the collection. pinned: GPU indices as nvidia-smi gives
-    them. mig: the name of a MIG device. cpu: no device at all.
+    count: number of GPUs, chosen by the collection. pinned: GPU indices of nvidia-smi.
+    mig: the name of a MIG device. cpu: no device.
     """
 
     count: int = 0
@@ -73,7 +73,7 @@ class Devices:
             return cls(count=gpus.count, pinned=gpus.pinned, mig=mig, cpu=read.flag("cpu"))
 
     def plain(self) -> dict[str, Any]:
-        """As an inventory has it."""
+        """The devices in the form of an inventory."""
         if self.cpu:
             return {"cpu": True}
         return {"mig": self.mig} if self.mig else {"gpus": self.count or list(self.pinned)}
@@ -93,11 +93,11 @@ class Devices:
 
 @dataclass(frozen=True)
 class Model:
-    """A model as the inventory asks for it, defaults filled in.
+    """A model of the inventory, with defaults.
 
-    ready_timeout: seconds from a container's start to a good answer of /health.
+    ready_timeout: seconds from the start of a container until /health succeeds.
     shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs.
-    env: may hold what a person should not see; `secret_env` names those.
+    env: may contain secrets; `secret_env` has their names.
     """
 
     name: str
@@ -142,17 +142,20 @@ class Model:
                 if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
                     read.fault(f"env.{key}", "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL")
             if model.open and model.type and model.type not in GATEWAY_TYPES:
-                read.fault("open", f"is for what LiteLLM offers ({', '.join(GATEWAY_TYPES)}), not for {model.type}")
+                read.fault(
+                    "open",
+                    f"is for types that LiteLLM serves ({', '.join(GATEWAY_TYPES)}), not for {model.type}",
+                )
             if model.devices.pinned and model.replicas > 1:
                 read.fault(
                     "devices.gpus",
                     f"{model.replicas} replicas cannot share the pinned GPUs {list(model.devices.pinned)}; "
-                    f"give {{gpus: {len(model.devices.pinned)}}} and let each have its own",
+                    f"give {{gpus: {len(model.devices.pinned)}}} so that each gets its own",
                 )
             return model
 
     def plain(self) -> dict[str, Any]:
-        """As an inventory has it. Of `args` a null is a value like any other."""
+        """The model in the form of an inventory. In `args`, null is a value."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             **plain(own),
@@ -163,24 +166,24 @@ class Model:
 
     @property
     def containers(self) -> tuple[str, ...]:
-        """The names of its containers, replica 1 first; none when the model is absent."""
+        """The names of the containers, replica 1 first; empty if the model is absent."""
         if self.state == "absent":
             return ()
         return tuple(f"vllm-{self.name}-{replica}" for replica in range(1, self.replicas + 1))
 
     @property
     def in_gateway(self) -> bool:
-        """Whether LiteLLM offers it."""
+        """Whether LiteLLM serves the model."""
         return self.state == "running" and self.type in GATEWAY_TYPES
 
     @property
     def has_direct_route(self) -> bool:
-        """Whether clients may pass LiteLLM by; for what it does not offer, there is no other way in."""
+        """Whether clients can bypass LiteLLM. A type that LiteLLM does not serve always has this route."""
         return self.state == "running" and (self.direct or self.type not in GATEWAY_TYPES)
 
     @property
     def has_open_route(self) -> bool:
-        """Whether any key opens it, under a path of its own."""
+        """Whether clients can use the model with any key, under a path of its own."""
         return self.open and self.in_gateway
 
     @property
@@ -190,13 +193,12 @@ class Model:
 
     @property
     def secret_env(self) -> tuple[str, ...]:
-        """The names of environment variables whose values are not to be shown."""
+        """The names of environment variables with secret values."""
         return tuple(key for key, _value in self.env if is_secret_name(key))
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What follows `vllm serve`. Arguments stand in the order of their names, so that their
-        order in the inventory means nothing."""
+        """The arguments of `vllm serve`, sorted by name, so that their order in the inventory has no effect."""
         command = [self.source, "--served-model-name", self.name, "--port", str(ENGINE_PORT)]
         if self.type in OMNI_TYPES:
             command.append("--omni")
@@ -208,7 +210,7 @@ class Model:
 
 
 def name_taken(container: str) -> str:
-    """The fault where a container of that name is not the collection's own."""
+    """The fault for a container of that name without the collection's label."""
     return (
         f"container {container}: the name is taken by a container without the label managed-by={MANAGED_BY}; "
         f"remove or rename it (docker rename {container} NEW), it was left untouched"
@@ -216,7 +218,7 @@ def name_taken(container: str) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether an environment variable of this name most likely holds a secret."""
+    """Whether an environment variable of this name probably holds a secret."""
     return bool(_SECRET_NAME.search(name))
 
 
@@ -288,7 +290,7 @@ def _check_arg(read: Fields, key: str, value: object) -> None:
 
 
 def _flag(key: str, value: Union[bool, int, float, str, list[Any], Mapping[str, Any], None]) -> list[str]:
-    """An option as `vllm serve` takes it: switches as --x and --no-x, mappings as JSON."""
+    """An option of `vllm serve`: switches as --x and --no-x, mappings as JSON."""
     if value is None or value is True:
         return [f"--{key}"]
     if value is False:
@@ -300,11 +302,11 @@ def _flag(key: str, value: Union[bool, int, float, str, list[Any], Mapping[str, 
 
 
 def _size(size: int) -> str:
-    """The reverse of `_bytes`, in the largest unit that leaves no rest."""
+    """The reverse of `_bytes`, in the largest unit without remainder."""
     unit = next(unit for unit in ("g", "m", "k") if size % _UNITS[unit] == 0)
     return f"{size // _UNITS[unit]}{unit}"
 
 
 def _bytes(size: Optional[str]) -> int:
-    """`8g` as a number of bytes; 0 for a size that was refused."""
+    """`8g` as a number of bytes; 0 for an invalid size."""
     return int(size[:-1]) * _UNITS[size[-1]] if size else 0

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""`fleet_monitoring`: whether the host is watched, and for how long what was seen is kept. Pure."""
+"""`fleet_monitoring`: whether the host is monitored, and how long Prometheus keeps its data. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.parse import urlsplit
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
-# Nothing in it is syntax to YAML or a place for a password.
+# No match contains syntax of YAML, or a password.
 _ALERTMANAGER = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 
 
 @dataclass(frozen=True)
 class Monitoring:
-    """retention, size: what Prometheus keeps at most, whichever is reached first, in its own notation.
+    """retention, size: limits of Prometheus' data, in its notation; the first one reached counts.
 
-    alertmanagers: URLs of those that are told of alerts.
+    alertmanagers: URLs of the Alertmanagers that receive alerts.
     """
 
     retention: str = "30d"
@@ -30,7 +30,7 @@ class Monitoring:
 
     @classmethod
     def parse(cls, data: object, path: str) -> Optional[Monitoring]:
-        """None where the host is not watched."""
+        """None if the host is not monitored."""
         if isinstance(data, bool):
             return cls() if data else None
         if not isinstance(data, Mapping):
@@ -53,7 +53,7 @@ class Monitoring:
 def _parse_alertmanager(data: object, path: str) -> str:
     if isinstance(data, str) and _ALERTMANAGER.fullmatch(data):
         return str(data)
-    # It may have a password in it.
+    # The URL may contain a password.
     raise FleetError(
         f"{path}: expected the URL of an Alertmanager, such as http://alerts.example.com:9093, "
         f"got {show(data, secret=True)}"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reading untyped data at the door: every fault is collected, none is raised alone."""
+"""Reads untyped data. Collects every fault before it raises."""
 
 from __future__ import annotations
 
@@ -23,24 +23,23 @@ def is_whole(value: object, at_least: int = 0) -> bool:
 
 
 def clean_path(path: str) -> str:
-    """An absolute path as Docker reports it back: without `.`, `..`, doubled and trailing slashes."""
+    """An absolute path in the form that Docker reports: without `.`, `..`, doubled and trailing slashes."""
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def below(path: str, key: object) -> str:
-    """The path of a mapping's value. A key that would not be seen as such is quoted."""
+    """The path of a mapping's value. A key that is empty, long or not printable is quoted."""
     text = str(key)
     shown = text if text.isprintable() and 0 < len(text) <= 80 else show(text)
     return f"{path}.{shown}" if path else shown
 
 
 class Fields:
-    """A mapping being read, key by key.
+    """Reads a mapping key by key.
 
-    Used as a context manager: leaving it raises one FleetError with every fault that was
-    found, unknown keys included. A reader that meets a fault notes it and returns a
-    stand-in of the right type, so that the reading goes on. secret: whether the values are
-    to be left out of faults.
+    Used as a context manager: the exit raises one FleetError with every fault, unknown keys
+    included. A method that finds a fault records it and returns a value of the right type,
+    so that reading continues. secret: whether faults leave the values out.
     """
 
     def __init__(self, data: object, path: str, secret: bool = False) -> None:
@@ -79,11 +78,11 @@ class Fields:
         self.faults.append(f"{self.at(key)}: {text}")
 
     def has(self, key: str) -> bool:
-        """Whether the key is there with a value; null counts as not given."""
+        """Whether the key has a value; null counts as not given."""
         return self._data.get(key) is not None
 
     def raw(self, key: str) -> Any:
-        """The value as it is, for a caller that judges it alone."""
+        """The unchecked value. The caller checks it."""
         self._known.add(key)
         return self._data.get(key)
 
@@ -97,10 +96,10 @@ class Fields:
                 return default
             self.fault(key, f"missing; expected {expected}")
         elif right(value):
-            return value  # type: ignore[no-any-return]  # what `right` has just shown
+            return value  # type: ignore[no-any-return]  # `right` has checked the type
         else:
             self.fault(key, f"expected {expected}, got {show(value, secret or self.secret)}{hint}")
-        return None if default is _REQUIRED else default  # type: ignore[return-value]  # raised on leaving
+        return None if default is _REQUIRED else default  # type: ignore[return-value]  # the exit raises
 
     def text(
         self, key: str, default: Any = _REQUIRED, pattern: str = r"[^\0\r\n]+", expected: str = "a line of text"
@@ -141,7 +140,7 @@ class Fields:
         return self._take(key, {}, "a mapping", lambda value: isinstance(value, Mapping), secret)
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts; not given is the empty list."""
+        """A list of texts; empty if not given."""
         return tuple(self.each(key, _text))
 
     def nested(self, key: str, parse: Callable[[Any, str], T], default: T) -> T:
@@ -150,17 +149,17 @@ class Fields:
         return self._parse(self._data[key], self.at(key), parse, default) if self.has(key) else default
 
     def each(self, key: str, parse: Callable[[Any, str], T], secret: bool = False) -> tuple[T, ...]:
-        """The items of a list, each read by `parse(item, path)`; those with faults are left out."""
+        """The items of a list, each read by `parse(item, path)`, without the items that have faults."""
         return tuple(self.numbered(key, parse, secret).values())
 
     def numbered(self, key: str, parse: Callable[[Any, str], T], secret: bool = False) -> dict[int, T]:
-        """As `each`, but index -> item, for what is to be said of items later."""
+        """As `each`, but index -> item, for later messages about items."""
         items: Sequence[Any] = self._take(key, [], "a list", lambda value: isinstance(value, (list, tuple)), secret)
         read = {index: self._parse(item, f"{self.at(key)}[{index}]", parse, None) for index, item in enumerate(items)}
         return {index: item for index, item in read.items() if item is not None}
 
     def values(self, key: str, parse: Callable[[Any, str], T], secret: bool = False) -> dict[str, T]:
-        """The values of a mapping, each read by `parse(value, path)`; those with faults are left out."""
+        """The values of a mapping, each read by `parse(value, path)`, without the values that have faults."""
         read = {
             str(name): self._parse(value, below(self.at(key), name), parse, None)
             for name, value in self.mapping(key, secret).items()
@@ -168,7 +167,7 @@ class Fields:
         return {name: value for name, value in read.items() if value is not None}
 
     def names(self, key: str) -> tuple[str, ...]:
-        """The keys of a mapping, whatever their values are worth."""
+        """The keys of a mapping, also those of values with faults."""
         value = self.raw(key)
         return tuple(map(str, value)) if isinstance(value, Mapping) else ()
 
@@ -181,8 +180,8 @@ class Fields:
 
 
 def plain(value: Any) -> Any:
-    """What was parsed, as an inventory has it: what is None was not given, and is left out. A dataclass
-    whose inventory looks otherwise has a method `plain` of its own."""
+    """Parsed data in the form of an inventory, without None (not given). A dataclass whose form in an
+    inventory differs has a method `plain`."""
     if hasattr(value, "plain"):
         return value.plain()
     if is_dataclass(value):

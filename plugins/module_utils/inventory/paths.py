@@ -1,29 +1,29 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a host keeps what the collection makes. Pure."""
+"""The paths on a host that the collection uses. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Union
 
-STATE = "/var/lib/inference-fleet"  # other things may be in it: weights that somebody copied there, say
+STATE = "/var/lib/inference-fleet"  # may also contain files of other origin, such as weights that an admin copied
 ENERGY = f"{STATE}/energy"
 RESTORE_RECORD = f"{STATE}/restore.json"
 WHEELS = f"{STATE}/wheels"
-KIT = "/opt/inference-fleet"  # the collections and the ansible-core that a host restores itself with
+KIT = "/opt/inference-fleet"  # the collections and the ansible-core for the restore at boot
 RUN = "/run/inference-fleet"
 LOCK = f"{RUN}/lock"
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Folders and files of a host. config: `fleet_config_folder`, which holds the secrets too."""
+    """Folders and files of a host. config: `fleet_config_folder`, which also contains the secrets."""
 
     config: str
     state: str = STATE
     energy: str = ENERGY
-    metrics: str = f"{STATE}/metrics"  # what the node exporter hands on
+    metrics: str = f"{STATE}/metrics"  # files that the node exporter publishes
     wheels: str = WHEELS
     restore_record: str = RESTORE_RECORD
     kit: str = KIT
@@ -39,7 +39,7 @@ class Paths:
 
     @property
     def replaceable(self) -> tuple[str, ...]:
-        """All that an `install` makes again: what `uninstall` removes."""
+        """The paths that `uninstall` removes: `install` can create all of them again."""
         services = ("caddy", "litellm", "prometheus", "blackbox-exporter", "dcgm-exporter", "grafana", "config.json")
         return (
             *(f"{self.config}/{name}" for name in services),

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where PostgreSQL's data is, and how it is backed up: `fleet_postgres` and `fleet_backup`. Pure."""
+"""`fleet_postgres` and `fleet_backup`: the volume of PostgreSQL's data, and its backups. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VOLUME = (r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", "the name of a Docker volume: a-z, A-Z
 
 @dataclass(frozen=True)
 class Postgres:
-    """volume: the Docker volume that has its data. Another major version gets another one."""
+    """volume: the Docker volume of the data. A new major version of PostgreSQL needs a new volume."""
 
     volume: str = "fleet-postgres"
 
@@ -25,13 +25,13 @@ class Postgres:
 
 @dataclass(frozen=True)
 class Backup:
-    """folder: on the admin's machine, below the inventory's unless it is absolute. keep: files a host.
+    """folder: on the admin's machine; a relative path is below the inventory's folder. keep: files per host.
 
-    spend_logs: whether the rows of LiteLLM_SpendLogs, one a request, are in it. max_mb: the largest
-    dump that is taken, in MB (10^6 bytes): Ansible Vault needs 19 times as much of memory.
+    spend_logs: whether backups contain the table LiteLLM_SpendLogs, which has one row per request. max_mb: the
+    largest allowed dump, in MB (10^6 bytes): Ansible Vault needs 19 times as much memory.
     """
 
-    folder: str = ".fleet-backups"  # Ansible reads a folder without the dot as one more inventory
+    folder: str = ".fleet-backups"  # without the dot, Ansible would read the folder as an inventory
     keep: int = 14
     spend_logs: bool = True
     max_mb: int = 100

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One entry of `fleet_recipes`, and the recipes that come with the collection."""
+"""One entry of `fleet_recipes`, and the recipes of the collection."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import WHEELS
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
-REPOSITORY = "inference-fleet/recipe-"  # of the images' names; the recipe's name follows
+REPOSITORY = "inference-fleet/recipe-"  # prefix of the images' names, before the recipe's name
 
 _KEYS = tuple(part.name for part in fields(Images))
 _BASE = (
     f"{'|'.join(_KEYS)}|{IMAGE_REFERENCE[0]}",
     f"a key of fleet_images such as vllm or vllm_omni, or {IMAGE_REFERENCE[1]}",
 )
-_NAME = r"[a-z0-9]+([._-][a-z0-9]+)*"  # as Docker wants the parts of a repository's name
+_NAME = r"[a-z0-9]+([._-][a-z0-9]+)*"  # Docker's rule for the parts of a repository's name
 _PACKAGE = r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[\w.+:~-]+)?"
 _CREDENTIALS = re.compile(r"://[^/@\s]*@")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
-_IN_A_LAYER = "whoever has the image could read it in its layers and its history"
-_TO_THE_MODEL = "Leave it out, and give what a running model needs of it to the model's env"
-_FOLDER = r"(?!(.*/)?\.\.(/|$))[^\0\r\n:]+"  # none above the inventory's own, if it is relative
+_IN_A_LAYER = "anyone with the image could read it in the layers and the history"
+_TO_THE_MODEL = "Remove it; if a running model needs it, set it in the model's env"
+_FOLDER = r"(?!(.*/)?\.\.(/|$))[^\0\r\n:]+"  # a relative path stays below the inventory's folder
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An image made on the host: packages and files on top of another image.
+    """An image that the host builds: packages and files on top of another image.
 
     base: a key of `fleet_images`, or a reference. files: path in the image -> text. ca_bundle: PEM
-    text. wheelhouse: a folder that pip takes all it installs from, on the host if it is absolute,
-    else on the admin's machine. apt_mirror: lines of sources.list(5), in place of the base's own.
+    text. wheelhouse: the folder that is pip's only source; an absolute path is on the host, a relative
+    one on the admin's machine. apt_mirror: lines of sources.list(5) that replace those of the base.
     """
 
     base: str
@@ -78,13 +78,13 @@ class Recipe:
                 if not re.fullmatch(_VARIABLE, variable):
                     read.fault(f"env.{variable}", "expected the name of an environment variable")
                 elif is_secret_name(variable):
-                    read.fault(f"env.{variable}", f"looks like a secret; {_IN_A_LAYER}: give it to the model's env")
+                    read.fault(f"env.{variable}", f"looks like a secret; {_IN_A_LAYER}; set it in the model's env")
             for key, what in (("wheelhouse", "pip"), ("pip_index", "pip"), ("apt_mirror", "apt")):
                 if read.raw(key) and not read.raw(what):
-                    read.fault(key, f"has no effect without {what}; name there what it is for, or take it out")
+                    read.fault(key, f"has no effect without {what}; add {what}, or remove {key}")
             if recipe.wheelhouse and recipe.pip_index:
                 read.fault(
-                    "pip_index", "has no effect beside wheelhouse, from which alone pip takes all; give one of them"
+                    "pip_index", "has no effect with wheelhouse, which is then pip's only source; remove one of the two"
                 )
             return recipe
 
@@ -92,7 +92,7 @@ class Recipe:
         return str(getattr(images, self.base)) if self.base in _KEYS else self.base
 
     def image(self, name: str, images: Images) -> str:
-        """The reference of this recipe's image; its tag is a hash of all that the inventory has of it."""
+        """The reference of this recipe's image. The tag is a hash of the recipe in the inventory."""
         content = {**asdict(self), "base": self.base_image(images)}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return f"{REPOSITORY}{name}:{digest[:12]}"
@@ -103,11 +103,11 @@ class Recipe:
 
     @property
     def copies_wheels(self) -> bool:
-        """Whether its wheels are on the admin's machine."""
+        """Whether the wheels are on the admin's machine."""
         return self.wheelhouse is not None and not self.wheelhouse.startswith("/")
 
 
-# What vLLM's own documentation asks for beyond its image. docs/recipes.md has the sources.
+# Packages that vLLM's documentation requires and its image lacks. docs/recipes.md has the sources.
 SHIPPED: Mapping[str, Recipe] = MappingProxyType(
     {
         "whisper": Recipe("vllm", apt=("ffmpeg",), pip=("vllm[audio]",)),
@@ -148,9 +148,9 @@ def _source(data: object, path: str) -> str:
 
 
 def _line(data: object, path: str, expected: str) -> str:
-    """One line of text without a secret in it."""
+    """One line of text without a secret."""
     _refuse_secrets(
-        data, path, "Put the wheels into a folder and name it as wheelhouse, or use a mirror that asks for no password"
+        data, path, "Put the wheels into a folder and set wheelhouse to it, or use a mirror without a password"
     )
     if not isinstance(data, str) or not re.fullmatch(r"[^\0\r\n]+", data):
         raise FleetError(f"{path}: expected {expected}, got {show(data)}")
@@ -158,7 +158,7 @@ def _line(data: object, path: str, expected: str) -> str:
 
 
 def _refuse_secrets(data: object, path: str, instead: str) -> None:
-    """Raises FleetError, which does not show the text, for one that a layer of the image must not keep."""
+    """Raises FleetError for text with a secret, which an image must not contain. The fault does not show the text."""
     if _CREDENTIALS.search(str(data)):
         raise FleetError(f"{path}: has a URL with a user name or password; {_IN_A_LAYER}. {instead}")
     if _PRIVATE_KEY.search(str(data)):
@@ -168,7 +168,7 @@ def _refuse_secrets(data: object, path: str, instead: str) -> None:
 def _certificates(data: object, path: str) -> str:
     if not isinstance(data, str) or "-----BEGIN CERTIFICATE-----" not in data:
         raise FleetError(f"{path}: expected certificates as PEM text, got {show(data, secret=True)}")
-    _refuse_secrets(data, path, "Leave the certificates alone in it")
+    _refuse_secrets(data, path, "Leave only the certificates")
     return data
 
 

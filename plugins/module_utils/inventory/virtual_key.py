@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One entry of `fleet_keys`: a key that LiteLLM gives an application."""
+"""One entry of `fleet_keys`: a virtual key of LiteLLM for an application."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
 
 STATES = ("present", "absent")
-# LiteLLM keeps settings of its own in a key's metadata and takes what it finds under these names for
-# one: litellm 1.106.2, proxy/_types.py, LiteLLM_ManagementEndpoint_MetadataFields, ..._Premium and
-# LiteLLM_Reserved_Metadata_Fields.
+# Names in a key's metadata that LiteLLM reads as its own settings: litellm 1.106.2, proxy/_types.py,
+# LiteLLM_ManagementEndpoint_MetadataFields, ..._Premium and LiteLLM_Reserved_Metadata_Fields.
 LITELLM_METADATA = frozenset(
     [
         "allowed_passthrough_routes",
@@ -61,16 +60,15 @@ _KEY_IS = "sk- and at least 16 printable ASCII characters without blanks; what w
 _DURATION = r"[1-9][0-9]{0,5}(s|m|h|d|w|mo)"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?)?")
 _TIME_IS = "a date or a time in UTC, such as 2027-01-31 or 2027-01-31T12:00:00Z"
-_LARGEST = {"rpm_limit": 2**53, "tpm_limit": 2**53, "max_parallel_requests": 2**31 - 1}  # of LiteLLM's columns
+_LARGEST = {"rpm_limit": 2**53, "tpm_limit": 2**53, "max_parallel_requests": 2**31 - 1}  # limits of LiteLLM's columns
 
 
 @dataclass(frozen=True)
 class VirtualKey:
-    """A virtual key as the inventory asks for it; None is LiteLLM's default, which is no limit.
+    """A virtual key of the inventory. A limit of None is LiteLLM's default: no limit.
 
-    models, allowed_routes: sorted; empty for all. max_budget: USD. budget_duration: after which LiteLLM counts
-    from nought again. expires: RFC 3339 in UTC, to the second. key: its value, a secret, where
-    the inventory gives one.
+    models, allowed_routes: sorted; empty for all. max_budget: USD. budget_duration: period after which LiteLLM
+    resets the spend. expires: RFC 3339 in UTC, to the second. key: the secret value, if the inventory has it.
     """
 
     alias: str
@@ -109,7 +107,7 @@ class VirtualKey:
 
 
 def parse_keys(data: object) -> tuple[VirtualKey, ...]:
-    """All of `fleet_keys`, where the fleet's models are not known; raises FleetError with every fault."""
+    """All of `fleet_keys`, without a check of the model names. Raises FleetError with every fault."""
     with Fields({"fleet_keys": data}, "") as read:
         keys = read.numbered("fleet_keys", VirtualKey.parse, secret=True)
         read.faults.extend(faults_between_keys(keys))
@@ -117,8 +115,7 @@ def parse_keys(data: object) -> tuple[VirtualKey, ...]:
 
 
 def faults_between_keys(keys: Mapping[int, VirtualKey], models: Optional[Iterable[Model]] = None) -> list[str]:
-    """Faults that no single key has. keys: by their index in the inventory. models: all of the
-    fleet's, or None where they are not known."""
+    """Faults between keys. keys: by index in the inventory. models: all models of the fleet, or None if unknown."""
     faults = []
     holders: dict[tuple[str, str], int] = {}
     types = None if models is None else {model.name: model for model in models}
@@ -127,7 +124,7 @@ def faults_between_keys(keys: Mapping[int, VirtualKey], models: Optional[Iterabl
         for part, value in (("alias", key.alias), ("key", key.key)):
             first = holders.setdefault((part, value), index) if value else index
             if first != index:
-                shown = repr(value) if part == "alias" else "it"
+                shown = repr(value) if part == "alias" else "the value"
                 faults.append(f"{path}.{part}: {shown} is also the {part} of fleet_keys[{first}]")
         for name in key.models if types is not None and key.state == "present" else ():
             faults += _model_faults(f"{path}.models", name, types or {})
@@ -182,7 +179,7 @@ def _limit(read: Fields, name: str) -> Optional[int]:
 
 
 def _parse_time(data: object, path: str) -> str:
-    """YAML has read some of them as dates and times already; those without a zone are UTC."""
+    """RFC 3339 in UTC. YAML may already have parsed the value as a date or time. Without a zone, it is UTC."""
     text = data.isoformat() if isinstance(data, date) else data  # a datetime is a date
     try:
         if not isinstance(text, str) or not _TIME.fullmatch(text):
@@ -198,13 +195,13 @@ def _metadata(read: Fields) -> Mapping[str, Any]:
     given = read.mapping("metadata")
     for name in given:
         if name in LITELLM_METADATA:
-            read.fault(f"metadata.{name}", "LiteLLM would take it for a setting of its own; choose another name")
+            read.fault(f"metadata.{name}", "LiteLLM reserves this name for a setting; choose another name")
     read.faults.extend(_json_faults(given, read.at("metadata")))
     return given
 
 
 def _json_faults(value: object, path: str) -> Iterator[str]:
-    """What PostgreSQL would refuse, or give back otherwise than it was put in."""
+    """Faults of values that PostgreSQL would refuse or change."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             if not isinstance(name, str) or not _is_text(name):
@@ -217,7 +214,7 @@ def _json_faults(value: object, path: str) -> Iterator[str]:
         if not _is_text(value):
             yield f"{path}: expected text without NUL, got {show(value)}"
     elif isinstance(value, (int, float)):
-        if not abs(value) <= 2**53:  # beyond, JSON's readers disagree
+        if not abs(value) <= 2**53:  # JSON parsers disagree on larger numbers
             yield f"{path}: expected a number between -2^53 and 2^53, got {show(value)}; quote it"
     elif value is not None:
         yield f"{path}: expected text, a number, true, false, null, a list or a mapping, got {show(value)}; quote it"

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A parsed fleet as JSON data and back, without a second validation. Pure.
 
-The controller parses the inventory once. `pack` gives a module the parts of the fleet that it needs, `unpack`
-makes the same frozen dataclasses of them on the host.
+The controller parses the inventory once. `pack` selects the parts of the fleet that a module needs, `unpack`
+restores the frozen dataclasses on the host.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ OPTIONS: Mapping[str, Any] = dict(
 
 @dataclass(frozen=True)
 class Needs:
-    """What of the fleet a module gets. parts: fields of Fleet. secrets: whether it gets the hub's token and the secret
-    values of the models' environments too. No module gets the master key."""
+    """The parts of the fleet that a module gets. parts: fields of Fleet. secrets: whether it also gets the hub's token
+    and the secret values of the models' environments. No module gets the master key."""
 
     parts: tuple[str, ...]
     secrets: bool = False
@@ -44,7 +44,7 @@ NEEDS: Mapping[str, Needs] = {
 
 
 def to_wire(value: Any) -> Any:
-    """Dataclasses as dictionaries of all their fields, tuples as lists; JSON can hold the result."""
+    """Dataclasses as dictionaries of all fields, tuples as lists: data for JSON."""
     if is_dataclass(value):
         return {field.name: to_wire(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
@@ -53,12 +53,12 @@ def to_wire(value: Any) -> Any:
 
 
 def from_wire(kind: type[T], data: Any) -> T:
-    """The value of that type that `to_wire` was given. Fields that `data` lacks have their default."""
+    """The reverse of `to_wire`: a value of that type. Fields that `data` lacks have their default."""
     return _read(kind, data)  # type: ignore[no-any-return]  # by the type hints of the dataclasses
 
 
 def pack(fleet: Fleet, needs: Needs) -> dict[str, Any]:
-    """The options `fleet` and `secrets` of a module. What no log may show is in `secrets` alone."""
+    """The options `fleet` and `secrets` of a module. Only `secrets` contains secret values."""
     packed = {part: to_wire(getattr(fleet, part)) for part in needs.parts}
     environments = {}
     for index, model in enumerate(packed.get("models", ())):
@@ -70,7 +70,7 @@ def pack(fleet: Fleet, needs: Needs) -> dict[str, Any]:
 
 
 def unpack(params: Mapping[str, Any]) -> Fleet:
-    """The fleet that `pack` was given, as far as it was packed. params: those of the module."""
+    """The reverse of `pack`: the packed parts of the fleet. params: the module's parameters."""
     secrets = params["secrets"]
     found = from_wire(Fleet, params["fleet"])
     environments = secrets.get("env", {})
@@ -88,7 +88,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def _read(kind: Any, data: Any) -> Any:
     if is_dataclass(kind):
-        hints = _hints(kind)  # type: ignore[arg-type]  # a class, not an instance of one
+        hints = _hints(kind)  # type: ignore[arg-type]  # a class, not an instance
         return kind(**{name: _read(hints[name], value) for name, value in data.items()})  # type: ignore[operator]
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Union:  # Optional[X] is the only union of the inventory's dataclasses

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether a host's GPUs can be partitioned and given out as its inventory asks. Pure."""
+"""Checks whether a host's GPUs can be partitioned and assigned as the inventory requests. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
     plan_devices,
-    what_is_left,
+    possible_layout,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
@@ -18,11 +18,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 
 def device_checks(request: DeviceRequest) -> tuple[DevicePlan, tuple[Check, ...]]:
-    """Of a plan with a fault no more is there than what is left of the layout."""
+    """The plan and its checks. A plan with a fault has only the possible part of the layout."""
     try:
         plan = plan_devices(request)
     except FleetError as error:
-        return DevicePlan(what_is_left(request)), tuple(check for fault in error.faults for check in _as_checks(fault))
+        return DevicePlan(possible_layout(request)), tuple(
+            check for fault in error.faults for check in _as_checks(fault)
+        )
     return plan, tuple(_as_planned(request.fleet, plan))
 
 
@@ -37,7 +39,7 @@ def _as_planned(fleet: Fleet, plan: DevicePlan) -> Iterator[Check]:
 
 
 def _as_checks(fault: str) -> Iterator[Check]:
-    """A fault of one line, or a table that goes with those before it."""
+    """A fault of one line, or a table that belongs to the faults before it."""
     head, *table = fault.splitlines()
     if not table:
         yield Check.parse(head, FAULT)

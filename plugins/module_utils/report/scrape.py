@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What Prometheus scrapes and what the node exporter hands on, from the fact `fleet`. Pure."""
+"""Targets of Prometheus and metrics for the node exporter, from the fact `fleet`. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _GPU_MODEL = "inference_fleet_gpu_model_info"
 
 
 def model_targets(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each replica of each model that is to run, as Prometheus' file_sd_configs take it.
+    """Each replica of each model with state running, in the form of Prometheus' file_sd_configs.
 
-    The instance is the container's name, under which the rest of the collection speaks of it.
+    The instance is the container's name, as everywhere in the collection.
     """
     return [
         {
@@ -34,7 +34,7 @@ def model_targets(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def certificate_targets(https: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The names whose certificates are looked at, each with its module of `certificate_modules`."""
+    """The names whose certificates are checked, each with its module of `certificate_modules`."""
     return [
         {"targets": [name], "labels": {"__param_module": f"certificate_{index}", "https_mode": https["mode"]}}
         for index, name in enumerate(https["names"])
@@ -42,8 +42,8 @@ def certificate_targets(https: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def certificate_modules(https: Mapping[str, Any]) -> dict[str, Any]:
-    """For the Blackbox exporter: a TLS handshake with Caddy under each name. Whether the certificate is trusted
-    is not asked, since Caddy's own CA is not known to it."""
+    """Modules of the Blackbox exporter: a TLS handshake with Caddy under each name. Does not check trust, since the
+    exporter does not know Caddy's CA."""
     return {
         f"certificate_{index}": {
             "prober": "tcp",
@@ -59,11 +59,11 @@ def certificate_modules(https: Mapping[str, Any]) -> dict[str, Any]:
 def gpu_models_text(devices: Iterable[Mapping[str, Any]]) -> str:
     """One series for each GPU or GPU instance, for the node exporter's textfile collector.
 
-    Its labels UUID and GPU_I_ID are the DCGM exporter's, so that its series can be joined with the model's name.
-    devices: as inference.fleet.gpu_info returns them.
+    The labels UUID and GPU_I_ID are those of the DCGM exporter, so that a query can join the series.
+    devices: the result of inference.fleet.gpu_info.
     """
     lines = [
-        f"# HELP {_GPU_MODEL} Which model runs on a GPU or a GPU instance; empty where none does.",
+        f"# HELP {_GPU_MODEL} Which model runs on a GPU or a GPU instance; empty if none does.",
         f"# TYPE {_GPU_MODEL} gauge",
     ]
     for one in devices:
@@ -73,6 +73,6 @@ def gpu_models_text(devices: Iterable[Mapping[str, Any]]) -> str:
             "model": ", ".join(one["models"]),
             "container": ", ".join(one["containers"]),
         }
-        told = ",".join(f'{name}="{value}"' for name, value in labels.items())
-        lines.append(f"{_GPU_MODEL}{{{told}}} 1")
+        pairs = ",".join(f'{name}="{value}"' for name, value in labels.items())
+        lines.append(f"{_GPU_MODEL}{{{pairs}}} 1")
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.report.table import headed, table
 
-SCHEMA = 1  # of the document; a key that is removed or means something else makes it 2
+SCHEMA = 1  # of the document; becomes 2 when a key is removed or changes its meaning
 _MODELS = ("MODEL", "TYPE", "READY", "DEVICE", "IMAGE", "UP", "ENDPOINT")
 _SERVICES = ("SERVICE", "STATUS", "IMAGE")
 _CONTAINER = ("name", "status", "ready", "device", "devices", "image", "started_at")
@@ -25,8 +25,8 @@ def host_status(
 ) -> dict[str, Any]:
     """A host's entry in the document.
 
-    fleet: the fact. answer: of inference.fleet.model_containers with `report`. services: containers as Docker's API
-    lists them. restore: of boot.restore.last_restore.
+    fleet: the fact. answer: the result of inference.fleet.model_containers with `report`. services: containers as
+    Docker's API lists them. restore: the result of boot.restore.last_restore.
     """
     return {
         "fault": None,
@@ -48,7 +48,7 @@ def host_status(
 
 
 def without_status(fault: Optional[str]) -> dict[str, Any]:
-    """The entry of a host that could not be asked. fault: why, where that is known."""
+    """The entry of a host whose status is unknown. fault: the reason, if known."""
     return {
         "fault": fault or _NOT_ASKED,
         "models": [],
@@ -64,7 +64,7 @@ def document(hosts: Mapping[str, Mapping[str, Any]], now: datetime) -> dict[str,
 
 
 def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
-    """A host's entry for a person: its name, and below it a block for each part that there is."""
+    """A host's entry as text: the name of the host, and below it a block for each part that is not empty."""
     if status["fault"]:
         return headed(host, [status["fault"]])
     blocks = [
@@ -79,7 +79,7 @@ def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
 
 
 def model_table(models: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
-    """A line a model, under a head."""
+    """A head, and a line for each model."""
     rows = [
         (
             model["name"],
@@ -111,7 +111,7 @@ def _model(model: Mapping[str, Any], base_url: str, containers: Sequence[Mapping
 
 
 def _endpoint(model: Mapping[str, Any], base_url: str) -> Optional[str]:
-    """The base URL for the model's clients; of two, the one that virtual keys open."""
+    """The base URL for the model's clients. If there are two, the one for virtual keys."""
     if model["in_gateway"]:
         return f"{base_url}/v1"
     return f"{base_url}/models/{model['name']}/v1" if model["has_direct_route"] else None
@@ -122,7 +122,7 @@ def _listed(head: str, lines: Sequence[str]) -> list[str]:
 
 
 def _age(started_at: str, now: datetime) -> str:
-    """`3d 4h`, `4h 5m` or `5m 6s` since an RFC 3339 time in UTC, of which whole seconds count."""
+    """`3d 4h`, `4h 5m` or `5m 6s` since an RFC 3339 time in UTC; fractions of a second are ignored."""
     started = datetime.strptime(started_at[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
     seconds = max(0, int((now - started).total_seconds()))
     for unit, smaller, unit_seconds, smaller_seconds in (("d", "h", 86400, 3600), ("h", "m", 3600, 60)):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run did to a host, in one line: from what its tasks returned. Pure."""
+"""The summary line of a run on a host, from the results of its tasks. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# A service's container -> the variable with what the task that runs it returned.
+# A service's container -> the variable with the result of the task that runs the container.
 CONTAINERS: Mapping[str, str] = {
     "postgres": "__postgres",
     "litellm": "__litellm",
@@ -19,9 +19,9 @@ CONTAINERS: Mapping[str, str] = {
     "prometheus": "__monitoring_prometheus",
     "grafana": "__monitoring_grafana",
 }
-_RESTARTS = "__litellm_restart"  # until this is set, __litellm is of check mode: what is to be done
-_INSTALLED = "__fleet_files"  # of the task after those that install what __fleet_host lists
-# Variable -> what changed, where the task returned that something did.
+_RESTARTS = "__litellm_restart"  # until this is set, __litellm is the plan from check mode
+_INSTALLED = "__fleet_files"  # result of the task that follows the installation of what __fleet_host lists
+# Variable -> the name of what changed, if its task returned changed.
 _UPDATES: Mapping[str, str] = {
     "__fleet_files": "config.json",
     "__fleet_secrets": "secrets",
@@ -37,7 +37,7 @@ _UPDATES: Mapping[str, str] = {
     "__energy_files": "the energy sampler",
     "__energy_removed": "the energy sampler",
 }
-# What a step is called that failed, and the variable with what it returned; models come by name.
+# A step's name in `failed:` -> the variable with its result. Faults of models have the model's name instead.
 _STEPS: Mapping[str, str] = {
     "inventory": "__fleet_inventory",
     "checks": "__fleet_host",
@@ -49,7 +49,7 @@ _STEPS: Mapping[str, str] = {
     "models": "__vllm_model",
     "caddy": "__caddy_reload",
 }
-# The verbs that a container, an image or a repository had -> what became of it; the first that fits.
+# The verbs of the actions on a container, an image or a repository -> the outcome; the first match counts.
 _OUTCOMES = (
     ({"remove", "create"}, "recreated"),
     ({"create"}, "created"),
@@ -81,25 +81,25 @@ _SEE = "see above"
 def summary(results: Mapping[str, Any], check_mode: bool, ended_early: bool) -> str:
     """`created: vllm-a-1, caddy; failed: b (died with exit code 1)`.
 
-    results: a host's variables, among them what tasks registered. ended_early: whether a task failed that no rescue
-    caught, on this host or, of those that are for all hosts, on another.
+    results: a host's variables, with the registered results of tasks. ended_early: whether a task failed without a
+    rescue, on this host, or on another host if a failure there ends the play for all.
     """
     parts: dict[str, set[str]] = {outcome: set() for outcome in _ORDER}
     for outcome, name in _done(results):
         parts[outcome].add(name)
-    told = [f"{outcome}: {', '.join(sorted(names))}" for outcome, names in parts.items() if names]
+    lines = [f"{outcome}: {', '.join(sorted(names))}" for outcome, names in parts.items() if names]
     if check_mode:
-        told = ["check mode, nothing was changed", *told]
+        lines = ["check mode, nothing was changed", *lines]
     failed = list(dict.fromkeys(_failed(results)))
     if failed:
-        told.append(f"failed: {', '.join(failed)}")
+        lines.append(f"failed: {', '.join(failed)}")
     elif ended_early:
-        told.append("stopped: a task failed on this host or on another one, see above")
-    return "; ".join(told) or "nothing changed"
+        lines.append("stopped: a task failed on this host or on another one, see above")
+    return "; ".join(lines) or "nothing changed"
 
 
 def _done(results: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """What became of what."""
+    """Pairs of outcome and name."""
     host = _of(results, "__fleet_host")
     if _INSTALLED in results:
         yield from (("installed", name) for name in (*host.get("packages", ()), *host.get("gpu_to_do", ())))
@@ -120,17 +120,18 @@ def _done(results: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _of_actions(actions: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """actions: as the modules return them, `verb name (reason)`."""
+    """actions: from the modules' results, each `verb name (reason)`."""
     verbs: dict[str, set[str]] = {}
     for action in actions:
         verb, name = action.split()[:2]
         verbs.setdefault(name, set()).add(verb)
-    for name, its in verbs.items():
-        yield next((outcome for needed, outcome in _OUTCOMES if needed <= its), "updated"), name
+    for name, found in verbs.items():
+        yield next((outcome for needed, outcome in _OUTCOMES if needed <= found), "updated"), name
 
 
 def _failed(results: Mapping[str, Any]) -> Iterable[str]:
-    """Models and steps that failed, each with the beginning of why. What Docker says of a service may hold secrets."""
+    """Models and steps that failed, each with the start of the reason. A service has no reason here, since Docker's
+    message may contain secrets."""
     for step, variable in _STEPS.items():
         result = _of(results, variable)
         if result.get("failed"):
@@ -149,7 +150,7 @@ def _of(results: Mapping[str, Any], variable: str) -> Mapping[str, Any]:
 
 
 def _fault(name: str, message: object) -> str:
-    """The name, with the first line of the message up to its advice."""
+    """The name, and the first line of the message without the advice."""
     first = next(iter(str(message).splitlines()), "").removeprefix(f"{name}: ")
     why = re.split(r"; |, is restarting", first, maxsplit=1)[0].rstrip(" :")
     return f"{name} ({why if len(why) <= _LONGEST else f'{why[:_LONGEST]}…'})"

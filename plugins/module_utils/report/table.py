@@ -10,15 +10,15 @@ _FAULT = "fault"
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A line a row, in columns; the first row is the head."""
+    """A line for each row, in columns. The first row is the head."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def check_lines(checks: Sequence[Mapping[str, str]]) -> list[str]:
-    """A line a check, in columns; faults in capitals, so that the eye finds them.
+    """A line for each check, in columns. FAULT is in capitals, so that faults are easy to find.
 
-    checks: as inference.fleet.host_check returns them.
+    checks: from the result of inference.fleet.host_check.
     """
     width = max((len(check["name"]) for check in checks), default=0)
     lines = []
@@ -30,7 +30,7 @@ def check_lines(checks: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def headed(head: str, lines: Sequence[str]) -> str:
-    """`head: line` for one line; for several, the head with the lines indented below it."""
+    """`head: line` for one line. For several lines, the head and below it the lines, indented."""
     lines = [part for line in lines for part in line.splitlines() or [""]]
     if len(lines) == 1:
         return f"{head}: {lines[0]}"

@@ -1,4 +1,4 @@
-"""Who gets in: direct keys, the secrets of the services, the settings of what stands at the door."""
+"""Access: direct keys, the secrets of the services, the settings of Caddy and LiteLLM."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from unittest.mock import Mock
 
 import pytest
 from ansible_collections.inference.fleet.plugins.lookup import given_secrets
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import DirectKey, Door, Gateway
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import (
+    CaddySettings,
+    DirectKey,
+    LiteLLMSettings,
+)
 from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, entry, faults, fleet
 from hypothesis import given
 
@@ -97,7 +101,7 @@ def test_a_direct_key_without_a_key_has_the_host_make_one(one: dict[str, Any]) -
 
 @pytest.mark.parametrize("name", ["App", "app.previous", "../app", "a_b", "-app", "app-", "", "x" * 64, "app\n"])
 def test_refuses_names_that_are_no_part_of_a_file_name_and_shows_none(name: str) -> None:
-    """What stands there might be the key."""
+    """The value may be the key."""
     assert fleet_faults(direct_keys=[app(name=name)]) == [
         "fleet_direct_keys[0].name: expected a file name of a-z, 0-9 and - inside, got text that is not shown"
     ]
@@ -111,7 +115,7 @@ def test_refuses_a_key_without_a_name() -> None:
 
 def test_two_direct_keys_cannot_have_one_name() -> None:
     assert fleet_faults(direct_keys=[app(), app(key=OTHER)]) == [
-        "fleet_direct_keys[1].name: 'app' is there twice; expected a name for each key"
+        "fleet_direct_keys[1].name: 'app' is given twice; expected a different name for each key"
     ]
 
 
@@ -136,7 +140,7 @@ def test_faults_between_keys_count_those_with_faults_of_their_own() -> None:
     assert fleet_faults(direct_keys=["app", app(), app(name="again"), app(key=OTHER)]) == [
         "fleet_direct_keys[0]: expected a mapping, got text that is not shown",
         "fleet_direct_keys[2].key: is also fleet_direct_keys[1].key; expected a key of its own",
-        "fleet_direct_keys[3].name: 'app' is there twice; expected a name for each key",
+        "fleet_direct_keys[3].name: 'app' is given twice; expected a different name for each key",
     ]
 
 
@@ -144,7 +148,7 @@ def test_faults_between_keys_count_those_with_faults_of_their_own() -> None:
 
 
 def test_every_secret_of_a_host_is_named_by_its_file() -> None:
-    """No two of them are in one file, whatever a direct key is called."""
+    """Each secret has a file of its own, whatever the name of a direct key."""
     read = fleet(
         secrets={"salt_key": OTHER}, direct_keys=[app(), {"name": "ci"}, {"name": "master-key"}], hf_token="hf_01234567"
     )
@@ -173,14 +177,19 @@ def test_the_lookup_gives_them_to_a_task() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "door"), [({}, Door(max_body_mb=512)), ({"max_body_mb": None}, Door()), ({"max_body_mb": 1}, Door(1))]
+    ("data", "caddy"),
+    [
+        ({}, CaddySettings(max_body_mb=512)),
+        ({"max_body_mb": None}, CaddySettings()),
+        ({"max_body_mb": 1}, CaddySettings(1)),
+    ],
 )
-def test_reads_how_large_a_request_may_be(data: Any, door: Door) -> None:
-    assert fleet(caddy=data).caddy == door
+def test_reads_how_large_a_request_may_be(data: Any, caddy: CaddySettings) -> None:
+    assert fleet(caddy=data).caddy == caddy
 
 
 def test_reads_the_settings_of_litellm() -> None:
-    assert fleet(litellm={"workers": 4, "restart_wait": 0}).litellm == Gateway(4, 0)
+    assert fleet(litellm={"workers": 4, "restart_wait": 0}).litellm == LiteLLMSettings(4, 0)
 
 
 # Anything at all
@@ -195,6 +204,6 @@ def test_a_direct_key_is_in_no_fault(value: Any) -> None:
 @pytest.mark.parametrize("alias", ["fleet-open-qwen3-8b", "fleet-metrics"])
 def test_aliases_that_the_collection_makes_for_itself_are_refused(alias: str) -> None:
     assert fleet_faults(keys=[{"alias": alias}]) == [
-        f"fleet_keys[0].alias: {alias!r} is of a kind that the collection makes for itself; "
-        "choose one that is not fleet-metrics and does not begin with fleet-open-"
+        f"fleet_keys[0].alias: {alias!r} is reserved for the collection; "
+        "choose an alias that is not fleet-metrics and does not begin with fleet-open-"
     ]

@@ -1,4 +1,4 @@
-"""The environment of a model: what it takes, and which of it is for nobody's eyes."""
+"""The environment of a model: valid values, and which of them are secret."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_takes_names_like_these_for_secret(name: str) -> None:
     ],
 )
 def test_takes_names_like_these_for_open(name: str) -> None:
-    """What is taken for secret is blotted out of all of a module's output: `false` or `1` must not be."""
+    """Ansible masks secret values everywhere in a module's output, so `false` or `1` must not count as secret."""
     assert not is_secret_name(name)
 
 

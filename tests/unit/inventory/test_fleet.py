@@ -7,7 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import Door, Gateway, Secrets
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import (
+    CaddySettings,
+    LiteLLMSettings,
+    Secrets,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import (
     Cache,
     Fleet,
@@ -48,13 +52,13 @@ def test_an_empty_inventory_is_a_fleet_without_models() -> None:
         recipes={},
         https=Https(mode="internal", names=()),
         cache=Cache(path=None, min_free_gb=20),
-        litellm=Gateway(workers=1, restart_wait=5),
+        litellm=LiteLLMSettings(workers=1, restart_wait=5),
         direct_keys=(),
         secrets=Secrets(None, None, None),
         hf_token=None,
         mig=Layout(),
         monitoring=None,
-        caddy=Door(max_body_mb=512),
+        caddy=CaddySettings(max_body_mb=512),
         litellm_admin=False,
     )
 
@@ -68,7 +72,7 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory(switch: dict[str, 
     assert fleet(**switch) == fleet()
 
 
-# What is refused
+# Invalid values
 
 
 @pytest.mark.parametrize(
@@ -151,7 +155,7 @@ def test_refuses_and_says_what_would_be_right(variables: dict[str, Any], message
 
 
 def test_every_fault_of_an_inventory_is_in_one_message() -> None:
-    """Those within entries, those between entries and those beside them, in the order of reading."""
+    """Faults in entries, between entries and of variables, in the order of reading."""
     assert fleet_faults(
         entry(name="a", devices={"gpus": [0]}),
         entry(name="b", replicas=0),
@@ -230,7 +234,7 @@ def test_a_recipe_with_a_fault_is_not_called_missing_too() -> None:
     ]
 
 
-# Models that are taken away in this run
+# Models that this run removes
 
 
 def test_a_model_taken_away_is_absent_whatever_its_state() -> None:
@@ -399,7 +403,7 @@ def test_names_the_models_there_are(names: list[str], message: str) -> None:
 def test_a_run_speaks_for_the_models_it_names_and_for_all_if_it_names_none(
     names: list[str] | None, absent: list[str], models: tuple[str, ...]
 ) -> None:
-    """An empty list of names is no list of all: else taking one model away would take all away."""
+    """An empty list of names means no model. Otherwise the removal of one model would remove all."""
     assert scope(fleet(entry(name="a"), entry(name="b"), absent_models=absent), names) == models
 
 

@@ -1,4 +1,4 @@
-"""fleet_https: what each mode takes, and what the host and its templates get of it."""
+"""fleet_https: the options of each mode, and the data for the host and its templates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, fau
 from hypothesis import given
 from hypothesis import strategies as st
 
-# The model does not look into them; the controller has, in plugin_utils/certificates.
+# The parser does not read certificates; the controller checks them in plugin_utils/certificates.
 CERT = "-----BEGIN CERTIFICATE-----\nbGVhZg==\n-----END CERTIFICATE-----\n"
 SIGNER = "-----BEGIN CERTIFICATE-----\nc2lnbmVy\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0c2VjcmV0\n-----END PRIVATE KEY-----\n"
@@ -32,7 +32,7 @@ def https_faults(data: Any) -> list[str]:
     return faults(https, data)
 
 
-# What is taken
+# Valid values
 
 
 def test_a_public_ca_needs_an_address_to_write_to_and_names() -> None:
@@ -71,7 +71,7 @@ def test_of_a_chain_every_certificate_is_kept_and_a_key_among_them_is_not() -> N
     assert https({**FILES, "cert": f"subject=leaf\n{CERT}{KEY}\nsubject=signer\n{SIGNER}"}).cert == CERT + SIGNER
 
 
-# What is refused
+# Invalid values
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_private_name_needs_a_ca_of_ones_own(name: str) -> None:
 
 def test_wildcards_need_a_challenge_that_is_not_done() -> None:
     assert https_faults({**ACME, "names": ["*.example.com"]}) == [
-        "fleet_https.names[0]: '*.example.com' needs the DNS challenge, which is not done here; name each host"
+        "fleet_https.names[0]: '*.example.com' needs the DNS challenge, which is not supported; name each host"
     ]
 
 
@@ -216,11 +216,11 @@ def test_the_host_keeps_all_of_it_and_reads_it_back_the_same() -> None:
         assert https(state["fleet_https"]) == https(data)
 
 
-# The files that Caddy gets
+# Files for Caddy
 
 
 def test_a_renewed_certificate_is_another_file() -> None:
-    """Else the Caddyfile would be the same, and a reload would do nothing."""
+    """Otherwise the Caddyfile would be equal, and a reload would have no effect."""
     before, after = https(FILES).files, https({**FILES, "cert": SIGNER}).files
     assert before.keys() == after.keys() == {"cert", "key"}
     assert not set(before.values()) & set(after.values())

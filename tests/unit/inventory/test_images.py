@@ -1,4 +1,4 @@
-"""Which image a model's containers run."""
+"""The image of a model's containers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def image(recipes: Any = None, **changes: Any) -> str:
     return one.image_of(one.models[0])
 
 
-# First hit wins
+# Order of precedence
 
 
 def test_the_models_own_image_comes_first() -> None:

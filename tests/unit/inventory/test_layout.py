@@ -58,7 +58,7 @@ def test_every_fault_of_a_layout_is_told() -> None:
         "fleet_mig.gpu1: expected a GPU index, a UUID that begins with GPU-, or all",
         "fleet_mig.2: expected a list of profiles or off, got 'on'",
     ]
-    assert faults(Layout.parse, {0: [], "0": []}, "fleet_mig") == ["fleet_mig.0: is there twice"]
+    assert faults(Layout.parse, {0: [], "0": []}, "fleet_mig") == ["fleet_mig.0: is given twice"]
 
 
 @given(ANYTHING)
@@ -97,7 +97,7 @@ def test_the_order_of_a_layout_means_nothing(names: list[str]) -> None:
 
 @pytest.mark.parametrize("slices", [2, 3, 4])
 def test_no_fewer_instances_could_hold_the_parts(slices: int) -> None:
-    """Of up to six parts, against every way to share them out."""
+    """Compares the result for up to six compute instances with every other distribution."""
 
     def fewest(parts: tuple[int, ...]) -> int:
         def fit(left: tuple[int, ...], rooms: tuple[int, ...]) -> int:
@@ -117,7 +117,7 @@ def test_no_fewer_instances_could_hold_the_parts(slices: int) -> None:
             assert len(packed(*(f"{size}c.{slices}g.9gb" for size in parts))) == fewest(parts)
 
 
-# Parts that are together already
+# Compute instances that share a GPU instance already
 
 
 def test_parts_that_are_together_stay_together() -> None:

@@ -1,4 +1,4 @@
-"""Older inventories are brought up to date, newer ones refused by name."""
+"""Older inventories are migrated, newer ones refused."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_newer_schema_is_refused_by_name() -> None:
 
 
 def test_a_newer_schema_is_all_that_is_told_of_an_inventory() -> None:
-    """What else it says cannot be judged."""
+    """Without a known schema, other variables cannot be checked."""
     assert len(faults(Fleet.parse, {"fleet_schema": 99, "fleet_models": 7, "fleet_new": True})) == 1
 
 

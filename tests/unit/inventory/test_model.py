@@ -1,4 +1,4 @@
-"""One entry of fleet_models: what it may say, what it means, what a person is told who got it wrong."""
+"""One entry of fleet_models: valid values, their effect, and the messages for faults."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
     assert fault.startswith(f"{missing}: missing; expected ")
 
 
-# Single keys: what is refused, and the words
+# Single keys: faults and their messages
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_refuses_devices_and_says_what_would_be_right(devices: Any, messages: li
 
 def test_replicas_cannot_share_pinned_gpus() -> None:
     assert model_faults(devices={"gpus": [0, 1]}, replicas=2) == [
-        "devices.gpus: 2 replicas cannot share the pinned GPUs [0, 1]; give {gpus: 2} and let each have its own"
+        "devices.gpus: 2 replicas cannot share the pinned GPUs [0, 1]; give {gpus: 2} so that each gets its own"
     ]
 
 
@@ -303,7 +303,7 @@ def test_an_argument_named_by_a_number_and_by_text_is_no_reason_to_break() -> No
     assert model(args={1: {}, "1": {}}).args == (("1", {}), ("1", {}))
 
 
-# What a model means
+# Derived values
 
 
 def test_has_a_container_for_each_replica_from_1() -> None:
@@ -347,7 +347,7 @@ def test_what_litellm_offers_may_be_open(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["stt", "tts", "image"])
 def test_what_litellm_does_not_offer_cannot_be_open(kind: str) -> None:
     assert model_faults(type=kind, open=True) == [
-        f"open: is for what LiteLLM offers (chat, vision, embedding), not for {kind}"
+        f"open: is for types that LiteLLM serves (chat, vision, embedding), not for {kind}"
     ]
 
 
@@ -361,7 +361,7 @@ def test_a_model_of_an_unknown_type_is_not_also_told_that_it_cannot_be_open() ->
     [("Qwen/Qwen3-8B", None), ("/srv/models/qwen", "/srv/models/qwen"), ("/srv//models/./qwen/", "/srv/models/qwen")],
 )
 def test_knows_the_folder_of_its_weights(source: str, path: str | None) -> None:
-    """As Docker reports it: else the container would be made anew on every run."""
+    """The form that Docker reports: otherwise every run would recreate the container."""
     assert model(source=source).local_path == path
 
 

@@ -1,4 +1,4 @@
-"""Reading untyped data: what a person is told."""
+"""Reading untyped data: values and messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 
 
 def read(data: Any, reader: str, *arguments: Any, path: str = "here", **options: Any) -> Any:
-    """What one reader makes of `data`, as the whole reading of it."""
+    """The result of one reader for `data`."""
     with Fields(data, path) as fields:
         return getattr(fields, reader)(*arguments, **options)
 
@@ -205,7 +205,7 @@ def test_takes_no_list_for_a_choice() -> None:
     assert fault({"key": ["a"]}, "one_of", "key", ("a", "b")) == "here.key: expected one of a, b, got a list"
 
 
-# The whole
+# Whole mappings
 
 
 def test_refuses_what_is_no_mapping() -> None:

@@ -1,4 +1,4 @@
-"""What a recipe may say: packages and files, and nothing that would be a secret in a layer."""
+"""Valid recipes: packages and files, and no secret that a layer would contain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 PASSWORD = "geheim0123"
-LAYER = "whoever has the image could read it in its layers and its history"
+LAYER = "anyone with the image could read it in the layers and the history"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN RSA PRIVATE KEY-----\n"
 WHOLE: dict[str, Any] = {
@@ -103,11 +103,17 @@ def test_the_collections_own_would_be_taken_from_an_inventory(name: str) -> None
         ({"base": "vllm-openai"}, "base: expected a key of fleet_images such as vllm or vllm_omni, or an image"),
         (
             {"pip": ["a"], "pip_index": "https://a.example/simple", "wheelhouse": "/srv/w"},
-            "pip_index: has no effect beside wheelhouse",
+            "pip_index: has no effect with wheelhouse",
         ),
-        ({"pip": [], "pip_index": "https://a.example/simple"}, "pip_index: has no effect without pip; name there what"),
-        ({"wheelhouse": "wheels", "apt": ["sox"]}, "wheelhouse: has no effect without pip; name there what"),
-        ({"apt_mirror": WHOLE["apt_mirror"], "pip": ["a"]}, "apt_mirror: has no effect without apt; name there what"),
+        (
+            {"pip": [], "pip_index": "https://a.example/simple"},
+            "pip_index: has no effect without pip; add pip, or",
+        ),
+        ({"wheelhouse": "wheels", "apt": ["sox"]}, "wheelhouse: has no effect without pip; add pip, or"),
+        (
+            {"apt_mirror": WHOLE["apt_mirror"], "pip": ["a"]},
+            "apt_mirror: has no effect without apt; add apt, or",
+        ),
         ({"pip": "a", "pip_index": "https://a.example/simple"}, "pip: expected a list, got 'a'"),
         ({"atp": []}, "atp: unknown key; did you mean 'apt'?"),
     ],

@@ -1,4 +1,4 @@
-"""Entries of `fleet_keys`: what is taken, what is refused and in which words."""
+"""Entries of `fleet_keys`: valid values, faults and their messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parse(**entry: Any) -> VirtualKey:
 
 
 def key_faults(**entry: Any) -> list[str]:
-    """Without the path that they all have in common."""
+    """The faults without their common path."""
     found = faults(VirtualKey.parse, {"alias": "app", **entry}, "fleet_keys[0]")
     return [fault.removeprefix("fleet_keys[0].") for fault in found]
 
@@ -47,7 +47,7 @@ def test_an_alias_is_all_it_takes() -> None:
 
 
 def test_null_is_as_good_as_not_given() -> None:
-    """As Ansible fills in options that a task leaves out."""
+    """Ansible sets missing options of a task to null."""
     names = "models max_budget budget_duration rpm_limit tpm_limit max_parallel_requests expires metadata key state"
     assert parse(**dict.fromkeys(names.split())) == parse()
 
@@ -155,7 +155,7 @@ def test_refuses_other_durations(duration: Any) -> None:
 @pytest.mark.parametrize("limit", ["rpm_limit", "tpm_limit", "max_parallel_requests"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, "5", True])
 def test_refuses_limits_that_are_none(limit: str, value: Any) -> None:
-    """LiteLLM takes 0 for no limit in some places and for nothing at all in others."""
+    """For LiteLLM, 0 means no limit in some places, and no requests at all in others."""
     assert key_faults(**{limit: value}) == [f"{limit}: expected a whole number of at least 1, got {value!r}"]
 
 
@@ -214,7 +214,7 @@ def test_an_expiry_is_the_same_however_often_it_is_read(moment: datetime) -> Non
 @pytest.mark.parametrize("name", sorted(LITELLM_METADATA))
 def test_refuses_metadata_that_litellm_takes_for_a_setting(name: str) -> None:
     assert key_faults(metadata={name: 1}) == [
-        f"metadata.{name}: LiteLLM would take it for a setting of its own; choose another name"
+        f"metadata.{name}: LiteLLM reserves this name for a setting; choose another name"
     ]
 
 
@@ -235,7 +235,7 @@ def test_refuses_metadata_that_would_come_back_otherwise(metadata: Any, fault: s
     assert found.startswith(fault)
 
 
-# Many
+# Lists of keys
 
 
 def test_unknown_keys_are_told() -> None:
@@ -255,7 +255,7 @@ def test_anything_at_all_is_read_or_refused_with_its_path(data: Any) -> None:
 def test_two_keys_of_one_alias_or_one_value_are_a_fault_that_shows_no_value() -> None:
     keys = [{"alias": "a", "key": VALUE}, {"alias": "b", "key": VALUE}, {"alias": "a", "state": "absent"}]
     assert faults(parse_keys, keys) == [
-        "fleet_keys[1].key: it is also the key of fleet_keys[0]",
+        "fleet_keys[1].key: the value is also the key of fleet_keys[0]",
         "fleet_keys[2].alias: 'a' is also the alias of fleet_keys[0]",
     ]
 

@@ -1,4 +1,4 @@
-"""A module reads back the fleet that the controller parsed, without the secrets that it does not need."""
+"""A module gets the fleet that the controller parsed, without the secrets that the module does not need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told to scrape, from inventories."""
+"""The targets of Prometheus, from inventories."""
 
 from __future__ import annotations
 

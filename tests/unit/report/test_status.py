@@ -51,7 +51,7 @@ def status(
 
 
 def cells(*containers: dict[str, Any], **changes: Any) -> dict[str, str]:
-    """The one row of the models' table, by the words of its head. A cell may hold single blanks."""
+    """The only row of the models' table, by column name. A cell may contain single blanks."""
     head, row = model_table(status(entry(**changes), containers=containers)["models"], NOW)
     starts = [head.index(word) for word in head.split()]
     ends = [*starts[1:], None]
@@ -115,14 +115,14 @@ def test_is_up_since_its_oldest_running_replica_started() -> None:
         ("2026-11-24T11:00:00Z", "1h 0m"),
         ("2026-11-23T12:00:01Z", "23h 59m"),
         ("2026-11-21T07:30:00Z", "3d 4h"),
-        ("2026-11-24T12:00:05Z", "0m 0s"),  # the host's clock is ahead of ours
+        ("2026-11-24T12:00:05Z", "0m 0s"),  # the host's clock is ahead
     ],
 )
 def test_tells_ages_in_two_units(started_at: str, up: str) -> None:
     assert cells(container(started_at=started_at))["UP"] == up
 
 
-# What a person reads
+# Text for a person
 
 SERVICES = (
     {"Names": ["/litellm"], "Status": "Up 3 minutes (healthy)", "Image": "litellm/litellm:v1.106.2", "Id": "1"},
@@ -131,7 +131,7 @@ SERVICES = (
 
 
 def test_a_host_is_its_name_and_a_block_for_each_part() -> None:
-    """Services in the order of their names; Docker's own names have a slash."""
+    """Services are sorted by name. Names from Docker begin with a slash."""
     made = status(
         entry(),
         containers=(container(),),
@@ -173,7 +173,7 @@ def test_a_host_that_could_not_be_asked_is_its_name_with_why() -> None:
     assert status_text("gpu1", without_status(None), NOW) == "gpu1: not asked: an earlier task failed on this host"
 
 
-# What a program reads
+# JSON for a program
 
 
 def test_a_model_has_its_numbers_its_url_and_its_containers() -> None:

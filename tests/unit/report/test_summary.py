@@ -1,4 +1,4 @@
-"""The line that a run ends with."""
+"""The summary line at the end of a run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_service_is_created_where_the_host_had_none_and_restarted_where_it_had
 
 
 def test_litellm_counts_from_where_it_is_stopped() -> None:
-    """Before that, what is registered says what is to be done."""
+    """Before the restart, the registered result is a plan of check mode."""
     assert line(litellm={"changed": True}) == "nothing changed"
     assert line(litellm={"changed": True}, litellm_restart={"changed": False}) == "created: litellm"
 
@@ -120,7 +120,7 @@ def test_a_step_that_failed_without_more_is_its_message() -> None:
 
 
 def test_what_docker_says_of_a_service_is_not_shown() -> None:
-    """The message of a container that cannot be created may hold its environment."""
+    """The error message for a container that cannot be created may contain its environment."""
     failed = {"failed": True, "msg": "LITELLM_MASTER_KEY=sk-1 is wrong"}
     assert line(litellm=failed, caddy=failed) == "failed: litellm (see above), caddy (see above)"
 

@@ -1,4 +1,4 @@
-"""Tables and blocks of text, as they stand on a terminal."""
+"""Tables and blocks of text for a terminal."""
 
 from __future__ import annotations
 
