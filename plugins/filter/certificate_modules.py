@@ -4,12 +4,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: certificate_modules
-short_description: How the Blackbox exporter looks at certificates
+short_description: Modules of the Blackbox exporter that check certificates
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - One module of the Blackbox exporter for each name that clients call the host by.
+  - Returns one module of the Blackbox exporter for each name of the host in C(fleet_https).
 positional: _input
 options:
   _input:
@@ -19,7 +19,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Tell the Blackbox exporter how to look at certificates
+- name: Write the configuration of the Blackbox exporter
   inference.fleet.host_files:
     files:
       - path: /etc/inference-fleet/blackbox-exporter/blackbox.yml
@@ -28,7 +28,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Name of a module to the module.
+  description: Module name to module.
   type: dict
 """
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: certificate_targets
-short_description: The names whose certificates Prometheus looks at
+short_description: The names whose certificates Prometheus checks
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - One group for each name that clients call the host by, for the Blackbox exporter.
+  - Returns one target group for each name of the host in C(fleet_https), for the Blackbox exporter.
 positional: _input
 options:
   _input:
@@ -19,7 +19,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Tell Prometheus which certificates there are
+- name: Write the targets of the certificate checks
   inference.fleet.host_files:
     files:
       - path: /etc/inference-fleet/prometheus/targets/certificate.json
@@ -28,7 +28,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Groups of targets, as C(file_sd_configs) take them.
+  description: Target groups, in the form of C(file_sd_configs).
   type: list
   elements: dict
 """

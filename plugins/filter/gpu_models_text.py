@@ -4,12 +4,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: gpu_models_text
-short_description: Which model runs on which GPU, as Prometheus reads it
+short_description: The models on each GPU, in the text format of Prometheus
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - One series for each GPU and each GPU instance, with the labels that the DCGM exporter has for it, to join them.
+  - Returns one series for each GPU and each GPU instance, with the labels of the DCGM exporter, so that a query can
+    join the series of both.
 positional: _input
 options:
   _input:
@@ -20,7 +21,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Have the node exporter hand on which model runs where
+- name: Write the metrics of the models on each GPU
   inference.fleet.host_files:
     files:
       - path: /var/lib/inference-fleet/metrics/gpus.prom
@@ -30,7 +31,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The text of a file of metrics.
+  description: The content of a metrics file.
   type: str
 """
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: model_targets
-short_description: What Prometheus scrapes of the models
+short_description: The Prometheus targets of the models
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - One group for each replica of each model that is to run, with the labels C(model), C(replica) and C(type), and the
-    container's name as C(instance).
+  - Returns one target group for each replica of each model with state V(running), with the labels C(model),
+    C(replica), C(type), and C(instance), which is the container's name.
 positional: _input
 options:
   _input:
-    description: Models, as the fact C(fleet) of M(inference.fleet.validate) has them.
+    description: C(models) of the fact C(fleet) of M(inference.fleet.validate).
     type: list
     elements: dict
     required: true
 """
 
 EXAMPLES = r"""
-- name: Tell Prometheus which models there are
+- name: Write the targets of the models
   inference.fleet.host_files:
     files:
       - path: /etc/inference-fleet/prometheus/targets/vllm.json
@@ -30,7 +30,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Groups of targets, as C(file_sd_configs) take them.
+  description: Target groups, in the form of C(file_sd_configs).
   type: list
   elements: dict
 """
