@@ -255,9 +255,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     for image in sorted(set(plan.kept.values())):
         names = ", ".join(name for name, kept in plan.kept.items() if kept == image)
-        module.warn(
-            f"image {image}: this host has no image of that name; these containers keep their present image: {names}"
-        )
+        module.warn(f"image {image}: no image of that name on this host; these containers keep their image: {names}")
     actions = plan.actions if module.check_mode else outcome.done
     result: dict[str, Any] = dict(
         changed=bool(actions),
