@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""inference.fleet.model_cache, whose steps are shown while it works. Documented in modules/model_cache.py."""
+"""inference.fleet.model_cache, with progress lines. Documented in modules/model_cache.py."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class ActionModule(Watched):
     module = "model_cache"
 
     def more(self, fleet: Fleet, arguments: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
-        """The models of the other hosts, without their environments. One with a fault raises FleetError, since
-        nobody knows what it uses."""
+        """The models of the other hosts, without their environments. Raises FleetError for a model with a fault,
+        since the weights that it uses are unknown."""
         if not boolean(arguments.get("prune", False)):
             return {}
         given = arguments.get("others")

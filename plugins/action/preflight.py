@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""inference.fleet.preflight: runs host_check and prints what it found. Documented in modules/preflight.py."""
+"""inference.fleet.preflight: runs host_check and prints its checks. Documented in modules/preflight.py."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ class ActionModule(WithFleet):
         Display().display(text)
         faults = check_lines([check for check in checks if check["state"] == "fault"])
         if faults:
-            told = "\n".join([f"install would stop before it touches {host}:", *faults])
-            return {"failed": True, "changed": False, "checks": checks, "msg": told}
+            message = "\n".join([f"install would stop before it touches {host}:", *faults])
+            return {"failed": True, "changed": False, "checks": checks, "msg": message}
         return {"changed": False, "checks": checks, "msg": text}

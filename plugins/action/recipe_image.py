@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""inference.fleet.recipe_image, whose steps are shown while it works. Documented in modules/recipe_image.py."""
+"""inference.fleet.recipe_image, with progress lines. Documented in modules/recipe_image.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ActionModule(Watched):
     module = "recipe_image"
 
     def more(self, fleet: Fleet, arguments: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
-        """Recipe to folder, of recipes whose wheels are to come from a folder of this machine that is not there."""
+        """Recipe to folder, for recipes whose folder of wheels is missing on this machine."""
         copied = {name: recipe.wheelhouse or "" for name, recipe in fleet.recipes.items() if recipe.copies_wheels}
         folders = {name: Path(task_vars.get("inventory_dir") or "", folder) for name, folder in copied.items()}
         return {"missing_wheelhouses": {name: str(one) for name, one in folders.items() if not one.is_dir()}}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""inference.fleet.status: asks one host how its models are, and changes nothing. Documented in modules/status.py."""
+"""inference.fleet.status: reads the status of one host without changes. Documented in modules/status.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVICES = {
 
 
 class ActionModule(WithFleet):
-    """What keeps a host from being asked is returned, not raised: the report is of all hosts."""
+    """Returns the reason if a host's status cannot be read, instead of a failure, so that the report has all hosts."""
 
     module = "model_containers"
 
@@ -36,7 +36,7 @@ class ActionModule(WithFleet):
             services = _good(
                 self._execute_module("community.docker.docker_host_info", dict(SERVICES), task_vars=task_vars)
             )
-            # A host without a record or without systemd prints nothing.
+            # Without a record, or without systemd, the output is empty.
             restore = last_restore(self._printed(f"cat {RESTORE_RECORD}"), self._printed(UNIT))
         except (AnsibleError, FleetError) as error:
             return {"changed": False, "status": without_status(str(error))}

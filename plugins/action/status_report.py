@@ -33,20 +33,20 @@ class ActionModule(ActionBase):
         }
         hosts = {host: one.get("status") or without_status(one.get("msg")) for host, one in results.items()}
         now = datetime.now(timezone.utc)
-        # One line, so that a program finds it among what else Ansible prints.
-        made = json.dumps(document(hosts, now))
+        # One line, so that a program can find it in Ansible's output.
+        text_json = json.dumps(document(hosts, now))
         text = "\n\n".join(status_text(host, one, now) for host, one in hosts.items())
-        Display().display(made if kind == "json" else text)
+        Display().display(text_json if kind == "json" else text)
         if (dest := arguments.get("dest")) and not self._task.check_mode:
             try:
-                _replace(Path(dest), f"{made}\n")
+                _replace(Path(dest), f"{text_json}\n")
             except OSError as error:
                 return {"failed": True, "msg": f"dest: {dest}: {error.strerror}"}
         return {"changed": False, "msg": text}
 
 
 def _replace(path: Path, text: str) -> None:
-    """Whoever reads it meanwhile gets all of the one before or all of this one."""
+    """Replaces the file atomically: a reader gets the whole previous text or the whole new text."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as file:

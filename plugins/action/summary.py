@@ -16,7 +16,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         host = task_vars["inventory_hostname"]
-        # In an `always`, Ansible has taken the hosts away on which a task failed.
+        # In an `always`, ansible_play_hosts lacks the hosts on which a task failed.
         ended_early = host not in task_vars["ansible_play_hosts"]
         text = f"{host}  {summary(task_vars, self._task.check_mode, ended_early)}"
         Display().display(text)

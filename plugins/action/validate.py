@@ -22,9 +22,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         variables, unread = fleet_variables(task_vars or {}, self._templar, self._loader)
-        # Role argument specs take no null for a list or a mapping, and say so without a path.
+        # Role argument specs refuse null for a list or a mapping, but their message has no path.
         empty = [
-            f"{name}: expected a value, got nothing; take the line out" for name in variables if variables[name] is None
+            f"{name}: expected a value, got nothing; remove the line" for name in variables if variables[name] is None
         ]
         try:
             fleet = Fleet.parse(variables)
@@ -34,11 +34,11 @@ class ActionModule(ActionBase):
             if faults := [*empty, *unread, *(() if lenient else verdict.faults)]:
                 raise FleetError(*faults)
         except FleetError as error:
-            # A file that cannot be read is told once, not as text that is no PEM too.
+            # Reports a file that cannot be read only once, not also as invalid PEM text.
             paths = {fault.partition(":")[0] for fault in unread}
             others = [fault for fault in error.faults if fault.partition(":")[0] not in paths]
-            told = "\n".join(dict.fromkeys([*empty, *unread, *others]))
-            return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{told}"}
+            lines = "\n".join(dict.fromkeys([*empty, *unread, *others]))
+            return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{lines}"}
         remember(fleet, task_vars or {})
         name = task_vars.get("ansible_host") or task_vars["inventory_hostname"]
         return {

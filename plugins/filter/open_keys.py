@@ -4,21 +4,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: open_keys
-short_description: The virtual keys that Caddy comes with on the open routes
+short_description: The virtual keys that Caddy sends to LiteLLM on open routes
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - One for each open model, which opens that model alone; those of the other models are V(absent). None when no model
-    is open.
+  - Returns one key for each open model. The key is valid for that model only. The keys of other models have the state
+    V(absent). The list is empty if no model is open.
 positional: _input, models
 options:
   _input:
-    description: What M(inference.fleet.host_secrets) returned.
+    description: The result of M(inference.fleet.host_secrets).
     type: dict
     required: true
   models:
-    description: Models, as the fact C(fleet) of M(inference.fleet.validate) has them.
+    description: C(models) of the fact C(fleet) of M(inference.fleet.validate).
     type: list
     elements: dict
     required: true
@@ -27,14 +27,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have a key for each open route
+- name: Create the keys of the open routes
   inference.fleet.litellm_key:
     keys: "{{ secrets | inference.fleet.open_keys(fleet.models) }}"
 """
 
 RETURN = r"""
 _value:
-  description: Keys, as M(inference.fleet.litellm_key) takes them.
+  description: Keys, in the form of O(inference.fleet.litellm_key#module:keys).
   type: list
   elements: dict
 """

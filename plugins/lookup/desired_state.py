@@ -4,21 +4,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: desired_state
-short_description: All that a host should be, secrets included
+short_description: The desired state of a host, with secrets
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Gives what M(inference.fleet.validate) gives, with secrets and the models' environments, as one dictionary.
-  - Certificates and the key that C(fleet_https) names as files are in it as text.
-  - It is what C(/etc/inference-fleet/config.json) holds. Being a lookup, it passes through no task's result; the task
-    that uses it needs C(no_log).
+  - Returns the host's fleet in the form of an inventory, with defaults, secrets and the models' environments, as one
+    dictionary. C(/etc/inference-fleet/config.json) has this content.
+  - Certificates and the key from files in C(fleet_https) are included as text.
+  - A lookup puts the secrets into no task result. The task that uses it needs C(no_log).
 seealso:
   - module: inference.fleet.validate
 """
 
 EXAMPLES = r"""
-- name: Keep the host's own copy of what it should be
+- name: Write the desired state to the host
   ansible.builtin.copy:
     content: "{{ lookup('inference.fleet.desired_state') | to_nice_json }}"
     dest: /etc/inference-fleet/config.json
@@ -28,7 +28,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The state, as one dictionary.
+  description: The desired state, as one dictionary.
   type: list
   elements: dict
 """

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: given_secrets
-short_description: The secrets of a host, by the names of their files
+short_description: The secrets of a host, by file name
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Gives the name of every secret that a host keeps, with the value that the inventory has for it, or null for one that
-    the host makes itself. Besides those of C(fleet_secrets) these are C(direct-NAME) for each of C(fleet_direct_keys),
-    and C(open_key), with which Caddy comes to LiteLLM on the open routes.
-  - Being a lookup, it passes through no task's result; the task that uses it needs C(no_log).
+  - Returns the name of every secret of a host, with its value from the inventory, or null if the host generates the
+    value. The names are those of C(fleet_secrets), C(direct-NAME) for each of C(fleet_direct_keys), and C(open_key),
+    from which the keys are derived that Caddy sends to LiteLLM on open routes.
+  - A lookup puts the secrets into no task result. The task that uses it needs C(no_log).
 seealso:
   - module: inference.fleet.host_secrets
 """
 
 EXAMPLES = r"""
-- name: Have the secrets on the host, and generate those that nobody gave
+- name: Write the secrets to the host and generate the missing ones
   inference.fleet.host_secrets:
     path: /etc/inference-fleet/secrets
     given: "{{ lookup('inference.fleet.given_secrets') }}"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: program_digest
-short_description: What tells one version of a program of this collection from another
+short_description: The digest of a program of this collection
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - A digest of a module and of everything that it imports of this collection, directly or not. A service that runs the
-    module has to be restarted where the digest changes.
+  - Returns a digest of a module and of everything in this collection that it imports, directly or indirectly. A service
+    that runs the module must be restarted when the digest changes.
 options:
   _terms:
-    description: Names of modules below the collection.
+    description: Names of modules, relative to the collection.
     required: true
 """
 

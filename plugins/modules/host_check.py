@@ -5,47 +5,46 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_check
-short_description: Find out whether a host can take its models, before anything is touched
+short_description: Check whether a host can run its models, before any change
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Looks at the system's release and kernel, Docker, the folders that models are read from, the ports that Caddy needs,
-    the space for weights, the clock, and whether the image of PostgreSQL can read the data that is there; where the
-    fleet asks for GPUs or MIG, also at the NVIDIA driver, the NVIDIA Container Toolkit, Docker's use of it, persistence
-    mode, whether containers keep their GPU when systemd reloads, and whether the GPUs can be partitioned and given to
-    the models as asked for.
-  - Fails with every fault that it finds in one message, unless O(report) is set.
-  - Needs nothing but Python on the host. Changes nothing.
+  - Checks the system's release and kernel, Docker, the folders of local models, the ports that Caddy needs, the space
+    for weights, the clock, and whether the image of PostgreSQL can read the existing data. If the fleet needs GPUs or
+    MIG, also checks the NVIDIA driver, the NVIDIA Container Toolkit, its runtime in Docker, persistence mode, whether
+    containers keep their GPU when systemd reloads, and whether the GPUs can be partitioned and assigned to the models.
+  - Fails with every fault in one message, unless O(report) is set.
+  - Needs only Python on the host. Changes nothing.
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
   names:
     description:
-      - The models that the run acts on, which keep their devices unless they ask for others. Not given, it is all of
-        them, and containers of models that the fleet does not have are about to be removed.
+      - The models that the run acts on. They keep suitable devices. Default is all models; then the devices of
+        containers whose model is not in the fleet count as free, since the run removes these containers.
     type: list
     elements: str
   force:
-    description: Whether the run may stop models and DCGM where they are in the way of the MIG layout.
+    description: Whether the run may stop models and DCGM that block a change of the MIG layout.
     type: bool
     default: false
   ports:
-    description: TCP ports that nothing but the fleet's own Caddy may listen on.
+    description: TCP ports that only the fleet's Caddy may use.
     type: list
     elements: int
     default: [80, 443]
   now:
     description:
-      - The time on the machine that Ansible runs on, in seconds since 1970 in UTC, to compare the host's clock with.
+      - The time on the controller, in seconds since 1970 in UTC. The host's clock is compared with it.
     type: float
   thorough:
     description:
-      - Also look up the names that images and weights would come from. Takes seconds where DNS does not answer.
+      - Also resolve the host names of the sources of images and weights. Takes seconds if DNS does not answer.
     type: bool
     default: false
   report:
-    description: Return faults as RV(checks) instead of failing with them.
+    description: Return faults as RV(checks) instead of a failure.
     type: bool
     default: false
 attributes:
@@ -58,11 +57,11 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look before anything is touched
+- name: Check the host before any change
   inference.fleet.host_check:
   register: host
 
-- name: Look at everything, and go on whatever is found
+- name: Run all checks without failing
   inference.fleet.host_check:
     now: "{{ now().timestamp() }}"
     thorough: true
@@ -72,112 +71,112 @@ EXAMPLES = r"""
 
 RETURN = r"""
 checks:
-  description: All that was looked at, in the order in which a person would go through it.
+  description: All checks, in the order in which a person would work through them.
   returned: success
   type: list
   elements: dict
   contains:
     name:
-      description: What it is about.
+      description: The subject of the check.
       type: str
       sample: port 443
     state:
       description:
-        - V(ok); V(install) where something is missing that the playbook C(install) puts right;
-          V(warn) where something is not as it should be and does not stop it; V(fault) where it does.
+        - V(ok); V(install) if the playbook C(install) will fix it; V(warn) for a defect that does not stop C(install);
+          V(fault) for one that does.
       type: str
       sample: fault
     found:
-      description: What was found.
+      description: The result.
       type: str
       sample: taken by nginx (PID 812)
     remedy:
-      description: What to do about it; empty where nothing is to be done.
+      description: What to do; empty if nothing.
       type: str
       sample: "Caddy needs it: stop that, or move it to another port"
 packages:
-  description: Debian's names of the packages that the fleet needs and the host lacks.
+  description: Debian packages that the fleet needs and the host lacks.
   returned: success
   type: list
   elements: str
   sample: [docker.io, iptables, python3-docker]
 docker_version:
-  description: The version of the engine that answers; null where none does.
+  description: The version of Docker Engine; null if it does not answer.
   returned: success
   type: str
   sample: 28.2.2
 docker_to_start:
-  description: Whether systemd has to be told to run Docker, now or at every boot.
+  description: Whether Docker must be started now, or enabled for every boot.
   returned: success
   type: bool
 network:
-  description: Whether the Docker network C(llm-network) is there.
+  description: Whether the Docker network C(llm-network) exists.
   returned: success
   type: bool
 services:
   description:
-    - Which of the fleet's own services have a container, in whatever state; in the order in which they are taken away.
+    - The fleet's services that have a container, in any state, in the order of their removal.
   returned: success
   type: list
   elements: str
   sample: [caddy, grafana, prometheus, litellm, postgres]
 watchers:
-  description: Those of RV(services) that belong to C(fleet_monitoring).
+  description: The part of RV(services) that belongs to C(fleet_monitoring).
   returned: success
   type: list
   elements: str
   sample: [grafana, prometheus]
 gpu_to_do:
   description:
-    - What has to be done for GPUs in containers, in this order. Empty where the fleet asks for no GPU.
-    - V(source), name the package repository of the NVIDIA Container Toolkit to apt. V(toolkit), install it. V(links),
-      make the links in C(/dev/char) and the udev rule that makes them at boot. V(persistence_package), install
-      C(nvidia-persistenced). V(persistence), start it now and at every boot. V(runtime), make NVIDIA's runtime known to
-      Docker and restart that.
+    - The steps that GPUs in containers need, in this order. Empty if the fleet needs no GPU.
+    - V(source), add the package repository of the NVIDIA Container Toolkit to apt. V(toolkit), install the toolkit.
+      V(links), create the links in C(/dev/char) and the udev rule that creates them at boot. V(persistence_package),
+      install C(nvidia-persistenced). V(persistence), start C(nvidia-persistenced) now and at every boot. V(runtime),
+      add NVIDIA's runtime to Docker's configuration and restart Docker.
   returned: success
   type: list
   elements: str
   sample: [toolkit, links, runtime]
 persistence_command:
   description:
-    - How C(nvidia-persistenced) has to be started, where its unit starts it with persistence mode off; else empty.
+    - The command for C(nvidia-persistenced), if its unit starts it with persistence mode off; else empty.
   returned: success
   type: str
   sample: /usr/bin/nvidia-persistenced --user nvidia-persistenced --verbose
 cdi_refresh:
   description:
-    - Whether the host has the unit C(nvidia-cdi-refresh.service), which has to run after GPUs were partitioned anew.
+    - Whether the host has the unit C(nvidia-cdi-refresh.service), which must run after a change of partitions.
   returned: success
   type: bool
 nvidia_smi:
-  description: Whether the host has C(nvidia-smi), and so NVIDIA's driver, whether or not the fleet asks for a GPU.
+  description: Whether the host has C(nvidia-smi), and so NVIDIA's driver, whether or not the fleet needs a GPU.
   returned: success
   type: bool
 layout:
   description:
-    - What the GPUs have to be partitioned into, as M(inference.fleet.mig_partition) takes it, V(auto) worked out.
+    - The MIG layout of the GPUs, in the form of O(inference.fleet.mig_partition#module:layout), V(auto) resolved.
   returned: success
   type: dict
   sample: {"GPU-14ac2834-0d81-0508-69eb-e25264c08d21": ["3g.20gb", "2g.10gb"]}
 leaving:
-  description: Model containers that give up their device in this run.
+  description: Model containers that release their devices in this run.
   returned: success
   type: list
   elements: str
 service_faults:
   description:
-    - Those of RV(checks) that say that others have a container by the name of a service, a line each. Empty unless
-      O(report) is set.
+    - The faults in RV(checks) of foreign containers with the name of a service, one line each. Empty unless O(report)
+      is set.
   returned: success
   type: list
   elements: str
 port_faults:
-  description: Those of RV(checks) that say that a port is taken, a line each. Empty unless O(report) is set.
+  description: The faults in RV(checks) of taken ports, one line each. Empty unless O(report) is set.
   returned: success
   type: list
   elements: str
 gpu_faults:
-  description: Those of RV(checks) that are faults of the GPUs, a line each. Empty unless O(report) is set.
+  description: The faults in RV(checks) of the GPUs, one line each. Empty unless O(report) is set.
   returned: success
   type: list
   elements: str
@@ -218,7 +217,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     fleet = unpack(module.params)
     try:
-        speaks_for = scope(fleet, module.params["names"])
+        acting_on = scope(fleet, module.params["names"])
     except FleetError as error:
         module.fail_json(msg=str(error))
     host = observe(fleet, module.params["ports"], module.params["now"], module.params["thorough"])
@@ -228,7 +227,7 @@ def main() -> None:
     if host.nvidia and host.nvidia.gpus:
         gpus = host.nvidia.gpus
         prune, force = module.params["names"] is None, module.params["force"]
-        request = DeviceRequest(fleet, gpus, host_containers(), speaks_for, prune, open_devices(gpus), force)
+        request = DeviceRequest(fleet, gpus, host_containers(), acting_on, prune, open_devices(gpus), force)
         devices, more = device_checks(request)
         gpu_checks += more
     found += gpu_checks

@@ -10,44 +10,44 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Compares the layout with the instances that each GPU has, keeps every instance that fits, destroys the fewest
-    possible, and creates the missing ones at placements worked out beforehand, so that no order of creation can fail.
-  - An instance that a running container or process holds is never destroyed, nor is MIG mode changed on a GPU that
-    somebody holds; the task fails and names them, before anything was changed on any GPU.
-  - MIG mode is switched where the layout needs it. On GPUs that need a reset for that (Ampere) the GPU is reset.
-    NVIDIA's persistence daemon is stopped meanwhile.
-  - A step that fails stops the steps of its own GPU; what was made stays, and the next run goes on from there.
-  - MIG instances do not outlive a reboot.
+  - Compares the layout with the instances of each GPU, keeps every instance that fits, destroys as few as possible,
+    and creates the missing ones at precomputed placements, so that the order of creation cannot fail.
+  - An instance that a running container or process holds is never destroyed, and MIG mode is never changed on a GPU
+    that is held. In these cases the task fails with the names of the holders, before any change on any GPU.
+  - Switches MIG mode if the layout needs it. GPUs that need a reset for this (Ampere) are reset. NVIDIA's persistence
+    daemon is stopped meanwhile.
+  - If a step fails, the later steps of the same GPU are not done. Created instances stay, and the next run continues.
+  - MIG instances are lost at a reboot.
 requirements:
   - NVIDIA driver with C(nvidia-smi)
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
 options:
   layout:
     description:
-      - GPU index, UUID or V(all) (every GPU with MIG that is not named itself) to a list of MIG devices in any order,
-        or to V(off). GPUs that it does not name are left as they are.
-      - A MIG device is named as C(nvidia-smi -L) names it, V(3g.20gb) or V(1g.5gb+me); V(1c.3g.20gb) is a compute
-        instance of one slice in a GPU instance V(3g.20gb), and such parts share GPU instances.
+      - GPU index, UUID or V(all) (every GPU with MIG that has no entry of its own) to a list of MIG devices in any
+        order, or to V(off). GPUs without an entry are not changed.
+      - MIG devices have the names of C(nvidia-smi -L), such as V(3g.20gb) or V(1g.5gb+me). V(1c.3g.20gb) is a compute
+        instance of one slice in a GPU instance V(3g.20gb); several compute instances share a GPU instance.
     type: dict
     required: true
   leaving:
     description:
-      - Names of model containers that give up their device in this run anyway. Those in the way are stopped, and not
-        started again.
+      - Names of model containers that release their devices later in this run. A container that blocks a step is
+        stopped and not started again.
     type: list
     elements: str
     default: []
   force:
     description:
-      - Also stop model containers of this collection and DCGM's services and exporters where they are in the way, and
-        start them afterwards. A container whose device is gone then stays stopped.
+      - Also stop model containers of this collection and DCGM's services and exporters that block a step, and start
+        them afterwards. A container whose device no longer exists stays stopped.
       - Other containers and processes are never stopped.
     type: bool
     default: false
 attributes:
   check_mode:
     support: full
-    description: The same plan is made and returned; nothing is changed.
+    description: Returns the same plan; changes nothing.
   diff_mode:
     support: full
     description: Shows the instances of each GPU before and after.
@@ -77,14 +77,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: The steps that were carried out, in their order; in check mode those that would be.
+  description: The steps that were done, in order; in check mode the planned ones.
   returned: always
   type: list
   elements: str
   sample: ["GPU 0: destroy 1g.5gb at 2", "GPU 0: create 3g.20gb at 0"]
 not_done:
-  description: Steps that were planned and not carried out.
-  returned: when there are some
+  description: Planned steps that were not done.
+  returned: when there are any
   type: list
   elements: str
 before:
@@ -93,13 +93,13 @@ before:
   type: dict
   sample: {"0": ["1g.5gb at 2", "3g.20gb at 4"], "1": "off"}
 after:
-  description: The same after the run, failed or not; in check mode as it would be.
-  returned: when nvidia-smi answers in the end
+  description: The same after the run, also after a failure; in check mode the planned state.
+  returned: when nvidia-smi answers at the end
   type: dict
   sample: {"0": ["3g.20gb at 0", "3g.20gb at 4"], "1": "off"}
 devices:
-  description: The MIG devices of all GPUs after the run, failed or not.
-  returned: when nvidia-smi answers in the end
+  description: The MIG devices of all GPUs after the run, also after a failure.
+  returned: when nvidia-smi answers at the end
   type: list
   elements: dict
   contains:
@@ -114,14 +114,14 @@ devices:
       type: str
       sample: 1c.3g.20gb
     profile:
-      description: The profile of its GPU instance.
+      description: The profile of the device's GPU instance.
       type: str
       sample: 3g.20gb
     start:
-      description: The placement of its GPU instance; null in check mode where it is not known yet.
+      description: The placement of the device's GPU instance; null in check mode if not known yet.
       type: int
     uuid:
-      description: The device's UUID; null in check mode for one that is yet to be made.
+      description: The device's UUID; null in check mode for a device that does not exist yet.
       type: str
       sample: MIG-b6cd45f2-9655-5269-9b96-65446729d5dc
 """
@@ -161,9 +161,9 @@ class Switch:
         self._docker.start(client.container) if client.container else self._systemctl("start", client)
 
     def _systemctl(self, verb: str, client: Client) -> None:
-        status, _out, words = self._module.run_command(["systemctl", verb, client.unit])
+        status, _out, error = self._module.run_command(["systemctl", verb, client.unit])
         if status:
-            raise FleetError(f"systemctl {verb} {client.unit}: {words.strip()}")
+            raise FleetError(f"systemctl {verb} {client.unit}: {error.strip()}")
 
 
 def main() -> None:
@@ -183,18 +183,18 @@ def main() -> None:
     after = outcome.after if outcome else plan.after
     diff = dict(before=_lines(before), after=_lines(after))
     result: dict[str, Any] = dict(
-        # A step that failed may have done a part of what it had to.
+        # A failed step may have done a part of its work.
         changed=bool(outcome.done) or diff["before"] != diff["after"] if outcome else bool(plan.steps),
         actions=outcome.done if outcome else plan.actions,
         before=_instances(before),
     )
-    if after:  # else nvidia-smi could not be asked again, which is among the faults
+    if after:  # else the last call of nvidia-smi failed, and is among the faults
         result.update(diff=diff, after=_instances(after), devices=_devices(after))
     if outcome and outcome.not_done:
         result["not_done"] = outcome.not_done
     if outcome and outcome.faults:
-        told = [*outcome.faults, f"done: {_listed(outcome.done)}", f"not done: {_listed(outcome.not_done)}"]
-        module.fail_json(msg="\n".join(told), **result)
+        lines = [*outcome.faults, f"done: {_listed(outcome.done)}", f"not done: {_listed(outcome.not_done)}"]
+        module.fail_json(msg="\n".join(lines), **result)
     module.exit_json(**result)
 
 
@@ -203,7 +203,7 @@ def _instances(gpus: Iterable[Gpu]) -> dict[str, Union[str, list[str]]]:
 
 
 def _lines(gpus: Iterable[Gpu]) -> str:
-    """For Ansible's diff mode."""
+    """The text for Ansible's diff mode."""
     capable = [gpu for gpu in gpus if gpu.mig is not None]
     lines = [(gpu, line) for gpu in capable for line in (gpu.instance_names() if gpu.mig else ["MIG off"])]
     return "".join(f"GPU {gpu.index}: {line}\n" for gpu, line in lines)

@@ -5,64 +5,66 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_cache
-short_description: Fill the cache with the weights of a host's models, and empty it of others
+short_description: Download the weights of a host's models, or remove unused weights
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Downloads what the models want of a hub into the cache that their containers share, with the Hugging Face CLI in a
-    container of the model's own image. That is the source, and of the model's C(args) C(tokenizer), C(hf-config-path)
-    and the model of C(speculative-config), each in its revision. Models from a folder of the host are left alone.
-  - A branch or tag is looked up once; the commit that it was then is kept, until O(update). What is there whole costs
-    no question to the hub and no container.
-  - Room on the disk is checked before, sizes after. Of a download that broke off whole files are kept, and the next
-    call downloads the others. Where the repository has safetensors, other formats of the same weights are left out.
-  - The token is given to the container as a file in memory of mode 0600, removed afterwards.
+  - Downloads the repositories that the models need from a hub into the cache that their containers share, with the
+    Hugging Face CLI in a container of the model's image. These are the source, and the repositories in the model's
+    C(args) C(tokenizer), C(hf-config-path) and C(speculative-config), each in its revision. Models in a folder on the
+    host need no download.
+  - A branch or tag is resolved once; its commit is kept until O(update). A complete repository causes no request to the
+    hub and no container.
+  - Checks the free disk space before a download and file sizes after it. After an interrupted download, complete files
+    are kept, and the next call downloads the others. If a repository has safetensors, other formats of the same weights
+    are not downloaded.
+  - The container gets the token as a file in memory with mode 0600, which is removed afterwards.
 requirements:
   - the Docker SDK for Python on the host
-  - C(hf) in the image, which huggingface_hub has from 0.34 on
+  - C(hf) in the image (huggingface_hub 0.34 or later)
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
   names:
-    description: Look after these models only. Not given, it is all of them.
+    description: The models whose weights are downloaded. Default is all models.
     type: list
     elements: str
   stopped:
-    description: Whether models of state V(stopped) count too.
+    description: Whether to include models with state V(stopped).
     type: bool
     default: false
   update:
-    description: Ask the hub what commit each branch is now, and download that.
+    description: Ask the hub for the newest commit of each branch and download it.
     type: bool
     default: false
   prune:
     description:
-      - Download nothing; remove from the cache what no model of the fleet and of O(others) uses, stopped ones included.
+      - Download nothing; remove weights that no model of the fleet or of O(others) uses. Stopped models count as users.
     type: bool
     default: false
   others:
     description:
-      - Models of other hosts, in the form of O(models). With O(prune) what they use is kept too, since hosts may share
-        the folder of the cache. Not given, the models of all hosts of the group C(fleet).
+      - Models of other hosts, in the form of O(models). O(prune) keeps their weights too, since hosts may share the
+        folder of the cache. Default is the models of all hosts in the group C(fleet).
     type: list
     elements: dict
   progress:
-    description: A file on the host to which progress is added as lines. Set by the module's own action plugin.
+    description: A file on the host; the module appends its progress as lines. The action plugin sets this option.
     type: path
 attributes:
   check_mode:
     support: full
-    description: Says what would be downloaded or removed, with sizes. The hub is asked.
+    description: Returns the downloads or removals, with sizes. Sends requests to the hub.
   diff_mode:
     support: full
-    description: What would be downloaded or removed, a line each.
+    description: Shows the downloads or removals, one line each.
 seealso:
   - module: inference.fleet.model_containers
 """
 
 EXAMPLES = r"""
-- name: Have the weights before anything starts
+- name: Download the weights before models start
   inference.fleet.model_cache:
     models:
       - name: qwen3-8b
@@ -70,7 +72,7 @@ EXAMPLES = r"""
         source: Qwen/Qwen3-8B
         args: {revision: b968826d9c46dd6066d109eabc6255188de91218}
 
-- name: List what no model of any host uses
+- name: List the weights that no model of any host uses
   inference.fleet.model_cache:
     prune: true
   check_mode: true
@@ -78,13 +80,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be.
+  description: The actions; in check mode the planned ones.
   returned: always
   type: list
   elements: str
   sample: ["download Qwen/Qwen3-8B at b968826d9c46 (15 files, 16.4 GB)"]
 revisions:
-  description: What the models want, with the commit that the cache has of it, null where it has none, and its bytes.
+  description: The revisions that the models need, each with its commit in the cache (null if none) and its bytes.
   returned: always
   type: list
   elements: dict
@@ -94,18 +96,18 @@ revisions:
       commit: b968826d9c46dd6066d109eabc6255188de91218
       bytes: 16397297613
       models: [qwen3-8b]
-told:
-  description: The same for a person.
+lines:
+  description: The same as text, one line for each revision.
   returned: always
   type: list
   elements: str
   sample: ["Qwen/Qwen3-8B main is b968826d9c46dd6066d109eabc6255188de91218, 16.4 GB (qwen3-8b)"]
 bytes:
-  description: How much was downloaded or removed, or would be.
+  description: Bytes that were downloaded or removed; in check mode the planned ones.
   returned: always
   type: int
 held:
-  description: The models that lack something of what they want.
+  description: The models whose weights are incomplete.
   returned: always
   type: list
   elements: str
@@ -200,7 +202,7 @@ def _fill(
         actions=list(map(str, done)),
         bytes=sum(download.size for download in done),
         revisions=revisions,
-        told=[_line(one) for one in revisions],
+        lines=[_line(one) for one in revisions],
         held=sorted({name for one in faults for name in one.models}),
         diff=plan.diff(),
         faults=list(faults.values()),
@@ -221,7 +223,7 @@ def _prune(module: AnsibleModule, fleet: Fleet, folder: CacheFolder) -> dict[str
         actions=[f"remove {line}" for line in lines],
         bytes=sum(removal.size for removal in removals),
         revisions=[],
-        told=[],
+        lines=[],
         held=[],
         diff={"before": "".join(f"{line}\n" for line in lines), "after": ""},
         faults=[],
@@ -230,9 +232,9 @@ def _prune(module: AnsibleModule, fleet: Fleet, folder: CacheFolder) -> dict[str
 
 def _answers(fleet: Fleet, asked: dict[Wanted, str], cache: dict[str, Cached]) -> dict[Wanted, Union[Remote, Refusal]]:
     if fleet.cache.downloads == NEVER:
-        told = "{}: is not in the cache, and fleet_cache.downloads is never; copy it to {} below hub/"
+        fault = "{}: is not in the cache, and fleet_cache.downloads is never; copy it to {} below hub/"
         absent = [one for one in asked if not cache.get(one.repo, Cached()).snapshot_of(one.revision)]
-        return {one: Refusal(told.format(one, fleet.cache.source)) for one in absent}
+        return {one: Refusal(fault.format(one, fleet.cache.source)) for one in absent}
     hub = Hub(fleet.cache.endpoint, fleet.hf_token)
     answers: dict[Wanted, Union[Remote, Refusal]] = {}
     for one, revision in asked.items():
@@ -246,9 +248,9 @@ def _answers(fleet: Fleet, asked: dict[Wanted, str], cache: dict[str, Cached]) -
 def _download(
     plan: Fill, fleet: Fleet, docker: DockerVolumes, folder: CacheFolder, say: Progress, faults: dict[Wanted, str]
 ) -> list[Download]:
-    """Those that are there now. One that fails keeps none of the others from it."""
+    """Returns the successful downloads. After a failure, the others continue."""
     done = []
-    if fleet.cache.path:  # Docker makes a volume, and no folder
+    if fleet.cache.path:  # Docker creates a volume, but no folder
         os.makedirs(fleet.cache.path, exist_ok=True)
     with token_in_file(fleet.hf_token) as token:
         for download in plan.downloads:
@@ -269,7 +271,7 @@ def _as_it_is(wanted: Wanted, cache: dict[str, Cached]) -> dict[str, Any]:
 
 
 def _line(one: dict[str, Any]) -> str:
-    there = f"is {one['commit']}, {in_gb(one['bytes'])}" if one["commit"] else "is not there"
+    there = f"is {one['commit']}, {in_gb(one['bytes'])}" if one["commit"] else "is not in the cache"
     return f"{one['repo']} {one['revision']} {there} ({', '.join(one['models'])})"
 
 

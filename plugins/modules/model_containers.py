@@ -5,29 +5,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_containers
-short_description: Keep a host's model containers as its inventory asks for
+short_description: Bring a host's model containers to the state in its inventory
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Takes the whole list of a host's models in one call, compares it with what Docker reports, and acts on the
-    differences only. A container that is as it should be is not touched, so its model stays loaded.
-  - Every replica of a model is one container, C(vllm-NAME-REPLICA), in the Docker network C(llm-network), without a
-    port on the host.
-  - Drift is found by comparing image ID, entrypoint, command, environment, mounts, networks, devices, labels, restart
-    policy, shared memory and IPC mode with what was asked for on top of the image's own defaults. Networks and the
-    restart policy are corrected in place; any other difference makes the container anew.
-  - Pulls, removals and starts run side by side. Each running model is waited for until its C(/health) answers; one that
-    dies or does not get ready in time fails with the end of its log, and the others still get their turn.
-  - A container without the label C(managed-by=inference.fleet) is never touched; if it has the name of a model's
-    container, the task fails before it changes anything.
-  - GPUs and MIG devices are given by UUID. A model that has what it asks for keeps it; GPUs of one container are linked
-    by NVLink where the host has such; no device is given twice; what other containers were given by name counts as
-    taken. Where there is no room, the task fails with a table of who has what.
-  - The device nodes of its GPUs that the host has are given to a container by name as well, so that it keeps them when
-    systemd reloads its units.
-  - The GPUs have to be partitioned as O(layout) asks for, which M(inference.fleet.mig_partition) does. In check mode a
-    partition that is missing counts as there.
+  - Compares the whole list of a host's models with Docker's state in one call, and changes only the differences. A
+    container without differences is not touched, so its model stays loaded.
+  - Every replica of a model is one container, C(vllm-NAME-REPLICA), in the Docker network C(llm-network), without
+    published ports.
+  - Compares image ID, entrypoint, command, environment, mounts, networks, devices, labels, restart policy, shared
+    memory and IPC mode with the inventory and the image's defaults. Networks and the restart policy are corrected in
+    place; for any other difference the container is recreated.
+  - Pulls, removals and starts run in parallel. The module waits until C(/health) of each running model answers. A
+    model that dies or is not ready in time fails with the end of its log; the module still handles the others.
+  - A container without the label C(managed-by=inference.fleet) is never touched. If it has the name of a model's
+    container, the task fails before any change.
+  - GPUs and MIG devices are assigned by UUID. A model with suitable devices keeps them. GPUs of one container are
+    linked by NVLink if possible. No device is assigned twice; devices that other containers requested by name count as
+    taken. If too few devices are free, the task fails with a table of the devices and their holders.
+  - A container also gets the device nodes of its GPUs by name, so that it keeps access when systemd reloads its units.
+  - The GPUs must be partitioned as O(layout) says; M(inference.fleet.mig_partition) does this. In check mode a
+    missing partition counts as present.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
   - Docker Engine 20.10 or later
@@ -36,52 +35,52 @@ extends_documentation_fragment:
 options:
   layout:
     description:
-      - What the GPUs are partitioned into, as M(inference.fleet.host_check) returns it. Not given, C(fleet_mig).
+      - The MIG layout of the GPUs, as M(inference.fleet.host_check) returns it. Default is C(fleet_mig).
     type: dict
   names:
     description:
-      - Act on these models only and leave the other models of the fleet as they are. A name that the fleet lacks is an
-        error.
+      - The models to change. The other models of the fleet are not changed. A name that the fleet lacks is an error.
+        Default is all models.
     type: list
     elements: str
   prune:
     description:
-      - Also remove model containers of this collection whose model the fleet does not have.
-      - Containers of a listed model that it no longer needs (fewer replicas, V(absent)) are removed in any case.
+      - Also remove model containers of this collection whose model is not in the fleet.
+      - Surplus containers of a model in scope (fewer replicas, V(absent)) are always removed.
     type: bool
     default: false
   keep_going:
     description:
-      - Where the GPUs are in trouble (one fell off, a partition could not be made), start the containers that are there
-        with the devices that they have, instead of none, and fail with the trouble afterwards.
-      - A container whose image is not on the host by its name any more is started as it is, with a warning; no pull is
-        tried for it. For restores.
+      - If the GPUs have faults (one is lost, a partition cannot be created), start the existing containers with the
+        devices that they have, instead of none, and then fail with these faults.
+      - A container whose image no longer has its name on the host is started unchanged, with a warning and without a
+        pull. For restores.
     type: bool
     default: false
   wait:
     description:
-      - Wait until every model answers. Else the task ends when the containers are started, and RV(containers) says
-        which of them answer already.
+      - Wait until every model answers. Otherwise the task ends when the containers are started, and RV(containers)
+        shows which of them answer already.
     type: bool
     default: true
   held:
-    description: Models that lack what they need to start. Their containers are neither made nor touched.
+    description: Models that lack something for their start, such as an image. Their containers are not changed.
     type: list
     elements: str
     default: []
   report:
     description:
-      - In check mode, return as RV(trouble) what is wrong with the GPUs instead of failing with it, and have
-        RV(actions) begin with what is to be done to the GPUs.
+      - In check mode, return faults of the GPUs as RV(trouble) instead of a failure, and begin RV(actions) with the
+        actions on the GPUs.
     type: bool
     default: false
 attributes:
   check_mode:
     support: full
-    description: The same plan is made and returned; nothing is pulled, made, stopped or waited for.
+    description: Returns the same plan; does not pull, create, stop or wait.
   diff_mode:
     support: full
-    description: Shows what changes of each container, without the values of secrets.
+    description: Shows the changes of each container, without secret values.
 seealso:
   - module: inference.fleet.mig_partition
   - module: community.docker.docker_container
@@ -115,13 +114,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: The steps that were carried out, in their order; in check mode those that would be.
+  description: The actions, in order; in check mode the planned ones.
   returned: always
   type: list
   elements: str
   sample: ["pull vllm/vllm-openai:v0.22.0", "create vllm-qwen3-8b-1 (missing)", "start vllm-qwen3-8b-1"]
 containers:
-  description: The containers that the inventory asks for, as they are after the run.
+  description: The containers of the inventory, in their state after the run.
   returned: success
   type: list
   elements: dict
@@ -131,46 +130,46 @@ containers:
       type: str
       sample: vllm-qwen3-8b-1
     model:
-      description: The model it serves.
+      description: The model's name.
       type: str
       sample: qwen3-8b
     id:
-      description: Docker's ID of it; empty when it is missing.
+      description: The container's ID; empty if the container is missing.
       type: str
     status:
-      description: Docker's word for its state, or V(missing).
+      description: Docker's state of the container, or V(missing).
       type: str
       sample: running
     ready:
-      description: Whether its C(/health) answered.
+      description: Whether C(/health) answered.
       type: bool
     wanted:
-      description: Whether it should be running.
+      description: Whether the inventory wants the container to run.
       type: bool
     started_at:
-      description: When it was last started, RFC 3339 in UTC.
+      description: The last start, RFC 3339 in UTC.
       type: str
       sample: "2026-11-24T02:40:11.81Z"
     devices:
-      description: The UUIDs of the GPUs and MIG devices that it holds.
+      description: The UUIDs of the container's GPUs and MIG devices.
       type: list
       elements: str
       sample: [GPU-14ac2834-0d81-0508-69eb-e25264c08d21]
     device:
-      description: The same for a person; a MIG device with its GPU, its name and the start of its placement.
+      description: The same as text; a MIG device with its GPU, its name and the start of its placement.
       type: str
       sample: gpu 0 3g.20gb@4
     image:
-      description: The reference of its image.
+      description: The reference of the image.
       type: str
       sample: vllm/vllm-openai:v0.22.0
 trouble:
-  description: Why the GPUs cannot be partitioned or given out as asked for; empty where they can.
+  description: Faults that prevent the partitioning or assignment of the GPUs; empty if there are none.
   returned: when O(report) is set
   type: list
   elements: str
 faults:
-  description: What went wrong, by container or image.
+  description: Container or image to its fault.
   returned: failure
   type: dict
 """
@@ -220,7 +219,7 @@ SPEC = dict(
 
 @dataclass(frozen=True)
 class _Gpus:
-    """trouble: why devices cannot be given out, where that is only reported or comes last."""
+    """trouble: faults of the devices that are only reported, or that fail the task at its end."""
 
     found: Sequence[Gpu] = ()
     plan: DevicePlan = field(default_factory=DevicePlan)
@@ -233,19 +232,19 @@ def main() -> None:
         fleet = unpack(module.params)
         if module.params["layout"] is not None:
             fleet = replace(fleet, mig=Layout.parse(module.params["layout"], "layout"))
-        held = module.params["held"]  # what they have of the GPUs stays theirs
-        speaks_for = scope(fleet, module.params["names"])
-        speaks_for = tuple(name for name in speaks_for if name not in held)
+        held = module.params["held"]  # keep their GPUs
+        acting_on = scope(fleet, module.params["names"])
+        acting_on = tuple(name for name in acting_on if name not in held)
         docker = Docker()
         observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
-        gpus = _gpus(module, fleet, docker, observed, speaks_for)
+        gpus = _gpus(module, fleet, docker, observed, acting_on)
         present, minors = device_nodes()
         nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
-        desired = desired_containers(fleet, gpus.plan.given, speaks_for, nodes)
+        desired = desired_containers(fleet, gpus.plan.given, acting_on, nodes)
         if module.params["keep_going"] and gpus.trouble:
             desired = without_lacking(desired, gpus.plan.given)
         plan = plan_containers(
-            desired, observed, module.params["prune"], speaks_for, held, keep=module.params["keep_going"]
+            desired, observed, module.params["prune"], acting_on, held, keep=module.params["keep_going"]
         )
         if module.check_mode:
             outcome = Outcome(ready=probe(plan, docker))
@@ -255,8 +254,8 @@ def main() -> None:
     except FleetError as error:
         module.fail_json(msg=str(error))
     for image in sorted(set(plan.kept.values())):
-        names = ", ".join(name for name, its in plan.kept.items() if its == image)
-        module.warn(f"image {image} is not on this host by that name; what it was made into is kept as it is: {names}")
+        names = ", ".join(name for name, kept in plan.kept.items() if kept == image)
+        module.warn(f"image {image}: no image of that name on this host; these containers keep their image: {names}")
     actions = plan.actions if module.check_mode else outcome.done
     result: dict[str, Any] = dict(
         changed=bool(actions),
@@ -265,21 +264,19 @@ def main() -> None:
     )
     if module.params["report"]:
         result.update(trouble=gpus.trouble, actions=[*gpus.plan.partition.actions, *result["actions"]])
-    # What is wrong with the GPUs first: it is why containers do not start.
+    # Faults of the GPUs first: they are the reason why containers do not start.
     faults = [*(() if module.params["report"] else gpus.trouble), *outcome.faults.values()]
     if faults:
         module.fail_json(msg="\n".join(faults), faults=outcome.faults, **result)
     module.exit_json(containers=_as_they_are(after, outcome, desired, gpus.found), **result)
 
 
-def _gpus(
-    module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observed, speaks_for: tuple[str, ...]
-) -> _Gpus:
-    """Where trouble is only reported, every container has what it holds; where it comes last, so have those that
-    there is nothing else for."""
+def _gpus(module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observed, acting_on: tuple[str, ...]) -> _Gpus:
+    """The GPUs and the device plan. With faults that do not end the task here, containers keep their devices, and with
+    keep_going others get free ones."""
     if not needs_gpus(fleet):
         return _Gpus()
-    request = DeviceRequest(fleet, (), docker.host_containers(), speaks_for, module.params["prune"])
+    request = DeviceRequest(fleet, (), docker.host_containers(), acting_on, module.params["prune"])
     try:
         request = replace(request, gpus=NvidiaSmi().observe_some())
         plan = plan_devices(request)

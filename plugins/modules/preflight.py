@@ -4,18 +4,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Print what the playbook install would stumble over on a host
+short_description: Print the checks of a host that the playbook install would run
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Runs M(inference.fleet.host_check) with its options C(thorough) and C(report), and prints a line a check.
-  - Fails where C(install) would stop, with the faults. Changes nothing.
+  - Runs M(inference.fleet.host_check) with its options C(thorough) and C(report), and prints one line for each check.
+  - Fails with the faults if C(install) would stop. Changes nothing.
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
   force:
-    description: As of M(inference.fleet.host_check).
+    description: As O(inference.fleet.host_check#module:force).
     type: bool
     default: false
 attributes:
@@ -33,18 +33,18 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Print what install would stumble over
+- name: Print the checks of the host
   inference.fleet.preflight:
 """
 
 RETURN = r"""
 checks:
-  description: As of M(inference.fleet.host_check).
-  returned: when the host could be asked
+  description: As RV(inference.fleet.host_check#module:checks).
+  returned: when the checks ran
   type: list
   elements: dict
 msg:
-  description: What was printed; on failure the faults.
+  description: The printed text; on failure the faults.
   returned: always
   type: str
 """

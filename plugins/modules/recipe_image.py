@@ -5,53 +5,53 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: recipe_image
-short_description: Build the images of recipes, each when what goes into it changed
+short_description: Build the images of recipes whose inputs have changed
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - A recipe is packages and files on top of another image, an engine's as a rule. Its image is built by Docker on the
-    host, and again only when the recipe, its base image, its wheels or a file of it changed.
-  - An image is called C(inference-fleet/recipe-NAME:TAG), where the tag is a hash of what the inventory says of it. A
-    hash of all that goes into it, the base image's ID and the wheels' contents too, is one of its labels.
-  - While it builds, each step is shown. A build that fails does not keep other recipes from theirs.
+  - A recipe adds packages and files to a base image, usually that of an engine. Docker builds the image on the host,
+    and again only if the recipe, its base image, its wheels or one of its files has changed.
+  - The name of the image is C(inference-fleet/recipe-NAME:TAG). The tag is a hash of the recipe in the inventory. A
+    label has a hash of all inputs, including the ID of the base image and the contents of the wheels.
+  - Shows each step of a build. If a build fails, the other recipes are still built.
 requirements:
   - the Docker SDK for Python on the host
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
   names:
-    description: Build the recipes of these models. Not given, those of all models.
+    description: Build the recipes of these models. Default is all models.
     type: list
     elements: str
   only:
     description: >-
-      Build these recipes, whatever the models need. They are names of C(fleet_recipes) or of the collection's own
+      Build these recipes, whether or not a model needs them. Names in C(fleet_recipes), or of the collection's
       recipes.
     type: list
     elements: str
   prune:
     description: >-
-      Remove images of recipes that neither C(fleet_recipes) nor a model asks for in the form that the inventory has
-      now. An image that a container uses is kept.
+      Remove images of recipes that are neither in C(fleet_recipes) nor used by a model, and images of previous forms
+      of a recipe. An image that a container uses is kept.
     type: bool
     default: false
   missing_wheelhouses:
     description: >-
-      Recipe to the folder that its wheels are to come from, of those that are not on the machine that Ansible runs on.
-      Set by the module's own action plugin.
+      Recipe to folder, for each recipe whose folder of wheels is missing on the controller. The action plugin sets this
+      option.
     type: dict
     default: {}
   progress:
-    description: A file on the host to which each step is added as a line. Set by the module's own action plugin.
+    description: A file on the host; the module appends each step as a line. The action plugin sets this option.
     type: path
 attributes:
   check_mode:
     support: full
-    description: Says what would be built or removed and why. A base image that is missing is not pulled.
+    description: Returns the images to build or remove, with the reason. Does not pull a missing base image.
   diff_mode:
     support: full
-    description: The Dockerfiles, as they were and as they would be.
+    description: Shows the Dockerfiles before and after.
 seealso:
   - module: inference.fleet.model_containers
 """
@@ -60,7 +60,7 @@ EXAMPLES = r"""
 - name: Build the images that the models need
   inference.fleet.recipe_image:
 
-- name: Build one that comes with the collection, and remove what no recipe asks for
+- name: Build a recipe of the collection, and remove unused images
   inference.fleet.recipe_image:
     only: [voxtral]
     prune: true
@@ -68,18 +68,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be.
+  description: The actions; in check mode the planned ones.
   returned: always
   type: list
   elements: str
   sample: ["build inference-fleet/recipe-whisper:0123456789ab (missing)"]
 images:
-  description: The image of each recipe that was asked for.
+  description: Recipe to image, for each recipe in scope.
   returned: always
   type: dict
   sample: {whisper: "inference-fleet/recipe-whisper:0123456789ab"}
 faults:
-  description: What went wrong, by recipe.
+  description: Recipe to its fault.
   returned: failure
   type: dict
 held:
@@ -127,7 +127,7 @@ def main() -> None:
         if not module.check_mode:
             say = Progress(module.params["progress"])
             faults.update(_pull(plan, docker, say))
-            # What was built without knowing its base's ID is built with it.
+            # After the pulls, the IDs of all bases are known.
             plan = _plan(module, fleet, docker, [name for name in wanted if name not in faults])
             done = _carry_out(plan, docker, say, faults)
     except FleetError as error:
@@ -159,7 +159,7 @@ def _plan(module: AnsibleModule, fleet: Fleet, docker: DockerImages, wanted: Any
 
 
 def _pull(plan: Plan, docker: DockerImages, say: Progress) -> dict[str, str]:
-    """The bases that are missing; by recipe, why one cannot be had."""
+    """Pulls missing base images. Returns recipe -> fault."""
     faults = {}
     for base in plan.pulls:
         say(f"pulling {base}")

@@ -9,12 +9,12 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Prints text for a person, below a head or, where it is one line, beside the head. Unlike
-    M(ansible.builtin.debug), it prints no JSON.
-  - What is printed in one task of one host stands together. Runs on the controller; the host is not contacted.
+  - Prints text for a person below a head, or one line beside the head. Unlike M(ansible.builtin.debug), it prints no
+    JSON.
+  - The output of one task for one host stays together. Runs on the controller; the host is not contacted.
 options:
   lines:
-    description: The lines. A string is one line, or several where it has line breaks.
+    description: The lines. A string may contain several lines.
     type: raw
     default: []
   checks:
@@ -23,7 +23,7 @@ options:
     elements: dict
     default: []
   head:
-    description: What the lines are about. Not given, it is the name of the host.
+    description: The head of the lines. Default is the name of the host.
     type: str
 attributes:
   action:
@@ -38,7 +38,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Show what was found on the host
+- name: Show the checks of the host
   inference.fleet.show:
     checks: "{{ host.checks }}"
 
@@ -51,7 +51,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What was printed.
+  description: The printed text.
   returned: success
   type: str
   sample: "gpu1.example.com: everything in the cache is used"

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: status
-short_description: Ask a host how its models and services are
+short_description: Read the status of a host's models and services
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - Runs M(inference.fleet.model_containers) in check mode, lists the service containers, and reads the record of the
     last restore and the state of its systemd unit. Changes nothing.
-  - A host that cannot be asked does not fail the task; RV(status.fault) says why, so that
+  - If the status of a host cannot be read, the task does not fail; RV(status.fault) has the reason. So
     M(inference.fleet.status_report) has all hosts of the play.
-  - Takes the fact C(fleet), which M(inference.fleet.validate) sets.
+  - Needs the fact C(fleet), which M(inference.fleet.validate) sets.
 extends_documentation_fragment:
   - inference.fleet.fleet
 attributes:
   action:
     support: full
-    description: The modules that ask the host are run by this action.
+    description: Runs other modules on the host.
   check_mode:
     support: full
     description: Never changes anything.
@@ -36,7 +36,7 @@ EXAMPLES = r"""
   inference.fleet.validate:
     certificates: warn
 
-- name: Ask the host how its models are
+- name: Read the status of the host
   inference.fleet.status:
   register: asked
 
@@ -53,13 +53,13 @@ status:
   type: dict
   contains:
     fault:
-      description: Why the host could not be asked; null where it was. Then the lists below are empty.
+      description: Why the status could not be read; then the lists below are empty. Null if it was read.
       type: str
     models:
       description:
         - The models of the inventory that are not V(absent). Each has C(name), C(type), C(source), C(state), C(ready)
-          and C(wanted) (replicas), C(image), C(endpoint) (null where no route leads to it), C(running_since) (RFC 3339,
-          null where no replica runs) and C(containers).
+          and C(wanted) (replicas), C(image), C(endpoint) (null without a route), C(running_since) (RFC 3339, null if no
+          replica runs) and C(containers).
         - Each container has C(name), C(status), C(ready), C(device), C(devices), C(image) and C(started_at), as of
           M(inference.fleet.model_containers).
       type: list
@@ -69,29 +69,29 @@ status:
       type: list
       elements: dict
     last_restore:
-      description: The last restore; null where the host could not be asked.
+      description: The last restore; null if the status could not be read.
       type: dict
       contains:
         record:
           description:
-            - What M(inference.fleet.restore_log) recorded, C(began) and C(ended) in seconds since 1970 in UTC. Null
-              where nothing was recorded, or the record cannot be read.
+            - The record of M(inference.fleet.restore_log); C(began) and C(ended) in seconds since 1970 in UTC. Null if
+              there is no readable record.
           type: dict
         unit:
-          description: systemd's word for the state of C(inference-fleet-restore.service); null without systemd.
+          description: systemd's ActiveState of C(inference-fleet-restore.service); null without systemd.
           type: str
           sample: inactive
         text:
-          description: Both for a person.
+          description: Both as text.
           type: list
           elements: str
     install_would:
-      description: What the playbook C(install) would do to the GPUs and the model containers, in its order.
+      description: The planned actions of the playbook C(install) on the GPUs and the model containers, in order.
       type: list
       elements: str
       sample: ["create vllm-qwen3-8b-2 (missing)", "start vllm-qwen3-8b-2"]
     gpu_trouble:
-      description: Why the GPUs cannot be partitioned or given out as the inventory asks for.
+      description: Faults that prevent the partitioning or assignment of the GPUs.
       type: list
       elements: str
 """

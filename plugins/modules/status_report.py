@@ -9,11 +9,11 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Prints what M(inference.fleet.status) returned on each host of the play, hosts one after the other, in the order of
-    the inventory. Runs once for all hosts (C(run_once)); no host is contacted.
+  - Prints the result of M(inference.fleet.status) for each host of the play, in the order of the inventory. Needs
+    C(run_once); no host is contacted.
 options:
   status:
-    description: The name of the variable in which each host has the result of M(inference.fleet.status).
+    description: The name of the variable with each host's result of M(inference.fleet.status).
     type: str
     required: true
   format:
@@ -25,7 +25,7 @@ options:
     default: text
   dest:
     description:
-      - A file on the controller that the JSON document is written to, whatever is printed. It is replaced as a whole.
+      - A file on the controller for the JSON document, whatever the format of the output. Replaced atomically.
     type: path
 attributes:
   action:
@@ -33,7 +33,7 @@ attributes:
     description: Runs on the controller alone.
   check_mode:
     support: full
-    description: Nothing is written.
+    description: Prints, but writes no file.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -51,7 +51,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The status of all hosts as text, whatever was printed.
+  description: The status of all hosts as text, whatever the format of the output.
   returned: success
   type: str
 """

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: summary
-short_description: Print what a run has done to a host, in one line
+short_description: Print the changes and faults of a run on a host, in one line
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - "Prints one line: what was installed, created, recreated, restarted, removed and updated, and what failed."
-  - Reads the variables in which the roles of this collection keep what their tasks returned, so it belongs at the end
-    of a play that ran them, in C(always), where it also runs on hosts on which a task has failed. On a host that became
-    unreachable Ansible runs no task any more.
+  - Reads the registered results of the roles of this collection. So use it at the end of a play with these roles, in
+    C(always), so that it also runs on hosts on which a task failed. Ansible runs no more tasks on an unreachable host.
   - Runs on the controller; the host is not contacted.
 options: {}
 attributes:
@@ -21,20 +20,20 @@ attributes:
     description: Runs on the controller alone.
   check_mode:
     support: full
-    description: The line says what would be done.
+    description: Prints the planned changes.
   diff_mode:
     support: none
     description: There is nothing to show.
 """
 
 EXAMPLES = r"""
-- name: Print what this run has done
+- name: Print the summary of this run
   inference.fleet.summary:
 """
 
 RETURN = r"""
 msg:
-  description: What was printed.
+  description: The printed line.
   returned: success
   type: str
   sample: "gpu1.example.com  created: vllm-a-1; restarted: litellm; failed: vllm-b-1 (died with exit code 1)"

@@ -4,35 +4,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: validate
-short_description: Check a host's inventory and give its fleet as plain data
+short_description: Check a host's inventory and set the fact fleet
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Reads every variable of the host that begins with C(fleet_), brings it up to the newest schema, checks all of it,
-    and fills in the defaults. Runs on the controller; the host is not contacted.
-  - Files that C(fleet_https) names are read on the controller, and decrypted where Ansible Vault encrypted them.
-    Relative paths are below the folder of the inventory. Certificates and key are checked for match, order, time and
-    names.
-  - Fails with every fault in one message, each with its path, what was found and what would be right.
-  - Sets the fact C(fleet), from which the roles of this collection work. It holds no secret. The modules of this
-    collection get the parsed fleet from their action plugins for the rest of the run.
+  - Reads every variable of the host that begins with C(fleet_), migrates them to the newest schema, checks them, and
+    adds the defaults. Runs on the controller; the host is not contacted.
+  - Files in C(fleet_https) are read on the controller, and decrypted if Ansible Vault encrypted them. Relative paths
+    are below the folder of the inventory. Certificates and key are checked for match, order, time and names.
+  - Fails with every fault in one message, each with its path, the found value and what is expected.
+  - Sets the fact C(fleet) for the roles of this collection. The fact contains no secrets. For the rest of the run, the
+    modules of this collection get the parsed fleet from their action plugins.
 options:
   model:
-    description: A model that at least one host of the play must have; a name that none has is a fault.
+    description: A model that at least one host of the play must have.
     type: str
   recipe:
-    description: A recipe that at least one host of the play must have, unless it is one of the collection's own.
+    description: A recipe that at least one host of the play must have, unless it is a recipe of the collection.
     type: str
   rotate:
-    description: Secrets that the run is about to replace. One that never rotates is a fault.
+    description: Secrets that the run will replace. A secret that never rotates is a fault.
     type: list
     elements: str
     default: []
   certificates:
     description:
-      - What faults of the certificates in C(fleet_https) are, such as one that has expired. Playbooks that put none
-        in place only warn of them.
+      - Whether faults of the certificates in C(fleet_https), such as an expired certificate, fail the task or are
+        warnings. Playbooks that install no certificates use V(warn).
     type: str
     choices: [fail, warn]
     default: fail
@@ -49,7 +48,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Check the inventory of every host before any of them is touched
+- name: Check the inventory of every host before any change
   inference.fleet.validate:
   any_errors_fatal: true
 """
@@ -61,6 +60,6 @@ ansible_facts:
   type: dict
   contains:
     fleet:
-      description: The host's fleet, defaults filled in, without secrets and without the models' environments.
+      description: The host's fleet with defaults, without secrets and without the models' environments.
       type: dict
 """

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The `fleet_*` variables of a host as the controller has them, with the files that they name read in."""
+"""The `fleet_*` variables of a host on the controller, with the contents of the files that they name."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire imp
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
 
-# What of fleet_https may be a file on the admin's machine. The host never sees these paths.
+# Keys of fleet_https whose value may be a file on the admin's machine. The host gets the content, not the path.
 _FILES = ("cert", "key", "directory_root")
 _MAX_BYTES = 1_000_000
 
 
 def fleet_variables(variables: Mapping[str, Any], templar: Any, loader: Any) -> tuple[dict[str, Any], list[str]]:
-    """The templated variables of a host that begin with `fleet_`, and faults of files that cannot be read.
+    """The templated variables of a host that begin with `fleet_`, and faults of unreadable files.
 
-    In `fleet_https` text of files stands in place of their paths, and where it has no names they are
-    those of the certificate or those by which Ansible reaches the host: what Fleet.parse gets is all
-    that the host will ever need.
+    In `fleet_https`, the contents of files replace their paths. Missing names become those in the
+    certificate, or those by which Ansible reaches the host. So Fleet.parse gets all that the host needs.
     """
     given = {name: templar.template(value) for name, value in variables.items() if name.startswith(PREFIX)}
     https = given.get("fleet_https", {})
@@ -45,10 +44,10 @@ def fleet_variables(variables: Mapping[str, Any], templar: Any, loader: Any) -> 
 
 
 def fleet_of(task_vars: Mapping[str, Any], templar: Any, loader: Any, models: Any = None) -> Fleet:
-    """The fleet of a host: what `remember` was given for it in this run, or else parsed from its variables.
+    """The fleet of a host: the one that `remember` stored in this run, else parsed from the host's variables.
 
-    models: to use in place of `fleet_models`, without virtual keys; then the variables are parsed in any case. Raises
-    FleetError with every fault.
+    models: replaces `fleet_models`; the fleet then has no virtual keys, and is always parsed. Raises FleetError with
+    every fault.
     """
     file = _memory(task_vars)
     if models is None and file.exists():
@@ -60,18 +59,18 @@ def fleet_of(task_vars: Mapping[str, Any], templar: Any, loader: Any, models: An
 
 
 def remember(fleet: Fleet, task_vars: Mapping[str, Any]) -> None:
-    """Keeps the parsed fleet of a host for the tasks after this one, each of which runs in a process of its own.
+    """Stores the parsed fleet of a host for later tasks, since each task runs in a separate process.
 
-    The file is in the folder that Ansible itself makes for one run (mode 0700) and removes at its end.
+    The file is in the folder that Ansible creates for one run (mode 0700) and removes at its end.
     """
     with os.fdopen(os.open(_memory(task_vars), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(to_wire(fleet), file)
 
 
 def of_other_hosts(variable: str, task_vars: Mapping[str, Any], hosts: Iterable[str] | None = None) -> list[Any]:
-    """What hosts have in a variable that is a list or a mapping: its entries, or its keys. In the newest schema.
+    """The values of a variable on several hosts: entries of a list, or keys of a mapping, in the newest schema.
 
-    hosts: by their names in the inventory; those of the group `fleet` unless given.
+    hosts: names in the inventory; default: the group `fleet`.
     """
     found: list[Any] = []
     for host in task_vars["groups"].get("fleet", ()) if hosts is None else hosts:
@@ -91,22 +90,22 @@ def _with_names(https: dict[str, Any], reached_by: Sequence[Any]) -> dict[str, A
     if https.get("names") or mode not in ("internal", "files"):
         return https
     names = certificates.names(https.get("cert")) if mode == "files" else [*reached_by, "localhost"]
-    # They get into the Caddyfile and the page as they are, and an alias of the inventory can be any text.
+    # The Caddyfile and the page contain names unescaped, and an alias of the inventory can be any text.
     return {**https, "names": list(dict.fromkeys(name for name in names if isinstance(name, str) and is_name(name)))}
 
 
 def _text(value: Any, loader: Any, folder: str) -> tuple[Any, str | None]:
-    """What the file of that path holds, or the value as it is, if it names no file; and why it could not be read.
+    """The content of the file if `value` is a path, else `value`; and the reason if the file cannot be read.
 
     Relative paths are below `folder`. Files encrypted with Ansible Vault are decrypted.
     """
     if not isinstance(value, str) or "-----BEGIN" in value or "\n" in value.strip() or not value.strip():
         return value, None
     path = Path(folder, os.path.expanduser(value.strip()))
-    # A key without its PEM frame looks like a path, and is not to be shown; base64 has no dots.
+    # A key without its PEM frame looks like a path and must not be shown. Base64 has no dots.
     shown = show(str(path)) if "." in path.name and len(value) < 300 else "what was found (not shown)"
     try:
-        if not os.path.isfile(path):  # unlike Path, it takes text of any length
+        if not os.path.isfile(path):  # unlike Path, accepts text of any length
             return value, f"{shown} is no file on this machine; expected PEM text or a file of it"
         if path.stat().st_size > _MAX_BYTES:
             return value, f"{shown} is larger than 1 MB; expected a file of PEM text"
@@ -115,4 +114,4 @@ def _text(value: Any, loader: Any, folder: str) -> tuple[Any, str | None]:
     except UnicodeDecodeError:
         return value, f"{shown} is not text; expected PEM (openssl x509 and openssl pkey convert from DER)"
     except (AnsibleError, OSError):
-        return value, f"{shown} cannot be read; is it yours to read, and if it is vaulted, was the password given?"
+        return value, f"{shown} cannot be read; check its permissions and, if it is encrypted, the vault password"

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The files of a program that a host runs from its copy of the collection: a module and all that it imports of it."""
+"""The files of a program that a host runs from its copy of the collection: a module, and its imports from the
+collection."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ COLLECTION = "ansible_collections.inference.fleet."
 
 
 def program_files(module: str, root: Path) -> dict[str, Path]:
-    """Module name below the collection, which is at root -> its file; of that module and what it imports, packages too.
+    """Module name -> its file, for the module and its imports from the collection, packages included.
 
-    Raises FleetError where the collection has no such module.
+    Module names are relative to the collection. root: its folder. Raises FleetError if it has no such module.
     """
     if _file(module, root) is None:
         raise FleetError(f"{module}: the collection has no such module")
@@ -43,7 +44,7 @@ def _file(module: str, root: Path) -> Optional[Path]:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Below the collection. What is imported from a package may be a module or a name in it: both are given."""
+    """Imported names, relative to the collection. A name may be a module of a package, or a name in a module."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         names = [one.name for one in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
         if isinstance(node, ast.ImportFrom):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Modules that take long: what they tell while they work is shown as they work."""
+"""The base of actions for long-running modules, which shows their progress."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ LONGEST_S = 7 * 24 * 3600
 
 
 class Watched(WithFleet):
-    """Asks the module of the task's own name what there is to do; does that in the background and shows its lines.
+    """Runs the module in check mode, then in the background if there is work to do, and shows its progress lines.
 
-    Where nothing is to be done, or in check mode, that is one call. What was begun goes on if
-    this side goes away, and the next run finds what it left.
+    Without work, or in check mode, there is only the first call. If the controller disappears, the
+    background job continues, and the next run finds its results.
     """
 
     def carry_out(self, task_vars: Any) -> dict[str, Any]:
-        asked = self._look(task_vars)
-        if self._task.check_mode or not asked.get("changed"):
-            return asked
+        planned = self._plan(task_vars)
+        if self._task.check_mode or not planned.get("changed"):
+            return planned
         progress = f"{RUN}/progress-{secrets.token_hex(4)}"
         started = self._start({**self._task.args, "progress": progress}, task_vars)
         if not started.get("ansible_job_id"):
@@ -41,7 +41,7 @@ class Watched(WithFleet):
         return {key: value for key, value in answer.items() if key not in ("ansible_job_id", "finished", "started")}
 
     def _watch(self, job: str, progress: str, task_vars: Any) -> dict[str, Any]:
-        """The module's answer, when it has ended. A connection that breaks off is made anew, for a while."""
+        """The module's result, after its end. Retries a lost connection up to LOST_AT_MOST times."""
         shown = lost = 0
         while True:
             time.sleep(POLL_SECONDS)
@@ -57,7 +57,7 @@ class Watched(WithFleet):
             if answer.get("finished") or answer.get("failed"):
                 return answer
 
-    def _look(self, task_vars: Any) -> dict[str, Any]:
+    def _plan(self, task_vars: Any) -> dict[str, Any]:
         check_mode = self._task.check_mode
         self._task.check_mode = True
         try:
@@ -66,7 +66,7 @@ class Watched(WithFleet):
             self._task.check_mode = check_mode
 
     def _start(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
-        """As `async:` would; the executor is not to poll for itself afterwards."""
+        """Starts the module as `async:` does, but so that the executor does not poll afterwards."""
         self._task.async_val = LONGEST_S
         try:
             return self._module(arguments, task_vars, wrap_async=True)
@@ -82,7 +82,7 @@ class Watched(WithFleet):
         return answer
 
     def _show(self, path: str, shown: int, host: str) -> int:
-        """Displays the lines from `shown` on; how many there are now."""
+        """Displays the lines after the first `shown`. Returns the new number of lines."""
         lines = self._low_level_execute_command(f"cat {path} 2>/dev/null || true")["stdout"].splitlines()
         for line in lines[shown:]:
             Display().display(f"  {host}: {line}")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The base of actions whose module needs the fleet of the host."""
+"""The base of actions whose module needs the host's fleet."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import f
 
 
 class WithFleet(ActionBase):
-    """Runs the module of that name with the options `fleet` and `secrets`.
+    """Runs the module named by `module` with the options `fleet` and `secrets`.
 
-    The fleet is what inference.fleet.validate read in this run. In a task with `models`, or in a run without
-    inference.fleet.validate, the action reads the variables of the host itself.
+    The fleet is the one that inference.fleet.validate parsed in this run. In a task with `models`, or in a run
+    without inference.fleet.validate, the action parses the variables of the host.
     """
 
     _supports_check_mode = True
@@ -34,7 +34,7 @@ class WithFleet(ActionBase):
         return self.carry_out(task_vars)
 
     def more(self, fleet: Fleet, arguments: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
-        """Further options, which the controller alone knows. arguments: those of the task."""
+        """Further options, which only the controller knows. arguments: those of the task."""
         return {}
 
     def carry_out(self, task_vars: Any) -> dict[str, Any]:

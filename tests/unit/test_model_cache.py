@@ -84,7 +84,7 @@ def test_downloads_what_is_missing_and_then_asks_nobody(run: Run, world: World) 
     first = run(A)
     assert (first["changed"], first["bytes"], first["held"]) == (True, 1002, [])
     assert first["actions"] == ["download own/a at cccccccccccc (2 files, 1.0 kB)"]
-    assert first["told"] == [f"own/a main is {COMMIT}, 1.0 kB (a)"]
+    assert first["lines"] == [f"own/a main is {COMMIT}, 1.0 kB (a)"]
     world.asked.clear()
     second = run(A)
     assert (second["changed"], second["actions"], world.asked) == (False, [], [])
@@ -94,9 +94,9 @@ def test_downloads_what_is_missing_and_then_asks_nobody(run: Run, world: World) 
 
 
 def test_check_mode_says_the_same_and_does_nothing(run: Run, world: World) -> None:
-    told = run(A, check=True)
-    assert told["actions"] == ["download own/a at cccccccccccc (2 files, 1.0 kB)"]
-    assert told["told"] == ["own/a main is not there (a)"]
+    planned = run(A, check=True)
+    assert planned["actions"] == ["download own/a at cccccccccccc (2 files, 1.0 kB)"]
+    assert planned["lines"] == ["own/a main is not in the cache (a)"]
     assert not world.root.exists()
 
 
@@ -127,7 +127,7 @@ def test_without_a_hub_what_is_there_is_taken_as_it_is(run: Run, world: World) -
     assert run(A, cache={"downloads": "never"})["held"] == []
 
 
-def test_where_nobody_downloads_what_is_missing_is_told(run: Run, world: World) -> None:
+def test_where_nobody_downloads_what_is_missing_is_reported(run: Run, world: World) -> None:
     answer = run(A, cache={"downloads": "never"})
     assert answer["msg"].startswith("own/a: is not in the cache, and fleet_cache.downloads is never; copy it to ")
     assert world.asked == []
@@ -146,9 +146,9 @@ def test_stopped_models_count_when_that_is_asked_for(run: Run) -> None:
 
 def test_removes_what_no_model_uses_and_says_so_before(run: Run, world: World) -> None:
     run(A, entry(name="b", source="own/b"))
-    told = run({**A, "state": "stopped"}, prune=True, check=True)
-    assert (told["actions"], told["bytes"]) == (["remove own/b (1.0 kB)"], 1002)
-    assert told["diff"] == {"before": "own/b (1.0 kB)\n", "after": ""}
+    planned = run({**A, "state": "stopped"}, prune=True, check=True)
+    assert (planned["actions"], planned["bytes"]) == (["remove own/b (1.0 kB)"], 1002)
+    assert planned["diff"] == {"before": "own/b (1.0 kB)\n", "after": ""}
     assert run({**A, "state": "stopped"}, prune=True)["changed"] is True
     assert run({**A, "state": "stopped"}, prune=True)["actions"] == []
     assert CacheFolder(str(world.root)).observe().keys() == {"own/a"}

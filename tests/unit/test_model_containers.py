@@ -108,7 +108,7 @@ def test_a_restore_does_not_ask_for_an_image_that_its_containers_have(
     assert statuses(answer) == {"vllm-a-1": "running", "vllm-b-1": "running"}
     assert {name: one.id for name, one in engine.containers.items()} == ids
     (warning,) = told
-    assert warning.endswith("by that name; what it was made into is kept as it is: vllm-a-1, vllm-b-1")
+    assert warning.endswith("these containers keep their image: vllm-a-1, vllm-b-1")
 
 
 def test_a_restore_that_lacks_an_image_and_its_container_fails_for_that_one(run: Run, engine: FakeEngine) -> None:

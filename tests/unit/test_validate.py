@@ -68,7 +68,7 @@ def test_tells_every_fault_and_that_nothing_was_touched() -> None:
 
 def test_a_variable_left_empty_is_a_fault_among_the_others() -> None:
     assert validate({"fleet_models": None, "fleet_https": {"mode": "internal"}})["msg"].splitlines()[1:] == [
-        "fleet_models: expected a value, got nothing; take the line out"
+        "fleet_models: expected a value, got nothing; remove the line"
     ]
     assert len(validate({"fleet_cache": None, "fleet_models": [entry(replicas=0)]})["msg"].splitlines()) == 3
 

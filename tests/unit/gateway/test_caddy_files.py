@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.filter import door_files as door_files_filter
+from ansible_collections.inference.fleet.plugins.filter import caddy_files as caddy_files_filter
 from ansible_collections.inference.fleet.plugins.filter import open_keys as open_keys_filter
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_files import NOTHING, caddy_files, open_keys
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import VirtualKey
@@ -157,7 +157,7 @@ def test_the_filters_take_what_host_secrets_returns() -> None:
         "changed": True,
     }
     fact = models(entry(name="free", open=True))
-    (as_files,) = door_files_filter.FilterModule().filters().values()
+    (as_files,) = caddy_files_filter.FilterModule().filters().values()
     (as_keys,) = open_keys_filter.FilterModule().filters().values()
     assert as_files(reported, fact) == files(entry(name="free", open=True), previous={"master_key": "sk-before"})
     assert as_keys(reported, fact) == open_keys("sk-open", fact)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: door_files
-short_description: The files that Caddy looks keys and models up in
+name: caddy_files
+short_description: The files in which Caddy looks up keys and models
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Caddy reads these files at each request, so that no key stands in its configuration, and what changed is in use as
-    soon as its file is replaced, without a reload. The task that uses this needs C(no_log).
+  - Caddy reads these files at each request. So its configuration contains no key, and a change takes effect as soon
+    as the file is replaced, without a reload. The task that uses this filter needs C(no_log).
 positional: _input, models
 options:
   _input:
-    description: What M(inference.fleet.host_secrets) returned.
+    description: The result of M(inference.fleet.host_secrets).
     type: dict
     required: true
   models:
-    description: Models, as the fact C(fleet) of M(inference.fleet.validate) has them.
+    description: C(models) of the fact C(fleet) of M(inference.fleet.validate).
     type: list
     elements: dict
     required: true
@@ -27,17 +27,17 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Tell Caddy which keys to let in
+- name: Write the key files of Caddy
   inference.fleet.host_secrets:
     path: /etc/inference-fleet/caddy/keys
-    given: "{{ secrets | inference.fleet.door_files(fleet.models) }}"
+    given: "{{ secrets | inference.fleet.caddy_files(fleet.models) }}"
     prune: true
   no_log: true
 """
 
 RETURN = r"""
 _value:
-  description: File name to what is in it.
+  description: File name to content.
   type: dict
 """
 
@@ -49,8 +49,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_file
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"door_files": _door_files}
+        return {"caddy_files": _caddy_files}
 
 
-def _door_files(secrets: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _caddy_files(secrets: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return caddy_files(secrets["values"], secrets["previous"], models)
