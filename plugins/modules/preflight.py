@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Print the checks of a host that the playbook install would run
+short_description: Check a host for the playbook install and print the checks
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)

@@ -1,5 +1,4 @@
-"""What Caddy is told, rendered as Ansible renders it: the Caddyfile, which no model and no key changes, and the page
-at the root."""
+"""The rendered Caddyfile, which is independent of models and keys, and the page at the root."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ def fact(*entries: dict[str, Any], **variables: Any) -> dict[str, Any]:
 
 
 def rendered(template: str, fact: dict[str, Any]) -> str:
-    """As the module ansible.builtin.template renders a template of the role."""
+    """Renders a template of the role as ansible.builtin.template does."""
     variables = {**yaml.safe_load((ROLE / "vars/main.yml").read_text()), "ansible_managed": "Ansible", "fleet": fact}
     templar = Templar(DataLoader(), variables).copy_with_new_env(searchpath=[str(ROLE / "templates")])
     source = trust_as_template((ROLE / "templates" / template).read_text())
@@ -52,7 +51,7 @@ def caddyfile(*entries: dict[str, Any], **variables: Any) -> str:
 
 
 def block(text: str, opening: str) -> list[str]:
-    """The lines between that and its closing brace, without what indents them all."""
+    """The lines between `opening` and its closing brace, without common indentation."""
     found = re.search(rf"^(\t*){re.escape(opening)} \{{\n((?:.*\n)*?)\1\}}$", text, re.MULTILINE)
     assert found, f"there is no {opening}"
     return [line.removeprefix(found[1] + "\t") for line in found[2].splitlines()]
@@ -64,7 +63,7 @@ def site(text: str) -> list[str]:
     return str(addresses).split(", ")
 
 
-# What does not change it: a reload can lose requests
+# No change of the Caddyfile: a reload can lose requests
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_no_model_and_no_key_changes_the_caddyfile(entries: list[dict[str, Any]]
 @pytest.mark.parametrize("https", [{"names": NAMES}, ACME, {**OWN_CA, "directory_root": CERT}, FILES])
 @pytest.mark.parametrize("switch", [True, False])
 def test_the_caddyfile_is_made_of_these_settings_alone(https: dict[str, Any], switch: bool) -> None:
-    """Ansible refuses to render what is not there."""
+    """Ansible refuses to render undefined variables."""
     whole = fact(SECRETIVE, https=https, monitoring=switch, litellm_admin=switch, **SECRETS)
     alone = {key: whole[key] for key in ("https", "caddy", "monitoring", "litellm_admin", "network", "engine_port")}
     assert rendered("Caddyfile.j2", alone) == rendered("Caddyfile.j2", whole)
@@ -103,7 +102,7 @@ def test_a_direct_route_goes_to_the_name_that_all_replicas_have() -> None:
     assert block(caddyfile(), "dynamic a")[0] == f"name {{re.model.1}}.{REPLICAS}"
 
 
-# What changes it
+# Changes of the Caddyfile
 
 
 @pytest.mark.parametrize(
@@ -151,7 +150,7 @@ def test_an_acme_server_of_ones_own_is_named_with_its_root_if_it_has_one(root: d
 
 
 def test_another_certificate_of_the_same_names_changes_it() -> None:
-    """Else Caddy would go on with the old one."""
+    """Otherwise Caddy would continue with the previous certificate."""
     assert caddyfile(https=FILES) != caddyfile(https={**FILES, "cert": CERT.replace("bGVhZg", "bGVhZh")})
 
 
@@ -214,7 +213,7 @@ def test_what_manages_litellm_is_not_theirs(path: str) -> None:
 
 
 def api_paths() -> list[tuple[str, str]]:
-    """Where a path begins, and the pattern that it has to match, of both ways to LiteLLM."""
+    """Prefix and required pattern of the path, for both routes to LiteLLM."""
     text = caddyfile()
     (api,) = re.findall(r"@api \{[^}]*path_regexp (\S+)", text)
     (opened,) = re.findall(r"@open \{[^}]*path_regexp model (\S+)", text)
@@ -314,7 +313,7 @@ def test_a_model_that_does_not_run_is_not_on_the_page(state: str) -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
-    """It is served to browsers in networks without a way out."""
+    """Browsers may be in networks without internet access."""
     found = page(entry(open=True, direct=True))
     assert not {"script", "link", "img", "iframe", "object"} & set(found.tags)
 

@@ -1,4 +1,4 @@
-"""inference.fleet.energy_usage and energy_report: a host's files are summed up, and all hosts' sums written here."""
+"""inference.fleet.energy_usage and energy_report: sums of a host's files, and the report of all hosts."""
 
 from __future__ import annotations
 

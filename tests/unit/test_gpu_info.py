@@ -21,7 +21,7 @@ Info = Callable[[Machine], dict[str, Any]]
 
 @pytest.fixture
 def info(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Info:
-    """What the module returns of a machine, with and without check mode the same."""
+    """The module's result for a machine, equal with and without check mode."""
     module = Module(gpu_info.main, capsys)
 
     def run(machine: Machine) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def test_another_run_is_told_who_holds_it_since_when_and_what_to_do(host: Host, 
 
 def test_a_lock_whose_run_has_ended_is_taken_over_with_a_warning(host: Host, other: int) -> None:
     host.run(other)
-    left = {**host.holder(), "started": "1"}  # the process ID was used again since
+    left = {**host.holder(), "started": "1"}  # another process has the same ID now
     host.lock.write_text(json.dumps(left))
     answer = host.run()
     assert not answer.get("failed")
@@ -111,7 +111,7 @@ def test_a_lock_whose_process_is_gone_is_taken_over(host: Host, other: int, ende
 def test_of_two_runs_that_take_over_the_same_dead_lock_one_is_refused(
     host: Host, other: int, ended: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other is faster: it has the lock by the time we come to take it over."""
+    """Another run takes the lock over first."""
     host.run(other)
     winner = host.holder()
     host.lock.write_text(json.dumps({**winner, "pid": ended}))
@@ -161,7 +161,7 @@ def test_gives_its_own_lock_back(host: Host) -> None:
 
 
 def test_leaves_the_lock_of_another_run_when_giving_back(host: Host, other: int) -> None:
-    """A run that was refused comes to its `always` too."""
+    """A run that gets no lock also reaches its `always`."""
     host.run(other)
     assert not host.run(state="absent").get("failed")
     assert host.holder()["pid"] == other
@@ -199,7 +199,7 @@ def test_check_mode_gives_nothing_back(host: Host) -> None:
     assert host.holder()["pid"] == os.getpid()
 
 
-# What it tells of a run
+# Messages about the holder
 
 
 @pytest.mark.parametrize(

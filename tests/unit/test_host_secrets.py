@@ -1,4 +1,4 @@
-"""inference.fleet.host_secrets: secrets stay on the host, for root's eyes only."""
+"""inference.fleet.host_secrets: secrets stay on the host, readable only by root."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 
 def kept(folder: Path) -> dict[str, str]:
-    """File -> what is in it."""
+    """File name -> content."""
     return {path.name: path.read_text().rstrip("\n") for path in folder.iterdir()}
 
 
@@ -114,7 +114,7 @@ def test_modes_that_somebody_loosened_are_tightened_and_the_value_kept(run: Run,
 
 
 def test_an_empty_file_is_no_secret(run: Run, folder: Path) -> None:
-    """As an interrupted copy leaves it."""
+    """The state after an interrupted copy."""
     folder.mkdir(parents=True)
     (folder / "salt_key").touch()
     assert run({"salt_key": None})["changed"] is True
@@ -281,7 +281,7 @@ def test_a_rotation_in_check_mode_writes_nothing(run: Run, folder: Path) -> None
     assert kept(folder) == {"master_key": "sk-before"}
 
 
-# Secrets that are gone from the inventory
+# Secrets that the inventory no longer has
 
 
 def test_prune_takes_away_what_the_task_does_not_name(run: Run, folder: Path) -> None:
@@ -305,7 +305,7 @@ def test_prune_in_check_mode_takes_nothing_away(run: Run, folder: Path) -> None:
     assert sorted(kept(folder)) == ["direct-app", "master_key"]
 
 
-# Runs that are cut off
+# Interrupted runs
 
 
 @pytest.mark.parametrize("files", range(4))

@@ -1,4 +1,4 @@
-"""The wings of module_utils import one way, and no circle."""
+"""Folders of module_utils import in one direction, without cycles."""
 
 from __future__ import annotations
 

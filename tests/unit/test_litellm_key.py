@@ -146,7 +146,7 @@ def test_a_new_key_whose_making_was_not_answered_is_not_lost(
 
 
 def test_a_litellm_that_says_yes_and_does_nothing_is_found_out(run: Run, fake: FakeLiteLLM) -> None:
-    """As it does with a value that another key has."""
+    """LiteLLM's answer for a value that another key has."""
     fake.add("other", VALUE)
     answer = run(app(), values={"app": VALUE})
     assert answer["msg"] == "app: LiteLLM accepted the change but did not apply: create app (missing)"

@@ -1,4 +1,4 @@
-"""What meta/ and galaxy.yml say of the collection is so."""
+"""The statements of meta/ and galaxy.yml are true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""inference.fleet.mig_partition: the whole module, on simulated GPUs with what holds them."""
+"""inference.fleet.mig_partition: the whole module, on simulated GPUs and their holders."""
 
 from __future__ import annotations
 
@@ -67,21 +67,21 @@ def actions(answer: dict[str, Any]) -> list[str]:
 
 
 def state(host: Host) -> tuple[list[Any], set[str]]:
-    """All that a refusal must leave as it is."""
+    """The state that a refusal must not change."""
     return [gpu.instance_names() if gpu.mig else gpu.mig_pending for gpu in smi_of(host.machine).observe().gpus], (
         host.running()
     )
 
 
 def settled(run: Run, layout: dict[Any, Any], **options: Any) -> dict[str, Any]:
-    """A run that changes nothing, and says so in check mode too."""
+    """A run that changes nothing, with the same result in check mode."""
     for check in (True, False):
         answer = run(layout, check=check, **options)
         assert (answer["changed"], answer["actions"], answer["diff"]["before"]) == (False, [], answer["diff"]["after"])
     return answer
 
 
-# What it makes and what it returns
+# Created devices and results
 
 
 def test_makes_the_layout_and_then_has_nothing_to_do(host: Host, run: Run) -> None:
@@ -228,7 +228,7 @@ def test_instances_that_a_reboot_took_are_made_anew(host: Host, run: Run) -> Non
     assert (again["after"], again["before"]) == (answer["after"], {"0": []})
 
 
-# What is held
+# Held devices
 
 
 def test_what_a_container_holds_stays_when_the_rest_changes(host: Host, run: Run) -> None:
@@ -306,7 +306,7 @@ def test_force_stops_what_is_in_the_way_and_starts_what_keeps_its_device(make: H
 
 
 def test_force_starts_a_model_whose_gpu_only_changed_its_mode_back(make: Hosts, run: Run) -> None:
-    """A pending mode is put in force by a reset of a GPU that will be whole as before."""
+    """A reset applies the pending MIG mode; the GPU is whole afterwards, as before."""
     host = make(A100, on=(0,))
     host.machine.ok("-i 0 -mig 0")
     host.run(model_container("a-1", "0"))
@@ -316,7 +316,7 @@ def test_force_starts_a_model_whose_gpu_only_changed_its_mode_back(make: Hosts, 
 
 
 def test_an_instance_of_another_profile_in_the_same_place_is_not_the_one_that_a_model_had(host: Host, run: Run) -> None:
-    """Its UUID may well be the same."""
+    """The new device may have the same UUID."""
     held = uuids(run({0: ["3g.20gb", "3g.20gb"]}), "3g.20gb")[0]
     host.run(model_container("a-1", held))
     layout = {0: ["4g.20gb"]}
@@ -447,7 +447,7 @@ def test_a_model_that_keeps_its_gpu_is_started_even_if_the_driver_answers_no_mor
     assert host.journal == ["stop vllm-a-1", "start vllm-a-1"]
 
 
-# What it refuses at the door
+# Invalid options
 
 
 def test_a_faulty_layout_fails_before_anything_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ TOKEN = "hf_0123456789"
 
 
 class World:
-    """asked: what the hub was asked. fails: why it refuses a repository, or the download does. images: those used."""
+    """asked: requests to the hub. fails: repository -> reason, of the hub or the download. images: those used."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

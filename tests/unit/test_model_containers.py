@@ -150,7 +150,7 @@ def test_shows_no_secret_of_an_environment(run: Run) -> None:
     assert secret not in str(run(cpu("a", env={"HF_TOKEN": secret}), hf_token=secret))
 
 
-# Which models a run speaks for
+# The scope of a run
 
 
 def test_without_names_the_whole_list_is_meant_and_unlisted_models_stay(run: Run, engine: FakeEngine) -> None:
@@ -193,7 +193,7 @@ def test_a_name_that_is_not_listed_is_an_error(run: Run) -> None:
     assert run(cpu("a"), names=["b"])["msg"] == "model: 'b' is not in this host's inventory (fleet_models has a)"
 
 
-# GPUs in trouble
+# GPUs with faults
 
 
 def lose_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The list of planted faults fits the files and tests as they are now."""
+"""The list of planted faults matches the present files and tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is printed for people: inference.fleet.status, status_report, preflight, show and summary."""
+"""Output for people: inference.fleet.status, status_report, preflight, show and summary."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_MODELS: Answer = {"containers": [], "actions": [], "trouble": []}
 
 
 class Screen:
-    """Runs actions for the host gpu1. shown: what they printed. asked: module -> its arguments, and check mode."""
+    """Runs actions for the host gpu1. shown: their output. asked: module -> its arguments, and check mode."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shown: list[str] = []
@@ -131,7 +131,7 @@ def test_a_host_that_cannot_be_asked_is_told_of_with_the_others(
 
 @pytest.fixture
 def report(screen: Screen) -> Callable[..., Answer]:
-    """Of gpu2, which was asked, and gpu1, which an earlier task failed on."""
+    """A report of gpu2, whose status was read, and gpu1, on which an earlier task failed."""
 
     def run(check: bool = False, **arguments: Any) -> Answer:
         hosts = {"gpu2": {"asked": {"status": ask(screen)}}, "gpu1": {}}

@@ -33,7 +33,7 @@ def test_ends_with_what_it_did_after_the_lock_is_released(name: str) -> None:
 
 @pytest.mark.parametrize("file", sorted([*PLAYBOOKS.glob("*.yml"), *ROLES.glob("*/tasks/*.yml")]), ids=str)
 def test_prints_no_list_as_json(file: Path) -> None:
-    """What is a list, or may be one, is printed by inference.fleet.show."""
+    """Lists, and values that may be lists, are printed by inference.fleet.show."""
     found = re.findall(r"ansible\.builtin\.debug:\n\s+msg:(.*\n?.*)", file.read_text())
     assert [message for message in found if re.match(r'\s*(- |"\{\{[^}]*\}\}"$)', message, re.MULTILINE)] == []
 

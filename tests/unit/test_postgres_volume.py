@@ -12,15 +12,15 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/handlers/*.yml"), *ROOT.glob("playbooks/*.yml")])
-# Commands that remove volumes, or what is in them.
+# Commands that remove volumes or their contents.
 COMMANDS = re.compile(
     r"volume\s+(rm|remove|prune)|system\s+prune|down\s.*(-v\b|--volumes)|rm\s.*--volumes|/docker/volumes"
 )
-OURS = {"fleet-caddy-data", "fleet-caddy-config", "fleet-hf-cache"}  # can be made or downloaded again
+OURS = {"fleet-caddy-data", "fleet-caddy-config", "fleet-hf-cache"}  # can be created or downloaded again
 
 
 def tasks(found: Any) -> Iterator[dict[str, Any]]:
-    """Every task, those in blocks included, of what a YAML file holds."""
+    """Every task of a parsed YAML file, also in blocks."""
     for one in found or ():
         yield one
         for key in ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always"):
@@ -28,7 +28,7 @@ def tasks(found: Any) -> Iterator[dict[str, Any]]:
 
 
 def removes(task: dict[str, Any]) -> str:
-    """What of it could remove the volume, or nothing."""
+    """The parts of a task that could remove the volume; empty if none."""
     for key, options in task.items():
         name = key.rpartition(".")[2]
         given = options if isinstance(options, dict) else {}

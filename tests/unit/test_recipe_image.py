@@ -28,7 +28,7 @@ MODELS = [entry(name="a", recipe="own"), entry(name="b", recipe="other"), entry(
 
 
 class FakeImages:
-    """registry: what can be pulled. fails: recipe or image -> the builder's words."""
+    """registry: images that can be pulled. fails: recipe or image -> the builder's message."""
 
     def __init__(self) -> None:
         self.registry = {Images().vllm: Base("sha256:vllm"), "own/base:1": Base("sha256:own")}

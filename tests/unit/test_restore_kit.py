@@ -23,7 +23,7 @@ INSTALLED = Path(action.__file__).parents[5]  # the folder in which `ansible_col
 
 
 class Host:
-    """A host, reached from a machine that has acme.web in `root`. sent: archives that went over the wire."""
+    """A host, and a controller that has acme.web in `root`. sent: archives that the host received."""
 
     def __init__(self, folder: Path, root: Path, main: Module, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -108,12 +108,12 @@ def test_a_collection_that_is_not_here_is_named(host: Host) -> None:
     assert not host.folder.exists()
 
 
-# Cut off
+# Interruptions
 
 
 @pytest.fixture
 def newer(host: Host) -> Host:
-    """With the collections of before on the host, and others here."""
+    """Previous collections on the host, and others on the controller."""
     host.run()
     checkout(host.root, {"playbooks/site.yml": "[{}]"})
     return host
@@ -134,7 +134,7 @@ def test_an_archive_that_came_over_in_part_leaves_what_was_there(newer: Host) ->
 
 @pytest.mark.parametrize("cut", ["extractall", "write_text", "symlink_to", "replace"])
 def test_a_run_that_is_killed_while_it_unpacks_leaves_what_was_there(newer: Host, cut: str) -> None:
-    """The next one starts anew and leaves nothing of it."""
+    """The next run starts from the beginning and removes the remains."""
 
     def killed(*_arguments: Any, **_more: Any) -> None:
         raise KeyboardInterrupt
@@ -155,7 +155,7 @@ def test_what_was_half_removed_by_hand_is_not_taken_for_whole(host: Host) -> Non
     assert host.run()["changed"] is True
 
 
-# What else is there
+# Other files
 
 
 def test_tells_the_version_of_ansible_core(host: Host, tmp_path: Path) -> None:
@@ -174,8 +174,7 @@ def test_the_module_alone_does_not_know_what_is_on_the_other_machine(host: Host)
 
 
 def test_a_host_can_run_its_restore_from_what_it_was_given(tmp_path: Path) -> None:
-    """The playbook with all its roles and modules is found there, though nothing else has them; and the
-    run leaves no temporary folder behind."""
+    """The kit alone has the playbook and its roles and modules, and the run leaves no temporary folder."""
     remote_tmp = tmp_path / "remote"
     arguments = {"path": str(tmp_path / "opt"), "collections": ["inference.fleet", "community.docker"]}
     play = {

@@ -21,7 +21,7 @@ ME = f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 class Play:
-    """The tasks of one play on gpu1, a second apart. shown: what they told on the terminal."""
+    """The tasks of one play on gpu1, a second apart. shown: their output."""
 
     def __init__(self, record: Path, main: Module, monkeypatch: pytest.MonkeyPatch) -> None:
         self.record = record

@@ -1,4 +1,4 @@
-"""playbooks/tasks/restore_step.yml, with Ansible itself: what a fault of one step does to the others and the record."""
+"""playbooks/tasks/restore_step.yml, with Ansible: the effect of a step's fault on other steps and on the record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 STEP = Path(__file__).parents[2] / "playbooks" / "tasks" / "restore_step.yml"
-FAULT = 'it\'s "broken": {{ 7 * 7 }}'  # what a program printed is no template
+FAULT = 'it\'s "broken": {{ 7 * 7 }}'  # a program's output is not templated
 SAID = {"ansible.builtin.debug": {"msg": "ran {{ restore_step }}"}}
 ROLES = {
     "works/tasks/main.yml": [SAID],
@@ -28,7 +28,7 @@ ROLES = {
 
 
 class Run:
-    """A play of such steps. steps, faults: as recorded. ran: the steps whose role got to its end, in order."""
+    """A play of restore steps. steps, faults: as recorded. ran: the steps whose role completed, in order."""
 
     def __init__(self, folder: Path, *steps: dict[str, Any]) -> None:
         for name, tasks in ROLES.items():

@@ -1,4 +1,4 @@
-"""The README of each role says what its meta/argument_specs.yml says."""
+"""The README of each role matches its meta/argument_specs.yml."""
 
 from __future__ import annotations
 

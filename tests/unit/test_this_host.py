@@ -1,4 +1,4 @@
-"""inference.fleet.this_host: the inventory that a host makes of its own config.json for its restore."""
+"""inference.fleet.this_host: the inventory from a host's config.json, for the restore."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def refused(folder: Path) -> str:
     return str(caught.value)
 
 
-# What Ansible gets
+# Data for Ansible
 
 
 def test_there_is_one_host_in_the_group_fleet_and_it_is_this_one(folder: Path) -> None:
@@ -80,7 +80,7 @@ def test_there_is_one_host_in_the_group_fleet_and_it_is_this_one(folder: Path) -
 def test_it_restores_itself_where_systemd_started_ansible(
     folder: Path, monkeypatch: pytest.MonkeyPatch, started: object, by_itself: bool
 ) -> None:
-    """1: a terminal that systemd started, say, whose programs have the variables of the terminal's own unit."""
+    """1: for example a terminal that systemd started; its programs inherit the variables of the terminal's unit."""
     monkeypatch.setenv("SYSTEMD_EXEC_PID", str(started))
     assert variables(folder / "this_host.fleet.yml")["restore_by_itself"] is by_itself
 
@@ -99,7 +99,7 @@ def test_its_variables_are_those_of_the_file_and_make_the_same_fleet(folder: Pat
 
 
 def test_nothing_in_the_file_is_taken_for_a_template(folder: Path) -> None:
-    """A chat template among a model's arguments looks like one."""
+    """A chat template in a model's arguments looks like an Ansible template."""
     text = "{{ 6 * 7 }} {% for message in messages %}"
     state = {**STATE, "fleet_models": [entry(args={"chat-template": text})], "fleet_hf_token": text}
     (folder / "config.json").write_text(json.dumps(state))
@@ -134,7 +134,7 @@ def test_other_inventories_are_left_to_other_plugins(folder: Path) -> None:
     assert not plugin.InventoryModule().verify_file(str(folder / "hosts.yml"))
 
 
-# What config.json has no place for
+# Variables that config.json does not contain
 
 
 def carried() -> list[str]:
@@ -179,7 +179,7 @@ def test_they_win_over_nothing_that_the_file_says_and_are_no_templates(folder: P
     assert templar.template(trust_as_template("{{ note }}")) == "{{ 6 * 7 }}"
 
 
-# A file that is not whole
+# Incomplete files
 
 
 REMEDY = "; run the playbook install from your machine to write the file again"

@@ -1,4 +1,4 @@
-"""inference.fleet.validate and the desired_state lookup: the inventory at the door, nothing touched."""
+"""inference.fleet.validate and the desired_state lookup: checks of the inventory, without changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def as_they_are(value: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def of_its_own_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test validates is remembered for no other test."""
+    """No test sees the fleet that another test validated."""
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
 
 
@@ -91,7 +91,7 @@ def test_certificates_are_for_the_names_given_or_those_by_which_the_host_is_reac
 
 @pytest.mark.parametrize("name", ["", 7, "gpu 1", "<b>gpu1</b>", "a{b", "a}", "`a`", "fe80::1%eth0", "gpu1\n"])
 def test_what_the_host_is_reached_by_and_is_no_name_is_left_out(name: object) -> None:
-    """It would stand in the Caddyfile and on the page as it is."""
+    """The Caddyfile and the page would contain the name unescaped."""
     answers = [validate({"ansible_host": name}), validate({"ansible_host": "gpu1", "inventory_hostname": name})]
     for answer in answers:
         assert answer["ansible_facts"]["fleet"]["https"]["names"] == ["gpu1", "localhost"]
@@ -129,7 +129,7 @@ def test_a_recipe_that_no_host_of_the_play_has_is_a_fault() -> None:
     assert "own" in validate(variables, recipe="own")["ansible_facts"]["fleet"]["recipe_names"]
 
 
-# The host's own copy
+# The host's copy
 
 
 def lookup(variables: Variables) -> Any:
@@ -153,7 +153,7 @@ def test_the_desired_state_of_a_faulty_inventory_is_refused_with_its_faults() ->
         lookup({"fleet_models": "x"})
 
 
-# Certificates of one's own
+# Own certificates
 
 
 def files(**changes: Any) -> Variables:
@@ -194,7 +194,7 @@ def test_a_file_that_cannot_be_read_is_told_once_and_with_the_other_faults() -> 
         lookup({**files(key="none.key"), "inventory_dir": "/nowhere"})
 
 
-# As a person meets it: one real run of ansible-playbook for all of it, since each takes seconds
+# One real run of ansible-playbook for all cases, since each run takes seconds
 
 INVENTORY = {
     "all": {

@@ -79,7 +79,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-# What is written
+# Written files
 
 
 def test_generates_what_is_missing_once_and_keeps_it(path: Path) -> None:
@@ -179,7 +179,7 @@ def test_runs_that_go_at_once_lose_nothing(path: Path) -> None:
     assert set(keys(path)) == {f"key-{number}" for number in range(8)}
 
 
-# What is refused
+# Refusals
 
 
 @pytest.mark.parametrize(

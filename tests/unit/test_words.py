@@ -1,4 +1,4 @@
-"""tests/words.py refuses what it is for, and nothing else."""
+"""tests/words.py refuses bad names and differing defaults, and accepts all others."""
 
 from __future__ import annotations
 

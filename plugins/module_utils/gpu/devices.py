@@ -86,7 +86,7 @@ def refuse_unmade(plan: DevicePlan, gpus: Sequence[Gpu]) -> None:
     lacking = [name for name, devices in plan.given.items() if not set(devices) <= there]
     if lacking:
         raise FleetError(
-            f"{', '.join(lacking)}: the GPUs are not partitioned as fleet_mig asks for; the playbook install does it, "
+            f"{', '.join(lacking)}: the GPUs are not partitioned as in fleet_mig; run the playbook install, "
             f"or the module mig_partition. Missing: {'; '.join(plan.partition.actions)}"
         )
 

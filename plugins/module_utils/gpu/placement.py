@@ -52,7 +52,7 @@ class Tenants:
     """The containers of a host as one run sees them.
 
     asks: of the containers of the models that the run acts on. keeps: devices of containers that the run
-    leaves alone, or that already hold what they ask for. leaving: containers that must release their devices.
+    does not change, or that already hold suitable devices. leaving: containers that must release their devices.
     """
 
     asks: tuple[Ask, ...]
@@ -104,7 +104,7 @@ def tenants_of(request: DeviceRequest) -> Tenants:
 def place(tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
     """Container name -> the UUIDs of its devices, for every container that asks.
 
-    gpus: as they will be after partitioning. A container keeps the devices it asks for, unless a
+    gpus: as they will be after partitioning. A container keeps suitable devices, unless a
     whole GPU of them will be in MIG mode. The order is: pinned GPUs, then the largest request, last
     the containers to be stopped, which may get none. first: UUIDs of GPUs whose MIG devices are
     used before those of others. Raises FleetError with a table of the device holders where there

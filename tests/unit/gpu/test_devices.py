@@ -130,7 +130,7 @@ def test_a_layout_is_taken_as_it_is_and_its_devices_are_given_before_they_are_ma
 def test_containers_are_refused_while_their_devices_are_not_made() -> None:
     made = plan([gpu(0)], [mig("a", "3g.20gb")], layout={0: ["3g.20gb"]})
     assert faults(refuse_unmade, made, [gpu(0)]) == [
-        "vllm-a-1: the GPUs are not partitioned as fleet_mig asks for; the playbook install does it, or the module "
+        "vllm-a-1: the GPUs are not partitioned as in fleet_mig; run the playbook install, or the module "
         "mig_partition. "
         "Missing: GPU 0: create 3g.20gb at 4"
     ]
