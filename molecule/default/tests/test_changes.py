@@ -96,7 +96,7 @@ def test_drift_is_put_right_and_nothing_else_is_touched(admin: Admin, host: Host
     assert run.status == 0, run.output
     after = identities(host)
     assert {name for name in after if before[name] != after[name]} == {"vllm-vectors-1"}
-    assert "light  restarted: vllm-vectors-1; updated: vllm-pair-1" in run.messages.splitlines()
+    assert "light  restarted: vllm-vectors-1; updated: config.json, vllm-pair-1" in run.messages.splitlines()
     assert after["vllm-vectors-1"][0] == before["vllm-vectors-1"][0], "it was started, not made anew"
 
 

@@ -141,7 +141,7 @@ def test_a_second_admin_is_told_who_holds_the_host_and_a_run_that_was_killed_is_
         assert second.changed() == {"light": 0}
     again = install()
     assert again.status == 0, again.output
-    assert "which has ended without giving it back" in again.output
+    assert "which has ended without releasing it" in again.output
     assert "vllm-slow-1" not in inspect(host)
     assert door.chat("pair").status_code == 200
 
