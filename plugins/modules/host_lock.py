@@ -27,8 +27,8 @@ options:
     default: false
   wait:
     description:
-      - Seconds to wait for another run to release the lock. For a boot-time restore the task always waits, up to
-        10 minutes, since hosts start it by themselves and it ends soon.
+      - Seconds to wait for another run to release the lock. If the holder is a run of C(reboot_restore), the task waits
+        up to 10 minutes even with V(0), since such a run ends soon.
     type: int
     default: 0
   path:

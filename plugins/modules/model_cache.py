@@ -21,7 +21,7 @@ description:
     are not downloaded.
   - The container gets the token as a file in memory with mode 0600, which is removed afterwards.
 requirements:
-  - the Docker SDK for Python on the host
+  - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
   - C(hf) in the image (huggingface_hub 0.34 or later)
 extends_documentation_fragment:
   - inference.fleet.fleet

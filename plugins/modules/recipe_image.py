@@ -16,7 +16,7 @@ description:
     label has a hash of all inputs, including the ID of the base image and the contents of the wheels.
   - Shows each step of a build. If a build fails, the other recipes are still built.
 requirements:
-  - the Docker SDK for Python on the host
+  - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
