@@ -111,8 +111,14 @@ class Admin:
             command += ["--extra-vars", f"@{file}"]
         return command
 
-    def play(self, playbook: str, *arguments: str, variables: Mapping[str, Any] | None = None) -> Run:
-        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
+    def play(
+        self,
+        playbook: str,
+        *arguments: str,
+        variables: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Run:
+        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", **(environment or {})}
         ended = subprocess.run(
             self.command(playbook, *arguments, variables=variables), env=environment, capture_output=True, text=True
         )

@@ -10,6 +10,7 @@ from lab.fixtures import SECRETS, Admin, Door, identities, inspect
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://light"]
+LAB = Path(__file__).parents[3] / "tests" / "lab"
 NEW = {"name": "new", "type": "chat", "source": "example/new", "devices": {"cpu": True}}
 
 
@@ -18,10 +19,18 @@ def on_light(door: Door, *models: dict[str, Any]) -> dict[str, Any]:
     return {"fleet_models": [*door.models, *models]}
 
 
-def test_check_mode_on_a_converged_host_reports_no_change(admin: Admin) -> None:
-    run = admin.play("install", "--check", "--diff")
+def test_check_mode_on_a_converged_host_reports_no_change_and_parses_each_fleet_once(
+    admin: Admin, tmp_path: Path
+) -> None:
+    counting = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(LAB / "callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "count_parses",
+        "COUNT_PARSES": str(tmp_path / "count"),
+    }
+    run = admin.play("install", "--check", "--diff", environment=counting)
     assert run.status == 0, run.output
     assert run.changed() == {"light": 0, "real": 0}
+    assert (tmp_path / "count").read_text().split() == ["parsed"] * 2
 
 
 def test_check_mode_shows_a_new_model_and_does_nothing(admin: Admin, host: Host, door: Door) -> None:

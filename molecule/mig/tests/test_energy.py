@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import ENERGY, FOLDER, GAP, Row
+from ansible_collections.inference.fleet.plugins.module_utils.energy.rows import ENERGY, GAP, Row
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import ENERGY as FOLDER
 from lab.fixtures import Admin, inspect, wait_until
 from testinfra.host import Host
 

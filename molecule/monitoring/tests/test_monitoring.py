@@ -112,7 +112,7 @@ def test_every_query_of_every_dashboard_has_an_answer(prometheus: Prometheus, se
     while (left := silent()) and time.monotonic() < deadline:
         time.sleep(5)
     assert left == []
-    (table,) = [expression for panel, expression in queries() if panel == "overview: Alerts that fire"]
+    (table,) = [expression for panel, expression in queries() if panel == "overview: Firing alerts"]
     assert ("RestoreFailed", "critical") in {(one["alertname"], one["severity"]) for one in prometheus.query(table)}
 
 

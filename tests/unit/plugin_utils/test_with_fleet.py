@@ -23,8 +23,10 @@ from ansible_collections.inference.fleet.plugins.action import (
     recipe_image,
     validate,
 )
+from ansible_collections.inference.fleet.plugins.lookup import virtual_keys
 from ansible_collections.inference.fleet.plugins.module_utils.inventory import migrations
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import parse_keys
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import unpack
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
@@ -39,23 +41,7 @@ PLAYBOOK = """
     - inference.fleet.host_check: {report: true, ports: []}
     - inference.fleet.host_check: {report: true, ports: []}
 """
-# Loaded before Ansible forks, so that every worker counts.
-COUNTER = """
-import os
-from ansible.plugins.callback import CallbackBase
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-
-class CallbackModule(CallbackBase):
-    CALLBACK_NAME, CALLBACK_TYPE, CALLBACK_NEEDS_ENABLED = "count_parses", "aggregate", True
-
-    def v2_playbook_on_start(self, playbook):
-        parse = Fleet.parse
-        def counted(variables):
-            with open(os.environ["COUNT_PARSES"], "a") as file:
-                file.write("parsed\\n")
-            return parse(variables)
-        Fleet.parse = counted
-"""
+CALLBACKS = Path(__file__).parents[2] / "lab" / "callbacks"
 
 
 @pytest.fixture(autouse=True)
@@ -86,13 +72,11 @@ def run(action: Any, variables: Mapping[str, Any], **arguments: Any) -> dict[str
 
 def test_a_run_parses_the_fleet_of_each_host_once(tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(PLAYBOOK)
-    (tmp_path / "callbacks").mkdir()
-    (tmp_path / "callbacks/count_parses.py").write_text(COUNTER)
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "fleet_models": [entry()]}
     (tmp_path / "hosts.json").write_text(json.dumps({"fleet": {"hosts": {"gpu1": host, "gpu2": host}}}))
     environment = {
         **os.environ,
-        "ANSIBLE_CALLBACK_PLUGINS": str(tmp_path / "callbacks"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
         "ANSIBLE_CALLBACKS_ENABLED": "count_parses",
         "ANSIBLE_LOCAL_TEMP": str(tmp_path / "controller"),
         "COUNT_PARSES": str(tmp_path / "count"),
@@ -131,6 +115,22 @@ def test_without_validate_the_variables_of_the_host_count_and_their_faults_are_r
         "fleet_models[0].replicas",
         "fleet_modles",
     ]
+
+
+def test_the_lookup_gives_virtual_keys_as_the_module_takes_them() -> None:
+    keys = [
+        {
+            "alias": "app",
+            "models": ["a"],
+            "key": "sk-0123456789abcdef",
+            "expires": "2099-01-31",
+            "metadata": {"n": None},
+        },
+        {"alias": "gone", "state": "absent"},
+    ]
+    variables = {"fleet_models": [entry(name="a")], "fleet_keys": keys, "inventory_hostname": "gpu1"}
+    lookup = virtual_keys.LookupModule(templar=SimpleNamespace(template=lambda value: value))
+    assert parse_keys(lookup.run([], variables)) == parse_keys(keys)
 
 
 def rename_weights(variables: migrations.Variables) -> migrations.Variables:
