@@ -17,7 +17,7 @@ class ActionModule(WithFleet):
 
     def carry_out(self, task_vars: Any) -> dict[str, Any]:
         host = task_vars["inventory_hostname"]
-        answer = self._module({**self._task.args, "thorough": True, "report": True, "now": time.time()}, task_vars)
+        answer = self._module({**self.arguments, "thorough": True, "report": True, "now": time.time()}, task_vars)
         if answer.get("failed"):
             return answer
         checks = answer["checks"]

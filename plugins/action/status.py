@@ -32,7 +32,7 @@ class ActionModule(WithFleet):
     def carry_out(self, task_vars: Any) -> dict[str, Any]:
         self._task.check_mode = True
         try:
-            models = _good(self._module({**self._task.args, "prune": True, "report": True}, task_vars))
+            models = _good(self._module({**self.arguments, "prune": True, "report": True}, task_vars))
             services = _good(
                 self._execute_module("community.docker.docker_host_info", dict(SERVICES), task_vars=task_vars)
             )

@@ -30,7 +30,7 @@ class Watched(WithFleet):
         if self._task.check_mode or not planned.get("changed"):
             return planned
         progress = f"{RUN}/progress-{secrets.token_hex(4)}"
-        started = self._start({**self._task.args, "progress": progress}, task_vars)
+        started = self._start({**self.arguments, "progress": progress}, task_vars)
         if not started.get("ansible_job_id"):
             return {**started, "failed": True}
         try:
@@ -61,7 +61,7 @@ class Watched(WithFleet):
         check_mode = self._task.check_mode
         self._task.check_mode = True
         try:
-            return self._module(self._task.args, task_vars)
+            return self._module(self.arguments, task_vars)
         finally:
             self._task.check_mode = check_mode
 

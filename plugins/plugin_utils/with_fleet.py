@@ -23,12 +23,13 @@ class WithFleet(ActionBase):
 
     _supports_check_mode = True
     module = ""
+    arguments: Mapping[str, Any]  # of the module
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = dict(self._task.args)
         try:
             fleet = fleet_of(task_vars, self._templar, self._loader, arguments.pop("models", None))
-            self._task.args = {**arguments, **pack(fleet, NEEDS[self.module]), **self.more(fleet, arguments, task_vars)}
+            self.arguments = {**arguments, **pack(fleet, NEEDS[self.module]), **self.more(fleet, arguments, task_vars)}
         except FleetError as error:
             return {"failed": True, "msg": str(error)}
         return self.carry_out(task_vars)
@@ -38,9 +39,9 @@ class WithFleet(ActionBase):
         return {}
 
     def carry_out(self, task_vars: Any) -> dict[str, Any]:
-        return self._module(self._task.args, task_vars)
+        return self._module(self.arguments, task_vars)
 
-    def _module(self, arguments: dict[str, Any], task_vars: Any, **how: Any) -> dict[str, Any]:
+    def _module(self, arguments: Mapping[str, Any], task_vars: Any, **how: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(
             module_name=f"inference.fleet.{self.module}", module_args=dict(arguments), task_vars=task_vars, **how
         )

@@ -21,7 +21,8 @@ class Action(Watched):
     module = "module"
 
     def __init__(self, looks: dict[str, Any], *polls: Any, check_mode: bool = False) -> None:
-        self._task = SimpleNamespace(args={"a": 1}, check_mode=check_mode, async_val=0)
+        self._task = SimpleNamespace(check_mode=check_mode, async_val=0)
+        self.arguments = {"a": 1}
         self.looks, self.polls = looks, list(polls)
         self.journal: list[str] = []
         self.lines: list[str] = []
