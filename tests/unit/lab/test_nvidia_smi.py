@@ -8,6 +8,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -414,7 +415,7 @@ def test_a_loop_tells_all_of_it_again_and_again(hopper: Machine) -> None:
 @pytest.mark.parametrize("loop", ["-l 1", "--loop=1", "-lms 1000", "--loop-ms 1000"])
 def test_every_way_to_ask_for_a_loop_is_one(hopper: Machine, monkeypatch: pytest.MonkeyPatch, loop: str) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(cli.time, "sleep", slept.append)
+    monkeypatch.setattr(cli, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=slept.append))
     hopper.fault(fail=[{"match": "uuid", "after": 2, "code": 255}])
     assert hopper.smi(f"{QUERY} {loop}").code == 255
     assert [round(seconds) for seconds in slept] == [1, 2]
