@@ -94,6 +94,8 @@ class Lab:
         missing = [tag for tag, image in wanted.items() if present.get(tag) != image]
         if not missing:
             return
+        with suppress(NotFound):  # left by a run that was killed: this run has the lock
+            self._client.containers.get(_container(STORE_HOST)).remove(force=True)
         self._run(STORE_HOST)
         try:
             with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
