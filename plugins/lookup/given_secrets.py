@@ -34,15 +34,10 @@ _raw:
 
 from typing import Any
 
-from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_for_lookup
 
 
 class LookupModule(LookupBase):
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
-        try:
-            return [fleet_of(variables, self._templar, self._loader).given_secrets]
-        except FleetError as error:
-            raise AnsibleLookupError(str(error)) from error
+        return [fleet_for_lookup(variables, self._templar, self._loader).given_secrets]

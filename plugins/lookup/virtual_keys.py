@@ -30,17 +30,12 @@ _raw:
 
 from typing import Any
 
-from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import to_wire
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_for_lookup
 
 
 class LookupModule(LookupBase):
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
-        try:
-            keys = fleet_of(variables, self._templar, self._loader).keys
-        except FleetError as error:
-            raise AnsibleLookupError(str(error)) from error
+        keys = fleet_for_lookup(variables, self._templar, self._loader).keys
         return [{name: value for name, value in to_wire(key).items() if value is not None} for key in keys]

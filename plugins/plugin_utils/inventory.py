@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import PREFIX, Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import is_name
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
@@ -56,6 +56,14 @@ def fleet_of(task_vars: Mapping[str, Any], templar: Any, loader: Any, models: An
     if faults:
         raise FleetError(*faults)
     return Fleet.parse(given if models is None else {**given, "fleet_models": models, "fleet_keys": []})
+
+
+def fleet_for_lookup(variables: Mapping[str, Any], templar: Any, loader: Any) -> Fleet:
+    """As `fleet_of`. Raises AnsibleLookupError with every fault."""
+    try:
+        return fleet_of(variables, templar, loader)
+    except FleetError as error:
+        raise AnsibleLookupError(str(error)) from error
 
 
 def remember(fleet: Fleet, task_vars: Mapping[str, Any]) -> None:
