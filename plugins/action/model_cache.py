@@ -13,7 +13,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import below
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import to_wire
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import of_other_hosts
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import of_hosts
 from ansible_collections.inference.fleet.plugins.plugin_utils.watched import Watched
 
 
@@ -26,7 +26,7 @@ class ActionModule(Watched):
         if not boolean(arguments.get("prune", False)):
             return {}
         given = arguments.get("others")
-        others = of_other_hosts("fleet_models", task_vars) if given is None else given
+        others = of_hosts("fleet_models", task_vars) if given is None else given
         models = [
             Model.parse(one, below("others", one.get("name") if isinstance(one, Mapping) else index))
             for index, one in enumerate(others)

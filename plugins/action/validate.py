@@ -14,7 +14,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, select
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables, of_other_hosts, remember
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables, of_hosts, remember
 
 
 class ActionModule(ActionBase):
@@ -52,11 +52,10 @@ class ActionModule(ActionBase):
         hosts = task_vars.get("ansible_play_hosts", ())
         model, recipe = (self._task.args.get(option) for option in ("model", "recipe"))
         if model and not any(
-            isinstance(one, Mapping) and one.get("name") == model
-            for one in of_other_hosts("fleet_models", task_vars, hosts)
+            isinstance(one, Mapping) and one.get("name") == model for one in of_hosts("fleet_models", task_vars, hosts)
         ):
             select(fleet, model)
-        if recipe is not None and recipe not in of_other_hosts("fleet_recipes", task_vars, hosts):
+        if recipe is not None and recipe not in of_hosts("fleet_recipes", task_vars, hosts):
             select_recipes(fleet, [recipe])
         for secret in self._task.args.get("rotate") or ():
             check_rotates(secret)

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.converge import new_value
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.key_values import FilePlan, plan_file
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import of_other_hosts
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import of_hosts
 from ansible_collections.inference.fleet.plugins.plugin_utils.key_store import KeyStore
 
 
@@ -50,7 +50,7 @@ class ActionModule(ActionBase):
 def _lists(task_vars: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
     """`fleet_keys` of every host of the fleet. Lists of hosts outside this run are not validated."""
     hosts = dict.fromkeys([*task_vars["groups"].get("fleet", ()), *task_vars["ansible_play_hosts"]])
-    given = {str(host): of_other_hosts("fleet_keys", task_vars, [host]) for host in hosts}
+    given = {str(host): of_hosts("fleet_keys", task_vars, [host]) for host in hosts}
     return {host: [key for key in keys if isinstance(key, Mapping) and "alias" in key] for host, keys in given.items()}
 
 

@@ -75,7 +75,7 @@ def remember(fleet: Fleet, task_vars: Mapping[str, Any]) -> None:
         json.dump(to_wire(fleet), file)
 
 
-def of_other_hosts(variable: str, task_vars: Mapping[str, Any], hosts: Iterable[str] | None = None) -> list[Any]:
+def of_hosts(variable: str, task_vars: Mapping[str, Any], hosts: Iterable[str] | None = None) -> list[Any]:
     """The values of a variable on several hosts: entries of a list, or keys of a mapping, in the newest schema.
 
     hosts: names in the inventory; default: the group `fleet`.
