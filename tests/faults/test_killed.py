@@ -21,9 +21,8 @@ CONTAINERS = (
 )
 
 
-@pytest.mark.extended
 @pytest.mark.fault("kill -9 of a container's main process")
-@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("container", some(CONTAINERS))
 def test_a_container_whose_process_is_killed_comes_back(promise: Promise, machine: Machine, container: str) -> None:
     killed = machine.main_process(container)
     machine.kill(killed)

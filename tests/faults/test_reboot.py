@@ -26,7 +26,7 @@ def comes_back(promise: Promise, machine: Machine) -> None:
 
 
 @pytest.mark.fault("reboot")
-@pytest.mark.parametrize("_turn", some(range(10), []))
+@pytest.mark.parametrize("_turn", some(range(10)))
 def test_a_host_that_is_rebooted_comes_back(promise: Promise, machine: Machine, _turn: int) -> None:
     machine.shut_down()
     booted = time.monotonic()
@@ -51,7 +51,7 @@ def test_other_mig_uuids_after_a_reboot_are_taken_up(promise: Promise, machine: 
 
 
 @pytest.mark.fault("power cut: everything is killed at once, then a boot")
-@pytest.mark.parametrize("_turn", some(range(5), []))
+@pytest.mark.parametrize("_turn", some(range(5)))
 def test_a_host_that_loses_power_comes_back(promise: Promise, machine: Machine, _turn: int) -> None:
     machine.lose_power()
     machine.boot()
@@ -59,14 +59,14 @@ def test_a_host_that_loses_power_comes_back(promise: Promise, machine: Machine, 
 
 
 @pytest.mark.fault("systemctl restart docker")
-@pytest.mark.parametrize("_turn", some(range(3), []))
+@pytest.mark.parametrize("_turn", some(range(3)))
 def test_a_restart_of_docker_brings_everything_back(promise: Promise, machine: Machine, _turn: int) -> None:
     machine.host.check_output("systemctl restart docker")
     comes_back(promise, machine)
 
 
 @pytest.mark.fault("a GPU that is gone after a reboot")
-@pytest.mark.parametrize("new_uuids", some([False, True], []))
+@pytest.mark.parametrize("new_uuids", some([False, True]))
 def test_a_gpu_that_is_gone_takes_nothing_with_it_but_its_own_models(
     promise: Promise, machine: Machine, new_uuids: bool
 ) -> None:

@@ -23,9 +23,8 @@ def broken_dns(machine: Machine, text: str) -> Iterator[None]:
     machine.host.check_output("cat /run/resolv.conf > /etc/resolv.conf")
 
 
-@pytest.mark.extended
 @pytest.mark.fault("DNS broken on the host")
-@pytest.mark.parametrize("text", ["", "nameserver 192.0.2.1", "\\001\\002 garbage"])
+@pytest.mark.parametrize("text", some(["", "nameserver 192.0.2.1", "\\001\\002 garbage"]))
 def test_a_host_whose_dns_is_broken_serves_and_converges(promise: Promise, machine: Machine, broken_dns: None) -> None:
     machine.host.check_output("docker restart vllm-half-1 caddy")
     promise.holds()
@@ -33,7 +32,7 @@ def test_a_host_whose_dns_is_broken_serves_and_converges(promise: Promise, machi
 
 
 @pytest.mark.fault("a restore while DNS is broken")
-@pytest.mark.parametrize("text", some(["", "nameserver 192.0.2.1"], []))
+@pytest.mark.parametrize("text", some(["", "nameserver 192.0.2.1"]))
 def test_a_restore_asks_no_name_server(promise: Promise, machine: Machine, broken_dns: None) -> None:
     machine.host.check_output("systemctl restart docker")
     machine.wait_for_restore()
@@ -64,7 +63,7 @@ def test_a_wrong_clock_is_reported_before_anything_is_touched(
 
 
 @pytest.mark.fault("a restore while the clock is wrong")
-@pytest.mark.parametrize("moved", some(["+2h", "-3d", "+400d"], []), indirect=True)
+@pytest.mark.parametrize("moved", some(["+2h", "-3d", "+400d"]), indirect=True)
 def test_a_restore_does_not_ask_for_the_right_time(promise: Promise, machine: Machine, moved: str) -> None:
     machine.host.check_output("systemctl restart docker")
     machine.wait_for_restore()
