@@ -32,7 +32,7 @@ def test_a_container_whose_process_is_killed_comes_back(promise: Promise, machin
 
 
 @pytest.mark.fault("kill -9 of dockerd or containerd")
-@pytest.mark.parametrize("daemon", some(["docker", "containerd"], ["docker"]))
+@pytest.mark.parametrize("daemon", some(["docker", "containerd"]))
 def test_a_daemon_that_is_killed_takes_nothing_with_it(promise: Promise, machine: Machine, daemon: str) -> None:
     killed, docker_since = main_process_of_unit(machine, daemon), machine.docker_since()
     assert killed != "0"

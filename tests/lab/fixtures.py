@@ -23,7 +23,7 @@ REQUEST_SECONDS = 120
 PATIENCE_S = 90
 INVENTORY = Path(os.environ["MOLECULE_INVENTORY_FILE"])
 EXTENDED = os.environ.get("EXTENDED") == "yes"
-"""Set by ./run-tests extended: tests that are marked `extended` run as well, and every fault is tried."""
+"""Set by ./run-tests extended: of a scenario, the files run that have tests marked `extended` or `fault`."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,9 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not EXTENDED:
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("extended")])
-        items[:] = [item for item in items if not item.get_closest_marker("extended")]
+    # Whole files, since the tests of a file build on each other.
+    further = {item.path for item in items if any(map(item.get_closest_marker, ("extended", "fault")))}
+    left_out = [
+        item for item in items if (item.path not in further if EXTENDED else item.get_closest_marker("extended"))
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 class Door:

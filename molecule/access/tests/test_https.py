@@ -218,6 +218,7 @@ def test_another_certificate_is_a_reload(
     assert sorted(name.partition(".")[2] for name in kept) == ["crt", "key"], "of before there is nothing left"
 
 
+@pytest.mark.extended
 def test_a_certificate_of_an_acme_server_is_a_reload(
     admin: Admin, door: Door, host: Host, modes: dict[str, Mode], acme_root: str
 ) -> None:

@@ -51,6 +51,7 @@ def is_connected(door: Door, key: str) -> bool:
     return door.chat("pair", key=key).status_code == 200
 
 
+@pytest.mark.extended
 def test_one_that_waits_for_its_database_is_left_to_wait_and_loses_no_request(
     admin: Admin, door: Door, host: Host, virtual_key: str
 ) -> None:
@@ -90,6 +91,7 @@ def test_one_that_dies_for_lack_of_its_database_is_started_anew(
     assert {name for name in before if after[name] != before[name]} == {"litellm"}
 
 
+@pytest.mark.extended
 def test_a_failed_migration_stops_it_and_says_what_to_do(
     admin: Admin, door: Door, host: Host, virtual_key: str, conflict: None
 ) -> None:
