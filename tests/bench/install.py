@@ -18,6 +18,8 @@ MODELS = 8
 ROUNDS = 3
 SLOWEST = 5
 AIM_SECONDS = {"install": 8, "reboot_restore": 6}
+BY_THE_UNIT = "reboot_restore"
+"""The playbook that a host runs by itself, with an Ansible of its own."""
 STATE = Path("/etc/inference-fleet")
 KEYS = "fleet-postgres"
 IMAGES = {
@@ -43,11 +45,15 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
         try:
             say(f"install, the first time, with {MODELS} models")
             first = playbooks.run("inference.fleet.install")
+            playbooks.rerun(
+                f"inference.fleet.{BY_THE_UNIT}", as_the_unit=True
+            )  # packs the modules, as the first boot does
             reruns: dict[str, list[Run]] = {name: [] for name in (*AIM_SECONDS, "ping")}
             for number in range(ROUNDS):
                 for name, runs in reruns.items():
                     say(f"round {number + 1} of {ROUNDS}: {name} again")
-                    runs.append(playbooks.rerun(f"inference.fleet.{name}" if name in AIM_SECONDS else name))
+                    playbook = f"inference.fleet.{name}" if name in AIM_SECONDS else name
+                    runs.append(playbooks.rerun(playbook, as_the_unit=name == BY_THE_UNIT))
             yield _whole(first, reruns)
             for name in AIM_SECONDS:
                 yield _slowest(name, reruns[name])
@@ -87,6 +93,7 @@ def _whole(first: Run, reruns: dict[str, list[Run]]) -> Findings:
         notes=(
             "This machine over a local connection, tests/bench/ansible.cfg (pipelining on); stand-in engines, "
             "real Caddy, LiteLLM and PostgreSQL.",
+            "`reboot_restore` with the modules packed by an earlier run, as the host's unit runs it.",
             "No other tool does the same, so there is no comparison.",
         ),
     )
