@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Lab hosts: containers with systemd, an SSH server and a Docker Engine of their own.
 
-  hosts.py start HOST PUBLIC-KEY IMAGE...   start it with these images in its engine; print its address
-  hosts.py remove HOST                      remove it and all that its engine kept
-  hosts.py fill IMAGE...                    have these images in the store, so that no host waits for them
+  hosts.py start HOST LAB-HOST-IMAGE PUBLIC-KEY [IMAGE...]
+                                        start it from an image lab-host, with these images in its engine; print its
+                                        address
+  hosts.py remove HOST                  remove it and all that its engine kept
+  hosts.py fill LAB-HOST-IMAGE IMAGE... load these images into the store, so that no host waits for them
 
 Loading the images into every host again would take minutes and the disk each time. So they
 are loaded once, by the engine of a lab host, into a folder of their own (the store), and
@@ -19,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,19 +57,20 @@ class Lab:
         # A volume, so that the folders are on the file system of Docker itself.
         self._root = Path(client.volumes.create(PREFIX).attrs["Mountpoint"])
 
-    def start(self, host: str, key: Path, tags: Iterable[str]) -> str:
-        """The host's address, once its Docker Engine answers."""
+    def start(self, host: str, system: str, key: Path, tags: Sequence[str]) -> str:
+        """The host's address, once its Docker Engine answers. system: tag of the image lab-host that it runs."""
         self.remove(host)
-        with self._locked():
-            self._fill_store(tags)
-            self._clone_store(host)
-        self._run(host, "--volume", f"{key.resolve()}:/root/.ssh/authorized_keys:ro")
+        if tags:
+            with self._locked():
+                self._fill_store(system, tags)
+                self._clone_store(host)
+        self._run(host, system, "--volume", f"{key.resolve()}:/root/.ssh/authorized_keys:ro")
         (network,) = self._client.containers.get(_container(host)).attrs["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
-    def fill(self, tags: Iterable[str]) -> None:
+    def fill(self, system: str, tags: Sequence[str]) -> None:
         with self._locked():
-            self._fill_store(tags)
+            self._fill_store(system, tags)
 
     def remove(self, host: str) -> None:
         with suppress(NotFound):
@@ -86,7 +89,7 @@ class Lab:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _fill_store(self, tags: Iterable[str]) -> None:
+    def _fill_store(self, system: str, tags: Sequence[str]) -> None:
         """Load images that are missing or outdated in the store."""
         record = self._root / "store.images"
         wanted = {tag: str(self._client.images.get(tag).id) for tag in tags}
@@ -96,7 +99,7 @@ class Lab:
             return
         with suppress(NotFound):  # left by a run that was killed: this run has the lock
             self._client.containers.get(_container(STORE_HOST)).remove(force=True)
-        self._run(STORE_HOST)
+        self._run(STORE_HOST, system)
         try:
             with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
                 list(pool.map(self._load, missing))
@@ -114,15 +117,14 @@ class Lab:
             flags = "-al" if entry.name == LAYERS else "-a"
             subprocess.run(["cp", flags, str(entry), str(self._folder(host))], check=True)
 
-    def _run(self, host: str, *options: str) -> None:
+    def _run(self, host: str, system: str, *options: str) -> None:
         # Of its own, so that no other host gets its address while it is down.
         if not self._client.networks.list(names=[f"^{_container(host)}$"]):
             self._client.networks.create(_container(host))
         self._folder(host).mkdir(exist_ok=True)
         own = ["--name", _container(host), "--hostname", host, "--network", _container(host)]
         own += ["--volume", f"{self._folder(host)}:/var/lib/docker"]
-        image = next(tag for one in self._client.images.list(name="inference-fleet/lab-host") for tag in one.tags)
-        subprocess.run([*RUN, *own, *options, image], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*RUN, *own, *options, system], check=True, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + BOOT_SECONDS
         while _in_host(host, "docker", "version", check=False):
             if time.monotonic() > deadline:
@@ -155,12 +157,12 @@ def _in_host(host: str, *command: str, check: bool = True) -> int:
 def main(arguments: Sequence[str]) -> None:
     lab = Lab(docker.from_env(timeout=600))
     match arguments:
-        case ["start", host, key, *tags] if tags:
-            print(lab.start(host, Path(key), tags))
+        case ["start", host, system, key, *tags]:
+            print(lab.start(host, system, Path(key), tags))
         case ["remove", host]:
             lab.remove(host)
-        case ["fill", *tags] if tags:
-            lab.fill(tags)
+        case ["fill", system, *tags] if tags:
+            lab.fill(system, tags)
         case _:
             sys.exit(__doc__)
 

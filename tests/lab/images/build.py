@@ -189,9 +189,11 @@ def context_stream(parts: Mapping[str, Path]) -> Iterator[BinaryIO]:
 
 
 class Builder:
-    """Carries out the plan."""
+    """Carries out the plan. release: the machine's own; sources: of every image without a parent, by its name."""
 
-    def __init__(self, engine: Engine, screen: Screen, release: str, sources: Sequence[AptSource]) -> None:
+    def __init__(
+        self, engine: Engine, screen: Screen, release: str, sources: Mapping[str, Sequence[AptSource]]
+    ) -> None:
         self._engine = engine
         self._screen = screen
         self._release = release
@@ -225,18 +227,21 @@ class Builder:
         self._screen.done(step, f"built in {took:.0f} s, {self._engine.size(step.tag)}")
 
     def _build_root(self, step: Step) -> None:
-        folder = HERE / step.image.name
-        self._screen.stage(step, f"debootstrap {self._release}")
-        with materials.root_filesystem(self._sources, folder, lambda text: self._screen.detail(step, text)) as tar:
+        folder = HERE / step.image.folder
+        sources = self._sources[step.image.name]
+        self._screen.stage(step, f"debootstrap {sources[0].suite}")
+        with materials.root_filesystem(
+            step.image, sources, folder, lambda text: self._screen.detail(step, text)
+        ) as tar:
             self._screen.stage(step, "import")
             assert tar.stdout
             self._engine.import_root(tar.stdout, step)  # type: ignore[arg-type]
 
     def _build_dockerfile(self, step: Step, parent: Future[None] | None) -> None:
-        folder = HERE / step.image.name
+        folder = HERE / step.image.folder
         parts = {"": folder}
         for name, fetch in (("wheels", materials.wheels), ("node_modules", materials.npm_modules)):
-            fetched = fetch(step.image.name, folder, lambda text: self._screen.detail(step, text))
+            fetched = fetch(step.image, folder, lambda text: self._screen.detail(step, text))
             if fetched:
                 self._screen.stage(step, f"{name} are there")
                 parts[name] = fetched
@@ -281,7 +286,7 @@ def only_one_at_a_time() -> Iterator[None]:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all images")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all images of the machine's own release")
     parser.add_argument("--list", action="store_true", help="print name and tag of each, build none")
     return parser.parse_args(argv)
 
@@ -311,9 +316,15 @@ def build(images: Sequence[catalogue.Image], release: str) -> int:
             "Created-By: Packages",
         ]
     )
-    sources = catalogue.apt_sources(targets, release)
-    folders = {image.name: catalogue.folder_hash(HERE / image.name) for image in images}
-    folders["base"] += "\n".join(map(str, sources))
+    own = catalogue.apt_sources(targets, release)
+    sources = {
+        image.name: catalogue.sources_of_another(own, release, image.release) if image.release else own
+        for image in images
+        if not image.parent
+    }
+    folders = {image.name: catalogue.folder_hash(HERE / image.folder) for image in images}
+    for name, lines in sources.items():
+        folders[name] += "\n".join(map(str, lines))
     engine, screen = Engine(), Screen()
     with only_one_at_a_time():
         steps = catalogue.plan(images, folders, engine.labelled(), release)

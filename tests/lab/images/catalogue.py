@@ -16,6 +16,7 @@ LABEL = f"{REPOSITORY}.inputs"
 """Image label that holds the content hash of everything the image was made from."""
 RELEASE = "RELEASE"
 """Stands in a version for the code name of the machine's own release."""
+DEBIAN = ("bookworm", "trixie", "forky", "sid")
 
 _NEVER_INPUTS = ("__pycache__", "node_modules")
 
@@ -27,9 +28,20 @@ class Image:
     name: str
     version: str
     parent: str | None = "base"
+    folder: str = ""
+    """Of its files, and its name in the tag; the image's name if empty."""
+    release: str = ""
+    """Code name of what it is made of; the machine's own release if empty."""
+    python: str = ""
+    """For which wheels are fetched, as in 3.13; the machine's own Python if empty."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", self.folder or self.name)
 
     def tag(self, release: str) -> str:
-        return f"{REPOSITORY}/{self.name}:{release if self.version == RELEASE else self.version}"
+        """release: the machine's own."""
+        version = (self.release or release) if self.version == RELEASE else self.version
+        return f"{REPOSITORY}/{self.folder}:{version}"
 
 
 CATALOGUE = (
@@ -45,6 +57,8 @@ CATALOGUE = (
     Image("blackbox-exporter", "0.23", parent="prometheus"),
     Image("grafana-stand-in", "1", parent="engine-stand-in"),
     Image("dcgm-exporter-stand-in", "1", parent="engine-stand-in"),
+    Image("base-trixie", RELEASE, parent=None, folder="base", release="trixie"),
+    Image("lab-host-trixie", RELEASE, parent="base-trixie", folder="lab-host", release="trixie", python="3.13"),
 )
 """The one place where the tags are pinned; a parent before its children, slow builds first."""
 
@@ -82,12 +96,12 @@ def inputs_hash(tag: str, folder: str, parent: str) -> str:
 
 
 def select(names: Iterable[str]) -> tuple[Image, ...]:
-    """The named images and their parents, in the catalogue's order; no name means all.
+    """The named images and their parents, in the catalogue's order; no name means all of the machine's own release.
 
     Raises UnknownImage.
     """
     by_name = {image.name: image for image in CATALOGUE}
-    wanted = set(names) or set(by_name)
+    wanted = set(names) or {name for name, image in by_name.items() if not image.release}
     for name in sorted(wanted):
         if name not in by_name:
             raise UnknownImage(f"{name!r} is not an image; there are {', '.join(by_name)}")
@@ -105,7 +119,7 @@ def plan(
 ) -> tuple[Step, ...]:
     """One step per image, parents first.
 
-    `folders`: image name -> hash of its folder (for base, of what debootstrap gets as well).
+    `folders`: image name -> hash of its folder (for a base, of what debootstrap gets as well).
     `existing`: tag -> content of LABEL ("" if it has none) for the images that Docker has.
     """
     steps: dict[str, Step] = {}
@@ -153,6 +167,23 @@ def apt_sources(index_targets: str, release: str) -> tuple[AptSource, ...]:
     if not ordered or ordered[0][0] != release or "main" not in found[ordered[0]]:
         raise ValueError(f"apt has no source for {release} main; run apt-get update first")
     return tuple(AptSource(site, suite, tuple(sorted(found[suite, site]))) for suite, site in ordered)
+
+
+def sources_of_another(own: Iterable[AptSource], release: str, other: str) -> tuple[AptSource, ...]:
+    """The machine's own sources (of `release`) with the suites of another release of Debian.
+
+    Raises ValueError if the machine runs no Debian.
+    """
+    if release not in DEBIAN:
+        raise ValueError(
+            f"an image of {other} needs a machine with Debian ({', '.join(DEBIAN)}), whose sites have {other}; "
+            f"this machine has {release}"
+        )
+    return tuple(
+        dataclasses.replace(source, suite=f"{other}{source.suite.removeprefix(release)}")
+        for source in own
+        if other != "sid" or source.suite == release
+    )
 
 
 def release_of(os_release: str) -> str:

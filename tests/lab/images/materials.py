@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from catalogue import AptSource
+from catalogue import AptSource, Image
 
 Say = Callable[[str], None]
 """Shows one line of progress."""
 
 LOG_LINES = 40
 SYSTEM_PYTHON = "/usr/bin/python3"
-"""The release's own Python: the base is made of the same release, so its wheels fit the images."""
+"""The release's own Python: its wheels fit the images of the machine's own release."""
 
 _TOOLS = threading.Lock()
 """Held while pip or npm is being put in place: images are built side by side."""
@@ -96,23 +96,29 @@ def _digest(*files: Path) -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def wheels(name: str, folder: Path, say: Say) -> Path | None:
+def wheels(image: Image, folder: Path, say: Say) -> Path | None:
     """The folder with the wheels of `requirements.txt`, for the image's Python.
 
     `requirements.txt` pins every package, so no dependency is resolved. What is listed in
     `requirements.with-dependencies.txt` (torch, whose dependencies differ between its CPU and
-    its plain wheels) is taken with all it asks for, before the rest.
+    its plain wheels) is taken with all it asks for, before the rest. For another Python than the
+    machine's own, wheels are only downloaded, since none can be built.
     """
     pins = folder / "requirements.txt"
     resolved = folder / "requirements.with-dependencies.txt"
     if not pins.exists():
         return None
     files = [file for file in (pins, resolved) if file.exists()]
-    house = cache_folder() / "wheelhouse" / name / f"py{_python_version()}-{_digest(*files)}"
+    python = image.python or _python_version()
+    house = cache_folder() / "wheelhouse" / image.name / f"py{python}-{_digest(*files)}"
     with _made_whole(house) as partial:
         if partial:
-            pip = [*_pip(say), "wheel", "--progress-bar=off"]
-            to = [f"--wheel-dir={partial}"]
+            if image.python:
+                pip = [*_pip(say), "download", "--only-binary=:all:", f"--python-version={python}"]
+                to = ["--progress-bar=off", f"--dest={partial}"]
+            else:
+                pip = [*_pip(say), "wheel"]
+                to = ["--progress-bar=off", f"--wheel-dir={partial}"]
             if resolved.exists():
                 run([*pip, *to, f"--constraint={pins}", f"--requirement={resolved}"], say)
             run([*pip, *to, f"--find-links={partial}", "--no-deps", f"--requirement={pins}"], say)
@@ -134,12 +140,12 @@ def _pip(say: Say) -> list[str]:
     return [str(venv / "bin/python"), "-m", "pip", "--disable-pip-version-check"]
 
 
-def npm_modules(name: str, folder: Path, say: Say) -> Path | None:
+def npm_modules(image: Image, folder: Path, say: Say) -> Path | None:
     """The `node_modules` of the folder's `package-lock.json`."""
     manifest, lock = folder / "package.json", folder / "package-lock.json"
     if not (manifest.exists() and lock.exists()):
         return None
-    modules = cache_folder() / "npm-modules" / name / _digest(manifest, lock)
+    modules = cache_folder() / "npm-modules" / image.name / _digest(manifest, lock)
     with _made_whole(modules) as partial:
         if partial:
             shutil.copy(manifest, partial)
@@ -164,12 +170,14 @@ def _npm(say: Say) -> list[str]:
 
 
 @contextmanager
-def root_filesystem(sources: Sequence[AptSource], folder: Path, say: Say) -> Iterator[subprocess.Popen[bytes]]:
-    """A minimal system of the machine's own release, as a tar stream on the process's stdout.
+def root_filesystem(
+    image: Image, sources: Sequence[AptSource], folder: Path, say: Say
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A minimal system of the first source's release, as a tar stream on the process's stdout.
 
     `folder` has the settings of dpkg and apt that keep later layers small.
     """
-    root = cache_folder() / "root"
+    root = cache_folder() / "root" / image.name
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ IMAGES = Path(__file__).resolve().parents[2] / "lab" / "images"
 sys.path.insert(0, str(IMAGES))
 
 import catalogue  # noqa: E402
+import materials  # noqa: E402
 
 HASHES = {image.name: f"hash of {image.name}" for image in catalogue.CATALOGUE}
+OF_THE_MACHINE = {image.name for image in catalogue.CATALOGUE if not image.release}
 TARGETS = """\
 http://mirror/ubuntu|noble|main
 http://mirror/ubuntu|noble|universe
@@ -89,8 +92,9 @@ def test_a_changed_folder_rebuilds_its_image_alone() -> None:
     assert needed(all_built(), {**HASHES, "caddy": "another"}) == {"caddy"}
 
 
-def test_a_changed_base_rebuilds_every_image() -> None:
-    assert needed(all_built(), {**HASHES, "base": "another"}) == set(HASHES)
+def test_a_changed_base_rebuilds_every_image_of_its_release() -> None:
+    assert needed(all_built(), {**HASHES, "base": "another"}) == OF_THE_MACHINE
+    assert needed(all_built(), {**HASHES, "base-trixie": "another"}) == set(HASHES) - OF_THE_MACHINE
 
 
 def test_an_image_somebody_else_tagged_is_rebuilt() -> None:
@@ -112,6 +116,15 @@ def test_a_named_image_brings_its_parent_first() -> None:
     assert [image.name for image in catalogue.select(["caddy"])] == ["base", "caddy"]
 
 
+def test_no_name_means_every_image_of_the_machines_own_release() -> None:
+    assert {image.name for image in catalogue.select([])} == OF_THE_MACHINE
+    assert {"base", "lab-host", "vllm-cpu"} <= OF_THE_MACHINE
+
+
+def test_an_image_of_another_release_brings_the_base_of_that_release() -> None:
+    assert [image.name for image in catalogue.select(["lab-host-trixie"])] == ["base-trixie", "lab-host-trixie"]
+
+
 def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
     with pytest.raises(catalogue.UnknownImage, match=r"'cady' is not an image; there are base, "):
         catalogue.select(["cady"])
@@ -124,9 +137,68 @@ def test_images_of_the_release_itself_are_tagged_by_it() -> None:
     assert tags["postgres"] == "inference-fleet/postgres:15"
 
 
+def test_images_of_another_release_are_tagged_by_that_release() -> None:
+    tags = {image.name: image.tag("bookworm") for image in catalogue.CATALOGUE}
+    assert tags["base-trixie"] == "inference-fleet/base:trixie"
+    assert tags["lab-host-trixie"] == "inference-fleet/lab-host:trixie"
+
+
+def test_no_two_images_have_the_same_tag() -> None:
+    assert len({image.tag("bookworm") for image in catalogue.CATALOGUE}) == len(catalogue.CATALOGUE)
+
+
+def test_an_image_is_of_the_same_release_as_its_parent() -> None:
+    releases = {image.name: image.release for image in catalogue.CATALOGUE}
+    assert all(image.release == releases[image.parent] for image in catalogue.CATALOGUE if image.parent)
+
+
 def test_every_image_has_its_folder() -> None:
     for image in catalogue.CATALOGUE:
-        assert (IMAGES / image.name).is_dir()
+        assert (IMAGES / image.folder).is_dir()
+
+
+class Commands:
+    """Stands in for materials.run and keeps the commands."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[str]] = []
+
+    def __call__(self, command: Sequence[str], say: materials.Say, cwd: Path | None = None) -> None:
+        self.seen.append(list(command))
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
+    commands = Commands()
+    monkeypatch.setattr(materials, "run", commands)
+    monkeypatch.setattr(materials, "_pip", lambda _say: ["pip"])
+    monkeypatch.setattr(materials, "_python_version", lambda: "3.11")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return commands
+
+
+def wheels(image: catalogue.Image, folder: Path) -> Path:
+    (folder / "requirements.txt").write_text("cffi==2.1.1\n")
+    fetched = materials.wheels(image, folder, print)
+    assert fetched
+    return fetched
+
+
+def test_wheels_are_built_for_the_machines_own_python(commands: Commands, folder: Path) -> None:
+    assert wheels(catalogue.Image("lab-host", "1"), folder).name.startswith("py3.11-")
+    assert commands.seen[0][:2] == ["pip", "wheel"]
+
+
+def test_wheels_are_downloaded_for_another_python(commands: Commands, folder: Path) -> None:
+    assert wheels(catalogue.Image("lab-host-trixie", "1", python="3.13"), folder).name.startswith("py3.13-")
+    assert commands.seen[0][:4] == ["pip", "download", "--only-binary=:all:", "--python-version=3.13"]
+    assert "--no-deps" in commands.seen[0]
+
+
+def test_two_images_of_one_folder_keep_their_wheels_apart(commands: Commands, folder: Path) -> None:
+    own = wheels(catalogue.Image("lab-host", "1"), folder)
+    other = wheels(catalogue.Image("lab-host-trixie", "1", folder="lab-host", python="3.13"), folder)
+    assert own.is_dir() and other.is_dir() and own.parent != other.parent
 
 
 def test_apt_sources_are_the_release_its_updates_and_security() -> None:
@@ -140,6 +212,35 @@ def test_apt_sources_are_the_release_its_updates_and_security() -> None:
 def test_apt_without_the_releases_own_main_is_refused() -> None:
     with pytest.raises(ValueError, match="no source for noble main"):
         catalogue.apt_sources("http://mirror/ubuntu|noble-updates|main\n", "noble")
+
+
+DEBIAN_TARGETS = """\
+http://mirror/debian|bookworm|main
+http://mirror/debian|bookworm-updates|main
+http://mirror/debian-security|bookworm-security|main
+"""
+
+
+def another(targets: str, release: str, other: str) -> list[str]:
+    own = catalogue.apt_sources(targets, release)
+    return [str(source) for source in catalogue.sources_of_another(own, release, other)]
+
+
+def test_sources_of_another_release_are_at_the_machines_own_sites() -> None:
+    assert another(DEBIAN_TARGETS, "bookworm", "trixie") == [
+        "deb http://mirror/debian trixie main",
+        "deb http://mirror/debian trixie-updates main",
+        "deb http://mirror/debian-security trixie-security main",
+    ]
+
+
+def test_sid_has_neither_updates_nor_security_fixes() -> None:
+    assert another(DEBIAN_TARGETS, "bookworm", "sid") == ["deb http://mirror/debian sid main"]
+
+
+def test_a_machine_without_debian_cannot_make_an_image_of_debian() -> None:
+    with pytest.raises(ValueError, match=r"an image of trixie needs a machine with Debian .*; this machine has noble"):
+        another(TARGETS, "noble", "trixie")
 
 
 def test_release_is_the_code_name() -> None:
