@@ -33,6 +33,8 @@ PREFIX = "inference-fleet-lab"
 """Of the names of all that is made here: the volume, and each host's container and network."""
 STORE_HOST = "store"
 LAYERS = "overlay2"
+SIMULATED_GPUS = Path(__file__).parent / "nvidia"
+"""Their programs, which each host gets; tests/lab/nvidia/install.yml makes GPUs of them where a scenario wants some."""
 LOADED_AT_ONCE = 2
 CHUNK = 4 << 20
 BOOT_SECONDS = 90
@@ -65,6 +67,8 @@ class Lab:
                 self._fill_store(system, tags)
                 self._clone_store(host)
         self._run(host, system, "--volume", f"{key.resolve()}:/root/.ssh/authorized_keys:ro")
+        programs = [str(SIMULATED_GPUS), f"{_container(host)}:/opt/simulated-nvidia"]
+        subprocess.run(["docker", "cp", *programs], check=True, stdout=subprocess.DEVNULL)
         (network,) = self._client.containers.get(_container(host)).attrs["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
