@@ -192,7 +192,10 @@ def test_a_port_that_nobody_listens_on_is_free() -> None:
 def test_finds_who_listens_on_ipv6_alone() -> None:
     with socket.socket(socket.AF_INET6) as server:
         server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        server.bind(("::1", 0))
+        try:
+            server.bind(("::1", 0))
+        except OSError as error:
+            pytest.skip(f"this machine has no IPv6: {error}")
         server.listen()
         assert len(list(linux._listening_inodes(server.getsockname()[1]))) == 1
 
