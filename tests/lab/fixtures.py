@@ -23,7 +23,7 @@ REQUEST_SECONDS = 120
 PATIENCE_S = 90
 INVENTORY = Path(os.environ["MOLECULE_INVENTORY_FILE"])
 EXTENDED = os.environ.get("EXTENDED") == "yes"
-"""Set by ./run-tests extended: of a scenario, the files run that have tests marked `extended` or `fault`."""
+"""Set by ./run-tests extended: only files run that have tests marked `extended` or `fault`, or all where none has."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,7 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # Whole files, since the tests of a file build on each other.
     further = {item.path for item in items if any(map(item.get_closest_marker, ("extended", "fault")))}
     left_out = [
-        item for item in items if (item.path not in further if EXTENDED else item.get_closest_marker("extended"))
+        item
+        for item in items
+        if (further and item.path not in further if EXTENDED else item.get_closest_marker("extended"))
     ]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
