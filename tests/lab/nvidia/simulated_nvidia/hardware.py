@@ -61,8 +61,8 @@ class Profile:
 
 @dataclass(frozen=True)
 class Kind:
-    """mib: of the whole GPU, as `memory.total` reports; 0 for one that reports N/A. mode_resets: whether MIG mode changes by
-    a reset and outlives a reboot, as on Ampere. watts: its power limit."""
+    """mib: of the whole GPU, as `memory.total` reports; 0 where that is N/A. mode_resets: whether MIG mode changes
+    by a reset and outlives a reboot, as on Ampere. watts: its power limit; 0 where that is N/A."""
 
     key: str
     name: str
