@@ -159,6 +159,21 @@ def test_one_that_runs_on_a_mig_device_is_reported_with_it(a100: Machine) -> Non
     assert [(process.pid, gpu.device_of(process)) for process in gpu.processes] == [(os.getpid(), uuid)]
 
 
+def test_the_registration_with_nvswitches_and_the_brand_are_read(tmp_path: Path) -> None:
+    gpus = [
+        {"kind": H100, "fabric": ["In Progress", "N/A"]},
+        {"kind": H100, "fabric": ["Completed", "Success"]},
+        {"kind": "RTX-4090", "fabric": ["Not Supported", "Not Supported"]},
+    ]
+    found = observed(Machine(tmp_path, driver="580.173.02", gpus=gpus))
+    assert [(gpu.fabric_state, gpu.fabric_status) for gpu in found] == [
+        ("In Progress", None),
+        ("Completed", "Success"),
+        (None, None),
+    ]
+    assert [(gpu.brand, gpu.cuda) for gpu in found] == [("NVIDIA", "13.0"), ("NVIDIA", "13.0"), ("GeForce", "13.0")]
+
+
 # Carrying steps out
 
 

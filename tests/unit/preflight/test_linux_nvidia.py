@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Observation
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import linux_nvidia
-from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import inspected_images
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia, nvidia_checks
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.tests.unit.gpu.machines import Machine, smi_of
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 HOOK = linux_nvidia.HOOK
+OBSERVE = linux_nvidia.NvidiaSmi.observe  # which the fixture replaces
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n'
 UBUNTUS_UNIT = (
     "[Service]\nType=forking\n"
@@ -141,6 +145,36 @@ def test_the_environments_of_images_on_the_host_are_read(host: Host) -> None:
         "corp/engine:1": {},
     }
     assert linux_nvidia.observe_nvidia({}, [], names).images == {}
+
+
+def test_a_machine_with_all_of_these_troubles_is_reported_line_by_line(host: Host, tmp_path: Path) -> None:
+    """From what nvidia-smi and Docker print to what preflight prints."""
+    (tmp_path / "machine").mkdir()
+    machine = Machine(
+        tmp_path / "machine",
+        driver="570.133.20",
+        gpus=[{"kind": "H100-SXM5-80GB", "fabric": ["In Progress", "N/A"]}, "H100-SXM5-80GB"],
+    )
+    machine.fault(inforom=["0000:07:00.0"])
+    host.program("nvidia-smi")
+    host.smi = OBSERVE(smi_of(machine))
+    host.file(
+        "proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.133.20  Release Build\n"
+    )
+    host.file("usr/lib64/libnvidia-ml.so.580.95.05")
+    (host.root / "usr/lib64/libnvidia-ml.so.1").symlink_to("libnvidia-ml.so.580.95.05")
+    host.inspected["/images/vllm/vllm-openai:v0.22.0/json"] = {"Config": {"Env": ["CUDA_VERSION=13.0.2"]}}
+    asked = fleet(entry(devices={"gpus": 2}), images={"vllm": "vllm/vllm-openai:v0.22.0"})
+    found = linux_nvidia.observe_nvidia({"CgroupDriver": "systemd"}, [], inspected_images(asked))
+    lines = [(one.name, one.state) for one in nvidia_checks(asked, found)][:6]
+    assert lines == [
+        ("driver", "warn"),
+        ("nvidia-smi", "warn"),
+        ("driver", "ok"),
+        ("fleet_images.vllm", "fault"),
+        ("fabric", "fault"),
+        ("peer-to-peer", "ok"),
+    ]
 
 
 # The toolkit and Docker
