@@ -34,6 +34,7 @@ _APT = ("etc/apt", "etc/apt/sources.list.d")
 _UDEV = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib")
+_MODINFO_SECONDS = 10
 _DRIVER_VERSION = re.compile(r"\b\d{3}\.\d+(?:\.\d+)?\b")
 _PERSISTENCED = "nvidia-persistenced.service"
 # Device rules of systemd for a container. 195 is NVIDIA's fixed major number (the kernel's admin-guide/devices.txt).
@@ -101,8 +102,9 @@ def _module() -> Optional[str]:
     if not modinfo:
         return None
     with suppress(OSError, subprocess.SubprocessError):
+        command = [modinfo, "-F", "version", "nvidia"]
         answer = subprocess.run(
-            [modinfo, "-F", "version", "nvidia"], capture_output=True, encoding="utf-8", errors="replace", timeout=10
+            command, check=False, capture_output=True, encoding="utf-8", errors="replace", timeout=_MODINFO_SECONDS
         )
         return _version_in(answer.stdout)
     return None
