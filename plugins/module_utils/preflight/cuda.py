@@ -73,7 +73,7 @@ class _Image:
 
     @property
     def unchecked(self) -> bool:
-        """Whether the hook is told to check nothing."""
+        """Whether the check of the hook is switched off."""
         return self.env.get("NVIDIA_DISABLE_REQUIRE", "").lower() in _TRUE
 
     @property

@@ -36,7 +36,7 @@ def observe_peers(root: Path, bus_ids: Iterable[str]) -> Peers:
 def _address(bus_id: str) -> str:
     """00000000:0F:00.0 as 0000:0f:00.0, the kernel's form."""
     domain, _colon, rest = bus_id.lower().partition(":")
-    return f"{domain[-4:] if domain[:-4].strip('0') == '' else domain.lstrip('0')}:{rest}"
+    return f"{int(domain, 16):04x}:{rest}" if re.fullmatch(r"[0-9a-f]+", domain) else bus_id
 
 
 def _switch_ports(device: Path) -> Iterator[Path]:
