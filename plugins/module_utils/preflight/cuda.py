@@ -37,7 +37,9 @@ _BRANDS = {
     "nvidia rtx virtual workstation": "vws",
     "nvidia cloud gaming": "cloudgaming",
 }
-_CONSUMER = ("geforce", "titan")  # brands that the requirements of NVIDIA's images do not admit with older drivers
+# The older drivers that the tags -cu129 admit, by the environment of v0.29.0-cu129; not with GPUs of these brands.
+_CU129_BRANCHES = ((535,), (550,), (560,), (565,), (570,))
+_CONSUMER = ("geforce", "titan")
 _CONDITION = re.compile(r"([^<>=!]+)(!=|<=|>=|=|<|>)([^<>=!]+)")
 _HELD = {
     "=": (0,),
@@ -168,7 +170,8 @@ def _check(image: _Image, gpu: Gpu) -> Optional[Check]:
             return Check(image.path, FAULT, found, "correct the variable in the image or in the model's env")
         first = expression.split()[0]
         found = f"{image.published} requires {first}, and {on}: NVIDIA's hook would refuse the container"
-        return Check(image.path, FAULT, found, _remedy(image, gpu))
+        other = f"install a driver that meets {name} and reboot, or set {image.path} to another image"
+        return Check(image.path, FAULT, found, _remedy(image, gpu) if name == "NVIDIA_REQUIRE_CUDA" else other)
     lower = _lower(gpu.cuda, image.cuda)
     found = f"{image.published} is built for CUDA {image.cuda}, and {on}"
     if lower == "major" and not image.compatible:
@@ -193,8 +196,8 @@ def _remedy(image: _Image, gpu: Gpu) -> str:
     other = f"an image for CUDA {gpu.cuda} or earlier"
     # The tag exists for each version whose own CUDA is 13.
     tagged = name == "vllm-openai" and tag and "-cu" not in tag and _numbers(image.cuda)[:1] == (13,)
-    supported = _numbers(gpu.cuda)
-    if tagged and supported[:1] == (12,) and (supported >= (12, 9) or not _brand(gpu).startswith(_CONSUMER)):
+    admitted = _numbers(gpu.driver)[:1] in _CU129_BRANCHES and not _brand(gpu).startswith(_CONSUMER)
+    if tagged and (admitted or (12, 9) <= _numbers(gpu.cuda) < (13,)):
         other = f"{image.published.partition('@')[0]}-cu129"
     return f"install {driver} and reboot, or set {image.path} to {other}"
 

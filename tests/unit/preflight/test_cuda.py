@@ -40,7 +40,7 @@ R550, R570, R575, R580 = (
     gpu("575.57.08", "12.9"),
     gpu("580.65", "13.0"),
 )
-R525 = gpu("525.85.12", "12.0")
+R525, R560 = gpu("525.85.12", "12.0"), gpu("560.35.03", "12.6")
 RTX_4090 = gpu("570.26", "12.8", "GeForce", "NVIDIA GeForce RTX 4090")
 
 
@@ -113,11 +113,17 @@ def test_an_image_whose_requirement_is_met_is_good(image: dict[str, str], one: G
 
 
 def test_a_requirement_that_is_not_met_is_a_fault_with_both_ways_out() -> None:
-    assert reported(R525, image=CUDA_13) == [
-        f"fault fleet_images.vllm: {VLLM} requires cuda>=13.0, and driver 525.85.12 supports CUDA 12.0 {ON}: "
+    assert reported(R560, image=CUDA_13) == [
+        f"fault fleet_images.vllm: {VLLM} requires cuda>=13.0, and driver 560.35.03 supports CUDA 12.6 {ON}: "
         "NVIDIA's hook would refuse the container; install driver 580 or later and reboot, "
         f"or set fleet_images.vllm to {VLLM}-cu129"
     ]
+
+
+def test_a_driver_that_is_too_old_for_every_tag_gets_none() -> None:
+    (line,) = reported(R525, image=CUDA_13)
+    assert line.endswith("or set fleet_images.vllm to an image for CUDA 12.0 or earlier")
+    assert reported(R525, image=CUDA_12_9)[0].startswith("fault ")
 
 
 def test_a_consumer_gpu_gets_no_tag_that_the_hook_would_refuse_too() -> None:
@@ -165,6 +171,9 @@ def test_every_requirement_counts_except_jetpacks() -> None:
     image = {**CUDA_13, "NVIDIA_REQUIRE_DRIVER": "driver>=590", "NVIDIA_REQUIRE_JETPACK": "csv-mounts=base-only"}
     (line,) = reported(R580, image=image)
     assert line.startswith(f"fault fleet_images.vllm: {VLLM} requires driver>=590, and")
+    assert line.endswith(
+        "install a driver that meets NVIDIA_REQUIRE_DRIVER and reboot, or set fleet_images.vllm to another image"
+    )
 
 
 @pytest.mark.parametrize(("value", "state"), [("true", "warn"), ("1", "warn"), ("false", "fault"), ("", "fault")])
