@@ -12,6 +12,7 @@ author:
 description:
   - Reads everything from C(nvidia-smi), including profiles and placements, so new GPU products work as well. Each
     call of C(nvidia-smi) has a time limit.
+  - What C(nvidia-smi) prints around its answers, such as the warning of a corrupt infoROM, becomes a warning.
   - A host without GPUs, or without the NVIDIA driver, gives an empty list and a note with the reason.
 attributes:
   check_mode:
@@ -83,16 +84,33 @@ gpus:
       description: The number of the device node C(/dev/nvidiaN).
       type: int
     memory:
-      description: The memory in MiB.
+      description: The memory in MiB; null if the GPU has no memory of its own (GB10).
       type: int
       sample: 40960
     driver:
       description: The version of the NVIDIA driver.
       type: str
       sample: 550.90.07
+    cuda:
+      description: The newest CUDA that the driver supports; null if the driver does not report it.
+      type: str
+      sample: "12.4"
     architecture:
       description: Such as Ampere; null if the driver does not report it.
       type: str
+    brand:
+      description: Such as NVIDIA, Tesla or GeForce; null if the driver does not report it.
+      type: str
+    fabric_state:
+      description:
+        - The state of the registration with NVSwitches, such as In Progress or Completed; null if the GPU has no
+          NVSwitch or the driver does not report it.
+      type: str
+      sample: Completed
+    fabric_status:
+      description: The result of the registration; null as for RV(gpus[].fabric_state).
+      type: str
+      sample: Success
     power_limit:
       description: The enforced power limit in W.
       type: float
@@ -225,6 +243,8 @@ def main() -> None:
         observed = NvidiaSmi().observe()
     except FleetError as error:
         module.fail_json(msg=str(error))
+    for warning in observed.warnings:
+        module.warn(f"nvidia-smi: {warning}")
     devices = [asdict(one) for one in tenancies(observed.gpus, host_containers())]
     module.exit_json(
         gpus=[gpu.as_dict() for gpu in observed.gpus],

@@ -12,7 +12,8 @@ author:
 description:
   - Checks the system's release and kernel, Docker, the folders of local models, the ports that Caddy needs, the space
     for weights, the clock, and whether the image of PostgreSQL can read the existing data. If the fleet needs GPUs or
-    MIG, also checks the NVIDIA driver, the NVIDIA Container Toolkit, its runtime in Docker, persistence mode, whether
+    MIG, also checks the NVIDIA driver, whether the driver supports the CUDA of the models' images, the fabric manager,
+    what hinders traffic between GPUs, the NVIDIA Container Toolkit, its runtime in Docker, persistence mode, whether
     containers keep their GPU when systemd reloads, and whether the GPUs can be partitioned and assigned to the models.
   - Fails with every fault in one message, unless O(report) is set.
   - Needs only Python on the host. Changes nothing.

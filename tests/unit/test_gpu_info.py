@@ -55,7 +55,11 @@ def test_tells_all_of_a_gpu(machine: Machine, info: Info) -> None:
         "minor": 0,
         "memory": 40960,
         "driver": "550.90.07",
+        "cuda": "12.4",
         "architecture": "Ampere",
+        "brand": "NVIDIA",
+        "fabric_state": None,
+        "fabric_status": None,
         "power_limit": 400.0,
         "persistence": True,
         "mig": True,
@@ -168,3 +172,16 @@ def test_a_driver_in_trouble_is_a_failure_with_what_to_do(
     answer = info(machine)
     assert answer["failed"] is True
     assert told in answer["msg"]
+
+
+def test_a_gpu_without_a_memory_figure_has_null(tmp_path: Path, info: Info) -> None:
+    (gpu,) = info(Machine(tmp_path, driver="580.95.05", gpus=["GB10"]))["gpus"]
+    assert (gpu["name"], gpu["memory"], gpu["power_limit"], gpu["mig"]) == ("NVIDIA GB10", None, None, None)
+
+
+def test_a_corrupt_inforom_is_a_warning(machine: Machine, info: Info, monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: set[str] = set()
+    monkeypatch.setattr(gpu_info.AnsibleModule, "warn", lambda _module, text: warned.add(text))
+    machine.fault(inforom=["0000:07:00.0"])
+    assert len(info(machine)["gpus"]) == 2
+    assert warned == {"nvidia-smi: WARNING: infoROM is corrupted at gpu 0000:07:00.0"}

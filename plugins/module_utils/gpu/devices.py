@@ -219,6 +219,8 @@ def _has_room(gpu: Gpu, devices: Sequence[Device], gpus: Sequence[Gpu], clients:
 def _fits_by_name(gpu: Gpu, devices: Sequence[Device]) -> bool:
     """A check by names only, since profiles are unknown until MIG is on. Sizes in names are rounded:
     a profile has the whole memory of the GPU, a half, a quarter or an eighth."""
+    if gpu.memory is None:
+        return False
     memory = gpu.memory / 1024
     made = [Device.parse(instance.profile, "") for instance in instances(devices)]
     return (

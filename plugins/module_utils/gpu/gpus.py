@@ -95,7 +95,9 @@ class Process:
 
 @dataclass(frozen=True)
 class Gpu:
-    """memory: MiB. power_limit: W. mig, mig_pending: whether MIG mode is on now, and after a
+    """memory: MiB; None where the GPU has none of its own (GB10). cuda: the newest CUDA that the driver
+    supports. fabric_state, fabric_status: of its registration with the NVSwitches; None where the GPU or
+    the driver has none. power_limit: W. mig, mig_pending: whether MIG mode is on now, and after a
     reset; None on a GPU without MIG. profiles: may be empty while MIG is off: older drivers
     do not list them then. links: index of another GPU -> number of NVLinks to it."""
 
@@ -104,9 +106,13 @@ class Gpu:
     name: str
     bus_id: str
     minor: Optional[int]
-    memory: int
+    memory: Optional[int]
     driver: str
+    cuda: Optional[str] = None
     architecture: Optional[str] = None
+    brand: Optional[str] = None
+    fabric_state: Optional[str] = None
+    fabric_status: Optional[str] = None
     power_limit: Optional[float] = None
     persistence: Optional[bool] = None
     mig: Optional[bool] = None

@@ -26,6 +26,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import 
     parse_log,
     parse_profiles,
     parse_topology,
+    split_warnings,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
@@ -39,6 +40,7 @@ _NO_DRIVER = (
     "No devices found",
 )
 _EMPTY = ("instances found: Not Found", "No MIG-enabled devices found", "No MIG-supported devices found")
+CORRUPT_INFOROM = 14  # "infoROM is corrupted" (nvidia-smi(1), "RETURN VALUE"): the call did its work
 # Text in nvidia-smi's output -> what to do.
 _REMEDIES = {
     "Driver/library version mismatch": "the driver was updated while an older one is loaded: reboot the host",
@@ -57,10 +59,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Observation:
-    """note: why there are no GPUs, for display; empty where there are some."""
+    """note: why there are no GPUs, for display; empty where there are some. warnings: what nvidia-smi
+    printed around its answers, one line each."""
 
     gpus: tuple[Gpu, ...]
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def run_limited(command: Sequence[str], seconds: int) -> Answer:
@@ -101,6 +105,7 @@ class NvidiaSmi:
     def __init__(self, path: Optional[str] = None, run: Callable[[Sequence[str], int], Answer] = run_limited) -> None:
         self._path = path or shutil.which("nvidia-smi")
         self._run = run
+        self._warnings: list[str] = []
 
     def observe(self) -> Observation:
         """All GPUs of the host. A host without GPUs or driver is an observation with a note."""
@@ -110,7 +115,8 @@ class NvidiaSmi:
         for words in _NO_DRIVER:
             if words in log.text:
                 return Observation((), f"nvidia-smi: {_one_line(log.text)}")
-        xml = _checked(log, "-q -x")
+        self._warnings = []
+        xml = self._read(log, "-q -x")
         listing = self._ask("-L")
         mig = "<current_mig>Enabled" in xml
         # Newer drivers also list the profiles of GPUs with MIG mode off.
@@ -121,7 +127,8 @@ class NvidiaSmi:
         instances = parse_instances(self._list("-lgi")) if mig else {}
         computes = parse_computes(self._list("-lci")) if instances else {}
         links = parse_topology(self._ask("topo", "-m")) if xml.count("<gpu id=") > 1 else {}
-        return Observation(parse_log(xml, listing, profiles, instances, computes, links))
+        gpus = parse_log(xml, listing, profiles, instances, computes, links)
+        return Observation(gpus, warnings=tuple(dict.fromkeys(self._warnings)))
 
     def observe_some(self) -> tuple[Gpu, ...]:
         """As `observe`, but raises FleetError with the note where the host has no GPU."""
@@ -189,15 +196,21 @@ class NvidiaSmi:
             self._change(*where, "-cci", str(offered[slices]))
 
     def _ask(self, *arguments: str) -> str:
-        return _checked(self._run([self._path or "", *arguments], QUERY_SECONDS), " ".join(arguments))
+        return self._read(self._run([self._path or "", *arguments], QUERY_SECONDS), " ".join(arguments))
 
     def _list(self, what: str) -> str:
         """A listing of `nvidia-smi mig`; nvidia-smi fails where the listing would be empty."""
         answer = self._run([self._path or "", "mig", what], QUERY_SECONDS)
         if any(words in answer.text for words in _EMPTY):
             return ""
-        text = _checked(answer, f"mig {what}")
+        text = self._read(answer, f"mig {what}")
         return check_placements(text) if what == "-lgipp" else check_table(text, f"mig {what}")
+
+    def _read(self, answer: Answer, what: str) -> str:
+        """The text without its warnings, which are kept for the observation."""
+        text, warnings = split_warnings(_checked(answer, what))
+        self._warnings += warnings
+        return text
 
     def _change(self, *arguments: str) -> str:
         return _checked(self._run([self._path or "", *arguments], CHANGE_SECONDS), " ".join(arguments))
@@ -205,7 +218,7 @@ class NvidiaSmi:
 
 def _checked(answer: Answer, what: str) -> str:
     """The text of the answer. Raises FleetError with nvidia-smi's output and what to do."""
-    if answer.status == 0 and "Unable to " not in answer.text:
+    if answer.status in (0, CORRUPT_INFOROM) and "Unable to " not in answer.text:
         return answer.text
     remedy = next((f"; {remedy}" for words, remedy in _REMEDIES.items() if words in answer.text), "")
     words = _one_line(answer.text) or "no output"

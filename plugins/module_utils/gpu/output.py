@@ -26,6 +26,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 N = TypeVar("N", int, float)
 
+_LOG_END = "</nvidia_smi_log>"
+_WARNING = re.compile(r"\s*WARNING: ", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _GPU = re.compile(r"^GPU (\d+): .*\(UUID: (GPU-\S+)\)", re.MULTILINE)
 _DEVICE = re.compile(r"^\s+MIG \S+\s+Device\s+(\d+): \(UUID: (MIG-\S+)\)")
@@ -57,6 +59,19 @@ def parse_list(text: str) -> tuple[dict[str, int], Devices]:
         elif device and gpus:
             devices[list(gpus)[-1], int(device[1])] = device[2]
     return gpus, devices
+
+
+def split_warnings(text: str) -> tuple[str, tuple[str, ...]]:
+    """What a call printed, and the warnings around it: lines such as `WARNING: infoROM is corrupted at
+    gpu 0000:3B:00.0`; of `-q -x`, everything before and after the XML."""
+    start, end = text.find("<?xml"), text.rfind(_LOG_END)
+    if 0 <= start < end:
+        end += len(_LOG_END)
+        around = [*text[:start].splitlines(), *text[end:].splitlines()]
+        return text[start:end], tuple(line.strip() for line in around if line.strip())
+    lines = text.splitlines(keepends=True)
+    warnings = tuple(line.strip() for line in lines if _WARNING.match(line))
+    return "".join(line for line in lines if not _WARNING.match(line)), warnings
 
 
 def check_table(text: str, what: str) -> str:
@@ -174,9 +189,13 @@ def parse_log(
                 name=_need(node, "product_name"),
                 bus_id=node.get("id") or "",
                 minor=_number(node, "minor_number", int),
-                memory=_number(node, "fb_memory_usage/total", int) or 0,
+                memory=_number(node, "fb_memory_usage/total", int),
                 driver=driver,
+                cuda=_text(log, "cuda_version") or _text(log, "cuda_umd_version"),
                 architecture=_text(node, "product_architecture"),
+                brand=_text(node, "product_brand"),
+                fabric_state=_text(node, "fabric/state"),
+                fabric_status=_text(node, "fabric/status"),
                 power_limit=_power_limit(node),
                 persistence=_on(node, "persistence_mode"),
                 mig=_on(node, "mig_mode/current_mig"),
@@ -256,7 +275,7 @@ def _power_limit(node: ElementTree.Element) -> Optional[float]:
 
 def _text(node: ElementTree.Element, path: str) -> Optional[str]:
     text = (node.findtext(path) or "").strip()
-    return None if text in ("", "N/A", "[N/A]") else text
+    return None if text in ("", "N/A", "[N/A]", "Not Supported") else text
 
 
 def _need(node: ElementTree.Element, path: str) -> str:

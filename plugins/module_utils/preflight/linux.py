@@ -23,6 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, NETWORK
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import inspected_images
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import observe_nvidia
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name, needed_names
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres_data import DatabaseFacts
@@ -72,7 +73,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         names=_looked_up(needed_names(fleet, _images(), names, docker)) if thorough else (),
         network=bool(version and ask(f"/networks/{NETWORK}")),
         database=_database(fleet) if version else DatabaseFacts(),
-        nvidia=observe_nvidia(docker, containers) if needs_gpus(fleet) else None,
+        nvidia=observe_nvidia(docker, containers, inspected_images(fleet)) if needs_gpus(fleet) else None,
     )
 
 

@@ -8,14 +8,16 @@ import os
 import re
 import shutil
 import stat
+import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi, Observation
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_pci import observe_peers
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -31,14 +33,20 @@ _NODES = ("dev/nvidia*", "dev/nvidia-caps/nvidia-cap*")
 _APT = ("etc/apt", "etc/apt/sources.list.d")
 _UDEV = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
+_LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib")
+_MODINFO_SECONDS = 10
+_DRIVER_VERSION = re.compile(r"\b\d{3}\.\d+(?:\.\d+)?\b")
 _PERSISTENCED = "nvidia-persistenced.service"
 # Device rules of systemd for a container. 195 is NVIDIA's fixed major number (the kernel's admin-guide/devices.txt).
 _STRICT = "DevicePolicy=strict"
 _ALLOWED = re.compile(r"^DeviceAllow=(/dev/nvidia|/dev/char/195:)", re.MULTILINE)
 
 
-def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str, Any]]) -> Nvidia:
-    """docker: the engine's `/info`, empty where no engine answers. containers: as the engine lists them."""
+def observe_nvidia(
+    docker: Mapping[str, Any], containers: Collection[Mapping[str, Any]], images: Iterable[str] = ()
+) -> Nvidia:
+    """docker: the engine's `/info`, empty where no engine answers. containers: as the engine lists them.
+    images: whose environments are read where they are on the host."""
     trouble, observed = "", Observation(())
     try:
         observed = NvidiaSmi().observe()
@@ -53,6 +61,12 @@ def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str
         smi=shutil.which("nvidia-smi") is not None,
         gpus=observed.gpus,
         trouble=trouble or observed.note,
+        warnings=observed.warnings,
+        loaded=next((_version_in(text) for text in _texts(("proc/driver/nvidia",), "version")), None),
+        library=_library(),
+        module=_module(),
+        images=dict(_environments(images) if docker else ()),
+        peers=observe_peers(ROOT, [gpu.bus_id for gpu in observed.gpus]),
         toolkit=bool(hook) or by_cdi,
         source=any("libnvidia-container" in text for kind in ("list", "sources") for text in _texts(_APT, f"*.{kind}")),
         taken_up=by_cdi or (bool(hook) and _is_older_than_docker(str(hook))),
@@ -66,6 +80,42 @@ def observe_nvidia(docker: Mapping[str, Any], containers: Collection[Mapping[str
         cdi_refresh=any(True for _text in _texts(_UNITS, CDI_REFRESH)),
         packaged=any((ROOT / "var/lib/dpkg/info").glob("libnvidia-cfg1*.list")) and _has_own_package(),
     )
+
+
+def _version_in(text: str) -> Optional[str]:
+    """Of a driver, such as 580.159.04 in `NVRM version: … Kernel Module for x86_64  580.159.04  Release Build`."""
+    found = _DRIVER_VERSION.search(text)
+    return found[0] if found else None
+
+
+def _library() -> Optional[str]:
+    """The version of the installed NVML, which nvidia-smi uses and NVIDIA's hook mounts."""
+    for folder in _LIBRARIES:
+        with suppress(OSError):
+            return _version_in((ROOT / folder / "libnvidia-ml.so.1").resolve(strict=True).name)
+    return None
+
+
+def _module() -> Optional[str]:
+    """The version of the kernel module on disk for the running kernel."""
+    modinfo = shutil.which("modinfo")
+    if not modinfo:
+        return None
+    with suppress(OSError, subprocess.SubprocessError):
+        command = [modinfo, "-F", "version", "nvidia"]
+        answer = subprocess.run(
+            command, check=False, capture_output=True, encoding="utf-8", errors="replace", timeout=_MODINFO_SECONDS
+        )
+        return _version_in(answer.stdout)
+    return None
+
+
+def _environments(images: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    for image in images:
+        answer: Optional[dict[str, Any]] = ask(f"/images/{image}/json")
+        if answer:
+            settings = (answer.get("Config") or {}).get("Env") or ()
+            yield image, dict(one.partition("=")[::2] for one in settings)
 
 
 def host_containers() -> list[HostContainer]:

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, INSTALL, OK, WARN, Check
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import cuda_checks
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.peers import Peers, peer_checks
 
 # The first driver that supports whole GPUs of an architecture: A100 by the MIG User Guide; Ada,
 # Hopper and Blackwell by the first toolkit that supports them ("CUDA Toolkit, Driver, and
@@ -41,6 +43,9 @@ class Nvidia:
     """What was found.
 
     smi: whether nvidia-smi is installed. trouble: nvidia-smi's reason for reporting no GPU.
+    warnings: what nvidia-smi printed around its answers. loaded: the version of the driver in the
+    kernel. library, module: the versions of the installed library and kernel module; each None where
+    not known. images: the environments of the models' images that are on the host.
     toolkit: whether the NVIDIA hook that Docker calls is on PATH. source: whether apt has a
     source of the toolkit. taken_up: whether the hook was on PATH when Docker started, which
     is when Docker looks. configured: whether Docker has the runtime `nvidia`, or CDI with a
@@ -55,6 +60,12 @@ class Nvidia:
     smi: bool = True
     gpus: tuple[Gpu, ...] = ()
     trouble: str = ""
+    warnings: tuple[str, ...] = ()
+    loaded: Optional[str] = None
+    library: Optional[str] = None
+    module: Optional[str] = None
+    images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    peers: Peers = field(default_factory=Peers)
     toolkit: bool = True
     source: bool = True
     taken_up: bool = True
@@ -93,11 +104,15 @@ def nvidia_checks(fleet: Fleet, found: Nvidia) -> Iterator[Check]:
         yield from _no_driver(fleet)
     elif found.trouble:
         trouble, _semicolon, remedy = found.trouble.partition("; ")
+        if _not_loaded(found):
+            trouble, remedy = f"{_not_loaded(found)}: {trouble}", "reboot the host"
         yield Check(
             "driver", FAULT, trouble, remedy or "look at `dmesg | grep -i nvrm`; after a new kernel `dkms status`"
         )
     else:
         yield from _driver(fleet, found)
+        yield from cuda_checks(fleet, found.images, found.gpus)
+        yield from peer_checks(fleet, found.gpus, found.peers)
         yield _persistence(found)
     yield _toolkit(found)
     yield _runtime(found)
@@ -127,10 +142,23 @@ def _driver(fleet: Fleet, found: Nvidia) -> Iterator[Check]:
     old = [(gpu, needed) for gpu in found.gpus for needed in [_oldest(gpu, partitioned)] if _older(gpu.driver, needed)]
     for gpu, needed in old:
         yield Check("driver", FAULT, f"{gpu.driver} is too old for {gpu}, which needs {needed} or later", _UPDATE)
+    if _not_loaded(found):
+        yield Check("driver", WARN, f"{_not_loaded(found)}, which the next boot loads", "reboot in a quiet hour")
+    for warning in found.warnings:
+        remedy = "the GPU computes, but may lose its record of memory errors: ask its vendor"
+        yield Check("nvidia-smi", WARN, warning, remedy if "infoROM" in warning else "")
     if not old:
         products = sorted({gpu.name for gpu in found.gpus})
         counted = [f"{sum(gpu.name == product for gpu in found.gpus)} x {product}" for product in products]
         yield Check("driver", OK, f"{found.gpus[0].driver if found.gpus else '?'} for {', '.join(counted)}")
+
+
+def _not_loaded(found: Nvidia) -> str:
+    """That another driver is installed than the loaded one; empty where not."""
+    installed = {version for version in (found.library, found.module) if version and version != found.loaded}
+    if not found.loaded or not installed:
+        return ""
+    return f"{found.loaded} is loaded, and {', '.join(sorted(installed))} is installed"
 
 
 def _oldest(gpu: Gpu, partitioned: bool) -> Optional[str]:

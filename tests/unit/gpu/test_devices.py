@@ -283,6 +283,7 @@ def unknown(index: int, kind: tuple[Profile, ...] = A100) -> Gpu:
         ([unknown(0, A30), unknown(1)], "1g.5gb", 1),
         ([unknown(0), unknown(1, A30)], "1g.6gb", 1),
         ([unknown(0), unknown(1, A30)], "1c.2g.12gb", 1),
+        ([replace(unknown(0), memory=None), unknown(1)], "3g.20gb", 1),
     ],
 )
 def test_auto_tells_by_a_profiles_name_which_gpu_may_have_it(on: list[Gpu], profile: str, home: int) -> None:

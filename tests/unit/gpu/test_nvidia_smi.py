@@ -159,6 +159,21 @@ def test_one_that_runs_on_a_mig_device_is_reported_with_it(a100: Machine) -> Non
     assert [(process.pid, gpu.device_of(process)) for process in gpu.processes] == [(os.getpid(), uuid)]
 
 
+def test_the_registration_with_nvswitches_and_the_brand_are_read(tmp_path: Path) -> None:
+    gpus = [
+        {"kind": H100, "fabric": ["In Progress", "N/A"]},
+        {"kind": H100, "fabric": ["Completed", "Success"]},
+        {"kind": "RTX-4090", "fabric": ["Not Supported", "Not Supported"]},
+    ]
+    found = observed(Machine(tmp_path, driver="580.173.02", gpus=gpus))
+    assert [(gpu.fabric_state, gpu.fabric_status) for gpu in found] == [
+        ("In Progress", None),
+        ("Completed", "Success"),
+        (None, None),
+    ]
+    assert [(gpu.brand, gpu.cuda) for gpu in found] == [("NVIDIA", "13.0"), ("NVIDIA", "13.0"), ("GeForce", "13.0")]
+
+
 # Carrying steps out
 
 
@@ -364,6 +379,44 @@ def test_a_caller_without_the_right_to_read_instances_is_reported(a100: Machine)
         "nvidia-smi mig -lgi: ended with 4: Failed to display GPU instances: Insufficient Permissions; "
         "it has to run as root"
     ]
+
+
+# Warnings around an answer
+
+
+CORRUPT = "WARNING: infoROM is corrupted at gpu 0000:07:00.0"
+
+
+def test_a_corrupt_inforom_ends_every_call_with_14_and_everything_is_read(a100: Machine) -> None:
+    a100.ok("mig -cgi 9:4 -C")
+    plain = smi_of(a100).observe()
+    a100.fault(inforom=["0000:07:00.0"])
+    assert [a100.smi(call).code for call in ("-q -x", "-L", "mig -lgipp")] == [14, 14, 14]
+    assert smi_of(a100).observe() == Observation(plain.gpus, warnings=(CORRUPT,))
+
+
+def test_a_gpu_with_a_corrupt_inforom_is_partitioned(a100: Machine) -> None:
+    a100.fault(inforom=["0000:07:00.0"])
+    carry_out(a100, Step("create", 0, profile="3g.20gb", profile_id=9, start=4, computes=(2, 1)))
+    assert layout(a100) == ["3g.20gb at 4 as 2c, 1c"]
+
+
+def test_ampere_is_reset_for_its_mode_with_a_warning_before_every_answer(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, driver="550.90.07", gpus=[A30])
+    machine.fault(banner="WARNING: something is deprecated")
+    carry_out(machine, Step("enable", 0), Step("reset", 0))
+    assert observed(machine)[0].mig
+
+
+def test_a_warning_of_one_call_is_reported_where_the_log_has_none(a100: Machine) -> None:
+    run = spoiled(a100, "-L", lambda text: f"{text}{CORRUPT}\n", status=14)
+    assert NvidiaSmi("/usr/bin/nvidia-smi", run).observe().warnings == (CORRUPT,)
+
+
+def test_any_line_before_the_xml_is_a_warning(a100: Machine) -> None:
+    run = spoiled(a100, "-q -x", lambda text: f"libibumad is not installed\n{text}")
+    observation = NvidiaSmi("/usr/bin/nvidia-smi", run).observe()
+    assert (len(observation.gpus), observation.warnings) == (1, ("libibumad is not installed",))
 
 
 # Garbage

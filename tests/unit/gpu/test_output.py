@@ -138,6 +138,7 @@ def test_reads_nvlinks_whatever_else_is_in_the_matrix() -> None:
     assert output.parse_topology(text) == {0: {1: 12}, 1: {0: 12}, 2: {}}
 
 
+BAD = "WARNING: infoROM is corrupted at gpu 0000:3B:00.0"
 LOG = """<?xml version="1.0" ?>
 <!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">
 <nvidia_smi_log>
@@ -239,6 +240,28 @@ def test_listings_that_do_not_agree_are_reported_side_by_side(
         f"nvidia-smi: GPU 0: its listings show different MIG devices (GPU instance/compute instance): {reported}. "
         "The MIG devices changed meanwhile, or an answer was cut off: run again"
     ]
+
+
+def test_reads_the_log_of_a_real_h100() -> None:
+    listing = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-00000000-1111-2222-3333-444444444444)"
+    xml = (CAPTURES / "h100-80gb-r580-q-x.xml").read_text()
+    (gpu,) = output.parse_log(xml, listing, {}, {}, {}, {})
+    assert (gpu.memory, gpu.driver, gpu.cuda, gpu.architecture) == (81559, "580.159.04", "13.0", "Hopper")
+    assert (gpu.brand, gpu.fabric_state, gpu.fabric_status, gpu.mig) == ("NVIDIA", None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "warnings"),
+    [
+        (LOG, LOG.rstrip(), ()),
+        (f"NVRM: something\n{LOG}\n{BAD}\n", LOG.rstrip(), ("NVRM: something", BAD)),
+        (f"GPU 0: A (UUID: GPU-a)\n{BAD}\n", "GPU 0: A (UUID: GPU-a)\n", (BAD,)),
+        ("Warning: one\n|  table |\n", "|  table |\n", ("Warning: one",)),
+        (LOG[:-30], LOG[:-30], ()),
+    ],
+)
+def test_warnings_around_an_answer_are_kept_apart(text: str, whole: str, warnings: tuple[str, ...]) -> None:
+    assert output.split_warnings(text) == (whole, warnings)
 
 
 def test_a_table_that_is_cut_off_is_reported_with_its_end() -> None:

@@ -448,3 +448,22 @@ def test_a_gpu_that_is_lost_in_a_loop_has_that_word_in_place_of_everything(hoppe
     assert first.endswith(", 43.21")
     assert rest[:2] == ["[GPU is lost], [GPU is lost]", first]
     assert "GPU is lost.  Reboot the system" in answer.err
+
+
+def elements(node: ET.Element, path: str = "") -> list[str]:
+    """The paths of its elements, in their order."""
+    return [path + child.tag for child in node] + [
+        below for child in node for below in elements(child, f"{path}{child.tag}/")
+    ]
+
+
+def test_the_xml_of_580_has_the_elements_of_the_hardware_in_their_order(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, driver="580.159.04", gpus=["H100-SXM5-80GB"])
+    printed, real = machine.ok("-q -x"), (NVIDIA / "captures" / "h100-80gb-r580-q-x.xml").read_text()
+    assert printed.splitlines()[:2] == real.splitlines()[:2]
+    known = elements(ET.fromstring(real))
+    ours = elements(ET.fromstring(printed))
+    assert [path for path in known if path in ours] == ours
+    same = ("driver_version", "cuda_version", "gpu/product_name", "gpu/product_brand", "gpu/product_architecture")
+    for path in (*same, "gpu/fabric/state", "gpu/fb_memory_usage/total", "gpu/gpu_power_readings/current_power_limit"):
+        assert ET.fromstring(printed).findtext(path) == ET.fromstring(real).findtext(path)

@@ -318,6 +318,6 @@ def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytes
 def test_gpus_are_looked_at_only_where_the_fleet_asks_for_some(
     one: dict[str, Any], mig: Any, looked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linux, "observe_nvidia", lambda _docker, _containers: Nvidia())
+    monkeypatch.setattr(linux, "observe_nvidia", lambda _docker, _containers, _images: Nvidia())
     host = linux.observe(fleet(entry(devices=one), mig=mig), [])
     assert (host.nvidia is not None) is looked

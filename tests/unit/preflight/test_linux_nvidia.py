@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Observation
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import linux_nvidia
-from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import inspected_images
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia, nvidia_checks
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.tests.unit.gpu.machines import Machine, smi_of
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 HOOK = linux_nvidia.HOOK
+OBSERVE = linux_nvidia.NvidiaSmi.observe  # which the fixture replaces
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n'
 UBUNTUS_UNIT = (
     "[Service]\nType=forking\n"
@@ -85,6 +89,92 @@ def test_nvidia_smis_faults_are_reported_in_its_words(host: Host) -> None:
     host.smi = FleetError("nvidia-smi -q -x: ended with 18; reboot the host")
     found = host.observe()
     assert (found.smi, found.gpus, found.trouble) == (True, (), "nvidia-smi -q -x: ended with 18; reboot the host")
+
+
+def test_nvidia_smis_warnings_are_kept(host: Host) -> None:
+    host.smi = Observation((), warnings=("WARNING: infoROM is corrupted at gpu 0000:3B:00.0",))
+    assert host.observe().warnings == ("WARNING: infoROM is corrupted at gpu 0000:3B:00.0",)
+
+
+# The driver and the images
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (me@)  \n", "580.159.04"),
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.90.07  Fri May 31 09:35:42 UTC 2024\n", "550.90.07"),
+        ("NVRM version: NVIDIA UNIX aarch64 Kernel Module  580.65  Release Build\n", "580.65"),
+        ("", None),
+    ],
+)
+def test_the_loaded_driver_is_what_the_kernel_says(host: Host, text: str, version: str | None) -> None:
+    host.file("proc/driver/nvidia/version", text)
+    assert host.observe().loaded == version
+
+
+@pytest.mark.parametrize("folder", ["usr/lib/x86_64-linux-gnu", "usr/lib64"])
+def test_the_installed_library_is_found_behind_its_links(host: Host, folder: str) -> None:
+    host.file(f"{folder}/nvidia/current/libnvidia-ml.so.580.95.05")
+    (host.root / folder / "libnvidia-ml.so.1").symlink_to("nvidia/current/libnvidia-ml.so.580.95.05")
+    assert host.observe().library == "580.95.05"
+
+
+@pytest.mark.parametrize(
+    ("script", "version"),
+    [
+        ('[ "$*" = "-F version nvidia" ] && echo 580.95.05', "580.95.05"),
+        ("echo 'modinfo: ERROR: Module nvidia not found.' >&2; exit 1", None),
+    ],
+)
+def test_the_installed_kernel_module_is_what_modinfo_says(host: Host, script: str, version: str | None) -> None:
+    program = host.program("modinfo")
+    assert host.observe().module is None  # a program that cannot be run
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    assert host.observe().module == version
+
+
+def test_the_environments_of_images_on_the_host_are_read(host: Host) -> None:
+    host.inspected["/images/vllm/vllm-openai:v1/json"] = {"Config": {"Env": ["CUDA_VERSION=13.0.2", "A=b=c", "EMPTY="]}}
+    host.inspected["/images/corp/engine:1/json"] = {"Config": {}}
+    names = ["vllm/vllm-openai:v1", "corp/engine:1", "not/pulled:1"]
+    found = linux_nvidia.observe_nvidia({"CgroupDriver": "systemd"}, [], names)
+    assert found.images == {
+        "vllm/vllm-openai:v1": {"CUDA_VERSION": "13.0.2", "A": "b=c", "EMPTY": ""},
+        "corp/engine:1": {},
+    }
+    assert linux_nvidia.observe_nvidia({}, [], names).images == {}
+
+
+def test_a_machine_with_all_of_these_troubles_is_reported_line_by_line(host: Host, tmp_path: Path) -> None:
+    """From what nvidia-smi and Docker print to what preflight prints."""
+    (tmp_path / "machine").mkdir()
+    machine = Machine(
+        tmp_path / "machine",
+        driver="570.133.20",
+        gpus=[{"kind": "H100-SXM5-80GB", "fabric": ["In Progress", "N/A"]}, "H100-SXM5-80GB"],
+    )
+    machine.fault(inforom=["0000:07:00.0"])
+    host.program("nvidia-smi")
+    host.smi = OBSERVE(smi_of(machine))
+    host.file(
+        "proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.133.20  Release Build\n"
+    )
+    host.file("usr/lib64/libnvidia-ml.so.580.95.05")
+    (host.root / "usr/lib64/libnvidia-ml.so.1").symlink_to("libnvidia-ml.so.580.95.05")
+    host.inspected["/images/vllm/vllm-openai:v0.22.0/json"] = {"Config": {"Env": ["CUDA_VERSION=13.0.2"]}}
+    asked = fleet(entry(devices={"gpus": 2}), images={"vllm": "vllm/vllm-openai:v0.22.0"})
+    found = linux_nvidia.observe_nvidia({"CgroupDriver": "systemd"}, [], inspected_images(asked))
+    lines = [(one.name, one.state) for one in nvidia_checks(asked, found)][:6]
+    assert lines == [
+        ("driver", "warn"),
+        ("nvidia-smi", "warn"),
+        ("driver", "ok"),
+        ("fleet_images.vllm", "fault"),
+        ("fabric", "fault"),
+        ("peer-to-peer", "ok"),
+    ]
 
 
 # The toolkit and Docker

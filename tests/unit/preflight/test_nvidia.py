@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia, nvidia_checks
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.peers import Peers
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 
 def gpu(name: str = "NVIDIA H100 80GB HBM3", architecture: str | None = "Hopper", **changes: Any) -> Gpu:
     settings = {"index": 0, "uuid": "GPU-0", "bus_id": "", "minor": 0, "memory": 81559, "driver": "550.90.07"}
+    settings["cuda"] = "13.0"
     return Gpu(**{"persistence": True, **settings, **changes}, name=name, architecture=architecture)
 
 
@@ -29,7 +31,7 @@ def reported(about: str, *entries: dict[str, Any], mig: Any = None, **changes: A
 def test_a_good_host_has_a_line_for_each_thing_and_nothing_to_do() -> None:
     lines = list(nvidia_checks(fleet(entry()), GOOD))
     assert [(line.name, line.state, line.remedy) for line in lines] == [
-        (name, "ok", "") for name in ("driver", "persistence", "toolkit", "runtime", "reload")
+        (name, "ok", "") for name in ("driver", "cuda", "persistence", "toolkit", "runtime", "reload")
     ]
     assert GOOD.to_do == []
 
@@ -111,6 +113,45 @@ def test_a_library_of_another_version_than_the_loaded_driver_is_reported_in_nvid
         "the driver was updated while an older one is loaded: reboot the host"
     )
     assert reported("driver", gpus=(), trouble=trouble) == [f"fault driver: {trouble}"]
+
+
+def test_the_loaded_and_the_installed_driver_are_named_where_they_differ() -> None:
+    trouble = "nvidia-smi -q -x: ended with 18: Failed to initialize NVML: Driver/library version mismatch; reboot"
+    assert reported(
+        "driver", gpus=(), trouble=trouble, loaded="550.90.07", library="580.95.05", module="580.95.05"
+    ) == [
+        "fault driver: 550.90.07 is loaded, and 580.95.05 is installed: nvidia-smi -q -x: ended with 18: "
+        "Failed to initialize NVML: Driver/library version mismatch; reboot the host"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("library", "module", "differs"),
+    [("550.90.07", "580.95.05", True), ("550.90.07", "550.90.07", False), (None, None, False)],
+)
+def test_a_kernel_module_that_only_the_next_boot_loads_is_a_warning(
+    library: str | None, module: str | None, differs: bool
+) -> None:
+    lines = reported("driver", loaded="550.90.07", library=library, module=module)
+    assert lines[-1].startswith("ok driver: 550.90.07 for 1 x")
+    found = "550.90.07 is loaded, and 580.95.05 is installed, which the next boot loads"
+    assert lines[:-1] == [f"warn driver: {found}; reboot in a quiet hour"] * int(differs)
+    assert reported("driver", loaded=None, library=library, module=module) == lines[-1:]
+
+
+def test_a_warning_of_nvidia_smi_is_shown() -> None:
+    corrupt = "WARNING: infoROM is corrupted at gpu 0000:3B:00.0"
+    assert reported("nvidia-smi", warnings=(corrupt, "NVRM: something")) == [
+        f"warn nvidia-smi: {corrupt}; the GPU computes, but may lose its record of memory errors: ask its vendor",
+        "warn nvidia-smi: NVRM: something",
+    ]
+
+
+def test_the_driver_is_compared_with_the_images_and_the_gpus_with_each_other() -> None:
+    (line,) = reported("fleet_images.vllm", gpus=(gpu(cuda="12.4"),))
+    assert line.startswith("fault fleet_images.vllm: ")
+    (line,) = reported("fabric", peers=Peers(nvswitch=True))
+    assert line.startswith("fault fabric: ")
 
 
 def test_a_driver_that_is_not_loaded_is_a_fault_with_where_to_look() -> None:

@@ -14,6 +14,7 @@ class Code(IntEnum):
     NO_PERMISSION = 4
     NOT_FOUND = 6
     DRIVER_NOT_LOADED = 9
+    CORRUPT_INFOROM = 14
     GPU_IS_LOST = 15
     LIBRARY_MISMATCH = 18
     IN_USE = 19

@@ -75,7 +75,9 @@ def _answer(paths: Paths, arguments: Sequence[str], out: TextIO, err: TextIO, ag
         session, code, lines = stopped.session, stopped.refused.code, stopped.refused.lines
     except Refused as refused:
         code, lines = refused.code, refused.lines
-    text = "".join(session.out if session else ()) + "".join(f"{line}\n" for line in lines)
+    text = faults.banner + "".join(session.out if session else ()) + "".join(f"{line}\n" for line in lines)
+    if session and faults.inforom:
+        text, code = text + faults.inforom, code or Code.CORRUPT_INFOROM
     out.write(spoil(text) if faults.garbage else text)
     out.flush()
     if session and session.err:

@@ -42,7 +42,8 @@ class Paths:
 @dataclass(frozen=True)
 class GpuConfig:
     """flipped: a GPU whose instance IDs count from the upper half of its memory, as about half
-    of the captures show. mig_uuids: "GPU instance/compute instance" -> UUID, where a capture's are wanted."""
+    of the captures show. mig_uuids: "GPU instance/compute instance" -> UUID, where a capture's are wanted.
+    fabric: state and status of its registration with the NVSwitches."""
 
     index: int
     kind: Kind
@@ -50,6 +51,7 @@ class GpuConfig:
     bus_id: str
     minor: int
     flipped: bool = False
+    fabric: tuple[str, str] = ("N/A", "N/A")
     mig_uuids: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -73,12 +73,22 @@ class Driver:
         return self.major >= 510
 
     @property
+    def tells_fabric(self) -> bool:
+        return self.major >= 525
+
+    @property
     def gpu_power_readings(self) -> bool:
         return self.major >= 530
 
     @property
+    def power_draws(self) -> tuple[str, ...]:
+        """The elements with the power draw, as captured under 580; which driver was the first is a guess."""
+        return ("average_power_draw", "instant_power_draw") if self.major >= 580 else ("power_draw",)
+
+    @property
     def schema(self) -> str:
-        return "nvsmi_device_v11.dtd" if self.major < 525 else "nvsmi_device_v12.dtd"
+        number = 11 if self.major < 525 else 12 if self.major < 580 else 13
+        return f"nvsmi_device_v{number}.dtd"
 
     @property
     def numa_id_column(self) -> bool:

@@ -3,6 +3,8 @@
   {"hang": true | ["-q -x", ...],        sleeps, and leaves the lock alone
    "garbage": true | ["-L", ...],        prints half of the answer and noise
    "lost": [1],                          GPUs that fell off the bus
+   "inforom": ["0000:07:00.0"],          corrupt infoROMs: a warning for each, and the status 14
+   "banner": "...",                      a line before every answer
    "fail": [{"match": "mig -i 0 -cgi", "after": 1, "times": 2, "code": 23, "message": "..."}],
    "driver": "mismatch" | "not loaded"}
 
@@ -39,6 +41,16 @@ class Faults:
     @property
     def lost(self) -> frozenset[int]:
         return frozenset(self._data.get("lost", ()))
+
+    @property
+    def inforom(self) -> str:
+        """The warnings at the end of an answer."""
+        return "".join(f"WARNING: infoROM is corrupted at gpu {gpu}\n" for gpu in self._data.get("inforom", ()))
+
+    @property
+    def banner(self) -> str:
+        line = self._data.get("banner", "")
+        return f"{line}\n" if line else ""
 
     @property
     def garbage(self) -> bool:

@@ -61,8 +61,8 @@ class Profile:
 
 @dataclass(frozen=True)
 class Kind:
-    """mib: of the whole GPU, as `memory.total` reports. mode_resets: whether MIG mode changes by
-    a reset and outlives a reboot, as on Ampere. watts: its power limit."""
+    """mib: of the whole GPU, as `memory.total` reports; 0 where that is N/A. mode_resets: whether MIG mode changes
+    by a reset and outlives a reboot, as on Ampere. watts: its power limit; 0 where that is N/A."""
 
     key: str
     name: str
@@ -73,6 +73,7 @@ class Kind:
     slices: int = 0
     profiles: tuple[Profile, ...] = ()
     since: int = 450
+    brand: str = "NVIDIA"
 
     @property
     def mig(self) -> bool:
@@ -211,8 +212,12 @@ KINDS = {
         Kind("H100-SXM5-80GB", "H100 80GB HBM3", "Hopper", "9.0", 81559, 700, 7, _H100_80, since=525),
         Kind("H200-SXM5-141GB", "H200", "Hopper", "9.0", 143771, 700, 7, _H200, since=550),
         Kind("B200-180GB", "B200", "Blackwell", "10.0", 183359, 1000, 7, _B200, since=570),
-        Kind("RTX-PRO-6000", RTX_NAME, "Blackwell", "12.0", 97887, 600, 4, _rtx_pro_6000(), since=575),
+        Kind(
+            "RTX-PRO-6000", RTX_NAME, "Blackwell", "12.0", 97887, 600, 4, _rtx_pro_6000(), since=575, brand="NVIDIA RTX"
+        ),
         Kind("L4", "L4", "Ada Lovelace", "8.9", 23034, 72, since=525),
         Kind("L40S", "L40S", "Ada Lovelace", "8.9", 46068, 350, since=525),
+        Kind("RTX-4090", "GeForce RTX 4090", "Ada Lovelace", "8.9", 24564, 450, since=525, brand="GeForce"),
+        Kind("GB10", "GB10", "Blackwell", "12.1", 0, 0, since=580),
     )
 }

@@ -37,7 +37,7 @@ def _add(parent: ET.Element, tag: str, text: str | None = None, **children: str)
 def _gpu(session: Session, parent: ET.Element, gpu: Gpu) -> None:
     kind, config = gpu.config.kind, gpu.config
     _add(parent, "product_name", listing.name(session, gpu))
-    _add(parent, "product_brand", "NVIDIA" if session.driver.vendor else "Tesla")
+    _add(parent, "product_brand", kind.brand if session.driver.vendor else "Tesla")
     if session.driver.tells_architecture:
         _add(parent, "product_architecture", kind.architecture)
     _add(parent, "persistence_mode", "Enabled" if gpu.persistence else "Disabled")
@@ -51,6 +51,9 @@ def _gpu(session: Session, parent: ET.Element, gpu: Gpu) -> None:
     _add(parent, "compute_mode", "Default")
     _add(parent, "utilization", gpu_util="N/A" if gpu.mig else "0 %")
     _power(session, parent, gpu)
+    if session.driver.tells_fabric:
+        state, status = config.fabric
+        _add(parent, "fabric", state=state, status=status)
     _processes(session, parent, gpu)
 
 
@@ -96,14 +99,25 @@ def _memory(session: Session, parent: ET.Element, total: int, used: int, reserve
     else:
         reserved = 0
     values |= {"used": f"{used} MiB", "free": f"{total - used - reserved} MiB"}
+    if not total:
+        values = dict.fromkeys(values, "N/A")
     _add(parent, "fb_memory_usage", **values)
 
 
 def _power(session: Session, parent: ET.Element, gpu: Gpu) -> None:
-    limit, draw = f"{gpu.config.kind.watts:.2f} W", f"{session.power.draw(gpu.config.index)} W"
+    watts = gpu.config.kind.watts
+    limit, draw = f"{watts:.2f} W" if watts else "N/A", f"{session.power.draw(gpu.config.index)} W"
     if session.driver.gpu_power_readings:
         limits = {"current_power_limit": limit, "requested_power_limit": limit}
-        _add(parent, "gpu_power_readings", power_state="P0", power_draw=draw, **limits, default_power_limit=limit)
+        draws = session.driver.power_draws
+        _add(
+            parent,
+            "gpu_power_readings",
+            power_state="P0",
+            **dict.fromkeys(draws, draw),
+            **limits,
+            default_power_limit=limit,
+        )
     else:
         limits = {"power_limit": limit, "default_power_limit": limit, "enforced_power_limit": limit}
         _add(parent, "power_readings", power_state="P0", power_management="Supported", power_draw=draw, **limits)
