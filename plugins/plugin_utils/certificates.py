@@ -149,7 +149,7 @@ def _not_for_servers(leaf: x509.Certificate, covered: Sequence[str]) -> Iterator
 
 def _not_covered(wanted: Sequence[str], covered: Sequence[str]) -> Iterator[str]:
     for index, name in enumerate(wanted):
-        if covered and not any(_covers(one, name) for one in covered):
+        if covered and not any(covers(one, name) for one in covered):
             yield (
                 f"fleet_https.names[{index}]: {name!r} is not covered by the certificate, which is for "
                 f"{', '.join(covered[:8])}{', ...' if len(covered) > 8 else ''}; "
@@ -157,7 +157,7 @@ def _not_covered(wanted: Sequence[str], covered: Sequence[str]) -> Iterator[str]
             )
 
 
-def _covers(one: str, name: str) -> bool:
+def covers(one: str, name: str) -> bool:
     """Whether a certificate's name covers a name that clients use (RFC 6125: a wildcard is one whole label)."""
     if is_address(one) or is_address(name):
         return is_address(one) and is_address(name) and ipaddress.ip_address(one) == ipaddress.ip_address(name)

@@ -58,16 +58,18 @@ models = all_of(
     },
 )
 
-_acme = {"mode": st.just("acme"), "names": st.lists(words, min_size=1), "email": words.map("{}@example.com".format)}
+hosts = words.map("h{}".format)  # digits alone are no host name
+
+_acme = {"mode": st.just("acme"), "names": st.lists(hosts, min_size=1), "email": words.map("{}@example.com".format)}
 https = st.one_of(
-    some(mode=st.just("internal"), names=st.lists(words)),
+    some(mode=st.just("internal"), names=st.lists(hosts)),
     all_of(**{**_acme, "names": st.lists(words.map("{}.example.com".format), min_size=1)}),
     all_of(
         **_acme,
         directory=words.map("https://{}.example/acme".format),
         optional={"directory_root": pem("CERTIFICATE")},
     ),
-    all_of(mode=st.just("files"), names=st.lists(words), cert=pem("CERTIFICATE"), key=pem("EC PRIVATE KEY")),
+    all_of(mode=st.just("files"), names=st.lists(hosts), cert=pem("CERTIFICATE"), key=pem("EC PRIVATE KEY")),
 )
 
 inventories = all_of(

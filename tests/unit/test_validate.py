@@ -102,6 +102,66 @@ def test_where_nothing_that_the_host_is_reached_by_is_a_name_it_serves_localhost
     assert answer["ansible_facts"]["fleet"]["https"]["names"] == ["localhost"]
 
 
+@pytest.mark.parametrize(
+    ("variables", "reached", "warned"),
+    [
+        ({"inventory_hostname": "GPU_Node_01"}, False, True),
+        ({"inventory_hostname": "GPU_Node_01", "ansible_host": "gpu_1"}, False, True),
+        ({"inventory_hostname": "GPU_Node_01", "ansible_host": "10.0.0.7"}, True, False),
+        ({"inventory_hostname": "GPU_Node_01", "fleet_https": {"names": ["localhost"]}}, True, False),
+        ({"inventory_hostname": "GPU_Node_01", "fleet_https": {"names": ["gpu1.example.com"]}}, True, False),
+        ({"inventory_hostname": "localhost"}, True, False),
+    ],
+)
+def test_a_host_whose_only_name_cannot_be_a_host_name_is_warned_what_to_set(
+    variables: Variables, reached: bool, warned: bool
+) -> None:
+    answer = validate(variables)
+    assert answer["warnings"] == (
+        [
+            "fleet_https.names: Caddy serves this host as localhost only, so that no other machine can use it: "
+            "'GPU_Node_01' cannot be a host name; set fleet_https.names to the names or addresses that clients use, "
+            "or ansible_host to the host's name or address"
+        ]
+        if warned
+        else []
+    )
+    assert "GPU_Node_01" not in json.dumps(answer["ansible_facts"])
+
+
+def test_a_host_that_is_reached_by_an_ipv6_address_has_a_base_url_with_brackets() -> None:
+    fact = validate({"ansible_host": "2001:db8::7"})["ansible_facts"]["fleet"]
+    assert (fact["https"]["names"][0], fact["base_url"]) == ("2001:db8::7", "https://[2001:db8::7]")
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "warned"),
+    [
+        ({"inventory_hostname": "gpu1.corp.example"}, "https://gpu1.corp.example", False),
+        ({"ansible_host": "10.0.0.7", "inventory_hostname": "gpu1.corp.example"}, "https://gpu1.corp.example", False),
+        ({"ansible_host": "10.0.0.7"}, "https://10.0.0.7", True),
+        ({"inventory_hostname": "GPU_Node_01"}, "https://localhost", True),
+    ],
+)
+def test_wildcards_alone_give_the_hosts_own_name_or_a_warning(variables: Variables, url: str, warned: bool) -> None:
+    made = issue("*.corp.example", start=datetime.now(UTC) - timedelta(days=2))
+    given = {"fleet_https": {"mode": "files", "cert": made.cert, "key": made.key}, **variables}
+    answer = validate(given)
+    assert answer["ansible_facts"]["fleet"]["base_url"] == url
+    starts = [warning.partition(";")[0] for warning in answer["warnings"]]
+    assert ["has wildcards alone (*.corp.example), and none covers" in start for start in starts] == [True] * warned
+
+
+def test_a_variable_of_another_product_is_a_warning_and_a_misspelled_one_a_fault() -> None:
+    answer = validate({"fleet_models": [entry()], "fleet_server_url": "https://mdm.example.com", "fleet_env": "prod"})
+    assert answer["warnings"] == [
+        "fleet_server_url: not a variable of inference.fleet; it has no effect",
+        "fleet_env: not a variable of inference.fleet; it has no effect",
+    ]
+    refused = validate({"fleet_server_url": 1, "fleet_modelz": [], "fleet_https_names": ["a"]})["msg"]
+    assert [line.partition(":")[0] for line in refused.splitlines()[1:]] == ["fleet_modelz", "fleet_https_names"]
+
+
 def test_a_model_that_another_host_of_the_play_has_is_no_fault_of_this_one() -> None:
     others = {"gpu2": {"fleet_models": [entry(name="bge-m3")]}, "gpu3": {}}
     assert "failed" not in validate({"fleet_models": [entry()]}, others, model="bge-m3")

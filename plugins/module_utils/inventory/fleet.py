@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import (
@@ -153,13 +153,16 @@ class Fleet:
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
         """Reads the variables of a host that begin with `fleet_`.
 
-        Models in `fleet_absent_models` are absent, whatever their state in the inventory.
+        Models in `fleet_absent_models` are absent, whatever their state in the inventory. Ignores `foreign` variables.
         Raises FleetError with every fault of all variables.
         """
         given = {
             name: value for name, value in variables.items() if name.startswith(PREFIX) and name not in RUN_VARIABLES
         }
-        with Fields(migrate(given), "") as read:
+        given = dict(migrate(given))
+        for name in foreign(given):
+            del given[name]
+        with Fields(given, "") as read:
             absent = read.texts("fleet_absent_models")
             models = {
                 index: replace(model, state="absent") if model.name in absent else model
@@ -263,6 +266,24 @@ class Fleet:
                 from_hub=bool(repositories(model)),
             )
         return data
+
+
+# The variables of an inventory.
+VARIABLES = ("fleet_absent_models", *(PREFIX + one.name for one in fields(Fleet) if one.name != "absent"))
+
+
+def foreign(variables: Iterable[str]) -> list[str]:
+    """Variables that begin with `fleet_` and probably belong to another product: neither a variable of this
+    collection, nor a misspelled one (fleet_modelz), nor a variable of ours with a further word (fleet_https_names)."""
+    ours = [name[len(PREFIX) :] for name in (*VARIABLES, *RUN_VARIABLES)]
+    return [
+        name
+        for name in variables
+        if name.startswith(PREFIX)
+        and name[len(PREFIX) :] not in ours
+        and not nearest(name[len(PREFIX) :], ours)
+        and not name[len(PREFIX) :].startswith(tuple(f"{one}_" for one in ours))
+    ]
 
 
 def _endpoint(data: object, path: str) -> str:
