@@ -36,8 +36,9 @@ class ActionModule(ActionBase):
             fleet = Fleet.parse(variables)
             self._check_names(fleet, task_vars or {})
             verdict = certificates.check(fleet.https, datetime.now(timezone.utc))
+            authorities = certificates.check_authorities(fleet.ca_bundle, datetime.now(timezone.utc))
             lenient = self._task.args.get("certificates") == "warn"
-            if faults := [*empty, *unread, *(() if lenient else verdict.faults)]:
+            if faults := [*empty, *unread, *authorities.faults, *(() if lenient else verdict.faults)]:
                 raise FleetError(*faults)
         except FleetError as error:
             # Reports a file that cannot be read only once, not also as invalid PEM text.
@@ -52,7 +53,7 @@ class ActionModule(ActionBase):
         return {
             "changed": False,
             "ansible_facts": {"fleet": fleet.public(*own[:1])},
-            "warnings": [*verdict.warnings, *verdict.faults, *names, *strangers],
+            "warnings": [*verdict.warnings, *verdict.faults, *authorities.warnings, *names, *strangers],
         }
 
     def _check_names(self, fleet: Fleet, task_vars: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ with suppress(ImportError):
 _CERT = "fleet_https.cert"
 _KEY = "fleet_https.key"
 _ROOT = "fleet_https.directory_root"
+_BUNDLE = "fleet_ca_bundle"
 _SOON = timedelta(days=30)
 _CURVES = ("secp224r1", "secp256r1", "secp384r1", "secp521r1")
 
@@ -49,6 +50,15 @@ def check(https: Https, now: datetime) -> Verdict:
             return Verdict((f"{_ROOT}: has a certificate that is damaged; expected PEM as the CA gives it",))
         return Verdict(tuple(_outside_its_time(_ROOT, roots, now)))
     return Verdict()
+
+
+def check_authorities(bundle: str | None, now: datetime) -> Verdict:
+    """Checks `fleet_ca_bundle`. An expired authority is only a warning: others of the bundle may be in use."""
+    try:
+        found = _load(bundle) if bundle else []
+    except ValueError:
+        return Verdict((f"{_BUNDLE}: has a certificate that is damaged; expected PEM as the CA gives it",))
+    return Verdict(warnings=tuple(_outside_its_time(_BUNDLE, found, now)))
 
 
 def names(cert: object) -> tuple[str, ...]:

@@ -28,16 +28,19 @@ _MAX_BYTES = 1_000_000
 def fleet_variables(variables: Mapping[str, Any], templar: Any, loader: Any) -> tuple[dict[str, Any], list[str]]:
     """The templated variables of a host that begin with `fleet_`, and faults of unreadable files.
 
-    In `fleet_https`, the contents of files replace their paths. Missing names become those in the
+    In `fleet_https` and `fleet_ca_bundle`, the contents of files replace their paths. Missing names become those in the
     certificate, or those by which Ansible reaches the host. So Fleet.parse gets all that the host needs.
     """
     given = {name: templar.template(value) for name, value in variables.items() if name.startswith(PREFIX)}
     https = given.get("fleet_https", {})
     faults: list[str] = []
+    folder = variables.get("inventory_dir") or variables.get("playbook_dir") or os.getcwd()
+    if "fleet_ca_bundle" in given:
+        given["fleet_ca_bundle"], why = _text(given["fleet_ca_bundle"], loader, folder)
+        faults += [f"fleet_ca_bundle: {why}"] if why else []
     if isinstance(https, Mapping):
-        folder = variables.get("inventory_dir") or variables.get("playbook_dir") or os.getcwd()
         read = {key: _text(value, loader, folder) if key in _FILES else (value, None) for key, value in https.items()}
-        faults = [f"fleet_https.{key}: {why}" for key, (_text_of_it, why) in read.items() if why]
+        faults += [f"fleet_https.{key}: {why}" for key, (_text_of_it, why) in read.items() if why]
         https = {key: value for key, (value, _why) in read.items()}
         given["fleet_https"] = _with_names(https, reached_by(variables, templar))
     return given, faults

@@ -18,6 +18,7 @@ from ansible.errors import AnsibleLookupError
 from ansible_collections.inference.fleet.plugins.action.validate import ActionModule
 from ansible_collections.inference.fleet.plugins.lookup.desired_state import LookupModule
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables
 from ansible_collections.inference.fleet.tests.unit.authority import issue
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 
@@ -236,6 +237,29 @@ def test_a_certificate_that_will_not_do_is_a_fault_among_the_others() -> None:
         "fleet_https.names[0]",
         "fleet_https.key",
     ]
+
+
+def test_authorities_may_be_a_file_and_must_be_certificates_that_can_be_read(tmp_path: Path) -> None:
+    made = issue("site", start=datetime.now(UTC) - timedelta(days=2))
+    (tmp_path / "ca.pem").write_text(made.cert)
+    loader = Mock(_get_file_contents=lambda path: (Path(path).read_bytes(), True))
+    given = {"inventory_hostname": "gpu1", "inventory_dir": str(tmp_path), "fleet_ca_bundle": "ca.pem"}
+    assert fleet_variables(given, Mock(template=as_they_are), loader)[0]["fleet_ca_bundle"] == made.cert
+    answer = validate({"fleet_ca_bundle": made.cert})
+    assert list(answer["ansible_facts"]["fleet"]["ca_files"].values()) == [made.cert]
+    assert answer["warnings"] == []
+    assert (
+        "fleet_ca_bundle: '/nowhere/ca.pem' is no file on this machine"
+        in validate({"fleet_ca_bundle": "ca.pem", "inventory_dir": "/nowhere"})["msg"]
+    )
+    damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    assert "fleet_ca_bundle: has a certificate that is damaged" in validate({"fleet_ca_bundle": damaged})["msg"]
+
+
+def test_an_authority_that_has_expired_is_a_warning() -> None:
+    old = issue("site", start=datetime.now(UTC) - timedelta(days=900))
+    answer = validate({"fleet_ca_bundle": old.cert})
+    assert answer["warnings"][0].startswith("fleet_ca_bundle: expired on ")
 
 
 def test_a_playbook_that_puts_no_certificate_in_place_only_warns() -> None:

@@ -139,6 +139,12 @@ def _pem(read: Fields, key: str, label: str, what: str) -> Optional[str]:
     return "\n".join(blocks if label == _CERTIFICATE else blocks[:1]) + "\n"
 
 
+def certificates(read: Fields, key: str) -> Optional[str]:
+    """The certificates of a text in PEM form, without other text; None if not given."""
+    what = "certificates of authorities"
+    return _pem(read, key, _CERTIFICATE, what) if read.raw(key) is not None else None
+
+
 def is_address(name: str) -> bool:
     """Whether the text is an IPv4 or IPv6 address, without brackets and without a zone such as %eth0."""
     try:
