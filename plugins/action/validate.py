@@ -11,10 +11,16 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import select_recipes
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import check_rotates
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, select
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, foreign, select
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables, of_hosts, remember
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
+    fleet_variables,
+    name_warnings,
+    of_hosts,
+    remember,
+    url_names,
+)
 
 
 class ActionModule(ActionBase):
@@ -30,8 +36,9 @@ class ActionModule(ActionBase):
             fleet = Fleet.parse(variables)
             self._check_names(fleet, task_vars or {})
             verdict = certificates.check(fleet.https, datetime.now(timezone.utc))
+            authorities = certificates.check_authorities(fleet.ca_bundle, datetime.now(timezone.utc))
             lenient = self._task.args.get("certificates") == "warn"
-            if faults := [*empty, *unread, *(() if lenient else verdict.faults)]:
+            if faults := [*empty, *unread, *authorities.faults, *(() if lenient else verdict.faults)]:
                 raise FleetError(*faults)
         except FleetError as error:
             # Reports a file that cannot be read only once, not also as invalid PEM text.
@@ -40,11 +47,13 @@ class ActionModule(ActionBase):
             lines = "\n".join(dict.fromkeys([*empty, *unread, *others]))
             return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{lines}"}
         remember(fleet, task_vars or {})
-        name = task_vars.get("ansible_host") or task_vars["inventory_hostname"]
+        own = url_names(fleet, task_vars, self._templar)
+        strangers = [f"{name}: not a variable of inference.fleet; it has no effect" for name in foreign(variables)]
+        names = name_warnings(fleet, task_vars, self._templar)
         return {
             "changed": False,
-            "ansible_facts": {"fleet": fleet.public(str(self._templar.template(name)))},
-            "warnings": [*verdict.warnings, *verdict.faults],
+            "ansible_facts": {"fleet": fleet.public(*own[:1])},
+            "warnings": [*verdict.warnings, *verdict.faults, *authorities.warnings, *names, *strangers],
         }
 
     def _check_names(self, fleet: Fleet, task_vars: dict[str, Any]) -> None:

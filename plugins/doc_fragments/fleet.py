@@ -22,7 +22,9 @@ options:
     type: dict
     default: {}
   secrets:
-    description: The token of the hub and secret values of the models' environments. Its action plugin sets this option.
+    description:
+      - The token of the hub, secret values of the models' environments, and the URL of a proxy that has a password. Its
+        action plugin sets this option.
     type: dict
     default: {}
 """

@@ -11,10 +11,12 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - Checks the system's release and kernel, Docker, the folders of local models, the ports that Caddy needs, the space
-    for weights, the clock, and whether the image of PostgreSQL can read the existing data. If the fleet needs GPUs or
-    MIG, also checks the NVIDIA driver, whether the driver supports the CUDA of the models' images, the fabric manager,
-    what hinders traffic between GPUs, the NVIDIA Container Toolkit, its runtime in Docker, persistence mode, whether
-    containers keep their GPU when systemd reloads, and whether the GPUs can be partitioned and assigned to the models.
+    for weights, the clock, the subnets of C(fleet_network) against the host's routes, whether Docker has
+    C(fleet_proxy), whether the host trusts C(fleet_ca_bundle), and whether the image of PostgreSQL can read the
+    existing data. If the fleet needs GPUs or MIG, also checks the NVIDIA driver, whether the driver supports the CUDA
+    of the models' images, the fabric manager, what hinders traffic between GPUs, the NVIDIA Container Toolkit, its
+    runtime in Docker, persistence mode, whether containers keep their GPU when systemd reloads, and whether the GPUs
+    can be partitioned and assigned to the models.
   - Fails with every fault in one message, unless O(report) is set.
   - Needs only Python on the host. Changes nothing.
 extends_documentation_fragment:
@@ -96,11 +98,36 @@ checks:
       type: str
       sample: "Caddy needs it: stop that, or move it to another port"
 packages:
-  description: Debian packages that the fleet needs and the host lacks.
+  description: Packages that the fleet needs and the host lacks, by the names of its distribution.
   returned: success
   type: list
   elements: str
   sample: [docker.io, iptables, python3-docker]
+system:
+  description: What the role C(fleet) needs to know of the distribution. Empty for an unknown distribution.
+  returned: success
+  type: dict
+  contains:
+    family:
+      description: V(debian) or V(redhat).
+      type: str
+    docker:
+      description: The part of Docker's own package repository; null if the distribution has Docker.
+      type: str
+    epel:
+      description: Whether the distribution has the package C(epel-release).
+      type: bool
+    release:
+      description: The number of the release, without the number of an update.
+      type: str
+    ca_folder:
+      description: The folder for further certificate authorities.
+      type: str
+    ca_command:
+      description: The command after a change of that folder.
+      type: str
+  sample: {family: debian, docker: null, epel: false, release: "12", ca_folder: /usr/local/share/ca-certificates,
+           ca_command: update-ca-certificates}
 docker_version:
   description: The version of Docker Engine; null if it does not answer.
   returned: success
@@ -112,6 +139,33 @@ docker_to_start:
   type: bool
 network:
   description: Whether the Docker network C(llm-network) exists.
+  returned: success
+  type: bool
+site_to_do:
+  description:
+    - The steps that the proxy and the certificate authorities of the site need, in this order. V(ca), trust the
+      certificates of C(fleet_ca_bundle). V(proxy), write the files by which Docker's service gets C(fleet_proxy).
+      V(leftover), remove RV(site_leftover). V(restart), restart Docker so that it uses the changes.
+  returned: success
+  type: list
+  elements: str
+  sample: [ca, proxy, restart]
+site_files:
+  description: The files of this collection on the host for C(fleet_proxy) and C(fleet_ca_bundle).
+  returned: success
+  type: list
+  elements: str
+site_leftover:
+  description: The part of RV(site_files) that the inventory no longer wants.
+  returned: success
+  type: list
+  elements: str
+selinux:
+  description: Whether Docker separates containers by SELinux.
+  returned: success
+  type: bool
+firewalld:
+  description: Whether firewalld runs.
   returned: success
   type: bool
 services:
@@ -184,6 +238,7 @@ gpu_faults:
 """
 
 import shutil
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import DevicePlan
@@ -193,6 +248,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.model im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import faults_of
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import (
+    Host,
     checks,
     port_faults,
     service_faults,
@@ -201,6 +257,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.devices 
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux import observe, open_devices
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import host_containers
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import nvidia_checks
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems import SYSTEMS, TRUST
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
@@ -239,9 +296,15 @@ def main() -> None:
     module.exit_json(
         checks=[check.as_dict() for check in found],
         packages=host.missing_packages,
+        system=_system(host),
         docker_version=host.docker_version,
         docker_to_start=host.docker_to_start,
         network=host.network,
+        site_to_do=host.site_to_do(fleet),
+        site_files=list(host.site.files),
+        site_leftover=list(host.site.leftover),
+        selinux=host.site.selinux,
+        firewalld=host.site.firewalld,
         services=[name for name in SERVICES if name in own],
         watchers=[name for name in WATCHERS if name in own],
         gpu_to_do=host.nvidia.to_do if host.nvidia else [],
@@ -253,6 +316,23 @@ def main() -> None:
         service_faults=service_faults(fleet, host),
         port_faults=port_faults(host),
         gpu_faults=faults_of(gpu_checks),
+    )
+
+
+def _system(host: Host) -> dict[str, Any]:
+    """What the role needs to know of the distribution; empty for an unknown one."""
+    system = SYSTEMS.get(host.os_id)
+    if not system:
+        return {}
+    folder, command = TRUST[system.family]
+    major = host.os_version.partition(".")[0]
+    return dict(
+        family=system.family,
+        docker=system.docker,
+        epel=system.epel,
+        release=major,
+        ca_folder=folder,
+        ca_command=command,
     )
 
 

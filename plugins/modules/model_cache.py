@@ -136,7 +136,6 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folde
 from ansible_collections.inference.fleet.plugins.module_utils.engine.downloads import (
     DockerVolumes,
     fetch,
-    has_certificates,
     spec_of,
     token_in_file,
 )
@@ -152,6 +151,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, from_wire, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import bundle, is_ipv6_only, routes
 
 SPEC = dict(
     OPTIONS,
@@ -235,7 +235,7 @@ def _answers(fleet: Fleet, asked: dict[Wanted, str], cache: dict[str, Cached]) -
         fault = "{}: is not in the cache, and fleet_cache.downloads is never; copy it to {} below hub/"
         absent = [one for one in asked if not cache.get(one.repo, Cached()).snapshot_of(one.revision)]
         return {one: Refusal(fault.format(one, fleet.cache.source)) for one in absent}
-    hub = Hub(fleet.cache.endpoint, fleet.hf_token)
+    hub = Hub(fleet.cache.endpoint, fleet.hf_token, fleet.proxy)
     answers: dict[Wanted, Union[Remote, Refusal]] = {}
     for one, revision in asked.items():
         try:
@@ -250,13 +250,14 @@ def _download(
 ) -> list[Download]:
     """Returns the successful downloads. After a failure, the others continue."""
     done = []
+    network = "host" if is_ipv6_only(routes()) else "bridge"
     if fleet.cache.path:  # Docker creates a volume, but no folder
         os.makedirs(fleet.cache.path, exist_ok=True)
     with token_in_file(fleet.hf_token) as token:
         for download in plan.downloads:
             image = fleet.cache.image or fleet.image_of(select(fleet, download.wanted.models[0]))
             try:
-                fetch(download, spec_of(download, fleet, image, has_certificates(), token), docker, folder, say)
+                fetch(download, spec_of(download, fleet, image, bundle(), token, network), docker, folder, say)
                 done.append(download)
             except FleetError as error:
                 faults[download.wanted] = str(error)

@@ -204,6 +204,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import bundle
 
 SPEC = dict(
     OPTIONS,
@@ -240,7 +241,7 @@ def main() -> None:
         gpus = _gpus(module, fleet, docker, observed, acting_on)
         present, minors = device_nodes()
         nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
-        desired = desired_containers(fleet, gpus.plan.given, acting_on, nodes)
+        desired = desired_containers(fleet, gpus.plan.given, acting_on, nodes, bundle())
         if module.params["keep_going"] and gpus.trouble:
             desired = without_lacking(desired, gpus.plan.given)
         plan = plan_containers(

@@ -104,6 +104,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import is_ipv6_only, routes
 
 SPEC = dict(
     OPTIONS,
@@ -129,7 +130,7 @@ def main() -> None:
             faults.update(_pull(plan, docker, say))
             # After the pulls, the IDs of all bases are known.
             plan = _plan(module, fleet, docker, [name for name in wanted if name not in faults])
-            done = _carry_out(plan, docker, say, faults)
+            done = _carry_out(fleet, plan, docker, say, faults)
     except FleetError as error:
         module.fail_json(msg=str(error))
     result: dict[str, Any] = dict(
@@ -176,11 +177,13 @@ def _pull(plan: Plan, docker: DockerImages, say: Progress) -> dict[str, str]:
     return faults
 
 
-def _carry_out(plan: Plan, docker: DockerImages, say: Progress, faults: dict[str, str]) -> list[Any]:
+def _carry_out(fleet: Fleet, plan: Plan, docker: DockerImages, say: Progress, faults: dict[str, str]) -> list[Any]:
     done: list[Any] = []
+    proxy = fleet.proxy.environment if fleet.proxy else {}
+    network = "host" if is_ipv6_only(routes()) else None
     for build in plan.builds:
         try:
-            docker.build(build, say)
+            docker.build(build, say, proxy, network)
             done.append(build)
         except FleetError as error:
             faults[build.recipe] = str(error)

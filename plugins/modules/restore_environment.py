@@ -14,6 +14,8 @@ description:
     runs, the link C(venv) is pointed to it and the previous one is removed. Otherwise the previous one stays in use.
   - The environment uses the system's Python. If a system upgrade replaces that Python, the environment is recreated.
   - pip takes C(ansible-core) from the source in the host's C(/etc/pip.conf).
+  - ansible-core needs Python 3.11. If the system's Python is older, C(/usr/bin/python3.12) or C(/usr/bin/python3.11) is
+    used instead.
 options:
   path:
     description: The folder. C(venv) in it is the link.
@@ -23,6 +25,23 @@ options:
     description: The version, in full.
     type: str
     required: true
+  proxy:
+    description: The proxy for pip, in the form of the variable C(fleet_proxy). No command line contains the proxy.
+    type: dict
+    suboptions:
+      url:
+        description: The URL of the proxy.
+        type: str
+        required: true
+      no_proxy:
+        description: What is reached without the proxy.
+        type: list
+        elements: str
+        default: []
+  host_certificates:
+    description: Whether pip trusts the certificates that the host trusts, instead of its own list.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -50,22 +69,40 @@ from functools import partial
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import LINK, PYTHON, ansible_core, renew
+from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import (
+    LINK,
+    ansible_core,
+    python_for_ansible,
+    renew,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Proxy
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import KIT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import bundle
 
 SPEC = dict(
     path=dict(type="path", default=KIT),
     ansible_core=dict(type="str", required=True),
+    proxy=dict(
+        type="dict",
+        options=dict(
+            url=dict(type="str", required=True, no_log=True), no_proxy=dict(type="list", elements="str", default=[])
+        ),
+    ),
+    host_certificates=dict(type="bool", default=False),
 )
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    folder, version, python = Path(module.params["path"]), module.params["ansible_core"], Path(PYTHON).resolve()
+    folder, version, python = Path(module.params["path"]), module.params["ansible_core"], python_for_ansible()
     before = ansible_core(folder / LINK, python)
     # The settings of the boot-time restore: Ansible's temporary files go to the same place.
     environment = {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
+    if module.params["proxy"]:
+        environment.update(Proxy(**module.params["proxy"]).environment)
+    if module.params["host_certificates"]:
+        environment["PIP_CERT"] = bundle() or ""
     run = partial(module.run_command, environ_update=environment, handle_exceptions=False)
     if before != version and not module.check_mode:
         try:

@@ -74,7 +74,11 @@ from pathlib import Path
 from typing import Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import LINK, PYTHON, ansible_core
+from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import (
+    LINK,
+    ansible_core,
+    python_for_ansible,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import KIT
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import switch
 
@@ -102,7 +106,7 @@ def main() -> None:
             )
     module.exit_json(
         changed=changed,
-        ansible_core=ansible_core(folder / LINK, Path(PYTHON).resolve()),
+        ansible_core=ansible_core(folder / LINK, python_for_ansible()),
         systemd=os.path.isdir("/run/systemd/system"),
         now=time.time(),
     )

@@ -26,6 +26,7 @@ with suppress(ImportError):
 _CERT = "fleet_https.cert"
 _KEY = "fleet_https.key"
 _ROOT = "fleet_https.directory_root"
+_BUNDLE = "fleet_ca_bundle"
 _SOON = timedelta(days=30)
 _CURVES = ("secp224r1", "secp256r1", "secp384r1", "secp521r1")
 
@@ -49,6 +50,15 @@ def check(https: Https, now: datetime) -> Verdict:
             return Verdict((f"{_ROOT}: has a certificate that is damaged; expected PEM as the CA gives it",))
         return Verdict(tuple(_outside_its_time(_ROOT, roots, now)))
     return Verdict()
+
+
+def check_authorities(bundle: str | None, now: datetime) -> Verdict:
+    """Checks `fleet_ca_bundle`. An expired authority is only a warning: others of the bundle may be in use."""
+    try:
+        found = _load(bundle) if bundle else []
+    except ValueError:
+        return Verdict((f"{_BUNDLE}: has a certificate that is damaged; expected PEM as the CA gives it",))
+    return Verdict(warnings=tuple(_outside_its_time(_BUNDLE, found, now)))
 
 
 def names(cert: object) -> tuple[str, ...]:
@@ -149,7 +159,7 @@ def _not_for_servers(leaf: x509.Certificate, covered: Sequence[str]) -> Iterator
 
 def _not_covered(wanted: Sequence[str], covered: Sequence[str]) -> Iterator[str]:
     for index, name in enumerate(wanted):
-        if covered and not any(_covers(one, name) for one in covered):
+        if covered and not any(covers(one, name) for one in covered):
             yield (
                 f"fleet_https.names[{index}]: {name!r} is not covered by the certificate, which is for "
                 f"{', '.join(covered[:8])}{', ...' if len(covered) > 8 else ''}; "
@@ -157,7 +167,7 @@ def _not_covered(wanted: Sequence[str], covered: Sequence[str]) -> Iterator[str]
             )
 
 
-def _covers(one: str, name: str) -> bool:
+def covers(one: str, name: str) -> bool:
     """Whether a certificate's name covers a name that clients use (RFC 6125: a wildcard is one whole label)."""
     if is_address(one) or is_address(name):
         return is_address(one) and is_address(name) and ipaddress.ip_address(one) == ipaddress.ip_address(name)

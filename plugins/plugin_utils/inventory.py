@@ -28,19 +28,54 @@ _MAX_BYTES = 1_000_000
 def fleet_variables(variables: Mapping[str, Any], templar: Any, loader: Any) -> tuple[dict[str, Any], list[str]]:
     """The templated variables of a host that begin with `fleet_`, and faults of unreadable files.
 
-    In `fleet_https`, the contents of files replace their paths. Missing names become those in the
+    In `fleet_https` and `fleet_ca_bundle`, the contents of files replace their paths. Missing names become those in the
     certificate, or those by which Ansible reaches the host. So Fleet.parse gets all that the host needs.
     """
     given = {name: templar.template(value) for name, value in variables.items() if name.startswith(PREFIX)}
     https = given.get("fleet_https", {})
     faults: list[str] = []
+    folder = variables.get("inventory_dir") or variables.get("playbook_dir") or os.getcwd()
+    if "fleet_ca_bundle" in given:
+        given["fleet_ca_bundle"], why = _text(given["fleet_ca_bundle"], loader, folder)
+        faults += [f"fleet_ca_bundle: {why}"] if why else []
     if isinstance(https, Mapping):
-        folder = variables.get("inventory_dir") or variables.get("playbook_dir") or os.getcwd()
         read = {key: _text(value, loader, folder) if key in _FILES else (value, None) for key, value in https.items()}
-        faults = [f"fleet_https.{key}: {why}" for key, (_text_of_it, why) in read.items() if why]
-        reached_by = [templar.template(variables.get(name)) for name in ("ansible_host", "inventory_hostname")]
-        given["fleet_https"] = _with_names({key: value for key, (value, _why) in read.items()}, reached_by)
+        faults += [f"fleet_https.{key}: {why}" for key, (_text_of_it, why) in read.items() if why]
+        https = {key: value for key, (value, _why) in read.items()}
+        given["fleet_https"] = _with_names(https, reached_by(variables, templar))
     return given, faults
+
+
+def reached_by(variables: Mapping[str, Any], templar: Any) -> list[str]:
+    """The names and addresses by which Ansible reaches the host, without those that no URL can have (GPU_Node_01)."""
+    found = (templar.template(variables.get(name)) for name in ("ansible_host", "inventory_hostname"))
+    # The Caddyfile and the page contain names unescaped, and an alias of the inventory can be any text.
+    return [name for name in found if isinstance(name, str) and is_name(name)]
+
+
+def url_names(fleet: Fleet, variables: Mapping[str, Any], templar: Any) -> list[str]:
+    """Those of `reached_by` that a name of the certificate covers, else all of them."""
+    reached = reached_by(variables, templar)
+    return [own for own in reached if any(certificates.covers(name, own) for name in fleet.https.names)] or reached
+
+
+def name_warnings(fleet: Fleet, variables: Mapping[str, Any], templar: Any) -> list[str]:
+    """Why clients cannot connect under the names in the host's certificates."""
+    names, reached = fleet.https.names, reached_by(variables, templar)
+    https = templar.template(variables.get("fleet_https"))
+    if names == ("localhost",) and not reached and not (isinstance(https, Mapping) and https.get("names")):
+        return [
+            f"fleet_https.names: Caddy serves this host as localhost only, so that no other machine can use it: "
+            f"{show(variables.get('inventory_hostname'))} cannot be a host name; set fleet_https.names to the names "
+            "or addresses that clients use, or ansible_host to the host's name or address"
+        ]
+    own = next(iter(url_names(fleet, variables, templar)), "localhost")
+    if names and all(name.startswith("*") and not certificates.covers(name, own) for name in names):
+        return [
+            f"fleet_https.names: has wildcards alone ({', '.join(names)}), and none covers "
+            f"{own}, so the base URL in the output does not work; put the host's own name first"
+        ]
+    return []
 
 
 def fleet_of(task_vars: Mapping[str, Any], templar: Any, loader: Any, models: Any = None) -> Fleet:
@@ -93,13 +128,12 @@ def _memory(task_vars: Mapping[str, Any]) -> Path:
     return Path(constants.DEFAULT_LOCAL_TMP, f"inference-fleet-{host}.json")
 
 
-def _with_names(https: dict[str, Any], reached_by: Sequence[Any]) -> dict[str, Any]:
+def _with_names(https: dict[str, Any], reached: Sequence[str]) -> dict[str, Any]:
     mode = https.get("mode") or "internal"
     if https.get("names") or mode not in ("internal", "files"):
         return https
-    names = certificates.names(https.get("cert")) if mode == "files" else [*reached_by, "localhost"]
-    # The Caddyfile and the page contain names unescaped, and an alias of the inventory can be any text.
-    return {**https, "names": list(dict.fromkeys(name for name in names if isinstance(name, str) and is_name(name)))}
+    names = certificates.names(https.get("cert")) if mode == "files" else [*reached, "localhost"]
+    return {**https, "names": list(dict.fromkeys(filter(is_name, names)))}
 
 
 def _text(value: Any, loader: Any, folder: str) -> tuple[Any, str | None]:

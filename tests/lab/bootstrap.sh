@@ -51,6 +51,7 @@ apt_get() {
 docker_engine() {
     docker_answers && return
     command -v dockerd > /dev/null || packages docker.io iptables procps
+    command -v docker > /dev/null || packages docker-cli # from Debian 13 on no longer in docker.io
     if [[ -d /run/systemd/system ]]; then
         systemctl enable --quiet --now docker.service || fail "Docker does not start: journalctl -u docker.service"
     elif ! docker_answers; then

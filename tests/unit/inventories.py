@@ -58,16 +58,18 @@ models = all_of(
     },
 )
 
-_acme = {"mode": st.just("acme"), "names": st.lists(words, min_size=1), "email": words.map("{}@example.com".format)}
+hosts = words.map("h{}".format)  # digits alone are no host name
+
+_acme = {"mode": st.just("acme"), "names": st.lists(hosts, min_size=1), "email": words.map("{}@example.com".format)}
 https = st.one_of(
-    some(mode=st.just("internal"), names=st.lists(words)),
+    some(mode=st.just("internal"), names=st.lists(hosts)),
     all_of(**{**_acme, "names": st.lists(words.map("{}.example.com".format), min_size=1)}),
     all_of(
         **_acme,
         directory=words.map("https://{}.example/acme".format),
         optional={"directory_root": pem("CERTIFICATE")},
     ),
-    all_of(mode=st.just("files"), names=st.lists(words), cert=pem("CERTIFICATE"), key=pem("EC PRIVATE KEY")),
+    all_of(mode=st.just("files"), names=st.lists(hosts), cert=pem("CERTIFICATE"), key=pem("EC PRIVATE KEY")),
 )
 
 inventories = all_of(
@@ -97,6 +99,13 @@ inventories = all_of(
         "fleet_postgres": some(volume=words.map("pg-{}".format)),
         "fleet_backup": some(folder=words, keep=st.integers(1), spend_logs=st.booleans(), max_mb=st.integers(1)),
         "fleet_energy": st.booleans() | some(interval=st.integers(1), keep_days=st.integers(1)),
+        "fleet_network": some(subnet=st.just("10.89.0.0/24"), ipv6=st.just("fd4c:7e31:9a02::/64")),
+        "fleet_proxy": hosts.map("http://{}:3128".format)
+        | all_of(
+            url=hosts.map("http://me:secret@{}:3128".format),
+            optional={"no_proxy": st.lists(hosts | st.just("10.0.0.0/8"))},
+        ),
+        "fleet_ca_bundle": pem("CERTIFICATE"),
         "fleet_config_folder": words.map("/etc/{}".format),
         "fleet_toolkit_repository": some(url=words.map("https://{}.example/deb".format)),
     },

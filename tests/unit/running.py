@@ -12,7 +12,19 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import NEEDS, pack
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
-VARIABLES = ("models", "images", "recipes", "cache", "mig", "hf_token", "postgres", "monitoring")
+VARIABLES = (
+    "models",
+    "images",
+    "recipes",
+    "cache",
+    "mig",
+    "hf_token",
+    "postgres",
+    "monitoring",
+    "network",
+    "proxy",
+    "ca_bundle",
+)
 
 
 class Module:

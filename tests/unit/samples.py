@@ -12,6 +12,8 @@ from hypothesis import strategies
 
 ONE_MODEL: dict[str, Any] = {"name": "qwen3-8b", "type": "chat", "source": "Qwen/Qwen3-8B"}
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nc2l0ZQ==\n-----END CERTIFICATE-----\n"
+
 # What a person's YAML can turn into, in any place: keys need not be text.
 ANYTHING = strategies.recursive(
     strategies.none()

@@ -63,7 +63,7 @@ def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
             return source
 
     monkeypatch.setattr(model_cache, "DockerVolumes", FakeDocker)
-    monkeypatch.setattr(model_cache, "Hub", lambda _endpoint, _token: world)
+    monkeypatch.setattr(model_cache, "Hub", lambda _endpoint, _token, _proxy: world)
     monkeypatch.setattr(model_cache, "fetch", world.fetch)
     module = FleetModule(model_cache.main, "model_cache", capsys)
 

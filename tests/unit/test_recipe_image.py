@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +19,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import Route
 from ansible_collections.inference.fleet.plugins.modules import recipe_image
 from ansible_collections.inference.fleet.tests.unit.running import FleetModule
-from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
+from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, entry, fleet
 
 Run = Callable[..., dict[str, Any]]
 RECIPES = {"own": {"apt": ["sox"]}, "other": {"base": "own/base:1", "pip": ["a"]}}
@@ -36,6 +38,7 @@ class FakeImages:
         self.built: list[Built] = []
         self.fails: dict[str, str] = {}
         self.journal: list[str] = []
+        self.how: tuple[dict[str, str], str | None] = ({}, None)
 
     def observe_recipes(self, bases: Iterable[str], wheelhouses: Mapping[str, str]) -> Observed:
         return Observed({name: self.bases[name] for name in bases if name in self.bases}, tuple(self.built))
@@ -46,7 +49,10 @@ class FakeImages:
             raise FleetError(f"image {reference}: cannot be pulled and is not on this host: manifest unknown")
         self.bases[reference] = self.registry[reference]
 
-    def build(self, build: Build, say: Callable[[str], None]) -> None:
+    def build(
+        self, build: Build, say: Callable[[str], None], arguments: Mapping[str, str], network: str | None
+    ) -> None:
+        self.how = (dict(arguments), network)
         say(f"{build.recipe}: Step 1/2 : FROM {build.base}")
         if build.recipe in self.fails:
             raise FleetError(self.fails[build.recipe])
@@ -78,6 +84,28 @@ def test_builds_what_the_models_need_and_then_has_nothing_to_do(run: Run, docker
     second = run()
     assert (second["changed"], second["actions"], second["diff"]) == (False, [], [])
     assert second["images"] == first["images"]
+
+
+@pytest.mark.parametrize(("routes", "network"), [(("0.0.0.0/0", "::/0"), None), (("::/0",), "host")])
+def test_builds_with_the_proxy_and_where_there_is_no_ipv4_in_the_hosts_network(
+    run: Run, docker: FakeImages, monkeypatch: pytest.MonkeyPatch, routes: tuple[str, ...], network: str | None
+) -> None:
+    default = tuple(Route(ipaddress.ip_network(one), "eth0", "gateway") for one in routes)
+    monkeypatch.setattr(recipe_image, "routes", lambda: default)
+    run(proxy="http://me:secret@proxy.example:3128")
+    arguments, used = docker.how
+    assert (arguments["https_proxy"], used) == ("http://me:secret@proxy.example:3128", network)
+
+
+def test_the_images_trust_the_certificates_of_the_site_unless_the_recipe_has_its_own(
+    run: Run, docker: FakeImages
+) -> None:
+    before = run(check=True)["images"]
+    own = {**RECIPES, "own": {**RECIPES["own"], "ca_bundle": CERTIFICATE.replace("c2", "b2")}}
+    after = run(recipes=own, ca_bundle=CERTIFICATE, check=True)
+    assert after["images"]["other"] != before["other"]
+    assert after["images"]["own"] == run(recipes=own, check=True)["images"]["own"]
+    assert all("COPY ca.crt" in diff["after"] for diff in after["diff"])
 
 
 def test_check_mode_says_the_same_and_does_nothing(run: Run, docker: FakeImages) -> None:

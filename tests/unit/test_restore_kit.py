@@ -14,6 +14,7 @@ from unittest.mock import Mock
 
 import pytest
 from ansible_collections.inference.fleet.plugins.action import restore_kit as action
+from ansible_collections.inference.fleet.plugins.module_utils.boot import environment
 from ansible_collections.inference.fleet.plugins.modules import restore_kit as module
 from ansible_collections.inference.fleet.tests.unit.plugin_utils.test_collection_archive import RUNS, checkout
 from ansible_collections.inference.fleet.tests.unit.preflight.systems import System
@@ -161,7 +162,7 @@ def test_what_was_half_removed_by_hand_is_not_taken_for_whole(host: Host) -> Non
 def test_tells_the_version_of_ansible_core(host: Host, tmp_path: Path) -> None:
     assert host.run()["ansible_core"] is None
     System(tmp_path, host.folder).install("venv", "2.19.14")
-    host.monkeypatch.setattr(module, "PYTHON", str(tmp_path / "python3"))
+    host.monkeypatch.setattr(environment, "PYTHON", str(tmp_path / "python3"))
     assert host.run()["ansible_core"] == "2.19.14"
 
 

@@ -18,6 +18,7 @@ from ansible.errors import AnsibleLookupError
 from ansible_collections.inference.fleet.plugins.action.validate import ActionModule
 from ansible_collections.inference.fleet.plugins.lookup.desired_state import LookupModule
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables
 from ansible_collections.inference.fleet.tests.unit.authority import issue
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 
@@ -102,6 +103,66 @@ def test_where_nothing_that_the_host_is_reached_by_is_a_name_it_serves_localhost
     assert answer["ansible_facts"]["fleet"]["https"]["names"] == ["localhost"]
 
 
+@pytest.mark.parametrize(
+    ("variables", "reached", "warned"),
+    [
+        ({"inventory_hostname": "GPU_Node_01"}, False, True),
+        ({"inventory_hostname": "GPU_Node_01", "ansible_host": "gpu_1"}, False, True),
+        ({"inventory_hostname": "GPU_Node_01", "ansible_host": "10.0.0.7"}, True, False),
+        ({"inventory_hostname": "GPU_Node_01", "fleet_https": {"names": ["localhost"]}}, True, False),
+        ({"inventory_hostname": "GPU_Node_01", "fleet_https": {"names": ["gpu1.example.com"]}}, True, False),
+        ({"inventory_hostname": "localhost"}, True, False),
+    ],
+)
+def test_a_host_whose_only_name_cannot_be_a_host_name_is_warned_what_to_set(
+    variables: Variables, reached: bool, warned: bool
+) -> None:
+    answer = validate(variables)
+    assert answer["warnings"] == (
+        [
+            "fleet_https.names: Caddy serves this host as localhost only, so that no other machine can use it: "
+            "'GPU_Node_01' cannot be a host name; set fleet_https.names to the names or addresses that clients use, "
+            "or ansible_host to the host's name or address"
+        ]
+        if warned
+        else []
+    )
+    assert "GPU_Node_01" not in json.dumps(answer["ansible_facts"])
+
+
+def test_a_host_that_is_reached_by_an_ipv6_address_has_a_base_url_with_brackets() -> None:
+    fact = validate({"ansible_host": "2001:db8::7"})["ansible_facts"]["fleet"]
+    assert (fact["https"]["names"][0], fact["base_url"]) == ("2001:db8::7", "https://[2001:db8::7]")
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "warned"),
+    [
+        ({"inventory_hostname": "gpu1.corp.example"}, "https://gpu1.corp.example", False),
+        ({"ansible_host": "10.0.0.7", "inventory_hostname": "gpu1.corp.example"}, "https://gpu1.corp.example", False),
+        ({"ansible_host": "10.0.0.7"}, "https://10.0.0.7", True),
+        ({"inventory_hostname": "GPU_Node_01"}, "https://localhost", True),
+    ],
+)
+def test_wildcards_alone_give_the_hosts_own_name_or_a_warning(variables: Variables, url: str, warned: bool) -> None:
+    made = issue("*.corp.example", start=datetime.now(UTC) - timedelta(days=2))
+    given = {"fleet_https": {"mode": "files", "cert": made.cert, "key": made.key}, **variables}
+    answer = validate(given)
+    assert answer["ansible_facts"]["fleet"]["base_url"] == url
+    starts = [warning.partition(";")[0] for warning in answer["warnings"]]
+    assert ["has wildcards alone (*.corp.example), and none covers" in start for start in starts] == [True] * warned
+
+
+def test_a_variable_of_another_product_is_a_warning_and_a_misspelled_one_a_fault() -> None:
+    answer = validate({"fleet_models": [entry()], "fleet_server_url": "https://mdm.example.com", "fleet_env": "prod"})
+    assert answer["warnings"] == [
+        "fleet_server_url: not a variable of inference.fleet; it has no effect",
+        "fleet_env: not a variable of inference.fleet; it has no effect",
+    ]
+    refused = validate({"fleet_server_url": 1, "fleet_modelz": [], "fleet_https_names": ["a"]})["msg"]
+    assert [line.partition(":")[0] for line in refused.splitlines()[1:]] == ["fleet_modelz", "fleet_https_names"]
+
+
 def test_a_model_that_another_host_of_the_play_has_is_no_fault_of_this_one() -> None:
     others = {"gpu2": {"fleet_models": [entry(name="bge-m3")]}, "gpu3": {}}
     assert "failed" not in validate({"fleet_models": [entry()]}, others, model="bge-m3")
@@ -176,6 +237,29 @@ def test_a_certificate_that_will_not_do_is_a_fault_among_the_others() -> None:
         "fleet_https.names[0]",
         "fleet_https.key",
     ]
+
+
+def test_authorities_may_be_a_file_and_must_be_certificates_that_can_be_read(tmp_path: Path) -> None:
+    made = issue("site", start=datetime.now(UTC) - timedelta(days=2))
+    (tmp_path / "ca.pem").write_text(made.cert)
+    loader = Mock(_get_file_contents=lambda path: (Path(path).read_bytes(), True))
+    given = {"inventory_hostname": "gpu1", "inventory_dir": str(tmp_path), "fleet_ca_bundle": "ca.pem"}
+    assert fleet_variables(given, Mock(template=as_they_are), loader)[0]["fleet_ca_bundle"] == made.cert
+    answer = validate({"fleet_ca_bundle": made.cert})
+    assert list(answer["ansible_facts"]["fleet"]["ca_files"].values()) == [made.cert]
+    assert answer["warnings"] == []
+    assert (
+        "fleet_ca_bundle: '/nowhere/ca.pem' is no file on this machine"
+        in validate({"fleet_ca_bundle": "ca.pem", "inventory_dir": "/nowhere"})["msg"]
+    )
+    damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    assert "fleet_ca_bundle: has a certificate that is damaged" in validate({"fleet_ca_bundle": damaged})["msg"]
+
+
+def test_an_authority_that_has_expired_is_a_warning() -> None:
+    old = issue("site", start=datetime.now(UTC) - timedelta(days=900))
+    answer = validate({"fleet_ca_bundle": old.cert})
+    assert answer["warnings"][0].startswith("fleet_ca_bundle: expired on ")
 
 
 def test_a_playbook_that_puts_no_certificate_in_place_only_warns() -> None:

@@ -7,6 +7,7 @@ A link points to the environment in use: a new environment is created beside it,
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,23 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.files impor
 
 LINK = "venv"
 PYTHON = "/usr/bin/python3"  # the system's, which a system upgrade replaces
+OLDEST_PYTHON = 11  # of 3.x, for ansible-core 2.19
 Run = Callable[[list[str]], tuple[int, str, str]]  # -> status, standard output and error; raises OSError
 _PREFIX = "ansible_core-"
 _REMEDY = (
     "provide it at the source in the host's /etc/pip.conf (a mirror, or a folder of wheels), or set "
     "restore_ansible_core to an available version, written in full as in 2.19.14; then run install again"
 )
+
+
+def python_for_ansible() -> Path:
+    """The system's Python, or a newer Python beside it if the system's is too old (RHEL 9 has 3.9); not a link."""
+    system = Path(PYTHON).resolve()
+    newer = (Path(f"{PYTHON}.{minor}") for minor in (12, OLDEST_PYTHON))
+    minor = re.fullmatch(r"python3\.(\d+)", system.name)
+    if minor and int(minor[1]) < OLDEST_PYTHON:
+        return next((one.resolve() for one in newer if one.exists()), system)
+    return system
 
 
 def ansible_core(environment: Path, python: Path) -> Optional[str]:

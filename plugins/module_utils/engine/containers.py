@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
@@ -21,6 +22,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 REPLICAS = "model"  # NAME.model resolves to all replicas of a model in Docker's DNS; the dot avoids container names
 CACHE_MOUNT = "/root/.cache/huggingface"
+CERTIFICATES_MOUNT = "/run/secrets/host-certificates.crt"
+_PASSWORD = re.compile(r"://[^/@\s]*@")  # in a URL
 
 
 @dataclass(frozen=True)
@@ -196,17 +199,20 @@ def desired_containers(
     devices: Mapping[str, tuple[str, ...]],
     names: Optional[Iterable[str]] = None,
     nodes: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda _devices: (),
+    certificates: Optional[str] = None,
 ) -> tuple[Desired, ...]:
     """A container for each replica of each model (only models in `names`, if given).
 
     devices: container name -> the device IDs from placement. nodes: the device nodes for some IDs.
+    certificates: the path of the host's certificate bundle.
     """
     asked = None if names is None else frozenset(names)
     chosen = [model for model in fleet.models if asked is None or model.name in asked]
     return tuple(
         Desired(
             spec=replace(
-                _spec(fleet, model, container, devices.get(container, ())), nodes=nodes(devices.get(container, ()))
+                _spec(fleet, model, container, devices.get(container, ()), certificates),
+                nodes=nodes(devices.get(container, ())),
             ),
             model=model.name,
             running=model.state == "running",
@@ -223,8 +229,14 @@ def without_lacking(desired: Iterable[Desired], given: Iterable[str]) -> tuple[D
     return tuple(one for one in desired if one.spec.name in known)
 
 
-def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Spec:
+def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certificates: Optional[str]) -> Spec:
     mounts = [Mount(fleet.cache.source, CACHE_MOUNT)]
+    env = _hub_env(fleet, model)
+    if env.get("HF_HUB_OFFLINE") != "1" and not model.local_path:
+        env.update(fleet.proxy.environment if fleet.proxy else {})
+        if fleet.ca_bundle and certificates:
+            env.update(SSL_CERT_FILE=CERTIFICATES_MOUNT, REQUESTS_CA_BUNDLE=CERTIFICATES_MOUNT)
+            mounts.append(Mount(certificates, CERTIFICATES_MOUNT, read_only=True))
     if model.local_path:
         mounts.append(Mount(model.local_path, model.local_path, read_only=True))
     return Spec(
@@ -232,7 +244,7 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Sp
         image=fleet.image_of(model),
         entrypoint=("vllm", "serve"),
         command=model.command,
-        env={**_hub_env(fleet, model), **dict(model.env)},
+        env={**env, **dict(model.env)},
         mounts=tuple(mounts),
         networks=(NETWORK,),
         aliases=(f"{model.name}.{REPLICAS}",),
@@ -363,9 +375,8 @@ def _differences(desired: Spec, observed: Spec, image: Optional[ImageDefaults]) 
 def _lines(name: str, part: str, value: Any) -> list[str]:
     """A field's value for display, one line per item, without values of secrets."""
     if isinstance(value, Mapping):
-        return [
-            f"{name}.{part}.{key}: {'(secret)' if is_secret_name(key) else text}" for key, text in sorted(value.items())
-        ]
+        hidden = {key for key, text in value.items() if is_secret_name(key) or _PASSWORD.search(text)}
+        return [f"{name}.{part}.{key}: {'(secret)' if key in hidden else text}" for key, text in sorted(value.items())]
     if isinstance(value, (list, tuple)):
         return [f"{name}.{part}: {' '.join(value)}"]
     return [f"{name}.{part}: {value}"]

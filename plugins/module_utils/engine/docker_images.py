@@ -43,14 +43,21 @@ class DockerImages(Docker):
             wheels={name: found for name, found in wheels.items() if found is not None},
         )
 
-    def build(self, build: Build, say: Callable[[str], None]) -> None:
-        """Raises FleetError with the end of the log."""
+    def build(
+        self,
+        build: Build,
+        say: Callable[[str], None],
+        arguments: Optional[Mapping[str, str]] = None,
+        network: Optional[str] = None,
+    ) -> None:
+        """Raises FleetError with the end of the log. arguments: variables of the build that are not kept in the image.
+        network: of the build's containers; None for Docker's own bridge."""
         log, step = "", ""
         try:
             with tempfile.TemporaryFile(dir="/var/tmp") as context:
                 _write_context(build, context)
                 context.seek(0)
-                for chunk in self._chunks(build, context):
+                for chunk in self._chunks(build, context, buildargs=dict(arguments or {}), network_mode=network):
                     text = plain_text(str(chunk.get("stream", "")))
                     log = (log + text)[-_LOG_CHARACTERS:]  # text may be a part of a line
                     if text.startswith("Step ") and ": LABEL " not in text:
@@ -65,7 +72,7 @@ class DockerImages(Docker):
         with self._naming(f"removing image {removal.name}"):
             self._api.remove_image(removal.id, force=True)
 
-    def _chunks(self, build: Build, context: IO[bytes]) -> Iterable[dict[str, Any]]:
+    def _chunks(self, build: Build, context: IO[bytes], **how: Any) -> Iterable[dict[str, Any]]:
         with self._naming("Docker's builder"):
             yield from self._api.build(
                 fileobj=context,
@@ -75,6 +82,7 @@ class DockerImages(Docker):
                 rm=True,
                 forcerm=True,
                 decode=True,
+                **how,
             )
 
     def _base(self, reference: str) -> Optional[Base]:

@@ -18,6 +18,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
     CACHE_MOUNT,
+    CERTIFICATES_MOUNT,
     Container,
     Mount,
     Spec,
@@ -31,9 +32,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 with suppress(ImportError):  # the class Docker reports it
     from docker.errors import NotFound
 
-HOST_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _TOKEN_MOUNT = "/run/secrets/hf-token"
-_CERTIFICATES_MOUNT = "/run/secrets/host-certificates.crt"
 _POLL_SECONDS = 1.0
 _PROGRESS_SECONDS = 10
 _LOG_LINES = 12
@@ -69,10 +68,17 @@ class DockerVolumes(Docker):
                 return f"{self._api.info()['DockerRootDir']}/volumes/{source}/_data"
 
 
-def spec_of(download: Download, fleet: Fleet, image: str, certificates: bool, token: Optional[str] = None) -> Spec:
-    """The container that downloads. certificates: whether the host has a certificate bundle, which then
-    replaces the image's: a site's mirror may use a certificate of the site's own CA. token: the path of
-    the token file."""
+def spec_of(
+    download: Download,
+    fleet: Fleet,
+    image: str,
+    certificates: Optional[str],
+    token: Optional[str] = None,
+    network: str = "bridge",
+) -> Spec:
+    """The container that downloads. certificates: the path of the host's certificate bundle, which replaces
+    the image's: a site's mirror may use a certificate of the site's own CA. token: the path of the token file.
+    network: `host` on a host that has no IPv4, since Docker's own bridge has nothing else."""
     env = {
         "HF_ENDPOINT": fleet.cache.endpoint,
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -81,14 +87,15 @@ def spec_of(download: Download, fleet: Fleet, image: str, certificates: bool, to
         # The store of shared blobs contains links to paths that exist only in a container.
         "HF_HUB_DISABLE_SHARED_BLOBS": "1",
         "HF_HUB_OFFLINE": "0",
+        **(fleet.proxy.environment if fleet.proxy else {}),
     }
     mounts = [Mount(fleet.cache.source, CACHE_MOUNT)]
     if token:
         env["HF_TOKEN_PATH"] = _TOKEN_MOUNT
         mounts.append(Mount(token, _TOKEN_MOUNT, read_only=True))
-    if certificates and fleet.cache.endpoint.startswith("https:"):
-        env.update(SSL_CERT_FILE=_CERTIFICATES_MOUNT, REQUESTS_CA_BUNDLE=_CERTIFICATES_MOUNT)
-        mounts.append(Mount(HOST_CERTIFICATES, _CERTIFICATES_MOUNT, read_only=True))
+    if certificates and (fleet.cache.endpoint.startswith("https:") or fleet.ca_bundle):
+        env.update(SSL_CERT_FILE=CERTIFICATES_MOUNT, REQUESTS_CA_BUNDLE=CERTIFICATES_MOUNT)
+        mounts.append(Mount(certificates, CERTIFICATES_MOUNT, read_only=True))
     repo, commit = download.wanted.repo, download.commit
     digest = hashlib.sha256(f"{repo}@{commit}".encode()).hexdigest()
     return Spec(
@@ -99,7 +106,7 @@ def spec_of(download: Download, fleet: Fleet, image: str, certificates: bool, to
         command=(repo, *sorted(download.files), "--revision", commit),
         env=env,
         mounts=tuple(mounts),
-        networks=("bridge",),
+        networks=(network,),
         devices=(),
         labels={"managed-by": MANAGED_BY, "service": "download"},
         restart="no",
@@ -213,7 +220,3 @@ def token_in_file(token: Optional[str], folder: str = RUN) -> Iterator[Optional[
     finally:
         with suppress(FileNotFoundError):
             os.unlink(path)
-
-
-def has_certificates() -> bool:
-    return os.path.isfile(HOST_CERTIFICATES)

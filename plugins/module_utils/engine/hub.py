@@ -12,6 +12,7 @@ from typing import Any, Optional
 from urllib.parse import quote, urljoin, urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Proxy
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 _SECONDS = 30
@@ -25,12 +26,17 @@ class Unreachable(FleetError):
 
 
 class Hub:
-    """endpoint: without a final slash. token: sent to that host only."""
+    """endpoint: without a final slash. token: sent to that host only. proxy: without it, urllib uses the proxy of the
+    environment."""
 
-    def __init__(self, endpoint: str, token: Optional[str]) -> None:
+    def __init__(self, endpoint: str, token: Optional[str], proxy: Optional[Proxy] = None) -> None:
         self._endpoint = endpoint
         self._token = token
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        handlers: list[Any] = [_NoRedirect]
+        if proxy:
+            url = proxy.for_url(endpoint)
+            handlers.append(urllib.request.ProxyHandler({"http": url, "https": url} if url else {}))
+        self._opener = urllib.request.build_opener(*handlers)
 
     def revision(self, repo: str, revision: str) -> Remote:
         """The revision, if its files may be read. Raises FleetError with what to do otherwise."""
@@ -71,7 +77,7 @@ class Hub:
 
     def _unreachable(self, repo: str, why: object) -> str:
         return (
-            f"{repo}: {self._endpoint} cannot be reached from this host ({why}); see its DNS and proxy, set "
+            f"{repo}: {self._endpoint} cannot be reached from this host ({why}); see its DNS and fleet_proxy, set "
             "fleet_cache.endpoint to use a mirror, or copy the cache to this host and set "
             "fleet_cache.downloads: never"
         )

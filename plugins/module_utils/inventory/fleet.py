@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import (
@@ -22,7 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
     secret_rule,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.energy import Energy
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https, certificates
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import (
     IMAGE_REFERENCE,
@@ -31,8 +31,18 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.images i
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT, NETWORK, Model
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
+    ENGINE_PORT,
+    NETWORK,
+    SERVICES,
+    Model,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.monitoring import Monitoring
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import (
+    Network,
+    Proxy,
+    certificate_files,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, plain
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
@@ -148,18 +158,24 @@ class Fleet:
     postgres: Postgres = field(default_factory=Postgres)
     backup: Backup = field(default_factory=Backup)
     energy: Energy = field(default_factory=Energy)
+    network: Network = field(default_factory=Network)
+    proxy: Optional[Proxy] = None
+    ca_bundle: Optional[str] = None
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
         """Reads the variables of a host that begin with `fleet_`.
 
-        Models in `fleet_absent_models` are absent, whatever their state in the inventory.
+        Models in `fleet_absent_models` are absent, whatever their state in the inventory. Ignores `foreign` variables.
         Raises FleetError with every fault of all variables.
         """
         given = {
             name: value for name, value in variables.items() if name.startswith(PREFIX) and name not in RUN_VARIABLES
         }
-        with Fields(migrate(given), "") as read:
+        given = dict(migrate(given))
+        for name in foreign(given):
+            del given[name]
+        with Fields(given, "") as read:
             absent = read.texts("fleet_absent_models")
             models = {
                 index: replace(model, state="absent") if model.name in absent else model
@@ -189,7 +205,12 @@ class Fleet:
                 postgres=read.nested("fleet_postgres", Postgres.parse, Postgres()),
                 backup=read.nested("fleet_backup", Backup.parse, Backup()),
                 energy=read.nested("fleet_energy", Energy.parse, Energy()),
+                network=read.nested("fleet_network", Network.parse, Network()),
+                proxy=read.nested("fleet_proxy", Proxy.parse, None),
+                ca_bundle=certificates(read, "fleet_ca_bundle"),
             )
+            containers = len(SERVICES) + sum(len(model.containers) for model in fleet.models)
+            read.faults.extend(fleet.network.size_faults(containers))
             # `models` lacks each model with a fault, so the models of keys cannot be checked then.
             read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
             read.faults.extend(
@@ -211,8 +232,9 @@ class Fleet:
         return self.images.vllm_omni if model.type in OMNI_TYPES else self.images.vllm
 
     def recipe(self, name: str) -> Recipe:
-        """The recipe from the inventory, else the collection's recipe of that name."""
-        return self.recipes[name] if name in self.recipes else SHIPPED[name]
+        """The recipe from the inventory, else the collection's recipe of that name. Trusts `ca_bundle` by default."""
+        recipe = self.recipes[name] if name in self.recipes else SHIPPED[name]
+        return replace(recipe, ca_bundle=recipe.ca_bundle or self.ca_bundle)
 
     @property
     def paths(self) -> Paths:
@@ -239,10 +261,13 @@ class Fleet:
         host: the address by which Ansible reaches the host. The base URL has it if every name is a wildcard.
         """
         data = {**asdict(self), "mig": self.mig.plain()}
-        for private in ("direct_keys", "secrets", "hf_token", "keys", "absent"):
+        for private in ("direct_keys", "secrets", "hf_token", "keys", "absent", "ca_bundle"):
             del data[private]
         data["https"] = self.https.public()
         data["base_url"] = self.https.base_url(host)
+        data["proxy"] = {"url": self.proxy.shown, "direct": list(self.proxy.direct)} if self.proxy else None
+        data["ca_files"] = certificate_files(self.ca_bundle)
+        data["subnets"] = [{"subnet": str(one)} for one in self.network.subnets]
         data["cache"]["source"] = self.cache.source
         data["monitoring"] = self.monitoring.public() if self.monitoring else None
         data["recipe_names"] = sorted({*SHIPPED, *self.recipes})
@@ -263,6 +288,24 @@ class Fleet:
                 from_hub=bool(repositories(model)),
             )
         return data
+
+
+# The variables of an inventory.
+VARIABLES = ("fleet_absent_models", *(PREFIX + one.name for one in fields(Fleet) if one.name != "absent"))
+
+
+def foreign(variables: Iterable[str]) -> list[str]:
+    """Variables that begin with `fleet_` and probably belong to another product: neither a variable of this
+    collection, nor a misspelled one (fleet_modelz), nor a variable of ours with a further word (fleet_https_names)."""
+    ours = [name[len(PREFIX) :] for name in (*VARIABLES, *RUN_VARIABLES)]
+    return [
+        name
+        for name in variables
+        if name.startswith(PREFIX)
+        and name[len(PREFIX) :] not in ours
+        and not nearest(name[len(PREFIX) :], ours)
+        and not name[len(PREFIX) :].startswith(tuple(f"{one}_" for one in ours))
+    ]
 
 
 def _endpoint(data: object, path: str) -> str:

@@ -20,7 +20,8 @@ MODES: Mapping[str, tuple[str, ...]] = {
     "acme": ("email", "directory", "directory_root"),
     "files": ("cert", "key"),
 }
-_HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+"
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # RFC 1123, section 2.1
+_LONGEST_NAME = 253
 # No match contains syntax of a Caddyfile.
 _EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
 _URL = r"https://[A-Za-z0-9._~:/?%&=+,;@\[\]-]+"
@@ -98,7 +99,7 @@ class Https:
 
     def base_url(self, host: str) -> str:
         """The URL before /v1 for clients: the first name that is no wildcard, else `host`. IPv6 addresses have
-        brackets. host: the address by which Ansible reaches the host."""
+        brackets. host: the name or address by which Ansible reaches the host."""
         name = next((name for name in self.names if not name.startswith("*")), host)
         return f"https://[{name}]" if ":" in name else f"https://{name}"
 
@@ -138,27 +139,53 @@ def _pem(read: Fields, key: str, label: str, what: str) -> Optional[str]:
     return "\n".join(blocks if label == _CERTIFICATE else blocks[:1]) + "\n"
 
 
+def certificates(read: Fields, key: str) -> Optional[str]:
+    """The certificates of a text in PEM form, without other text; None if not given."""
+    what = "certificates of authorities"
+    return _pem(read, key, _CERTIFICATE, what) if read.raw(key) is not None else None
+
+
 def is_address(name: str) -> bool:
+    """Whether the text is an IPv4 or IPv6 address, without brackets and without a zone such as %eth0."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
         return False
-    return True
+    return "%" not in name
+
+
+def is_host_name(name: str) -> bool:
+    """Whether clients can use the name in a URL. A last label of digits alone is part of an address (RFC 3696)."""
+    labels = name.split(".")
+    return len(name) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
 
 
 def is_name(name: str) -> bool:
     """Whether mode files accepts the name: a host name, an address, or a wildcard."""
-    return bool(re.fullmatch(_HOST_NAME, name[2:] if name.startswith("*.") else name))
+    return is_address(name) or is_host_name(name[2:] if name.startswith("*.") else name)
 
 
 def _parse_name(data: object, path: str) -> str:
-    if isinstance(data, str) and re.fullmatch(_HOST_NAME, data):
-        return str(data)
-    raise FleetError(f"{path}: expected a host name or an address, got {show(data)}")
+    if isinstance(data, str) and is_address(data):
+        return str(ipaddress.ip_address(data))  # the form that clients send
+    if isinstance(data, str) and is_host_name(data):
+        return data
+    raise FleetError(f"{path}: expected a host name or an address, got {show(data)}{_hint(data)}")
+
+
+def _hint(data: object) -> str:
+    if not isinstance(data, str):
+        return ""
+    name, _colon, port = data.rpartition(":")
+    if data.startswith("[") and is_address(data.strip("[]")):
+        return "; write the address without brackets"
+    if port.isdigit() and is_name(name.strip("[]")):
+        return f"; write {name.strip('[]')}, since Caddy listens on port 443 only"
+    return "; a host name has no underscore" if is_host_name(data.replace("_", "-")) else ""
 
 
 def _parse_name_or_wildcard(data: object, path: str) -> str:
-    return data if isinstance(data, str) and is_name(data) else _parse_name(data, path)
+    return data if isinstance(data, str) and data.startswith("*.") and is_name(data) else _parse_name(data, path)
 
 
 def _parse_acme_name(public: bool) -> Callable[[object, str], str]:

@@ -32,10 +32,21 @@ class Paths:
     restore_environment: str = "/etc/default/inference-fleet-restore"
     energy_unit: str = "/etc/systemd/system/inference-fleet-energy.service"
     energy_environment: str = "/etc/default/inference-fleet-energy"
+    docker_proxy: str = "/etc/systemd/system/docker.service.d/inference-fleet-proxy.conf"
 
     @property
     def secrets(self) -> str:
         return f"{self.config}/secrets"
+
+    @property
+    def proxy_environment(self) -> str:
+        """The proxy with its password: systemd shows the variables of a unit to everybody, but not those of a file."""
+        return f"{self.config}/proxy.env"
+
+    @property
+    def docker_proxy_unit(self) -> str:
+        """The content of `docker_proxy`. Docker starts without the file, too."""
+        return f"# Written by inference.fleet: fleet_proxy.\n[Service]\nEnvironmentFile=-{self.proxy_environment}\n"
 
     @property
     def replaceable(self) -> tuple[str, ...]:
@@ -48,4 +59,5 @@ class Paths:
         )
 
     def public(self) -> dict[str, Union[str, list[str]]]:
-        return {**asdict(self), "secrets": self.secrets, "replaceable": list(self.replaceable)}
+        derived = {name: getattr(self, name) for name in ("secrets", "proxy_environment", "docker_proxy_unit")}
+        return {**asdict(self), **derived, "replaceable": list(self.replaceable)}

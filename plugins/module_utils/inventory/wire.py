@@ -28,18 +28,20 @@ OPTIONS: Mapping[str, Any] = dict(
 @dataclass(frozen=True)
 class Needs:
     """The parts of the fleet that a module gets. parts: fields of Fleet. secrets: whether it also gets the hub's token
-    and the secret values of the models' environments. No module gets the master key."""
+    and the secret values of the models' environments. proxy: whether it also gets the user name and the password of the
+    proxy. No module gets the master key."""
 
     parts: tuple[str, ...]
     secrets: bool = False
+    proxy: bool = False
 
 
-_MODELS = ("models", "absent", "images", "recipes")
+_MODELS = ("models", "absent", "images", "recipes", "ca_bundle", "proxy")
 NEEDS: Mapping[str, Needs] = {
-    "host_check": Needs((*_MODELS, "cache", "mig", "postgres", "monitoring")),
-    "model_cache": Needs((*_MODELS, "cache"), secrets=True),
-    "model_containers": Needs((*_MODELS, "cache", "mig"), secrets=True),
-    "recipe_image": Needs(_MODELS),
+    "host_check": Needs((*_MODELS, "cache", "mig", "postgres", "monitoring", "network", "config_folder"), proxy=True),
+    "model_cache": Needs((*_MODELS, "cache"), secrets=True, proxy=True),
+    "model_containers": Needs((*_MODELS, "cache", "mig"), secrets=True, proxy=True),
+    "recipe_image": Needs(_MODELS, proxy=True),
 }
 
 
@@ -65,7 +67,10 @@ def pack(fleet: Fleet, needs: Needs) -> dict[str, Any]:
         secret = fleet.models[index].secret_env
         environments[str(index)] = {name: value for name, value in model["env"] if name in secret}
         model["env"] = [[name, value] for name, value in model["env"] if name not in secret]
-    secrets = {"hf_token": fleet.hf_token, "env": environments} if needs.secrets else {}
+    secrets: dict[str, Any] = {"hf_token": fleet.hf_token, "env": environments} if needs.secrets else {}
+    if fleet.proxy and "proxy" in packed and fleet.proxy.shown != fleet.proxy.url:
+        packed["proxy"]["url"] = fleet.proxy.shown
+        secrets |= {"proxy": fleet.proxy.url} if needs.proxy else {}
     return {"fleet": packed, "secrets": secrets}
 
 
@@ -78,7 +83,8 @@ def unpack(params: Mapping[str, Any]) -> Fleet:
         replace(model, env=tuple(sorted({**dict(model.env), **environments.get(str(index), {})}.items())))
         for index, model in enumerate(found.models)
     )
-    return replace(found, models=models, hf_token=secrets.get("hf_token"))
+    proxy = replace(found.proxy, url=secrets.get("proxy", found.proxy.url)) if found.proxy else None
+    return replace(found, models=models, hf_token=secrets.get("hf_token"), proxy=proxy)
 
 
 @cache

@@ -25,11 +25,17 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres
     DatabaseFacts,
     database_checks,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.site import Site, site_checks, site_to_do
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems import (
+    KNOWN,
+    NEEDS,
+    SYSTEMS,
+    packages,
+    release,
+)
 
-# Distribution -> the oldest tested release.
-SUPPORTED = {"debian": 12.0, "ubuntu": 24.04}
-# These releases have 6.1 and 6.8; a provider's kernel may be older. 5.10 is the oldest kernel that
-# kernel.org maintains and that satisfies runc (5.2, for freezing containers: its docs/cgroup-v2.md).
+# Debian 12 has 6.1, Ubuntu 24.04 has 6.8, RHEL 9 has 5.14; a provider's kernel may be older. 5.10 is the oldest
+# kernel that kernel.org maintains and that satisfies runc (5.2, for freezing containers: its docs/cgroup-v2.md).
 OLDEST_KERNEL = (5, 10)
 # Debian 11's version; the oldest that the collection was tested with (API 1.41).
 OLDEST_DOCKER = (20, 10)
@@ -43,22 +49,21 @@ _SET_CLOCK = "`timedatectl set-ntp true`, or install chrony"
 class Host:
     """What was found.
 
-    missing_python: Debian's names of missing Python packages. missing_paths: the models' local
-    folders that do not exist. ports: TCP port -> its listener, as text; None where the port is
-    free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept.
-    containers: names of all containers. foreign: those that this collection does not manage.
-    network: whether the fleet's own network exists. docker_version: None where no engine answers.
-    docker_enabled: whether systemd starts Docker at boot. clock_ahead: seconds that the host's
-    clock is ahead of the control node's. synchronised: whether a time server sets the clock; both
-    None where not known. names: results of DNS lookups. database: facts about PostgreSQL.
-    nvidia: None where the fleet needs no GPU.
+    missing: the needs of systems.NEEDS that the host lacks. missing_paths: the models' local folders that do not
+    exist. unlabelled: those that SELinux keeps from containers. ports: TCP port -> its listener, as text; None where
+    the port is free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept. containers:
+    names of all containers. foreign: those that this collection does not manage. network: whether the fleet's own
+    network exists. docker_version: None where no engine answers. docker_enabled: whether systemd starts Docker at
+    boot. clock_ahead: seconds that the host's clock is ahead of the control node's. synchronised: whether a time
+    server sets the clock; both None where not known. names: results of DNS lookups. database: facts about PostgreSQL.
+    nvidia: None where the fleet needs no GPU. busy: running containers that a restart of Docker must not stop.
     """
 
     os_id: str
     os_version: str
     kernel: str
     systemd: bool
-    missing_python: tuple[str, ...]
+    missing: tuple[str, ...]
     docker_installed: bool
     docker_version: Optional[str]
     docker_enabled: bool
@@ -74,6 +79,9 @@ class Host:
     network: bool = False
     database: DatabaseFacts = field(default_factory=DatabaseFacts)
     nvidia: Optional[Nvidia] = field(default=None)
+    site: Site = field(default_factory=Site)
+    busy: tuple[str, ...] = ()
+    unlabelled: frozenset[str] = frozenset()
 
     @property
     def docker_to_start(self) -> bool:
@@ -82,9 +90,11 @@ class Host:
 
     @property
     def missing_packages(self) -> list[str]:
-        """Debian's names of the packages that the fleet needs and the host lacks."""
-        engine = [] if self.docker_installed else ["docker.io", "iptables"]
-        return [*engine, *self.missing_python]
+        """The packages that the fleet needs and the host lacks."""
+        return packages(self.os_id, self.os_version, self.missing)
+
+    def site_to_do(self, fleet: Fleet) -> list[str]:
+        return site_to_do(fleet, self.site, bool(self.docker_version), self.systemd, self.busy)
 
 
 def host_faults(fleet: Fleet, host: Host) -> list[str]:
@@ -97,6 +107,7 @@ def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
     return (
         *_system(host),
         *_docker(host),
+        *site_checks(fleet, host.site, host.docker_version, host.systemd, host.busy),
         *_weights(fleet, host),
         *_containers(fleet, host),
         *database_checks(fleet, host.database),
@@ -118,13 +129,20 @@ def port_faults(host: Host) -> list[str]:
 
 
 def _system(host: Host) -> Iterator[Check]:
-    oldest = SUPPORTED.get(host.os_id)
-    good = oldest is not None and _release(host.os_version) >= oldest
-    found = f"{host.os_id} {host.os_version}"
-    if good:
-        yield Check("host", OK, found.strip())
+    system = SYSTEMS.get(host.os_id)
+    found = f"{host.os_id} {host.os_version}".strip()
+    if system is None:
+        yield Check(
+            "host",
+            FAULT,
+            f"found {found}, whose packages are not known",
+            f"one of {KNOWN} or later is needed; another distribution needs an entry in SYSTEMS of "
+            f"plugins/module_utils/preflight/systems.py with its packages of {', '.join(NEEDS)}",
+        )
+    elif release(host.os_version) < system.oldest:
+        yield Check("host", FAULT, f"found {found}", f"{system.name} {system.oldest:g} or later is needed")
     else:
-        yield Check("host", FAULT, f"found {found}", "Debian 12, Ubuntu 24.04 or later is needed")
+        yield Check("host", OK, found if system.tried else f"{found} (written for, not tried)")
     if _numbers(host.kernel) >= OLDEST_KERNEL:
         yield Check("kernel", OK, host.kernel)
     else:
@@ -147,7 +165,12 @@ def _docker(host: Host) -> Iterator[Check]:
         yield Check("docker", INSTALL, "installed, but does not answer", "install starts it, now and at every boot")
     missing = host.missing_packages
     if missing:
-        yield Check("packages", INSTALL, f"{', '.join(missing)} missing", "install installs them with the host's apt")
+        yield Check(
+            "packages",
+            INSTALL,
+            f"{', '.join(missing)} missing",
+            "install installs them with the host's package manager",
+        )
 
 
 def _weights(fleet: Fleet, host: Host) -> Iterator[Check]:
@@ -160,6 +183,10 @@ def _weights(fleet: Fleet, host: Host) -> Iterator[Check]:
             yield Check(path, FAULT, found, "copy the weights there, or name a hub repository")
         else:
             yield Check(path, OK, f"{model.local_path} is there")
+        if model.local_path in host.unlabelled:
+            found = f"SELinux keeps containers from {model.local_path}"
+            label = f"semanage fcontext -a -t container_file_t '{model.local_path}(/.*)?' && restorecon -R"
+            yield Check(path, WARN, found, f"`{label} {model.local_path}`")
 
 
 def _containers(fleet: Fleet, host: Host) -> Iterator[Check]:
@@ -229,14 +256,6 @@ def _names(host: Host) -> Iterator[Check]:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < CLOCK_FAULT_S else f"{seconds / 3600:.1f} h"
-
-
-def _release(version: str) -> float:
-    """`24.04` as 24.04; testing and unstable have no number and count as the newest."""
-    try:
-        return float(version)
-    except ValueError:
-        return float("inf")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import re
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -22,20 +24,43 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, NETWORK
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import certificate_files
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import inspected_images
-from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import observe_nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import busy, observe_nvidia
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name, needed_names
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres_data import DatabaseFacts
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.site import Site
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems import (
+    APPARMOR,
+    CA_CERTIFICATES,
+    COMMAND,
+    ENGINE,
+    IPTABLES,
+    SDK,
+    TRUST,
+    VENV,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask
+from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import (
+    bundle,
+    changed_after,
+    name_servers,
+    routes,
+)
 
 DOCKER_AT_BOOT = (
     "/etc/systemd/system/multi-user.target.wants/docker.service"  # the link that `systemctl enable` creates
 )
 DOCKER_ROOT = "/var/lib/docker"
-# Debian's Python packages that modules need, and that the environment for the boot-time restore needs.
-PYTHON = {"docker": "python3-docker", "ensurepip": "python3-venv"}
+# Python packages that modules need, and that the environment for the boot-time restore needs.
+PYTHON = {"docker": SDK, "ensurepip": VENV}
+DOCKER_PID = "/var/run/docker.pid"
+APPARMOR_ENABLED = "/sys/module/apparmor/parameters/enabled"
+APPARMOR_POLICY = "/sys/kernel/security/apparmor"
+FIREWALLD = "/sys/fs/cgroup/system.slice/firewalld.service"
 _CADDY = {"managed-by": MANAGED_BY, "service": "caddy"}
+_SBIN = ("/usr/sbin", "/sbin")
 _PROXY = "docker-proxy "  # Docker's process that listens for a container
 _LISTEN = "0A"  # enum TCP_LISTEN of the kernel's net/tcp_states.h, as /proc/net/tcp prints it
 _LOOK_UP_SECONDS = 5  # for all names together; the timeout for one server in resolv.conf(5)
@@ -56,7 +81,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         os_version=release.get("VERSION_ID", ""),
         kernel=os.uname().release,
         systemd=os.path.isdir("/run/systemd/system"),
-        missing_python=tuple(package for name, package in PYTHON.items() if importlib.util.find_spec(name) is None),
+        missing=tuple(_missing(bool(version))),
         docker_installed=bool(version) or shutil.which("dockerd") is not None,
         docker_version=version["Version"] if version else None,
         docker_enabled=os.path.exists(DOCKER_AT_BOOT),
@@ -74,7 +99,93 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         network=bool(version and ask(f"/networks/{NETWORK}")),
         database=_database(fleet) if version else DatabaseFacts(),
         nvidia=observe_nvidia(docker, containers, inspected_images(fleet)) if needs_gpus(fleet) else None,
+        site=_site(fleet, docker, bool(version)),
+        busy=busy(containers),
+        unlabelled=frozenset(_unlabelled(fleet)) if _has_selinux(docker) else frozenset(),
     )
+
+
+def _missing(docker_answers: bool) -> Iterator[str]:
+    """The needs of systems.NEEDS that the host lacks."""
+    if bundle() is None:
+        yield CA_CERTIFICATES
+    if not docker_answers and not shutil.which("dockerd"):
+        yield ENGINE
+    if not shutil.which("docker"):
+        yield COMMAND
+    if not docker_answers and not _is_in_sbin("iptables"):
+        yield IPTABLES
+    # Docker Engine 20.10 starts no container then: it cannot load its profile.
+    if (
+        _reads(APPARMOR_ENABLED).startswith("Y")
+        and os.path.exists(APPARMOR_POLICY)
+        and not _is_in_sbin("apparmor_parser")
+    ):
+        yield APPARMOR
+    lacking = [need for name, need in PYTHON.items() if importlib.util.find_spec(name) is None]
+    newer = any(os.path.exists(f"/usr/bin/python3.{minor}") for minor in (11, 12))
+    yield from lacking if sys.version_info >= (3, 11) or newer or VENV in lacking else (*lacking, VENV)
+
+
+def _is_in_sbin(program: str) -> bool:
+    """Whether root finds the program: `su` may leave out these folders of PATH."""
+    return bool(shutil.which(program)) or any(os.access(f"{folder}/{program}", os.X_OK) for folder in _SBIN)
+
+
+def _reads(path: str) -> str:
+    with suppress(OSError):
+        return Path(path).read_text()
+    return ""
+
+
+def _site(fleet: Fleet, docker: Mapping[str, Any], docker_answers: bool) -> Site:
+    network: dict[str, Any] = (ask(f"/networks/{NETWORK}") or {}) if docker_answers else {}
+    ipam = (network.get("IPAM") or {}).get("Config") or ()
+    options = network.get("Options") or {}
+    direct = tuple(one for one in str(docker.get("NoProxy") or "").split(",") if one)
+    paths = fleet.paths
+    written = {}
+    if fleet.proxy:
+        written = {paths.proxy_environment: fleet.proxy.environment_file, paths.docker_proxy: paths.docker_proxy_unit}
+    certificates = certificate_files(fleet.ca_bundle)
+    wanted = {*written, *(f"{folder}/{name}" for folder, _command in TRUST.values() for name in certificates)}
+    ours = [paths.proxy_environment, paths.docker_proxy]
+    ours += [str(path) for folder, _command in TRUST.values() for path in Path(folder).glob("inference-fleet-*.crt")]
+    files = tuple(path for path in ours if os.path.exists(path))
+    return Site(
+        routes=routes(),
+        name_servers=name_servers(),
+        subnets=tuple(str(one["Subnet"]) for one in ipam if one.get("Subnet")) if network else None,
+        bridge=str(options.get("com.docker.network.bridge.name") or f"br-{network.get('Id', '')[:12]}"),
+        untrusted=len(_bodies("".join(certificates.values())) - _bodies(_reads(bundle() or ""))),
+        proxy_written=bool(written) and all(_reads(path) == text for path, text in written.items()),
+        files=files,
+        leftover=tuple(path for path in files if path not in wanted),
+        docker_proxy=(re.sub("//[^@]*@", "//", str(docker.get("HttpsProxy") or "")), direct),
+        outdated=any(changed_after(path, DOCKER_PID) for path in wanted),
+        selinux=_has_selinux(docker),
+        firewalld=os.path.isdir(FIREWALLD),
+    )
+
+
+def _bodies(certificates: str) -> frozenset[str]:
+    """The certificates of a text without their frames and line breaks, which differ between files."""
+    found = re.findall("-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", certificates, re.DOTALL)
+    return frozenset("".join(one.split()) for one in found)
+
+
+def _has_selinux(docker: Mapping[str, Any]) -> bool:
+    return any("name=selinux" in str(one) for one in docker.get("SecurityOptions") or ())
+
+
+def _unlabelled(fleet: Fleet) -> Iterator[str]:
+    """The folders of weights that containers may not read where Docker uses SELinux."""
+    for model in fleet.models:
+        if model.local_path and os.path.isdir(model.local_path):
+            with suppress(OSError):  # a file system without labels
+                label = os.getxattr(model.local_path, "security.selinux").decode()
+                if "container_file_t" not in label and "container_ro_file_t" not in label:
+                    yield model.local_path
 
 
 def _os_release() -> dict[str, str]:

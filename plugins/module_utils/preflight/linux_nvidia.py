@@ -30,7 +30,7 @@ CDI_REFRESH = "nvidia-cdi-refresh.service"
 _GPUS_BY_CDI = (29, 2)
 ROOT = Path("/")
 _NODES = ("dev/nvidia*", "dev/nvidia-caps/nvidia-cap*")
-_APT = ("etc/apt", "etc/apt/sources.list.d")
+_SOURCES = ("etc/apt", "etc/apt/sources.list.d", "etc/yum.repos.d")
 _UDEV = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib")
@@ -68,10 +68,14 @@ def observe_nvidia(
         images=dict(_environments(images) if docker else ()),
         peers=observe_peers(ROOT, [gpu.bus_id for gpu in observed.gpus]),
         toolkit=bool(hook) or by_cdi,
-        source=any("libnvidia-container" in text for kind in ("list", "sources") for text in _texts(_APT, f"*.{kind}")),
+        source=any(
+            "libnvidia-container" in text
+            for kind in ("list", "sources", "repo")
+            for text in _texts(_SOURCES, f"*.{kind}")
+        ),
         taken_up=by_cdi or (bool(hook) and _is_older_than_docker(str(hook))),
         configured=cdi or "nvidia" in (docker.get("Runtimes") or {}),
-        busy=tuple(sorted(_name(one) for one in running if not _may_restart(one))),
+        busy=busy(containers),
         exposed=tuple(sorted(_exposed(running))) if systemd else (),
         unlinked=tuple(_unlinked()),
         rule=any("create-dev-char-symlinks" in text for text in _texts(_UDEV, "*.rules")),
@@ -123,6 +127,12 @@ def host_containers() -> list[HostContainer]:
     listed = ask("/containers/json?all=1") or []
     inspected = (ask(f"/containers/{one['Id']}/json") for one in listed)
     return [HostContainer.parse(one) for one in inspected if one]
+
+
+def busy(containers: Collection[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The running containers that a restart of Docker must not stop. containers: as the engine lists them."""
+    running = (one for one in containers if one.get("State") == "running")
+    return tuple(sorted(_name(one) for one in running if not _may_restart(one)))
 
 
 def _name(container: Mapping[str, Any]) -> str:

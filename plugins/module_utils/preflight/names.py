@@ -32,19 +32,21 @@ def needed_names(
     """Host name -> its purpose.
 
     images: the tags and digests of the host's images. docker: the engine's `/info`: with a proxy or a
-    mirror, the name of the proxy or mirror is looked up instead of the registry's.
+    mirror, the name of the proxy or mirror is looked up instead of the registry's, and with `fleet_proxy` that of the
+    proxy.
     """
     wanted: dict[str, list[str]] = defaultdict(list)
     for image in sorted({*_images(fleet)}):
         if not _is_there(image, images):
-            wanted[_asked_for_image(image, docker)].append(image)
+            wanted[_asked_for_image(fleet, image, docker)].append(image)
     for model in fleet.models:
         env = dict(model.env)
         new = [name for name in model.containers if name not in containers]
         asks = env.get("HF_HUB_OFFLINE", "0") == "0" and fleet.cache.downloads != NEVER
         if model.state == "running" and not model.local_path and new and asks:
-            proxy = env.get("HTTPS_PROXY") or env.get("https_proxy")
-            host = _host(proxy or env.get("HF_ENDPOINT") or fleet.cache.endpoint)
+            hub = env.get("HF_ENDPOINT") or fleet.cache.endpoint
+            proxy = env.get("HTTPS_PROXY") or env.get("https_proxy") or (fleet.proxy and fleet.proxy.for_url(hub))
+            host = _host(proxy or hub)
             wanted[host].append(f"the weights of {model.name}")
     return {name: _in_words(things) for name, things in wanted.items() if name}
 
@@ -81,10 +83,12 @@ def _without_tag(name: str) -> str:
     return head + slash + last.partition(":")[0]
 
 
-def _asked_for_image(image: str, docker: Mapping[str, Any]) -> str:
-    proxy = docker.get("HttpsProxy") or docker.get("HttpProxy")
+def _asked_for_image(fleet: Fleet, image: str, docker: Mapping[str, Any]) -> str:
     mirrors = (docker.get("RegistryConfig") or {}).get("Mirrors") or ()
     asked = registry(image)
+    proxy = docker.get("HttpsProxy") or docker.get("HttpProxy")
+    if fleet.proxy:  # Docker has it before it pulls
+        proxy = fleet.proxy.for_url(f"https://{asked}")
     if proxy:
         return _host(proxy)
     return _host(mirrors[0]) if mirrors and asked == DOCKER_HUB else asked

@@ -23,7 +23,7 @@ def system(tmp_path: Path) -> System:
 
 @pytest.fixture
 def main(system: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Module:
-    monkeypatch.setattr(module, "PYTHON", str(system.root / "python3"))
+    monkeypatch.setattr(environment, "PYTHON", str(system.root / "python3"))
     monkeypatch.setattr(module.AnsibleModule, "run_command", lambda _self, command, **_more: system.run(command))
     return Module(module.main, capsys)
 
@@ -208,6 +208,45 @@ def test_the_module_makes_it_and_then_has_nothing_to_do(main: Module, system: Sy
     assert (main(**arguments)["changed"], system.ran) == (False, [])
 
 
+def test_pip_gets_the_proxy_and_the_certificates_in_its_environment(
+    main: Module, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments: list[dict[str, str]] = []
+
+    def run(_self: Any, command: list[str], environ_update: dict[str, str], **_more: Any) -> tuple[int, str, str]:
+        environments.append(environ_update)
+        return system.run(command)
+
+    monkeypatch.setattr(module.AnsibleModule, "run_command", run)
+    monkeypatch.setattr(module, "bundle", lambda: "/etc/ssl/bundle.crt")
+    proxy = {"url": "http://me:hunter22@proxy.example:3128", "no_proxy": ["corp.example"]}
+    answer = main(path=str(system.folder), ansible_core="2.19.14", proxy=proxy, host_certificates=True)
+    assert answer["changed"]
+    assert {one["HTTPS_PROXY"] for one in environments} == {proxy["url"]}
+    assert environments[0]["PIP_CERT"] == "/etc/ssl/bundle.crt"
+    assert not any("hunter22" in command for command in system.ran)
+
+
+@pytest.mark.parametrize(
+    ("there", "used"),
+    [
+        (["python3.11"], "python3.11"),
+        (["python3.9"], "python3.9"),
+        (["python3.9", "python3.11"], "python3.11"),
+        (["python3.9", "python3.11", "python3.12"], "python3.12"),
+        (["python3.13", "python3.12"], "python3.13"),
+    ],
+)
+def test_ansible_gets_a_newer_python_where_the_systems_is_too_old(
+    there: list[str], used: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in there:
+        (tmp_path / name).touch()
+    (tmp_path / "python3").symlink_to(there[0])
+    monkeypatch.setattr(environment, "PYTHON", str(tmp_path / "python3"))
+    assert environment.python_for_ansible() == tmp_path / used
+
+
 def test_the_module_tells_what_it_cannot_have(main: Module, system: System) -> None:
     answer = main(path=str(system.folder), ansible_core="2.99.0")
     assert answer["failed"] is True
@@ -231,7 +270,7 @@ def test_they_make_one_that_runs_and_keep_it(
         packed.writestr(f"{info}/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "true")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    monkeypatch.setattr(module, "PYTHON", sys._base_executable)  # type: ignore[attr-defined] # typeshed lacks it
+    monkeypatch.setattr(environment, "PYTHON", sys._base_executable)  # type: ignore[attr-defined] # typeshed lacks it
     main = Module(module.main, capsys)
     folder = tmp_path / "opt"
     answer = main(path=str(folder), ansible_core="1.0.0")

@@ -18,7 +18,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
-from ansible_collections.inference.fleet.tests.unit.samples import entry, faults, fleet
+from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, entry, faults, fleet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +56,25 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
 def test_weights_of_the_host_are_mounted_read_only_where_they_are() -> None:
     mounts = spec(World(cpu("a", source="/srv/qwen/"), cache={"path": "/srv/hf/"})).mounts
     assert [str(mount) for mount in mounts] == ["/srv/hf:/root/.cache/huggingface", "/srv/qwen:/srv/qwen:ro"]
+
+
+def test_a_model_that_downloads_at_its_start_gets_the_proxy_and_the_certificates_and_no_other_model_does() -> None:
+    proxy = "http://me:hunter22@proxy.example:3128"
+    for downloads, used in (("at_start", True), ("before_start", False)):
+        behind = fleet(entry(), proxy=proxy, ca_bundle=CERTIFICATE, cache={"downloads": downloads})
+        (one,) = desired_containers(behind, {}, certificates="/etc/ssl/bundle.crt")
+        assert (one.spec.env.get("HTTPS_PROXY"), "SSL_CERT_FILE" in one.spec.env) == (proxy if used else None, used)
+        mounted = Mount("/etc/ssl/bundle.crt", "/run/secrets/host-certificates.crt", read_only=True)
+        assert (mounted in one.spec.mounts) == used
+
+
+def test_no_diff_shows_the_password_of_a_proxy() -> None:
+    proxy = "http://me:hunter22@proxy.example:3128"
+    (one,) = desired_containers(fleet(entry(), proxy=proxy, cache={"downloads": "at_start"}), {})
+    changes = {"env": ({}, one.spec.env)}
+    text = Plan((Action("remove", "x", changes=changes),), ()).diff()["after"]
+    assert "x.env.HTTPS_PROXY: (secret)" in text
+    assert "hunter22" not in text
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,13 @@ def test_docker_gets_the_dockerfile_the_files_and_the_wheels(tmp_path: Path) -> 
     assert one._api.asked["labels"]["inference-fleet.recipe-content"] == "f"
 
 
+def test_a_build_gets_the_proxy_as_arguments_which_no_image_keeps() -> None:
+    one = docker()
+    one.build(build(), lambda _line: None, {"HTTPS_PROXY": "http://proxy.example:3128"}, "host")
+    assert one._api.asked["buildargs"] == {"HTTPS_PROXY": "http://proxy.example:3128"}
+    assert one._api.asked["network_mode"] == "host"
+
+
 def test_steps_are_said_but_for_those_of_the_labels() -> None:
     said: list[str] = []
     steps = ["Step 1/2 : FROM b\n", " ---> 0123\n", "Step 2/2 : LABEL inference-fleet.recipe=own\n"]

@@ -23,7 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.downloads import fetch, spec_of, token_in_file
 from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.tests.unit.samples import fleet
+from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, fleet
 
 COMMIT = "c" * 40
 FILES = {"config.json": 2, "sub/model.safetensors": 1000}
@@ -94,7 +94,7 @@ def folder(tmp_path: Path) -> CacheFolder:
 def run(engine: Engine, folder: CacheFolder, seconds: int = 6) -> list[str]:
     """What was said. seconds: between two looks at the clock."""
     said: list[str] = []
-    spec = spec_of(DOWNLOAD, fleet(), "own/vllm:1", False)
+    spec = spec_of(DOWNLOAD, fleet(), "own/vllm:1", None)
     clock = iter(range(0, 1000, seconds))
     fetch(DOWNLOAD, spec, engine, folder, said.append, pause=lambda _seconds: None, now=lambda: float(next(clock)))
     return said
@@ -110,20 +110,33 @@ def fault(engine: Engine, folder: CacheFolder) -> str:
 
 
 def test_the_container_downloads_the_chosen_files_of_one_commit_and_nothing_else() -> None:
-    spec = spec_of(DOWNLOAD, fleet(cache={"endpoint": "https://hub.example/"}), "own/vllm:1", True)
+    spec = spec_of(DOWNLOAD, fleet(cache={"endpoint": "https://hub.example/"}), "own/vllm:1", "/etc/ssl/bundle.crt")
     assert spec.entrypoint + spec.command == (
         *("hf", "download", "own/a", "config.json", "sub/model.safetensors"),
         *("--revision", COMMIT),
     )
     assert spec.env["HF_ENDPOINT"] == "https://hub.example"
     assert spec.env["SSL_CERT_FILE"] == "/run/secrets/host-certificates.crt"
+    assert Mount("/etc/ssl/bundle.crt", "/run/secrets/host-certificates.crt", read_only=True) in spec.mounts
+    assert "HTTPS_PROXY" not in spec.env
     assert Mount("fleet-hf-cache", "/root/.cache/huggingface") in spec.mounts
     assert spec.labels == {"managed-by": "inference.fleet", "service": "download"}
     assert spec.restart == "no"
 
 
+def test_the_container_uses_the_proxy_and_the_certificates_of_the_site() -> None:
+    proxy = {"url": "http://me:secret@proxy.example:3128", "no_proxy": ["corp.example"]}
+    behind = fleet(proxy=proxy, ca_bundle=CERTIFICATE, cache={"endpoint": "http://hub.corp.example"})
+    spec = spec_of(DOWNLOAD, behind, "own/vllm:1", "/etc/ssl/bundle.crt", network="host")
+    assert {spec.env["HTTPS_PROXY"], spec.env["https_proxy"], spec.env["HTTP_PROXY"]} == {proxy["url"]}
+    assert spec.env["NO_PROXY"] == "localhost,127.0.0.1,::1,corp.example"
+    assert spec.env["REQUESTS_CA_BUNDLE"] == "/run/secrets/host-certificates.crt"
+    assert spec.networks == ("host",)
+    assert "secret" not in " ".join((*spec.entrypoint, *spec.command))
+
+
 def test_the_token_is_a_mounted_file_and_stands_nowhere_in_the_container() -> None:
-    spec = spec_of(DOWNLOAD, fleet(hf_token=TOKEN), "own/vllm:1", False, "/run/token")
+    spec = spec_of(DOWNLOAD, fleet(hf_token=TOKEN), "own/vllm:1", None, "/run/token")
     assert TOKEN not in str(spec)
     assert spec.env["HF_TOKEN_PATH"] == "/run/secrets/hf-token"
     assert Mount("/run/token", "/run/secrets/hf-token", read_only=True) in spec.mounts
@@ -189,7 +202,7 @@ def test_progress_is_reported_with_speed_and_time_left(tmp_path: Path, folder: C
 
 def test_one_that_another_run_began_is_waited_for(tmp_path: Path, folder: CacheFolder) -> None:
     engine = Engine(tmp_path, FILES)
-    engine.container = Container("id", spec_of(DOWNLOAD, fleet(), "own/vllm:1", False), "running")
+    engine.container = Container("id", spec_of(DOWNLOAD, fleet(), "own/vllm:1", None), "running")
     run(engine, folder)
     assert engine.journal == ["remove"]
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import http.server
 import importlib.util
+import socketserver
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
 from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Hub, Unreachable
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Proxy
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 
@@ -112,3 +116,46 @@ def test_the_token_goes_to_no_other_host(hub: Any, url: str, tmp_path: Path, mon
         monkeypatch.setattr(STAND_IN._Handler, "_info", send_away)
         seen.append(refused(url, "own/a", hub.token))
     assert other.asked == []
+
+
+# A proxy
+
+
+class Seen(http.server.BaseHTTPRequestHandler):
+    """A proxy that writes down what it was asked for, and refuses."""
+
+    asked: ClassVar[list[tuple[str, str, str | None]]] = []
+
+    def refuse(self) -> None:
+        self.asked.append((self.command, self.path, self.headers.get("Proxy-Authorization")))
+        self.send_error(403)
+
+    do_GET = do_CONNECT = refuse
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    Seen.asked = []
+    with socketserver.TCPServer(("127.0.0.1", 0), Seen) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://me:secret@127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_asks_a_hub_through_the_proxy_with_its_password(proxy: str) -> None:
+    with pytest.raises(FleetError) as caught:
+        Hub("https://hub.example", None, Proxy(proxy)).revision("own/a", "main")
+    assert Seen.asked == [("CONNECT", "hub.example:443", "Basic bWU6c2VjcmV0")]
+    assert "secret" not in str(caught.value)
+    with pytest.raises(FleetError):
+        Hub("http://hub.example", None, Proxy(proxy)).revision("own/a", "main")
+    assert Seen.asked[-1][1].startswith("http://hub.example/api/models/own/a/")
+
+
+def test_asks_a_hub_that_no_proxy_names_directly(proxy: str, hub: Any, url: str) -> None:
+    commit = hub.commit("own/a")
+    assert Hub(url, None, Proxy(proxy, ("10.0.0.0/8",))).revision("own/a", "main").commit == commit
+    assert Seen.asked == [], "the machine itself is always reached directly"

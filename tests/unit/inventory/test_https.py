@@ -71,7 +71,32 @@ def test_of_a_chain_every_certificate_is_kept_and_a_key_among_them_is_not() -> N
     assert https({**FILES, "cert": f"subject=leaf\n{CERT}{KEY}\nsubject=signer\n{SIGNER}"}).cert == CERT + SIGNER
 
 
+def test_addresses_are_kept_in_the_form_that_clients_send() -> None:
+    assert https({"names": ["2001:DB8:0::7", "10.0.0.7"]}).names == ("2001:db8::7", "10.0.0.7")
+
+
 # Invalid values
+
+
+@pytest.mark.parametrize("mode", [{}, FILES])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("cafe:8443", "; write cafe, since Caddy listens on port 443 only"),
+        ("[fd00::7]:8443", "; write fd00::7, since Caddy listens on port 443 only"),
+        ("[fd00::7]", "; write the address without brackets"),
+        ("GPU_Node_01", "; a host name has no underscore"),
+        *((name, "") for name in (":", "1::2::3", "fe80::1%eth0", "10.0.0", "10.0.0.256", "42", "a..b", "-a", "a.")),
+        ("a" * 64, ""),
+        (".".join(["abcdefg"] * 32), ""),
+        ("*.10.0.0.7", ""),
+        ("*.fd00::7", ""),
+    ],
+)
+def test_what_is_neither_a_host_name_nor_an_address_is_a_fault(mode: Any, name: str, hint: str) -> None:
+    (fault,) = https_faults({**mode, "names": [name]})
+    assert fault.startswith("fleet_https.names[0]: expected a host name or an address, got '")
+    assert fault.endswith(f"'{hint}" if len(name) < 70 else "...")
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire imp
     unpack,
 )
 from ansible_collections.inference.fleet.tests.unit.inventories import inventories
-from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
+from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, entry, fleet
 from hypothesis import given
 
+PASSWORD = "hunter22"
 MASTER_KEY, DIRECT_KEY, TOKEN = "sk-0123456789-master", "sk-0123456789-direct", "hf_0123456789"
 EVERYTHING = fleet(
     entry(name="a", env={"HF_TOKEN": "secret-of-a", "PLAIN": "shown"}, args={"x": {"1": [None, 2.5, True]}}),
@@ -32,6 +33,9 @@ EVERYTHING = fleet(
     secrets={"master_key": MASTER_KEY},
     direct_keys=[{"name": "app", "key": DIRECT_KEY}],
     absent_models=["b", "gone"],
+    network={"subnet": "10.89.0.0/24"},
+    proxy={"url": f"http://me:{PASSWORD}@proxy.example:3128", "no_proxy": ["corp.example"]},
+    ca_bundle=CERTIFICATE,
 )
 
 
@@ -68,4 +72,6 @@ def test_a_module_gets_no_key_and_other_secrets_only_where_no_log_hides_them(mod
     for secret in (TOKEN, "secret-of-a"):
         assert secret not in shown
         assert (secret in hidden) == NEEDS[module].secrets
+    assert PASSWORD not in shown
+    assert (PASSWORD in hidden) == NEEDS[module].proxy
     assert "PLAIN" not in hidden

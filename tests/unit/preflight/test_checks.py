@@ -14,6 +14,16 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks i
     service_faults,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems import (
+    APPARMOR,
+    CA_CERTIFICATES,
+    COMMAND,
+    ENGINE,
+    IPTABLES,
+    NEEDS,
+    SDK,
+    VENV,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.report.table import check_lines
 from ansible_collections.inference.fleet.tests.unit.preflight.hosts import GOOD
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
@@ -72,19 +82,39 @@ def test_an_older_kernel_is_a_fault(kernel: str) -> None:
         ("ubuntu", "24.04"),
         ("ubuntu", "24.10"),
         ("ubuntu", "26.04"),
+        ("rocky", "9.4"),
+        ("rhel", "10.0"),
+        ("almalinux", "9.6"),
+        ("centos", "10"),
     ],
 )
-def test_takes_debian_12_and_ubuntu_24_04_and_later(os_id: str, os_version: str) -> None:
+def test_takes_the_known_distributions_and_later_releases(os_id: str, os_version: str) -> None:
     assert found(os_id=os_id, os_version=os_version) == []
+
+
+def test_says_of_a_system_that_no_test_has_that_it_was_not_tried() -> None:
+    assert reported("host", os_id="rocky", os_version="9.4") == ["ok host: rocky 9.4 (written for, not tried)"]
+    assert reported("host", os_id="debian", os_version="13") == ["ok host: debian 13"]
 
 
 @pytest.mark.parametrize(
     ("os_id", "os_version"),
-    [("debian", "11"), ("ubuntu", "22.04"), ("ubuntu", "23.10"), ("rhel", "9.4"), ("an unknown system", "")],
+    [("debian", "11"), ("ubuntu", "22.04"), ("ubuntu", "23.10"), ("rhel", "8.10")],
 )
-def test_refuses_other_systems_by_name(os_id: str, os_version: str) -> None:
+def test_refuses_older_releases(os_id: str, os_version: str) -> None:
+    (fault,) = found(os_id=os_id, os_version=os_version)
+    needed = {"debian": "Debian 12", "ubuntu": "Ubuntu 24.04", "rhel": "RHEL 9"}[os_id]
+    assert fault == f"host: found {os_id} {os_version}; {needed} or later is needed"
+
+
+@pytest.mark.parametrize(("os_id", "os_version"), [("arch", ""), ("sles", "15.6"), ("an unknown system", "")])
+def test_of_an_unknown_distribution_it_says_what_would_be_needed(os_id: str, os_version: str) -> None:
     assert found(os_id=os_id, os_version=os_version) == [
-        f"host: found {os_id} {os_version}; Debian 12, Ubuntu 24.04 or later is needed"
+        f"host: found {f'{os_id} {os_version}'.strip()}, whose packages are not known; one of Debian 12, Ubuntu 24.04, "
+        "RHEL 9, Rocky Linux 9, AlmaLinux 9, CentOS Stream 9 or later is needed; another distribution needs an entry "
+        "in SYSTEMS of plugins/module_utils/preflight/systems.py with its packages of certificates of public "
+        "authorities, Docker Engine, the command docker, iptables, apparmor_parser, the Docker SDK for Python, "
+        "Python's venv"
     ]
 
 
@@ -106,7 +136,8 @@ def test_a_docker_that_systemd_can_start_is_no_fault(installed: bool) -> None:
 
 @pytest.mark.parametrize(("installed", "name"), [(True, "docker"), (False, "packages")])
 def test_install_brings_or_starts_a_docker_that_does_not_answer(installed: bool, name: str) -> None:
-    (line,) = reported(name, docker_installed=installed, docker_version=None)
+    missing = () if installed else (ENGINE,)
+    (line,) = reported(name, docker_installed=installed, docker_version=None, missing=missing)
     assert line.startswith("install ")
 
 
@@ -131,19 +162,34 @@ def test_a_docker_that_runs_needs_no_systemd() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "packages"),
+    ("os_id", "os_version", "missing", "packages"),
     [
-        ({}, []),
-        ({"docker_installed": False}, ["docker.io", "iptables"]),
-        ({"missing_python": ("python3-docker",)}, ["python3-docker"]),
-        (
-            {"docker_installed": False, "missing_python": ("python3-docker",)},
-            ["docker.io", "iptables", "python3-docker"],
-        ),
+        ("debian", "12", (), []),
+        ("debian", "12", (ENGINE, COMMAND, IPTABLES), ["docker.io", "iptables"]),
+        ("debian", "13", (ENGINE, COMMAND, IPTABLES), ["docker.io", "docker-cli", "iptables"]),
+        ("debian", "", (COMMAND,), ["docker-cli"]),
+        ("ubuntu", "24.04", (ENGINE, COMMAND), ["docker.io"]),
+        ("debian", "13", (VENV, SDK, CA_CERTIFICATES), ["ca-certificates", "python3-docker", "python3-venv"]),
+        ("debian", "12", (APPARMOR,), ["apparmor"]),
+        ("rocky", "9.4", (ENGINE, COMMAND, SDK), ["docker-ce", "containerd.io", "docker-ce-cli", "python3-docker"]),
+        ("rhel", "9.4", (VENV, APPARMOR), ["python3.12", "python3-pip"]),
+        ("rhel", "10.0", (VENV,), ["python3-pip"]),
+        ("arch", "", NEEDS, []),
     ],
 )
-def test_names_the_packages_that_are_missing(changes: dict[str, Any], packages: list[str]) -> None:
-    assert replace(GOOD, **changes).missing_packages == packages
+def test_names_the_packages_that_are_missing(
+    os_id: str, os_version: str, missing: tuple[str, ...], packages: list[str]
+) -> None:
+    host = replace(GOOD, os_id=os_id, os_version=os_version, missing=missing)
+    assert host.missing_packages == packages
+
+
+def test_weights_that_selinux_keeps_from_containers_are_a_warning() -> None:
+    lines = reported("fleet_models[0].source", entry(source="/srv/qwen"), unlabelled=frozenset({"/srv/qwen"}))
+    assert lines[1:] == [
+        "warn fleet_models[0].source: SELinux keeps containers from /srv/qwen; `semanage fcontext -a -t "
+        "container_file_t '/srv/qwen(/.*)?' && restorecon -R /srv/qwen`"
+    ]
 
 
 # Names
@@ -303,12 +349,12 @@ def test_a_name_that_does_not_resolve_is_a_warning_that_says_what_it_is_wanted_f
 
 
 def test_lines_stand_in_columns_and_faults_in_capitals() -> None:
-    host = replace(GOOD, ports={443: "nginx (PID 812)"}, missing_python=("python3-docker",))
+    host = replace(GOOD, ports={443: "nginx (PID 812)"}, missing=(SDK,))
     assert check_lines([check.as_dict() for check in checks(fleet(), host)]) == [
         "ok       host      debian 12",
         "ok       kernel    6.1.0-18-amd64",
         "ok       docker    28.2.2 answers",
-        "install  packages  python3-docker missing; install installs them with the host's apt",
+        "install  packages  python3-docker missing; install installs them with the host's package manager",
         "ok       names     no foreign container has a name that the fleet needs",
         "FAULT    port 443  taken by nginx (PID 812); Caddy needs it: stop the other program, or change its port",
         "ok       disk      500.0 GB free at /var/lib/docker",

@@ -45,9 +45,22 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> No
     assert {check["state"] for check in answer.pop("checks")} == {"ok"}
     assert answer == {
         "packages": [],
+        "system": {
+            "family": "debian",
+            "docker": None,
+            "epel": False,
+            "release": "12",
+            "ca_folder": "/usr/local/share/ca-certificates",
+            "ca_command": "update-ca-certificates",
+        },
         "docker_version": "28.2.2",
         "docker_to_start": False,
         "network": False,
+        "site_to_do": [],
+        "site_files": [],
+        "site_leftover": [],
+        "selinux": False,
+        "firewalld": False,
         "services": [],
         "watchers": [],
         "gpu_to_do": [],

@@ -15,11 +15,22 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import linux
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems import (
+    APPARMOR,
+    CA_CERTIFICATES,
+    COMMAND,
+    ENGINE,
+    IPTABLES,
+    SDK,
+    VENV,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.system import docker_api
-from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
+from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, entry, fleet
 
 CADDY = {"managed-by": "inference.fleet", "service": "caddy"}
 
@@ -172,6 +183,125 @@ def test_reads_which_system_it_is(
     )
     host = linux.observe(fleet(), [])
     assert (host.os_id, host.os_version) == found
+
+
+# What is missing
+
+
+@pytest.mark.parametrize(
+    ("programs", "answers", "missing"),
+    [
+        ({"docker", "dockerd", "iptables"}, False, []),
+        ({"dockerd"}, True, [COMMAND]),
+        ({"dockerd", "iptables"}, False, [COMMAND]),
+        (set(), False, [ENGINE, COMMAND, IPTABLES]),
+    ],
+)
+def test_finds_the_programs_that_a_minimal_system_lacks(
+    programs: set[str], answers: bool, missing: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux.shutil, "which", lambda name: f"/bin/{name}" if name in programs else None)
+    monkeypatch.setattr(linux, "_SBIN", ("/nowhere",))
+    monkeypatch.setattr(linux, "APPARMOR_ENABLED", "/nowhere")
+    monkeypatch.setattr(linux, "PYTHON", {})
+    monkeypatch.setattr(linux, "bundle", lambda: "/etc/ssl/bundle.crt")
+    assert list(linux._missing(answers)) == missing
+
+
+@pytest.mark.parametrize(
+    ("enabled", "policy", "parser", "missing"),
+    [("Y\n", True, False, True), ("Y\n", True, True, False), ("N\n", True, False, False), ("Y\n", False, False, False)],
+)
+def test_a_kernel_with_apparmor_needs_its_parser(
+    enabled: str, policy: bool, parser: bool, missing: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "enabled").write_text(enabled)
+    monkeypatch.setattr(linux, "APPARMOR_ENABLED", str(tmp_path / "enabled"))
+    monkeypatch.setattr(linux, "APPARMOR_POLICY", str(tmp_path / ("" if policy else "none")))
+    monkeypatch.setattr(linux, "_SBIN", ("/nowhere",))
+    monkeypatch.setattr(linux.shutil, "which", lambda name: None if name == "apparmor_parser" and not parser else name)
+    assert (APPARMOR in linux._missing(True)) == missing
+
+
+def test_certificates_and_python_packages_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linux, "bundle", lambda: None)
+    monkeypatch.setattr(linux, "PYTHON", {"no_such_module": SDK, "also_no_such_module": VENV})
+    found = list(linux._missing(True))
+    assert (found[0], found[-2:]) == (CA_CERTIFICATES, [SDK, VENV])
+
+
+# The site
+
+
+@pytest.fixture
+def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of those of certificates and of Docker's PID file."""
+    monkeypatch.setattr(linux, "TRUST", {"debian": (str(tmp_path / "certificates"), "update-ca-certificates")})
+    monkeypatch.setattr(linux, "DOCKER_PID", str(tmp_path / "docker.pid"))
+    monkeypatch.setattr(linux, "bundle", lambda: str(tmp_path / "bundle.crt"))
+    (tmp_path / "certificates").mkdir()
+    (tmp_path / "bundle.crt").write_text("# comment\n" + CERTIFICATE.replace("\n", "\r\n"))
+    return tmp_path
+
+
+def test_finds_what_docker_and_the_host_have_of_the_proxy_and_the_certificates(docker: FakeDocker, etc: Path) -> None:
+    docker.answers["/info"] = {
+        "HttpsProxy": "http://xxxxx:xxxxx@proxy.example:3128",
+        "NoProxy": "localhost,corp.example",
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=selinux"],
+    }
+    docker.answers["/networks/llm-network"] = {
+        "Id": "0123456789abcdef",
+        "IPAM": {"Config": [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}]},
+    }
+    (etc / "certificates/inference-fleet-old.crt").touch()
+    (etc / "certificates/own.crt").touch()
+    behind = fleet(
+        proxy="http://me:hunter22@proxy.example:3128",
+        ca_bundle=CERTIFICATE + CERTIFICATE.replace("c2l0ZQ", "b3RoZXI"),
+        config_folder=str(etc / "folder"),
+    )
+    found = linux.observe(behind, []).site
+    assert found.docker_proxy == ("http://proxy.example:3128", ("localhost", "corp.example"))
+    assert (found.subnets, found.bridge, found.selinux) == (("172.18.0.0/16",), "br-0123456789ab", True)
+    assert (found.untrusted, found.proxy_written) == (1, False)
+    assert found.files == found.leftover == (str(etc / "certificates/inference-fleet-old.crt"),)
+    assert not found.outdated
+
+
+def test_a_proxy_is_written_if_both_files_are_as_they_should_be(
+    docker: FakeDocker, etc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = property(lambda fleet: Paths(fleet.config_folder, docker_proxy=str(etc / "proxy.conf")))
+    monkeypatch.setattr(Fleet, "paths", elsewhere)
+    behind = fleet(proxy="http://proxy.example:3128", config_folder=str(etc / "folder"))
+    (etc / "folder").mkdir()
+    (etc / "proxy.conf").write_text(behind.paths.docker_proxy_unit)
+    assert not linux.observe(behind, []).site.proxy_written
+    Path(behind.paths.proxy_environment).write_text(behind.proxy.environment_file if behind.proxy else "")
+    (etc / "docker.pid").touch()
+    os.utime(etc / "docker.pid", (0, 0))
+    site = linux.observe(behind, []).site
+    assert (site.proxy_written, site.outdated, site.leftover) == (True, True, ())
+    assert linux.observe(fleet(config_folder=str(etc / "folder")), []).site.leftover == (
+        str(etc / "folder/proxy.env"),
+        str(etc / "proxy.conf"),
+    )
+
+
+def test_weights_without_the_label_of_containers_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = {"a": b"system_u:object_r:container_file_t:s0", "b": b"unconfined_u:object_r:default_t:s0"}
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+
+    def label(path: str, _name: str) -> bytes:
+        if Path(path).name not in labels:
+            raise OSError("no label")
+        return labels[Path(path).name]
+
+    monkeypatch.setattr(linux.os, "getxattr", label)
+    entries = [entry(name=name, source=str(tmp_path / name)) for name in ("a", "b", "c")]
+    assert list(linux._unlabelled(fleet(*entries))) == [str(tmp_path / "b")]
 
 
 # Ports

@@ -94,6 +94,16 @@ def test_a_proxy_or_a_mirror_of_dockers_is_looked_up_instead(docker: dict[str, A
     assert needed(entry(source="/srv/qwen"), **docker) == {host: Images.vllm}
 
 
+def test_the_proxy_of_the_fleet_is_looked_up_for_what_is_not_reached_directly() -> None:
+    proxy = {"url": "http://me:hunter22@proxy.example.com:3128", "no_proxy": ["registry.corp.example"]}
+    behind = fleet(entry(), proxy=proxy, images={"caddy": "registry.corp.example/caddy:2"})
+    images = SERVICES - {Images.caddy}
+    assert needed_names(behind, images, set(), {"HttpsProxy": "http://old.example:3128"}) == {
+        "registry.corp.example": "registry.corp.example/caddy:2",
+        "proxy.example.com": f"{Images.vllm} and 1 more",
+    }
+
+
 def test_the_image_of_a_recipe_comes_from_nowhere() -> None:
     variables = {"recipes": {"whisper": {"base": "vllm"}}}
     assert needed_names(fleet(entry(source="/srv/q", recipe="whisper"), **variables), SERVICES, set(), {}) == {}

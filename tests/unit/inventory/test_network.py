@@ -1,0 +1,149 @@
+"""fleet_network, fleet_proxy and fleet_ca_bundle."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Network, Proxy, certificate_files
+from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, CERTIFICATE, entry, faults, fleet
+from hypothesis import given
+
+SECRET_URL = "http://me:hunter22@proxy.example.com:3128"
+URL = "http://proxy.example.com:3128"
+
+
+def refused(name: str, data: Any) -> list[str]:
+    return faults(Fleet.parse, {name: data})
+
+
+# Subnets
+
+
+def test_subnets_are_those_of_the_docker_network() -> None:
+    fact = fleet(network={"subnet": "10.89.0.0/24", "ipv6": "fd4c:7e31:9a02::/64"}).public()
+    assert fact["subnets"] == [{"subnet": "10.89.0.0/24"}, {"subnet": "fd4c:7e31:9a02::/64"}]
+    assert fact["network"] == "llm-network"
+    assert fleet().public()["subnets"] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ({"subnet": "10.89.0.1/24"}, "subnet: expected an IPv4 subnet such as 10.89.0.0/24, got '10.89.0.1/24'; its"),
+        ({"subnet": "10.89.0.0"}, "subnet: expected an IPv4 subnet such as 10.89.0.0/24, got '10.89.0.0'"),
+        ({"subnet": "10.89.0.0/33"}, "subnet: expected an IPv4 subnet such as 10.89.0.0/24, got '10.89.0.0/33'"),
+        ({"subnet": "fd00::/64"}, "subnet: expected an IPv4 subnet such as 10.89.0.0/24, got 'fd00::/64'"),
+        ({"ipv6": "10.89.0.0/24"}, "ipv6: expected an IPv6 subnet such as fd4c:7e31:9a02::/64, got '10.89.0.0/24'"),
+        ({"ipv6": True}, "ipv6: expected an IPv6 subnet such as fd4c:7e31:9a02::/64, got True"),
+        ({"subnet": 10}, "subnet: expected an IPv4 subnet such as 10.89.0.0/24, got 10"),
+        ({"subnet": "127.0.0.0/24"}, "subnet: expected an IPv4 subnet such as 10.89.0.0/24, got '127.0.0.0/24', which"),
+        ({"subnet": "0.0.0.0/0"}, "subnet: expected an IPv4 subnet such as 10.89.0.0/24, got '0.0.0.0/0', which"),
+        ({"ipv6": "fe80::/64"}, "ipv6: expected an IPv6 subnet such as fd4c:7e31:9a02::/64, got 'fe80::/64', which"),
+        ({"subnets": "10.89.0.0/24"}, "subnets: unknown key; did you mean 'subnet'?"),
+    ],
+)
+def test_what_is_no_subnet_is_a_fault(data: Any, why: str) -> None:
+    (fault,) = refused("fleet_network", data)
+    assert fault.startswith(f"fleet_network.{why}")
+
+
+def test_a_subnet_has_an_address_for_each_container() -> None:
+    assert fleet(entry(devices={"cpu": True}, replicas=4), network={"subnet": "10.89.0.0/28"})
+    assert faults(lambda: fleet(entry(devices={"cpu": True}, replicas=6), network={"subnet": "10.89.0.0/28"})) == [
+        "fleet_network.subnet: 10.89.0.0/28 has 16 addresses; expected at least 17, for 14 containers"
+    ]
+
+
+# The proxy
+
+
+def test_a_proxy_is_a_url_or_a_mapping() -> None:
+    assert fleet(proxy=URL + "/").proxy == Proxy(URL)
+    assert fleet(proxy={"url": URL, "no_proxy": ["corp.example", "10.0.0.0/8"]}).proxy == Proxy(
+        URL, ("corp.example", "10.0.0.0/8")
+    )
+    assert fleet(proxy={"url": "http://[fd00::3]:3128"}).proxy == Proxy("http://[fd00::3]:3128")
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["proxy.example.com:3128", "socks5://proxy:1080", "http://", "http://proxy_1:3128", "http://p/path", 3128, "a b"],
+)
+def test_what_is_no_proxy_is_a_fault(data: Any) -> None:
+    (fault,) = refused("fleet_proxy", {"url": data})
+    assert fault.startswith("fleet_proxy.url: expected the http or https URL of a proxy, such as http://proxy.example")
+
+
+def test_no_fault_and_no_fact_shows_the_password_of_the_proxy() -> None:
+    (fault,) = refused("fleet_proxy", "http://me:hunter22 'x@proxy:3128")
+    assert fault.endswith("got text that is not shown; percent-encode special characters of the password")
+    behind = fleet(proxy=SECRET_URL)
+    assert behind.public()["proxy"]["url"] == URL
+    assert "hunter22" not in json.dumps(behind.public()) + repr(behind)
+    assert behind.desired_state()["fleet_proxy"] == {"url": SECRET_URL, "no_proxy": []}
+
+
+def test_a_proxy_needs_a_url_and_exceptions_that_programs_understand() -> None:
+    assert refused("fleet_proxy", {"no_proxy": ["http://x", "10.0.0.0/8", "10.0.0.0/40", "*.corp.example", 7]}) == [
+        "fleet_proxy.url: missing; expected the http or https URL of a proxy, such as http://proxy.example.com:3128",
+        *(
+            f"fleet_proxy.no_proxy[{place}]: expected a domain, an address or a network such as corp.example.com or "
+            f"10.0.0.0/8, got {shown}"
+            for place, shown in ((0, "'http://x'"), (2, "'10.0.0.0/40'"), (4, "7"))
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "through"),
+    [
+        ("https://huggingface.co/x", True),
+        ("https://hub.corp.example", False),
+        ("https://corp.example:8443/", False),
+        ("https://notcorp.example", True),
+        ("https://HUB.CORP.EXAMPLE", False),
+        ("http://10.1.2.3:8080", False),
+        ("http://11.1.2.3", True),
+        ("http://[fd00::9]/", False),
+        ("http://localhost:8080", False),
+        ("http://127.0.0.1", False),
+        ("https://deep.wild.example", False),
+        ("https://wild.example", True),
+    ],
+)
+def test_what_is_reached_without_the_proxy(url: str, through: bool) -> None:
+    proxy = Proxy(URL, ("corp.example", "10.0.0.0/8", "fd00::/8", ".wild.example"))
+    assert proxy.for_url(url) == (URL if through else None)
+    assert Proxy(URL, ("*",)).for_url(url) is None
+
+
+# Certificate authorities
+
+
+def test_certificates_are_kept_without_other_text_and_each_has_a_file() -> None:
+    second = CERTIFICATE.replace("c2l0ZQ", "b3RoZXI")
+    parsed = fleet(ca_bundle=f"subject=one\n{CERTIFICATE}\n{second}-----BEGIN PRIVATE KEY-----\nx\n")
+    assert parsed.ca_bundle == CERTIFICATE + second
+    files = parsed.public()["ca_files"]
+    assert sorted(files.values()) == sorted([CERTIFICATE, second])
+    assert all(name.startswith("inference-fleet-") and name.endswith(".crt") for name in files)
+    assert certificate_files(None) == {}
+
+
+def test_what_has_no_certificate_is_a_fault_that_does_not_show_it() -> None:
+    assert refused("fleet_ca_bundle", "-----BEGIN PRIVATE KEY-----\nsecret\n") == [
+        "fleet_ca_bundle: expected certificates of authorities as PEM text or a file of it on your machine; what "
+        "was found is not shown"
+    ]
+
+
+@given(ANYTHING)
+def test_anything_is_parsed_or_a_fault(data: Any) -> None:
+    for name in ("fleet_network", "fleet_proxy", "fleet_ca_bundle"):
+        try:
+            assert isinstance(Fleet.parse({name: data}).network, Network)
+        except Exception as error:
+            assert type(error).__name__ == "FleetError"
