@@ -67,3 +67,13 @@ def test_lets_a_run_with_a_host_of_the_fleet_through(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
     run = subprocess.run([*command, str(PLAYBOOKS / "check_hosts.yml")], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("words", [["--tags", "litellm"], ["--skip-tags", "mig"]])
+def test_refuses_tags_before_a_host_is_contacted(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("fleet: {hosts: {gpu1: {ansible_host: 192.0.2.1}}}")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml"), *words]
+    run = subprocess.run([*command, "inference.fleet.install"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "--tags and --skip-tags are not supported" in run.stdout + run.stderr
+    assert "missing required arguments" not in run.stdout + run.stderr
