@@ -154,7 +154,7 @@ def _weights(fleet: Fleet, host: Host) -> Iterator[Check]:
     for index, model in enumerate(fleet.models):
         if not model.containers or not model.local_path:
             continue
-        path = f"fleet_models[{index}].source"
+        path = f"fleet_models[{index}] ({model.name}).source"
         if model.local_path in host.missing_paths:
             found = f"{model.local_path} is not a folder on this host"
             yield Check(path, FAULT, found, "copy the weights there, or name a hub repository")
