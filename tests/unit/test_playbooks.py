@@ -77,3 +77,10 @@ def test_refuses_tags_before_a_host_is_contacted(words: list[str], tmp_path: Pat
     assert run.returncode == 2
     assert "--tags and --skip-tags are not supported" in run.stdout + run.stderr
     assert "missing required arguments" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("file", sorted(ROLES.glob("*/tasks/*.yml")), ids=str)
+def test_every_service_container_runs_with_an_init(file: Path) -> None:
+    blocks = re.findall(r"community\.docker\.docker_container:\n((?:\s{4,}.*\n)+)", file.read_text())
+    for block in blocks:
+        assert "image:" not in block or "init: true" in block
