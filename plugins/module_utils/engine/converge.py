@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 SIDE_BY_SIDE = 32
 LOG_LINES = 20
+LAST_WORDS = 5
 POLL_SECONDS = 0.5
 
 
@@ -137,6 +138,14 @@ def wait_until_ready(
         return Hopeless(_with_log(engine, name, what))
     except FleetError as error:
         return f"{name}: {error}"
+
+
+def last_words(name: str, engine: Waitable) -> list[str]:
+    """The last lines of a container's log, or why the log cannot be read."""
+    try:
+        return engine.last_lines(name, LAST_WORDS)
+    except FleetError as error:
+        return [str(error)]
 
 
 def _may_get_ready(desired: Desired, outcome: Outcome) -> bool:
