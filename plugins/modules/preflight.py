@@ -18,6 +18,10 @@ options:
     description: As O(inference.fleet.host_check#module:force).
     type: bool
     default: false
+  remove_all:
+    description: As O(inference.fleet.host_check#module:remove_all).
+    type: bool
+    default: true
 attributes:
   action:
     support: full

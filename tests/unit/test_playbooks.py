@@ -84,3 +84,9 @@ def test_every_service_container_runs_with_an_init(file: Path) -> None:
     blocks = re.findall(r"community\.docker\.docker_container:\n((?:\s{4,}.*\n)+)", file.read_text())
     for block in blocks:
         assert "image:" not in block or "init: true" in block
+
+
+@pytest.mark.parametrize("name", ["install", "reboot_restore"])
+def test_what_removes_the_models_of_no_inventory_asks_for_a_word_before_it_removes_all(name: str) -> None:
+    (play,) = [one for one in yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text()) if "hosts" in one]
+    assert play["vars"]["fleet_remove_all"].startswith("{{ prune | default(")

@@ -47,6 +47,7 @@ class Host:
     folders that do not exist. ports: TCP port -> its listener, as text; None where the port is
     free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept.
     containers: names of all containers. foreign: those that this collection does not manage.
+    models: the names of the models that have a container.
     network: whether the fleet's own network exists. docker_version: None where no engine answers.
     docker_enabled: whether systemd starts Docker at boot. clock_ahead: seconds that the host's
     clock is ahead of the control node's. synchronised: whether a time server sets the clock; both
@@ -72,6 +73,7 @@ class Host:
     synchronised: Optional[bool] = None
     names: tuple[Name, ...] = ()
     network: bool = False
+    models: frozenset[str] = frozenset()
     database: DatabaseFacts = field(default_factory=DatabaseFacts)
     nvidia: Optional[Nvidia] = field(default=None)
 
@@ -105,6 +107,21 @@ def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
         *_clock(host),
         *_names(host),
     )
+
+
+def removal_checks(fleet: Fleet, host: Host, remove_all: bool) -> tuple[Check, ...]:
+    """Whether a run that removes the models that the inventory lacks would leave none of the models of the host.
+
+    An inventory that names a model as absent removes the model on purpose. remove_all: whether the run may do it.
+    """
+    gone = sorted(host.models - {model.name for model in fleet.models} - set(fleet.absent))
+    if not gone or host.models & {model.name for model in fleet.models if model.containers}:
+        return ()
+    found = f"the inventory has none of the models of this host; install removes all of them: {', '.join(gone)}"
+    if remove_all:
+        return (Check("models", WARN, found),)
+    remedy = "check the inventory and its group_vars; if this is right, run again with -e prune=true"
+    return (Check("models", FAULT, found, remedy),)
 
 
 def service_faults(fleet: Fleet, host: Host) -> list[str]:
