@@ -47,8 +47,8 @@ class Playbooks:
         inventory = {"fleet": {"hosts": {HOST: local}, "vars": dict(variables)}}
         (self._folder / "inventory.json").write_text(json.dumps(inventory))
 
-    def run(self, playbook: str) -> Run:
-        """A file of playbooks/ or the full name of a collection's playbook."""
+    def run(self, playbook: str, *more: str) -> Run:
+        """A file of playbooks/ or the full name of a collection's playbook. more: further arguments."""
         own = PLAYBOOKS / f"{playbook}.yml"
         program = Path(sys.executable).with_name("ansible-playbook")
         command = [
@@ -56,6 +56,7 @@ class Playbooks:
             "--inventory",
             str(self._folder / "inventory.json"),
             str(own if own.exists() else playbook),
+            *more,
         ]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         environment["ANSIBLE_CONFIG"] = str(CONFIG)
