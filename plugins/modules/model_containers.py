@@ -68,6 +68,9 @@ options:
     type: list
     elements: str
     default: []
+  progress:
+    description: A file on the host; the module appends its progress as lines. The action plugin sets this option.
+    type: path
   report:
     description:
       - In check mode, return faults of the GPUs as RV(trouble) instead of a failure, and begin RV(actions) with the
@@ -205,6 +208,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.converge im
     probe,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
+from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
     given_if_possible,
@@ -230,6 +234,7 @@ SPEC = dict(
     keep_going=dict(type="bool", default=False),
     wait=dict(type="bool", default=True),
     held=dict(type="list", elements="str", default=[]),
+    progress=dict(type="path"),
 )
 
 
@@ -268,7 +273,7 @@ def main() -> None:
         if module.check_mode:
             outcome = Outcome(ready=probe(plan, docker))
         else:
-            outcome = converge(plan, docker, module.params["wait"])
+            outcome = converge(plan, docker, module.params["wait"], Progress(module.params["progress"]))
         after = docker.observe(()) if outcome.done else observed
     except FleetError as error:
         module.fail_json(msg=str(error))
