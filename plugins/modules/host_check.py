@@ -100,6 +100,11 @@ checks:
       description: What to do; empty if nothing.
       type: str
       sample: "Caddy needs it: stop that, or move it to another port"
+faults:
+  description: The faults in RV(checks), one line each. Empty unless O(report) is set.
+  returned: success
+  type: list
+  elements: str
 packages:
   description: Debian packages that the fleet needs and the host lacks.
   returned: success
@@ -252,6 +257,7 @@ def main() -> None:
     own = host.containers - host.foreign
     module.exit_json(
         checks=[check.as_dict() for check in found],
+        faults=faults,
         packages=host.missing_packages,
         docker_version=host.docker_version,
         docker_to_start=host.docker_to_start,

@@ -242,7 +242,7 @@ def test_preflight_fails_with_what_install_would_stumble_over(screen: Screen) ->
     screen.answers["inference.fleet.host_check"] = {"checks": [GOOD, BAD]}
     answer = screen.run(preflight, {"models": []})
     assert answer["failed"] is True
-    assert answer["msg"] == ("install would stop before it touches gpu1:\nFAULT    port 443  taken by nginx; stop that")
+    assert answer["msg"] == "install would stop before it changes gpu1; the lines with FAULT above say why"
     assert "ok       disk" in screen.shown[0] and "FAULT    port 443" in screen.shown[0]
 
 

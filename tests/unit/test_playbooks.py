@@ -90,3 +90,41 @@ def test_every_service_container_runs_with_an_init(file: Path) -> None:
 def test_what_removes_the_models_of_no_inventory_asks_for_a_word_before_it_removes_all(name: str) -> None:
     (play,) = [one for one in yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text()) if "hosts" in one]
     assert play["vars"]["fleet_remove_all"].startswith("{{ prune | default(")
+
+
+def test_a_fault_of_the_inventory_is_printed_once(tmp_path: Path) -> None:
+    host = {"ansible_connection": "local", "ansible_become": False, "fleet_models": [{"name": "a", "type": "llm"}]}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"fleet": {"hosts": {"gpu1": host}}}))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    run = subprocess.run([*command, "inference.fleet.prefetch"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert (run.stdout + run.stderr).count("fleet_models[0] (a).type: expected one of chat") == 1
+    assert "Check the host" not in run.stdout
+
+
+BROKEN = """
+- hosts: all
+  gather_facts: false
+  vars:
+    fleet: {cache: {downloads: never}, models: []}
+    __fleet_host: {layout: {}}
+    vllm_model_wait: true
+  tasks:
+    - ansible.builtin.import_role: {name: inference.fleet.vllm_model, rolespec_validate: false}
+    - ansible.builtin.debug: {msg: the run goes on}
+    - ansible.builtin.import_role: {name: inference.fleet.fleet, tasks_from: verdict, rolespec_validate: false}
+"""
+
+
+def test_the_log_of_an_engine_is_printed_once_and_the_run_goes_on_and_fails(tmp_path: Path) -> None:
+    """The role's module fails here, since the inventory has a fault with the text of a log."""
+    (tmp_path / "hosts.yml").write_text(
+        "all: {hosts: {gpu1: {ansible_connection: local, fleet_models: [{name: vllm-log, type: end-of-log}]}}}"
+    )
+    (tmp_path / "play.yml").write_text(BROKEN)
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.yml", "play.yml"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    output = run.stdout + run.stderr
+    assert (run.returncode, output.count("the run goes on")) == (2, 1), output
+    assert output.count("got 'end-of-log'") == 1
+    assert "gpu1: the run is incomplete; the faults are printed above" in output

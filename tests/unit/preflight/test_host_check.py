@@ -58,6 +58,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> No
         "leaving": [],
         "service_faults": [],
         "removal_faults": [],
+        "faults": [],
         "port_faults": [],
         "gpu_faults": [],
     }
