@@ -200,6 +200,21 @@ class Docker:
             log = self._api.logs(name, tail=count, stdout=True, stderr=True)
         return plain_text(log.decode(errors="replace")).splitlines()
 
+    def named(self, labels: Mapping[str, str]) -> list[str]:
+        """The names of this collection's containers that have these labels, running or not."""
+        wanted = [f"managed-by={MANAGED_BY}", *(f"{label}={value}" for label, value in labels.items())]
+        with _naming("listing containers"):
+            return sorted(map(_name, self._api.containers(all=True, filters={"label": wanted})))
+
+    def timed_lines(self, name: str, since: int, count: int) -> list[str]:
+        """The lines of its log, each after its time, without terminal colours.
+
+        since: seconds since 1970, or 0. count: of the last lines, or 0 for all."""
+        span = {"since": since} if since else {}
+        with _naming(f"reading the log of container {name}"):
+            log = self._api.logs(name, timestamps=True, tail=count or "all", stdout=True, stderr=True, **span)
+        return plain_text(log.decode(errors="replace")).split("\n")
+
     def _inspect(self, name: str) -> Optional[Container]:
         return next(map(_container, self._found({"Id": name})), None)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker.errors
@@ -466,6 +467,38 @@ def test_a_container_with_gpus_is_given_their_device_nodes_by_name_too(api: Fake
 def test_calls_docker_as_planned(call: Any, reported: str, api: FakeApi, host: engine.Docker) -> None:
     call(host)
     assert api.calls[-1] == reported
+
+
+@pytest.mark.parametrize(
+    ("since", "count", "asked"),
+    [(0, 100, {"tail": 100}), (1795488000, 0, {"since": 1795488000, "tail": "all"})],
+)
+def test_reads_lines_of_a_log_with_their_times(
+    since: int, count: int, asked: dict[str, Any], api: FakeApi, host: engine.Docker
+) -> None:
+    options: dict[str, Any] = {}
+
+    def logs(_name: str, **given: Any) -> bytes:
+        options.update(given)
+        return b"T1 \x1b[31mred\x1b[0m\nT2 10%\r20%\n"
+
+    api.says["logs"] = logs
+    assert host.timed_lines("vllm-a-1", since, count) == ["T1 red", "T2 10%\r20%", ""]
+    assert options == {"timestamps": True, "stdout": True, "stderr": True, **asked}
+
+
+def test_names_the_containers_of_this_collection_that_have_a_label(
+    host: engine.Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def containers(all: bool, filters: Any) -> list[dict[str, Any]]:
+        asked.append((all, filters))
+        return [{"Names": ["/vllm-a-2"]}, {"Names": ["/web/vllm", "/vllm-a-1"]}]
+
+    monkeypatch.setattr(host, "_api", SimpleNamespace(containers=containers))
+    assert host.named({"model-name": "a"}) == ["vllm-a-1", "vllm-a-2"]
+    assert asked == [(True, {"label": ["managed-by=inference.fleet", "model-name=a"]})]
 
 
 def test_gives_the_end_of_a_log_without_colours(api: FakeApi, host: engine.Docker) -> None:
