@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Environment, meta
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 ROLES = PLAYBOOKS.parent / "roles"
@@ -128,3 +132,69 @@ def test_the_log_of_an_engine_is_printed_once_and_the_run_goes_on_and_fails(tmp_
     assert (run.returncode, output.count("the run goes on")) == (2, 1), output
     assert output.count("got 'end-of-log'") == 1
     assert "gpu1: the run is incomplete; the faults are printed above" in output
+
+
+# docs/playbooks.md
+
+# Variables that Ansible, the inventory or the unit of the restore sets.
+GIVEN = {"fleet", "groups", "hostvars", "item", "lookup", "omit", "query", "restore_by_itself"}
+# Options that a role reads -> what a playbook with this option contains.
+OF_ROLES = {"fleet_break_lock": r"tasks_from: begin", "mig_force": r"inference\.fleet\.mig$"}
+EXPRESSIONS = ("when", "that", "until", "changed_when", "failed_when")
+
+
+class AnyName(dict[str, Any]):
+    """Filters and tests of Ansible, for jinja2's parser."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> Any:
+        return str
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return str
+
+
+def templates(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, list):
+        for one in part:
+            yield from templates(one)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            texts = list(templates(value))
+            yield from (f"{{{{ {text} }}}}" for text in texts) if key in EXPRESSIONS else texts
+
+
+def options_of(playbook: Path) -> set[str]:
+    """The variables that the playbook reads and that nothing but `-e` sets."""
+    text = playbook.read_text()
+    jinja = Environment()
+    jinja.filters = jinja.tests = AnyName()
+    names: set[str] = set()
+    for template in templates(yaml.safe_load(text)):
+        names |= meta.find_undeclared_variables(jinja.parse(template))
+    names = {
+        name for name in names if name not in GIVEN and not name.startswith(("_", "ansible_", "inventory_", "fleet_"))
+    }
+    names |= {name for name, uses in OF_ROLES.items() if re.search(uses, text, re.MULTILINE)}
+    return names | ({"fleet_break_lock"} if "fleet_break_lock" in text else set())
+
+
+def test_every_option_of_a_playbook_is_in_the_table_and_nothing_else() -> None:
+    table: dict[str, set[str]] = defaultdict(set)
+    for line in (PLAYBOOKS.parent / "docs" / "playbooks.md").read_text().splitlines():
+        if line.startswith("| `"):
+            options, playbooks = line.split("|")[1:3]
+            for playbook in playbooks.split(","):
+                table[playbook.strip()].update(re.findall(r"`([a-z_]+)`", options))
+    used = {playbook.stem: options_of(playbook) for playbook in PLAYBOOKS.glob("*.yml")}
+    assert {name: options for name, options in used.items() if options} == dict(table)
+
+
+def test_the_readme_names_every_playbook() -> None:
+    readme = (PLAYBOOKS.parent / "README.md").read_text()
+    names = {playbook.stem for playbook in PLAYBOOKS.glob("*.yml")} - {"check_hosts", "prune_cache"}
+    assert [name for name in sorted(names) if f"inference.fleet.{name}" not in readme] == []
