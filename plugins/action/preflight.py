@@ -23,8 +23,7 @@ class ActionModule(WithFleet):
         checks = answer["checks"]
         text = headed(host, check_lines(checks))
         Display().display(text)
-        faults = check_lines([check for check in checks if check["state"] == "fault"])
-        if faults:
-            message = "\n".join([f"install would stop before it touches {host}:", *faults])
-            return {"failed": True, "changed": False, "checks": checks, "msg": message}
+        if any(check["state"] == "fault" for check in checks):
+            message = f"install would stop before it changes {host}; the lines with FAULT above say why"
+            return {"failed": True, "changed": False, "msg": message}
         return {"changed": False, "checks": checks, "msg": text}

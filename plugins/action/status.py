@@ -9,7 +9,12 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import last_restore
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RESTORE_RECORD
-from ansible_collections.inference.fleet.plugins.module_utils.report.status import host_status, without_status
+from ansible_collections.inference.fleet.plugins.module_utils.report.status import (
+    FAIL_ON,
+    down_models,
+    host_status,
+    without_status,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.with_fleet import WithFleet
 
@@ -31,16 +36,20 @@ class ActionModule(WithFleet):
 
     def carry_out(self, task_vars: Any) -> dict[str, Any]:
         self._task.check_mode = True
+        arguments = dict(self.arguments)
+        if (fail_on := arguments.pop("fail_on", "model")) not in FAIL_ON:
+            return {"failed": True, "msg": f"fail_on: expected one of {', '.join(FAIL_ON)}, got {fail_on!r}"}
         try:
-            models = _good(self._module({**self.arguments, "prune": True, "report": True}, task_vars))
+            models = _good(self._module({**arguments, "prune": True, "report": True}, task_vars))
             services = _good(
                 self._execute_module("community.docker.docker_host_info", dict(SERVICES), task_vars=task_vars)
             )
             # Without a record, or without systemd, the output is empty.
             restore = last_restore(self._printed(f"cat {RESTORE_RECORD}"), self._printed(UNIT))
         except (AnsibleError, FleetError) as error:
-            return {"changed": False, "status": without_status(str(error))}
-        return {"changed": False, "status": host_status(task_vars["fleet"], models, services["containers"], restore)}
+            return {"changed": False, "status": without_status(str(error)), "down": []}
+        found = host_status(task_vars["fleet"], models, services["containers"], restore)
+        return {"changed": False, "status": found, "down": down_models(found["models"], str(fail_on))}
 
     def _printed(self, command: str) -> str:
         answer = self._low_level_execute_command(command)

@@ -17,7 +17,9 @@ from ansible_collections.inference.fleet.plugins.plugin_utils import certificate
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
     fleet_variables,
     name_warnings,
+    named,
     of_hosts,
+    parse_fleet,
     remember,
     url_names,
 )
@@ -28,12 +30,16 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         variables, unread = fleet_variables(task_vars or {}, self._templar, self._loader)
+        unread = [named(fault, task_vars or {}) for fault in unread]
         # Role argument specs refuse null for a list or a mapping, but their message has no path.
+        paths = {fault.partition(":")[0] for fault in unread}
         empty = [
-            f"{name}: expected a value, got nothing; remove the line" for name in variables if variables[name] is None
+            f"{name}: expected a value, got nothing; remove the line"
+            for name, value in variables.items()
+            if value is None and name not in paths
         ]
         try:
-            fleet = Fleet.parse(variables)
+            fleet = parse_fleet(variables)
             self._check_names(fleet, task_vars or {})
             verdict = certificates.check(fleet.https, datetime.now(timezone.utc))
             authorities = certificates.check_authorities(fleet.ca_bundle, datetime.now(timezone.utc))
@@ -41,9 +47,10 @@ class ActionModule(ActionBase):
             if faults := [*empty, *unread, *authorities.faults, *(() if lenient else verdict.faults)]:
                 raise FleetError(*faults)
         except FleetError as error:
-            # Reports a file that cannot be read only once, not also as invalid PEM text.
-            paths = {fault.partition(":")[0] for fault in unread}
-            others = [fault for fault in error.faults if fault.partition(":")[0] not in paths]
+            # Reports a value that cannot be read only once, not also as missing or as invalid PEM text.
+            others = [
+                fault for fault in error.faults if not any(path.startswith(fault.partition(":")[0]) for path in paths)
+            ]
             lines = "\n".join(dict.fromkeys([*empty, *unread, *others]))
             return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{lines}"}
         remember(fleet, task_vars or {})

@@ -32,6 +32,12 @@ options:
     description: Whether the run may stop models and DCGM that block a change of the MIG layout.
     type: bool
     default: false
+  remove_all:
+    description:
+      - Whether the run may remove all models of the host, if the inventory has none of them. Otherwise this is a fault.
+        Applies if O(names) is not set. A model that the inventory has with the state V(absent) is removed on purpose.
+    type: bool
+    default: true
   ports:
     description: TCP ports that only the fleet's Caddy may use.
     type: list
@@ -97,6 +103,11 @@ checks:
       description: What to do; empty if nothing.
       type: str
       sample: "Caddy needs it: stop that, or move it to another port"
+faults:
+  description: The faults in RV(checks), one line each. Empty unless O(report) is set.
+  returned: success
+  type: list
+  elements: str
 packages:
   description: Packages that the fleet needs and the host lacks, by the names of its distribution.
   returned: success
@@ -225,6 +236,11 @@ service_faults:
   returned: success
   type: list
   elements: str
+removal_faults:
+  description: The fault in RV(checks) of O(remove_all). Empty unless O(report) is set.
+  returned: success
+  type: list
+  elements: str
 port_faults:
   description: The faults in RV(checks) of taken ports, one line each. Empty unless O(report) is set.
   returned: success
@@ -251,6 +267,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks i
     Host,
     checks,
     port_faults,
+    removal_checks,
     service_faults,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.devices import device_checks
@@ -265,6 +282,7 @@ SPEC = dict(
     names=dict(type="list", elements="str"),
     ports=dict(type="list", elements="int", default=[80, 443]),
     force=dict(type="bool", default=False),
+    remove_all=dict(type="bool", default=True),
     now=dict(type="float"),
     thorough=dict(type="bool", default=False),
     report=dict(type="bool", default=False),
@@ -279,12 +297,14 @@ def main() -> None:
     except FleetError as error:
         module.fail_json(msg=str(error))
     host = observe(fleet, module.params["ports"], module.params["now"], module.params["thorough"])
-    found = checks(fleet, host)
+    prune = module.params["names"] is None
+    removal = removal_checks(fleet, host, module.params["remove_all"]) if prune else ()
+    found = checks(fleet, host) + removal
     gpu_checks = tuple(nvidia_checks(fleet, host.nvidia)) if host.nvidia else ()
     devices = DevicePlan()
     if host.nvidia and host.nvidia.gpus:
         gpus = host.nvidia.gpus
-        prune, force = module.params["names"] is None, module.params["force"]
+        force = module.params["force"]
         request = DeviceRequest(fleet, gpus, host_containers(), acting_on, prune, open_devices(gpus), force)
         devices, more = device_checks(request)
         gpu_checks += more
@@ -295,6 +315,7 @@ def main() -> None:
     own = host.containers - host.foreign
     module.exit_json(
         checks=[check.as_dict() for check in found],
+        faults=faults,
         packages=host.missing_packages,
         system=_system(host),
         docker_version=host.docker_version,
@@ -314,6 +335,7 @@ def main() -> None:
         layout=devices.layout.plain(),
         leaving=sorted(devices.leaving),
         service_faults=service_faults(fleet, host),
+        removal_faults=faults_of(removal),
         port_faults=port_faults(host),
         gpu_faults=faults_of(gpu_checks),
     )

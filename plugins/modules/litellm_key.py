@@ -177,7 +177,7 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.converge import Outcome, converge
-from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import plan_keys
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import expired, plan_keys
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.litellm import LiteLLM
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import STATES, parse_keys
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -210,11 +210,14 @@ def main() -> None:
         desired = parse_keys(module.params["keys"])
         litellm = LiteLLM(Docker(), module.params["container"], module.params["master_key_file"])
         observed = litellm.keys()
-        plan_for = partial(plan_keys, desired=desired, now=datetime.now(timezone.utc))
+        now = datetime.now(timezone.utc)
+        plan_for = partial(plan_keys, desired=desired, now=now)
         plan = plan_for(observed)
         outcome = Outcome() if module.check_mode else converge(plan, litellm, module.params["values"], plan_for)
     except FleetError as error:
         module.fail_json(msg=str(error))
+    for warning in expired(desired, now):
+        module.warn(warning)
     actions = plan.actions if module.check_mode else outcome.done
     aliases = {key.alias for key in desired}
     result = dict(

@@ -68,6 +68,9 @@ options:
     type: list
     elements: str
     default: []
+  progress:
+    description: A file on the host; the module appends its progress as lines. The action plugin sets this option.
+    type: path
   report:
     description:
       - In check mode, return faults of the GPUs as RV(trouble) instead of a failure, and begin RV(actions) with the
@@ -163,6 +166,17 @@ containers:
       description: The reference of the image.
       type: str
       sample: vllm/vllm-openai:v0.22.0
+    exit_code:
+      description: The exit code of the last end, if the container does not run; null if it runs or never ran.
+      type: int
+    restarts:
+      description: How often Docker has restarted the container since its start.
+      type: int
+    log:
+      description:
+        - The last lines of the log of a container that should answer and does not. Empty unless O(report) is set.
+      type: list
+      elements: str
 trouble:
   description: Faults that prevent the partitioning or assignment of the GPUs; empty if there are none.
   returned: when O(report) is set
@@ -187,8 +201,14 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     plan_containers,
     without_lacking,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge, probe
+from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import (
+    Outcome,
+    converge,
+    last_words,
+    probe,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
+from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
     given_if_possible,
@@ -215,7 +235,11 @@ SPEC = dict(
     keep_going=dict(type="bool", default=False),
     wait=dict(type="bool", default=True),
     held=dict(type="list", elements="str", default=[]),
+    progress=dict(type="path"),
 )
+
+
+ENDED = ("exited", "restarting", "dead")  # Docker's states of a container that has ended
 
 
 @dataclass(frozen=True)
@@ -250,7 +274,7 @@ def main() -> None:
         if module.check_mode:
             outcome = Outcome(ready=probe(plan, docker))
         else:
-            outcome = converge(plan, docker, module.params["wait"])
+            outcome = converge(plan, docker, module.params["wait"], Progress(module.params["progress"]))
         after = docker.observe(()) if outcome.done else observed
     except FleetError as error:
         module.fail_json(msg=str(error))
@@ -269,7 +293,11 @@ def main() -> None:
     faults = [*(() if module.params["report"] else gpus.trouble), *outcome.faults.values()]
     if faults:
         module.fail_json(msg="\n".join(faults), faults=outcome.faults, **result)
-    module.exit_json(containers=_as_they_are(after, outcome, desired, gpus.found), **result)
+    rows = _as_they_are(after, outcome, desired, gpus.found)
+    if module.params["report"]:
+        for row in rows:
+            row["log"] = last_words(row["name"], docker) if row["id"] and row["wanted"] and not row["ready"] else []
+    module.exit_json(containers=rows, **result)
 
 
 def _gpus(module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observed, acting_on: tuple[str, ...]) -> _Gpus:
@@ -313,6 +341,9 @@ def _as_they_are(
                 devices=list(devices),
                 device=describe(gpus, devices) if container and (gpus or not devices) else "-",
                 image=one.spec.image,
+                exit_code=container.exit_code if container and container.status in ENDED else None,
+                restarts=container.restarts if container else 0,
+                log=[],
             )
         )
     return rows

@@ -18,6 +18,10 @@ options:
     description: As O(inference.fleet.host_check#module:force).
     type: bool
     default: false
+  remove_all:
+    description: As O(inference.fleet.host_check#module:remove_all).
+    type: bool
+    default: true
 attributes:
   action:
     support: full
@@ -40,11 +44,11 @@ EXAMPLES = r"""
 RETURN = r"""
 checks:
   description: As RV(inference.fleet.host_check#module:checks).
-  returned: when the checks ran
+  returned: if there is no fault
   type: list
   elements: dict
 msg:
-  description: The printed text; on failure the faults.
+  description: The printed text; on failure a pointer to it.
   returned: always
   type: str
 """

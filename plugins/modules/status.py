@@ -16,6 +16,14 @@ description:
   - Needs the fact C(fleet), which M(inference.fleet.validate) sets.
 extends_documentation_fragment:
   - inference.fleet.fleet
+options:
+  fail_on:
+    description:
+      - Which models of state V(running) are in RV(down), for a playbook that fails then. V(model), those of which no
+        replica answers; V(replica), those of which a replica does not answer; V(never), none.
+    type: str
+    choices: [model, replica, never]
+    default: model
 attributes:
   action:
     support: full
@@ -47,6 +55,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+down:
+  description: A line for each model that is down, as O(fail_on) says.
+  returned: always
+  type: list
+  elements: str
+  sample: ["qwen3-8b: 0 of 2 replicas answer"]
 status:
   description: The host's entry in the document that M(inference.fleet.status_report) prints.
   returned: always
@@ -60,8 +74,8 @@ status:
         - The models of the inventory that are not V(absent). Each has C(name), C(type), C(source), C(state), C(ready)
           and C(wanted) (replicas), C(image), C(endpoint) (null without a route), C(running_since) (RFC 3339, null if no
           replica runs) and C(containers).
-        - Each container has C(name), C(status), C(ready), C(device), C(devices), C(image) and C(started_at), as of
-          M(inference.fleet.model_containers).
+        - Each container has C(name), C(status), C(ready), C(device), C(devices), C(image), C(started_at),
+          C(exit_code), C(restarts) and C(log), as of M(inference.fleet.model_containers).
       type: list
       elements: dict
     services:

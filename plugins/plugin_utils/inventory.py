@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import PREFIX, Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import is_name
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import below
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import from_wire, to_wire
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
@@ -23,21 +25,25 @@ from ansible_collections.inference.fleet.plugins.plugin_utils import certificate
 # Keys of fleet_https whose value may be a file on the admin's machine. The host gets the content, not the path.
 _FILES = ("cert", "key", "directory_root")
 _MAX_BYTES = 1_000_000
+_ENTRY = re.compile(r"\b(fleet_[a-z_]+)\[(\d+)\](?! \()")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@/ -]{0,62}")
 
 
 def fleet_variables(variables: Mapping[str, Any], templar: Any, loader: Any) -> tuple[dict[str, Any], list[str]]:
-    """The templated variables of a host that begin with `fleet_`, and faults of unreadable files.
+    """The templated variables of a host that begin with `fleet_`, and faults of templates and of unreadable files.
 
     In `fleet_https` and `fleet_ca_bundle`, the contents of files replace their paths. Missing names become those in the
     certificate, or those by which Ansible reaches the host. So Fleet.parse gets all that the host needs.
     """
-    given = {name: templar.template(value) for name, value in variables.items() if name.startswith(PREFIX)}
-    https = given.get("fleet_https", {})
     faults: list[str] = []
+    given = {
+        name: _templated(value, name, templar, faults) for name, value in variables.items() if name.startswith(PREFIX)
+    }
     folder = variables.get("inventory_dir") or variables.get("playbook_dir") or os.getcwd()
     if "fleet_ca_bundle" in given:
         given["fleet_ca_bundle"], why = _text(given["fleet_ca_bundle"], loader, folder)
         faults += [f"fleet_ca_bundle: {why}"] if why else []
+    https = given.get("fleet_https", {})
     if isinstance(https, Mapping):
         read = {key: _text(value, loader, folder) if key in _FILES else (value, None) for key, value in https.items()}
         faults += [f"fleet_https.{key}: {why}" for key, (_text_of_it, why) in read.items() if why]
@@ -90,7 +96,48 @@ def fleet_of(task_vars: Mapping[str, Any], templar: Any, loader: Any, models: An
     given, faults = fleet_variables(task_vars, templar, loader)
     if faults:
         raise FleetError(*faults)
-    return Fleet.parse(given if models is None else {**given, "fleet_models": models, "fleet_keys": []})
+    return parse_fleet(given if models is None else {**given, "fleet_models": models, "fleet_keys": []})
+
+
+def parse_fleet(variables: Mapping[str, Any]) -> Fleet:
+    """Fleet.parse, for messages to a user: the path of an entry of a list also has the name of the entry, and an
+    exception that is no FleetError becomes one with the path."""
+    try:
+        return Fleet.parse(variables)
+    except FleetError as error:
+        raise FleetError(*(named(fault, variables) for fault in error.faults)) from None
+    except Exception as error:
+        raise FleetError(named(_unexpected(variables, error), variables)) from error
+
+
+def named(fault: str, variables: Mapping[str, Any]) -> str:
+    """The fault with names: `fleet_models[0] (qwen3-8b).source: ...`."""
+
+    def with_name(match: re.Match[str]) -> str:
+        entries = variables.get(match[1])
+        index = int(match[2])
+        entry = entries[index] if isinstance(entries, (list, tuple)) and index < len(entries) else None
+        name = entry.get("alias", entry.get("name")) if isinstance(entry, Mapping) else None
+        return f"{match[0]} ({name})" if isinstance(name, str) and _NAME.fullmatch(name) else match[0]
+
+    return _ENTRY.sub(with_name, fault)
+
+
+def _unexpected(variables: Mapping[str, Any], error: Exception) -> str:
+    """The fault for an exception that Fleet.parse should not raise, with the narrowest path that has the exception."""
+    path = "the variables of this host"
+    for name, value in variables.items():
+        parts = {name: value}
+        if isinstance(value, (list, tuple)):
+            parts = {f"{name}[{index}]": [one] for index, one in enumerate(value)}
+        for where, part in parts.items():
+            try:
+                Fleet.parse({name: part})
+            except FleetError:
+                pass
+            except Exception:
+                path = where
+    return f"{path}: inference.fleet cannot read this value ({type(error).__name__}: {error}); please report this fault"
 
 
 def fleet_for_lookup(variables: Mapping[str, Any], templar: Any, loader: Any) -> Fleet:
@@ -121,6 +168,20 @@ def of_hosts(variable: str, task_vars: Mapping[str, Any], hosts: Iterable[str] |
         value = migrate(given).get(variable)
         found += value if isinstance(value, (list, tuple, Mapping)) else ()
     return found
+
+
+def _templated(value: Any, path: str, templar: Any, faults: list[str]) -> Any:
+    """The templated value. A part with an undefined variable, with an error in a template, or with a text that the
+    vault passwords do not decrypt, is a fault with its path, and None in the value."""
+    try:
+        return templar.template(value)
+    except AnsibleError as error:
+        if isinstance(value, Mapping):
+            return {key: _templated(one, below(path, key), templar, faults) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [_templated(one, f"{path}[{index}]", templar, faults) for index, one in enumerate(value)]
+        faults.append(f"{path}: {' '.join(str(error).split())}")
+    return None
 
 
 def _memory(task_vars: Mapping[str, Any]) -> Path:

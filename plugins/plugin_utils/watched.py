@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
@@ -27,7 +28,7 @@ class Watched(WithFleet):
 
     def carry_out(self, task_vars: Any) -> dict[str, Any]:
         planned = self._plan(task_vars)
-        if self._task.check_mode or not planned.get("changed"):
+        if self._task.check_mode or self.is_settled(planned):
             return planned
         progress = f"{RUN}/progress-{secrets.token_hex(4)}"
         started = self._start({**self.arguments, "progress": progress}, task_vars)
@@ -39,6 +40,10 @@ class Watched(WithFleet):
             self._low_level_execute_command(f"rm -f {progress}")
         self._job(started["ansible_job_id"], "cleanup", task_vars)
         return {key: value for key, value in answer.items() if key not in ("ansible_job_id", "finished", "started")}
+
+    def is_settled(self, planned: Mapping[str, Any]) -> bool:
+        """Whether there is no work to do. planned: the module's result in check mode."""
+        return not planned.get("changed")
 
     def _watch(self, job: str, progress: str, task_vars: Any) -> dict[str, Any]:
         """The module's result, after its end. Retries a lost connection up to LOST_AT_MOST times."""

@@ -74,7 +74,7 @@ def _take_away(docker: DockerClient, playbooks: Playbooks) -> None:
     """Removes all that this run created, including the keys that uninstall keeps."""
     services = {"caddy", "litellm", "postgres"}
     traces.refuse(sorted(set(traces.foreign(docker)) - services), "meanwhile somebody else began to use this machine")
-    playbooks.run("inference.fleet.uninstall")
+    playbooks.run("inference.fleet.uninstall", "-e", "uninstall_confirm=true")
     if traces.has_volume(docker, KEYS):
         docker.volumes.get(KEYS).remove()
     shutil.rmtree(STATE, ignore_errors=True)  # missing if the run failed before creating it

@@ -47,8 +47,8 @@ class Playbooks:
         inventory = {"fleet": {"hosts": {HOST: local}, "vars": dict(variables)}}
         (self._folder / "inventory.json").write_text(json.dumps(inventory))
 
-    def run(self, playbook: str, as_the_unit: bool = False) -> Run:
-        """A file of playbooks/ or the full name of a collection's playbook.
+    def run(self, playbook: str, *more: str, as_the_unit: bool = False) -> Run:
+        """A file of playbooks/ or the full name of a collection's playbook. more: further arguments.
 
         as_the_unit: with the settings of the unit that restores a host at boot which make a difference to the time.
         """
@@ -59,6 +59,7 @@ class Playbooks:
             "--inventory",
             str(self._folder / "inventory.json"),
             str(own if own.exists() else playbook),
+            *more,
         ]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         environment["ANSIBLE_CONFIG"] = str(CONFIG)
@@ -79,7 +80,7 @@ class Playbooks:
 
     def rerun(self, playbook: str, as_the_unit: bool = False) -> Run:
         """A run that changes nothing; raises BenchError otherwise."""
-        run = self.run(playbook, as_the_unit)
+        run = self.run(playbook, as_the_unit=as_the_unit)
         if run.changed:
             raise BenchError(f"{playbook} was to find nothing to do, and reported changed={run.changed}")
         return run

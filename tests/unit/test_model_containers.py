@@ -59,7 +59,26 @@ def test_returns_each_container_as_it_is(run: Run, engine: FakeEngine) -> None:
         "devices": ["GPU-2"],
         "device": "gpu 2",
         "image": STANDARD,
+        "exit_code": None,
+        "restarts": 0,
+        "log": [],
     }
+
+
+def test_a_report_has_the_exit_code_and_the_last_words_of_what_does_not_answer(run: Run, engine: FakeEngine) -> None:
+    run(cpu("a"), cpu("b"), cpu("c"))
+    engine.change("vllm-a-1", status="exited", exit_code=137)
+    engine.unready.add("vllm-b-1")
+    engine.logs = {name: [f"line {number}" for number in range(9)] for name in ("vllm-a-1", "vllm-b-1", "vllm-c-1")}
+    engine.fails["logs", "vllm-b-1"] = "reading the log of container vllm-b-1: not supported"
+    models = (cpu("a"), cpu("b"), cpu("c"), cpu("d"), cpu("e", state="stopped"))
+    rows = {row["model"]: row for row in run(*models, check=True, report=True)["containers"]}
+    assert (rows["a"]["exit_code"], rows["a"]["log"]) == (137, [f"line {number}" for number in range(4, 9)])
+    assert (rows["b"]["exit_code"], rows["b"]["log"]) == (
+        None,
+        ["reading the log of container vllm-b-1: not supported"],
+    )
+    assert [rows[name]["log"] for name in "cde"] == [[], [], []]
 
 
 def test_check_mode_shows_what_the_run_then_does_and_does_nothing(run: Run, engine: FakeEngine) -> None:

@@ -111,6 +111,38 @@ def test_the_endpoint_begins_with_the_fleets_base_url(screen: Screen) -> None:
     assert answer["status"]["models"][0]["endpoint"] == "https://[2001:db8::7]/v1"
 
 
+DOWN: Answer = {
+    "name": "vllm-qwen3-8b-1",
+    "model": "qwen3-8b",
+    "status": "exited",
+    "ready": False,
+    "device": "cpu",
+    "devices": [],
+    "image": "vllm",
+    "started_at": "2026-11-24T02:40:11.81Z",
+    "exit_code": 1,
+    "restarts": 0,
+    "log": ["ValueError"],
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "down"),
+    [({}, ["qwen3-8b: 0 of 1 replicas answer"]), ({"fail_on": "never"}, [])],
+)
+def test_a_model_that_is_down_is_for_the_playbook_to_fail_with(
+    screen: Screen, arguments: Answer, down: list[str]
+) -> None:
+    screen.answers["inference.fleet.model_containers"] = {**NO_MODELS, "containers": [DOWN]}
+    assert screen.run(status, arguments, fleet=FLEET)["down"] == down
+    assert "fail_on" not in screen.asked["inference.fleet.model_containers"][0]
+
+
+def test_an_unknown_word_for_down_is_refused(screen: Screen) -> None:
+    answer = screen.run(status, {"fail_on": "models"}, fleet=FLEET)
+    assert answer == {"failed": True, "msg": "fail_on: expected one of model, replica, never, got 'models'"}
+
+
 @pytest.mark.parametrize("module", ["inference.fleet.model_containers", "community.docker.docker_host_info"])
 @pytest.mark.parametrize(
     ("answer", "fault"),
@@ -210,7 +242,7 @@ def test_preflight_fails_with_what_install_would_stumble_over(screen: Screen) ->
     screen.answers["inference.fleet.host_check"] = {"checks": [GOOD, BAD]}
     answer = screen.run(preflight, {"models": []})
     assert answer["failed"] is True
-    assert answer["msg"] == ("install would stop before it touches gpu1:\nFAULT    port 443  taken by nginx; stop that")
+    assert answer["msg"] == "install would stop before it changes gpu1; the lines with FAULT above say why"
     assert "ok       disk" in screen.shown[0] and "FAULT    port 443" in screen.shown[0]
 
 

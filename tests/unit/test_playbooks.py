@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Environment, meta
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 ROLES = PLAYBOOKS.parent / "roles"
@@ -67,3 +71,130 @@ def test_lets_a_run_with_a_host_of_the_fleet_through(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
     run = subprocess.run([*command, str(PLAYBOOKS / "check_hosts.yml")], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("words", [["--tags", "litellm"], ["--skip-tags", "mig"]])
+def test_refuses_tags_before_a_host_is_contacted(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("fleet: {hosts: {gpu1: {ansible_host: 192.0.2.1}}}")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml"), *words]
+    run = subprocess.run([*command, "inference.fleet.install"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "--tags and --skip-tags are not supported" in run.stdout + run.stderr
+    assert "missing required arguments" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("file", sorted(ROLES.glob("*/tasks/*.yml")), ids=str)
+def test_every_service_container_runs_with_an_init(file: Path) -> None:
+    blocks = re.findall(r"community\.docker\.docker_container:\n((?:\s{4,}.*\n)+)", file.read_text())
+    for block in blocks:
+        assert "image:" not in block or "init: true" in block
+
+
+@pytest.mark.parametrize("name", ["install", "reboot_restore"])
+def test_what_removes_the_models_of_no_inventory_asks_for_a_word_before_it_removes_all(name: str) -> None:
+    (play,) = [one for one in yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text()) if "hosts" in one]
+    assert play["vars"]["fleet_remove_all"].startswith("{{ prune | default(")
+
+
+def test_a_fault_of_the_inventory_is_printed_once(tmp_path: Path) -> None:
+    host = {"ansible_connection": "local", "ansible_become": False, "fleet_models": [{"name": "a", "type": "llm"}]}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"fleet": {"hosts": {"gpu1": host}}}))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    run = subprocess.run([*command, "inference.fleet.prefetch"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert (run.stdout + run.stderr).count("fleet_models[0] (a).type: expected one of chat") == 1
+    assert "Check the host" not in run.stdout
+
+
+BROKEN = """
+- hosts: all
+  gather_facts: false
+  vars:
+    fleet: {cache: {downloads: never}, models: []}
+    __fleet_host: {layout: {}}
+    vllm_model_wait: true
+  tasks:
+    - ansible.builtin.import_role: {name: inference.fleet.vllm_model, rolespec_validate: false}
+    - ansible.builtin.debug: {msg: the run goes on}
+    - ansible.builtin.import_role: {name: inference.fleet.fleet, tasks_from: verdict, rolespec_validate: false}
+"""
+
+
+def test_the_log_of_an_engine_is_printed_once_and_the_run_goes_on_and_fails(tmp_path: Path) -> None:
+    """The role's module fails here, since the inventory has a fault with the text of a log."""
+    (tmp_path / "hosts.yml").write_text(
+        "all: {hosts: {gpu1: {ansible_connection: local, fleet_models: [{name: vllm-log, type: end-of-log}]}}}"
+    )
+    (tmp_path / "play.yml").write_text(BROKEN)
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.yml", "play.yml"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    output = run.stdout + run.stderr
+    assert (run.returncode, output.count("the run goes on")) == (2, 1), output
+    assert output.count("got 'end-of-log'") == 1
+    assert "gpu1: the run is incomplete; the faults are printed above" in output
+
+
+# docs/playbooks.md
+
+# Variables that Ansible, the inventory or the unit of the restore sets.
+GIVEN = {"fleet", "groups", "hostvars", "item", "lookup", "omit", "query", "restore_by_itself"}
+# Options that a role reads -> what a playbook with this option contains.
+OF_ROLES = {"fleet_break_lock": r"tasks_from: begin", "mig_force": r"inference\.fleet\.mig$"}
+EXPRESSIONS = ("when", "that", "until", "changed_when", "failed_when")
+
+
+class AnyName(dict[str, Any]):
+    """Filters and tests of Ansible, for jinja2's parser."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> Any:
+        return str
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return str
+
+
+def templates(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, list):
+        for one in part:
+            yield from templates(one)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            texts = list(templates(value))
+            yield from (f"{{{{ {text} }}}}" for text in texts) if key in EXPRESSIONS else texts
+
+
+def options_of(playbook: Path) -> set[str]:
+    """The variables that the playbook reads and that nothing but `-e` sets."""
+    text = playbook.read_text()
+    jinja = Environment()
+    jinja.filters = jinja.tests = AnyName()
+    names: set[str] = set()
+    for template in templates(yaml.safe_load(text)):
+        names |= meta.find_undeclared_variables(jinja.parse(template))
+    names = {
+        name for name in names if name not in GIVEN and not name.startswith(("_", "ansible_", "inventory_", "fleet_"))
+    }
+    names |= {name for name, uses in OF_ROLES.items() if re.search(uses, text, re.MULTILINE)}
+    return names | ({"fleet_break_lock"} if "fleet_break_lock" in text else set())
+
+
+def test_every_option_of_a_playbook_is_in_the_table_and_nothing_else() -> None:
+    table: dict[str, set[str]] = defaultdict(set)
+    for line in (PLAYBOOKS.parent / "docs" / "playbooks.md").read_text().splitlines():
+        if line.startswith("| `"):
+            options, playbooks = line.split("|")[1:3]
+            for playbook in playbooks.split(","):
+                table[playbook.strip()].update(re.findall(r"`([a-z_]+)`", options))
+    used = {playbook.stem: options_of(playbook) for playbook in PLAYBOOKS.glob("*.yml")}
+    assert {name: options for name, options in used.items() if options} == dict(table)
+
+
+def test_the_readme_names_every_playbook() -> None:
+    readme = (PLAYBOOKS.parent / "README.md").read_text()
+    names = {playbook.stem for playbook in PLAYBOOKS.glob("*.yml")} - {"check_hosts", "prune_cache"}
+    assert [name for name in sorted(names) if f"inference.fleet.{name}" not in readme] == []

@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 import yaml
 from ansible import constants
-from ansible.errors import AnsibleLookupError
+from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible_collections.inference.fleet.plugins.action.validate import ActionModule
 from ansible_collections.inference.fleet.plugins.lookup.desired_state import LookupModule
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
@@ -61,10 +61,82 @@ def test_tells_every_fault_and_that_nothing_was_touched() -> None:
     assert validate({"fleet_models": [entry(replicas=0), entry(name="x", type="llm")], "fleet_modles": 1}) == {
         "failed": True,
         "msg": "nothing was touched; the inventory of this host has faults:\n"
-        "fleet_models[0].replicas: expected a whole number of at least 1, got 0\n"
-        "fleet_models[1].type: expected one of chat, vision, embedding, stt, tts, image, got 'llm'\n"
+        "fleet_models[0] (qwen3-8b).replicas: expected a whole number of at least 1, got 0\n"
+        "fleet_models[1] (x).type: expected one of chat, vision, embedding, stt, tts, image, got 'llm'\n"
         "fleet_modles: unknown key; did you mean 'fleet_models'?",
     }
+
+
+class Templar:
+    """Templates as Ansible does: a text with `{{` has an undefined variable."""
+
+    def template(self, value: Any) -> Any:
+        if "{{" in json.dumps(value):
+            raise AnsibleError("'modelz' is undefined")
+        return value
+
+
+def test_an_undefined_variable_is_reported_with_the_path_that_names_it_and_with_the_other_faults() -> None:
+    variables = {
+        "fleet_models": [entry(name="a", source="{{ modelz }}"), entry(devices={"gpus": "{{ n }}"}, replicas="3")],
+        "fleet_cache": "{{ nothing }}",
+        "fleet_hf_token": TOKEN,
+    }
+    task_vars = {"inventory_hostname": "gpu1", "ansible_play_hosts": ["gpu1"], "hostvars": {}, **variables}
+    plugin = ActionModule(Mock(args={}), Mock(), Mock(), Mock(), Templar(), Mock())
+    assert plugin.run(task_vars=task_vars)["msg"].splitlines()[1:] == [
+        "fleet_models[0] (a).source: 'modelz' is undefined",
+        "fleet_models[1] (qwen3-8b).devices.gpus: 'modelz' is undefined",
+        "fleet_cache: 'modelz' is undefined",
+        "fleet_models[1] (qwen3-8b).replicas: expected a whole number of at least 1, got '3', which is text: "
+        "leave the quotes out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry_name", "path"),
+    [
+        ("a", "fleet_models[0] (a).type"),
+        ("A B", "fleet_models[0] (A B).type"),
+        (7, "fleet_models[0].type"),
+        ("", "fleet_models[0].type"),
+        ("a\nb", "fleet_models[0].type"),
+    ],
+)
+def test_a_fault_of_a_model_has_the_name_of_the_model(entry_name: object, path: str) -> None:
+    faults = validate({"fleet_models": [entry(name=entry_name, type="llm")]})["msg"].splitlines()
+    assert [fault for fault in faults if fault.startswith(f"{path}: ")]
+
+
+def test_faults_of_keys_have_the_alias() -> None:
+    keys = [{"alias": "app", "models": ["none"]}, {"alias": "app"}]
+    faults = validate({"fleet_keys": keys, "fleet_models": []})["msg"]
+    assert "\nfleet_keys[0] (app).models: " in faults
+    assert "is also the alias of fleet_keys[0] (app)" in faults
+
+
+@pytest.mark.parametrize(
+    ("variables", "path"),
+    [
+        ({"fleet_models": [entry(), entry(name="b", broken=1)]}, "fleet_models[1] (b)"),
+        ({"fleet_cache": {"broken": 1}}, "fleet_cache"),
+    ],
+)
+def test_no_exception_of_python_reaches_the_user_as_it_is(
+    variables: Variables, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse = Fleet.parse
+
+    def parse_or_break(given: Variables) -> Fleet:
+        if "broken" in json.dumps(given):
+            raise TypeError("'<' not supported between instances of 'str' and 'int'")
+        return parse(given)
+
+    monkeypatch.setattr(Fleet, "parse", parse_or_break)
+    assert validate(variables)["msg"].splitlines()[1:] == [
+        f"{path}: inference.fleet cannot read this value (TypeError: '<' not supported between instances of 'str' and "
+        "'int'); please report this fault"
+    ]
 
 
 def test_a_variable_left_empty_is_a_fault_among_the_others() -> None:
@@ -332,7 +404,7 @@ def test_one_faulty_host_stops_the_play_before_any_host_is_touched(tmp_path: Pat
     assert results["good"]["ansible_facts"]["fleet"]["models"][0]["name"] == "qwen3-8b"
     assert results["bad"]["msg"] == (
         "nothing was touched; the inventory of this host has faults:\n"
-        "fleet_models[0].replicas: expected a whole number of at least 1, got 'two'\n"
+        "fleet_models[0] (a).replicas: expected a whole number of at least 1, got 'two'\n"
         "fleet_mgi: unknown key; did you mean 'fleet_mig'?"
     )
     assert not (tmp_path / "touched").exists()

@@ -100,7 +100,7 @@ def test_a_plain_file_becomes_a_vaulted_one_with_the_same_keys(keys: Keys, door:
 def test_a_key_for_a_model_that_is_not_there_is_refused_before_anything_is_touched(keys: Keys) -> None:
     run = keys.play({"alias": "typo", "models": ["piar"]})
     assert run.status != 0
-    assert "fleet_keys[0].models: the fleet has no model 'piar'; did you mean 'pair'?" in run.messages
+    assert "fleet_keys[0] (typo).models: the fleet has no model 'piar'; did you mean 'pair'?" in run.messages
 
 
 def test_leaves_nothing_behind(keys: Keys) -> None:

@@ -78,7 +78,7 @@ def test_no_space_for_weights_is_told_before_anything_is_touched(install: Instal
 def test_weights_that_are_not_on_the_host_are_told_before_anything_is_touched(install: Install) -> None:
     run = install(model("absent-weights", source="/srv/nothing-here"))
     assert run.status != 0
-    assert "fleet_models[3].source: /srv/nothing-here is not a folder on this host" in run.messages
+    assert "fleet_models[3] (absent-weights).source: /srv/nothing-here is not a folder on this host" in run.messages
 
 
 def test_a_salt_that_would_lock_the_virtual_keys_away_is_refused(install: Install) -> None:

@@ -129,6 +129,11 @@ def spare(admin: Admin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sp
     # What somebody put beside the collection's own files is not the collection's to remove.
     host.check_output("mkdir -p /var/lib/inference-fleet/models && touch /var/lib/inference-fleet/models/weights")
     run = admin.play("uninstall", *words)
+    assert run.status != 0
+    assert "nothing was removed; answer yes, or run again with -e uninstall_confirm=true" in run.messages
+    assert "the volume fleet-caddy-data, with Caddy's own CA" in run.messages
+    assert host.file("/var/lib/inference-fleet/restore.json").exists
+    run = admin.play("uninstall", *words, "-e", "uninstall_confirm=true")
     assert run.status == 0, run.output
     assert "/var/lib/inference-fleet/models" in run.output
     assert host.file("/var/lib/inference-fleet/models/weights").exists

@@ -55,7 +55,8 @@ class Spec:
     image: the reference; if observed, the image's ID. devices: GPU or MIG device IDs. nodes: their
     device nodes, passed to the container by name; nodes may be added later, so they are no reason
     to recreate a container. shm_size: bytes. env and labels: if observed, including those of the
-    image. aliases: further names in its networks, without those that Docker itself adds.
+    image. aliases: further names in its networks, without those that Docker itself adds. init: whether Docker's
+    init is the first process; it reaps zombies, which Docker cannot stop.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Spec:
     ipc: str
     nodes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    init: bool = True
 
     def resolved(self, image: ImageDefaults) -> Spec:
         """As Docker would report a container created from this."""
@@ -151,7 +153,7 @@ class Action:
 
 # The fields of a Spec that are compared directly; mounts are compared separately. Fields in _IN_PLACE are changed
 # without recreating the container.
-_RECREATE = ("image", "entrypoint", "command", "env", "labels", "devices", "shm_size", "ipc")
+_RECREATE = ("image", "entrypoint", "command", "env", "labels", "devices", "shm_size", "ipc", "init")
 _IN_PLACE = ("networks", "aliases", "restart")
 
 STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))

@@ -18,12 +18,15 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Plan,
     Spec,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import stage
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 T = TypeVar("T")
 
 SIDE_BY_SIDE = 32
 LOG_LINES = 20
+LAST_WORDS = 5
+STAGE_LINES, STAGE_SECONDS = 50, 5  # how much of a log shows what a starting engine does, and how often it is read
 POLL_SECONDS = 0.5
 
 
@@ -62,15 +65,20 @@ class Outcome:
     ready: set[str] = field(default_factory=set)
 
 
-def converge(plan: Plan, engine: Engine, wait: bool = True) -> Outcome:
+def _silent(_line: str) -> None:
+    """Where nobody reads the progress."""
+
+
+def converge(plan: Plan, engine: Engine, wait: bool = True, say: Callable[[str], None] = _silent) -> Outcome:
     """Tries every action and every wait; a failure stops only the steps of its own container.
 
-    wait: wait until containers are ready; otherwise only probe which are ready now."""
+    wait: wait until containers are ready; otherwise only probe which are ready now. say: gets a line of progress when
+    something changes."""
     outcome = Outcome()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for verbs in STAGES:
             chains = plan.stage(verbs)
-            ends = pool.map(lambda actions: _run_chain(actions, engine, outcome), chains.values())
+            ends = pool.map(lambda actions: _run_chain(actions, engine, outcome, say), chains.values())
             outcome.faults.update({name: fault for name, fault in zip(chains, ends) if fault})
         if not wait:
             outcome.ready = probe(plan, engine)
@@ -78,7 +86,12 @@ def converge(plan: Plan, engine: Engine, wait: bool = True) -> Outcome:
         waits = [one for one in plan.waits if _may_get_ready(one, outcome)]
         ends = pool.map(
             lambda one: wait_until_ready(
-                one.spec.name, engine, engine.is_healthy, one.ready_timeout, seen=plan.untouched.get(one.spec.name)
+                one.spec.name,
+                engine,
+                engine.is_healthy,
+                one.ready_timeout,
+                seen=plan.untouched.get(one.spec.name),
+                say=say,
             ),
             waits,
         )
@@ -110,17 +123,28 @@ def wait_until_ready(
     pause: Callable[[float], None] = time.sleep,
     seen: Optional[Container] = None,
     gave_up: str = "",
+    say: Optional[Callable[[str], None]] = None,
 ) -> Optional[str]:
     """None once the container is ready; the fault, with the last lines of its log, when the container
     dies (Hopeless) or after `timeout` seconds. seen: the container as just observed, if known, which
     saves a call to Docker if it is ready. gave_up: the health check's output that means the container
-    will not become ready."""
-    deadline = now() + timeout
+    will not become ready. say: gets a line when the engine enters another stage of its start."""
+    began = now()
+    deadline = began + timeout
+    shown, next_look = "", began
     try:
         first = container = seen or engine.inspect(name)
         while first and container and container.restarts == first.restarts and container.status == "running":
             if is_ready(container):
+                if say and shown:
+                    say(f"{name}: ready after {now() - began:.0f} s")
                 return None
+            if say and now() >= next_look:
+                next_look = now() + STAGE_SECONDS
+                does = _stage(engine, name)
+                if does != shown:
+                    shown = does
+                    say(f"{name}: {does} ({now() - began:.0f} s)")
             # An earlier check may belong to the previous start: Docker keeps its output.
             if gave_up and container.last_check != first.last_check and gave_up in container.last_check[1]:
                 return Hopeless(_with_log(engine, name, f"runs, but its health check says {gave_up!r}"))
@@ -139,15 +163,34 @@ def wait_until_ready(
         return f"{name}: {error}"
 
 
+def _stage(engine: Waitable, name: str) -> str:
+    try:
+        return stage(engine.last_lines(name, STAGE_LINES)) or "starts"
+    except FleetError:  # the wait itself reports a Docker that does not answer
+        return "starts"
+
+
+def last_words(name: str, engine: Waitable) -> list[str]:
+    """The last lines of a container's log, or why the log cannot be read."""
+    try:
+        return engine.last_lines(name, LAST_WORDS)
+    except FleetError as error:
+        return [str(error)]
+
+
 def _may_get_ready(desired: Desired, outcome: Outcome) -> bool:
     return desired.spec.name not in outcome.faults and desired.spec.image not in outcome.faults
 
 
-def _run_chain(actions: Iterable[Action], engine: Engine, outcome: Outcome) -> Optional[str]:
+def _run_chain(
+    actions: Iterable[Action], engine: Engine, outcome: Outcome, say: Callable[[str], None]
+) -> Optional[str]:
     """The actions on one container in order, until one fails. Returns the fault."""
     for action in actions:
         if action.desired and not _may_get_ready(action.desired, outcome):
             return outcome.faults.get(action.name)
+        if action.verb == "pull":
+            say(f"pulling the image {action.name}")
         try:
             _carry_out(action, engine)
         except FleetError as error:

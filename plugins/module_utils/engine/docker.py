@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Optional
@@ -39,6 +40,7 @@ else:
 API_VERSION = "1.41"  # of Docker Engine 20.10; later engines still support it
 CALL_SECONDS = 60  # for an answer of the engine's API; pulls answer in a stream
 STOP_SECONDS = 30  # from SIGTERM to SIGKILL: vLLM finishes requests meanwhile
+ZOMBIE_TRIES, ZOMBIE_SECONDS = 5, 3  # tries to stop a container that has a zombie, and the pause between them
 HEALTH_SECONDS = 5  # one request to /health
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -92,14 +94,25 @@ class Docker:
         """Stops it first, so that running requests can finish."""
         with _naming(f"removing container {name}"):
             try:
-                self._api.stop(container_id, timeout=STOP_SECONDS)
+                self._stop(container_id)
                 self._api.remove_container(container_id, v=True, force=True)
             except NotFound:
                 pass  # removed meanwhile
 
     def stop(self, name: str) -> None:
         with _naming(f"stopping container {name}"):
-            self._api.stop(name, timeout=STOP_SECONDS)
+            self._stop(name)
+
+    def _stop(self, container: str) -> None:
+        """A container without an init (of an earlier version) may have a zombie for a while, which no signal ends."""
+        for tries_left in reversed(range(ZOMBIE_TRIES)):
+            try:
+                self._api.stop(container, timeout=STOP_SECONDS)
+                return
+            except APIError as error:
+                if not tries_left or "zombie" not in str(error.explanation):
+                    raise
+            time.sleep(ZOMBIE_SECONDS)
 
     def start(self, name: str) -> None:
         with _naming(f"starting container {name}"):
@@ -137,6 +150,7 @@ class Docker:
             "restart_policy": {"Name": spec.restart},
             "shm_size": spec.shm_size,
             "ipc_mode": spec.ipc,
+            "init": spec.init,
         }
         if spec.devices:
             host_config["device_requests"] = [DeviceRequest(device_ids=list(spec.devices), capabilities=[["gpu"]])]
@@ -185,6 +199,21 @@ class Docker:
         with _naming(f"reading the log of container {name}"):
             log = self._api.logs(name, tail=count, stdout=True, stderr=True)
         return plain_text(log.decode(errors="replace")).splitlines()
+
+    def named(self, labels: Mapping[str, str]) -> list[str]:
+        """The names of this collection's containers that have these labels, running or not."""
+        wanted = [f"managed-by={MANAGED_BY}", *(f"{label}={value}" for label, value in labels.items())]
+        with _naming("listing containers"):
+            return sorted(map(_name, self._api.containers(all=True, filters={"label": wanted})))
+
+    def timed_lines(self, name: str, since: int, count: int) -> list[str]:
+        """The lines of its log, each after its time, without terminal colours.
+
+        since: seconds since 1970, or 0. count: of the last lines, or 0 for all."""
+        span = {"since": since} if since else {}
+        with _naming(f"reading the log of container {name}"):
+            log = self._api.logs(name, timestamps=True, tail=count or "all", stdout=True, stderr=True, **span)
+        return plain_text(log.decode(errors="replace")).split("\n")
 
     def _inspect(self, name: str) -> Optional[Container]:
         return next(map(_container, self._found({"Id": name})), None)
@@ -288,6 +317,7 @@ def _container(data: Mapping[str, Any]) -> Container:
             restart=host["RestartPolicy"]["Name"],
             shm_size=host["ShmSize"],
             ipc=host["IpcMode"],
+            init=bool(host.get("Init")),
             nodes=tuple(device["PathOnHost"] for device in host.get("Devices") or ()),
         ),
     )

@@ -5,7 +5,32 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from typing import Optional
+
+# Lines of an engine's log at its start -> what the engine does from then on (vLLM 0.10 to 0.22: gpu_model_runner.py,
+# cpu_model_runner.py, weight_utils.py, compilation/backends.py, kv_cache_utils.py, engine/core.py, api_server.py).
+_STAGES = (
+    (re.compile(r"checkpoint shards: +(\d+)%"), "loads its weights"),
+    (re.compile(r"Starting to load model"), "loads its weights"),
+    (re.compile(r"Model loading took|Dynamo bytecode transform|Compiling a graph for"), "compiles the model"),
+    (re.compile(r"KV cache (size|memory|space)"), "allocates the KV cache"),
+    (re.compile(r"Capturing CUDA graphs"), "captures CUDA graphs"),
+    (re.compile(r"Warming up|init engine .*took"), "warms up"),
+    (re.compile(r"Starting vLLM API server|Started server process"), "starts its HTTP server"),
+)
+_STEP = 25  # percent of the weights
+
+
+def stage(log: Sequence[str]) -> str:
+    """What a starting engine does, by the last line of its log that says so; empty if no line does."""
+    for line in reversed(log):
+        for pattern, does in _STAGES:
+            if found := pattern.search(line):
+                percent = f", {int(found[1]) // _STEP * _STEP} %" if pattern.groups == 1 and found[1].isdigit() else ""
+                return does + percent
+    return ""
 
 
 class Progress:

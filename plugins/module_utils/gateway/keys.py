@@ -120,6 +120,16 @@ def plan_keys(observed: Iterable[ObservedKey], desired: Iterable[VirtualKey], no
     return Plan(tuple(actions))
 
 
+def expired(desired: Iterable[VirtualKey], now: datetime) -> list[str]:
+    """A warning for each desired key whose expiry is past: nothing creates the key."""
+    return [
+        f"{key.alias}: expires {_text(key.expires_at)} is past, so the key is not created and no longer valid; "
+        "set a later expires or state: absent"
+        for key in desired
+        if key.state != "absent" and key.expires_at and key.expires_at <= now
+    ]
+
+
 def token_of(value: str) -> str:
     """The hash of a key that LiteLLM stores."""
     return hashlib.sha256(value.encode()).hexdigest()

@@ -62,6 +62,7 @@ RUN_VARIABLES = (
     "fleet_break_lock",
     "fleet_check_models",
     "fleet_restoring",
+    "fleet_remove_all",
     "fleet_rotate",
     "fleet_overlap",
     "fleet_keys_file",

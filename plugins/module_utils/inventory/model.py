@@ -13,7 +13,13 @@ from typing import Any, Optional, Union
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, OMNI_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, clean_path, is_whole, plain
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import (
+    Fields,
+    clean_path,
+    is_whole,
+    plain,
+    quoted,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
@@ -239,7 +245,10 @@ def _parse_gpus(data: Any, path: str) -> Devices:
     if is_whole(data, at_least=1):
         return Devices(count=data)
     if not isinstance(data, (list, tuple)) or not data:
-        raise FleetError(f"{path}: expected a number of GPUs of at least 1 or a list of GPU indices, got {show(data)}")
+        raise FleetError(
+            f"{path}: expected a number of GPUs of at least 1 or a list of GPU indices, "
+            f"got {show(data)}{quoted(data, '[0-9]+')}"
+        )
     faults = [
         f"{path}[{place}]: expected a GPU index, a whole number of at least 0, got {show(index)}"
         for place, index in enumerate(data)

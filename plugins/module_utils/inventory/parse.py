@@ -22,6 +22,12 @@ def is_whole(value: object, at_least: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
 
 
+def quoted(value: object, pattern: str) -> str:
+    """For a fault: the advice for a text that would be a value of the expected type without its quotes, else empty."""
+    is_right = isinstance(value, str) and re.fullmatch(pattern, value)
+    return ", which is text: leave the quotes out" if is_right else ""
+
+
 def clean_path(path: str) -> str:
     """An absolute path in the form that Docker reports: without `.`, `..`, doubled and trailing slashes."""
     return posixpath.normpath("/" + path.lstrip("/"))
@@ -111,10 +117,12 @@ class Fields:
 
     def integer(self, key: str, default: Any = _REQUIRED, at_least: int = 0) -> Any:
         expected = f"a whole number of at least {at_least}"
-        return self._take(key, default, expected, lambda value: is_whole(value, at_least))
+        hint = quoted(self._data.get(key), "[0-9]+")
+        return self._take(key, default, expected, lambda value: is_whole(value, at_least), hint=hint)
 
     def flag(self, key: str, default: bool = False) -> bool:
-        return self._take(key, default, "true or false", lambda value: isinstance(value, bool))
+        hint = quoted(self._data.get(key), "(?i)true|false|yes|no|on|off")
+        return self._take(key, default, "true or false", lambda value: isinstance(value, bool), hint=hint)
 
     def one_of(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> Any:
         found = self._data.get(key)

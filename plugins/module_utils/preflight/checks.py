@@ -52,11 +52,12 @@ class Host:
     missing: the needs of systems.NEEDS that the host lacks. missing_paths: the models' local folders that do not
     exist. unlabelled: those that SELinux keeps from containers. ports: TCP port -> its listener, as text; None where
     the port is free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept. containers:
-    names of all containers. foreign: those that this collection does not manage. network: whether the fleet's own
-    network exists. docker_version: None where no engine answers. docker_enabled: whether systemd starts Docker at
-    boot. clock_ahead: seconds that the host's clock is ahead of the control node's. synchronised: whether a time
-    server sets the clock; both None where not known. names: results of DNS lookups. database: facts about PostgreSQL.
-    nvidia: None where the fleet needs no GPU. busy: running containers that a restart of Docker must not stop.
+    names of all containers. foreign: those that this collection does not manage. models: the names of the models that
+    have a container. network: whether the fleet's own network exists. docker_version: None where no engine answers.
+    docker_enabled: whether systemd starts Docker at boot. clock_ahead: seconds that the host's clock is ahead of the
+    control node's. synchronised: whether a time server sets the clock; both None where not known. names: results of
+    DNS lookups. database: facts about PostgreSQL. nvidia: None where the fleet needs no GPU. busy: running containers
+    that a restart of Docker must not stop.
     """
 
     os_id: str
@@ -77,6 +78,7 @@ class Host:
     synchronised: Optional[bool] = None
     names: tuple[Name, ...] = ()
     network: bool = False
+    models: frozenset[str] = frozenset()
     database: DatabaseFacts = field(default_factory=DatabaseFacts)
     nvidia: Optional[Nvidia] = field(default=None)
     site: Site = field(default_factory=Site)
@@ -116,6 +118,21 @@ def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
         *_clock(host),
         *_names(host),
     )
+
+
+def removal_checks(fleet: Fleet, host: Host, remove_all: bool) -> tuple[Check, ...]:
+    """Whether a run that removes the models that the inventory lacks would leave none of the models of the host.
+
+    An inventory that names a model as absent removes the model on purpose. remove_all: whether the run may do it.
+    """
+    gone = sorted(host.models - {model.name for model in fleet.models} - set(fleet.absent))
+    if not gone or host.models & {model.name for model in fleet.models if model.containers}:
+        return ()
+    found = f"the inventory has none of the models of this host; install removes all of them: {', '.join(gone)}"
+    if remove_all:
+        return (Check("models", WARN, found),)
+    remedy = "check the inventory and its group_vars; if this is right, run again with -e prune=true"
+    return (Check("models", FAULT, found, remedy),)
 
 
 def service_faults(fleet: Fleet, host: Host) -> list[str]:
@@ -177,7 +194,7 @@ def _weights(fleet: Fleet, host: Host) -> Iterator[Check]:
     for index, model in enumerate(fleet.models):
         if not model.containers or not model.local_path:
             continue
-        path = f"fleet_models[{index}].source"
+        path = f"fleet_models[{index}] ({model.name}).source"
         if model.local_path in host.missing_paths:
             found = f"{model.local_path} is not a folder on this host"
             yield Check(path, FAULT, found, "copy the weights there, or name a hub repository")

@@ -87,6 +87,9 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         docker_enabled=os.path.exists(DOCKER_AT_BOOT),
         containers=names,
         foreign=frozenset(_names(one for one in containers if not _is_ours(one))),
+        models=frozenset(
+            one["Labels"]["model-name"] for one in containers if _is_ours(one) and "model-name" in one["Labels"]
+        ),
         missing_paths=frozenset(
             model.local_path for model in fleet.models if model.local_path and not os.path.isdir(model.local_path)
         ),

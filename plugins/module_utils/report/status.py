@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Optional
 
@@ -13,7 +13,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.report.table impor
 SCHEMA = 1  # of the document; becomes 2 when a key is removed or changes its meaning
 _MODELS = ("MODEL", "TYPE", "READY", "DEVICE", "IMAGE", "UP", "ENDPOINT")
 _SERVICES = ("SERVICE", "STATUS", "IMAGE")
-_CONTAINER = ("name", "status", "ready", "device", "devices", "image", "started_at")
+_CONTAINER = ("name", "status", "ready", "device", "devices", "image", "started_at", "exit_code", "restarts", "log")
+FAIL_ON = ("model", "replica", "never")
 _NOT_ASKED = "not asked: an earlier task failed on this host"
 
 
@@ -69,6 +70,7 @@ def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
         return headed(host, [status["fault"]])
     blocks = [
         model_table(status["models"], now),
+        _listed("down:", [line for model in status["models"] for line in _down(model, now)]),
         table([_SERVICES, *([one[key] for key in ("name", "status", "image")] for one in status["services"])]),
         status["last_restore"]["text"],
         _listed("install would:", status["install_would"]),
@@ -85,7 +87,7 @@ def model_table(models: Sequence[Mapping[str, Any]], now: datetime) -> list[str]
             model["name"],
             model["type"],
             f"{model['ready']}/{model['wanted']}" + (" stopped" if model["state"] == "stopped" else ""),
-            ", ".join(sorted({one["device"] for one in model["containers"]})) or "-",
+            ", ".join(map(_device, model["containers"])) or "-",
             model["image"],
             _age(model["running_since"], now) if model["running_since"] else "-",
             model["endpoint"] or "-",
@@ -93,6 +95,37 @@ def model_table(models: Sequence[Mapping[str, Any]], now: datetime) -> list[str]
         for model in models
     ]
     return table([_MODELS, *rows])
+
+
+def down_models(models: Sequence[Mapping[str, Any]], fail_on: str) -> list[str]:
+    """A line for each model that is down: no replica answers (fail_on: model), or fewer than wanted (replica)."""
+    return [
+        f"{model['name']}: {model['ready']} of {model['wanted']} replicas answer"
+        for model in models
+        if fail_on != "never" and model["ready"] < (1 if fail_on == "model" else model["wanted"]) and model["wanted"]
+    ]
+
+
+def _down(model: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    """Why each replica that should answer does not, and the end of its log."""
+    for one in model["containers"] if model["wanted"] else ():
+        if not one["ready"]:
+            log = [f"the end of its log (docker logs {one['name']}):", *(f"  {text}" for text in one["log"])]
+            yield "\n  ".join([f"{one['name']}: {_why(one, now)}", *(log if one["log"] else ())])
+
+
+def _why(container: Mapping[str, Any], now: datetime) -> str:
+    if container["status"] == "missing":
+        return "has no container"
+    restarts = f", restarts by Docker: {container['restarts']}" if container["restarts"] else ""
+    if container["status"] == "running":
+        return f"runs for {_age(container['started_at'], now)}, but does not answer{restarts}"
+    code = "" if container["exit_code"] is None else f" with exit code {container['exit_code']}"
+    return f"is {container['status']}{code}{restarts}"
+
+
+def _device(container: Mapping[str, Any]) -> str:
+    return f"{container['name']} missing" if container["status"] == "missing" else str(container["device"])
 
 
 def _model(model: Mapping[str, Any], base_url: str, containers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

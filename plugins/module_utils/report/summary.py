@@ -133,15 +133,22 @@ def _failed(results: Mapping[str, Any]) -> Iterable[str]:
     """Models and steps that failed, each with the start of the reason. A service has no reason here, since Docker's
     message may contain secrets."""
     for step, variable in _STEPS.items():
-        result = _of(results, variable)
-        if result.get("failed"):
-            faults = result.get("faults")
-            faults = faults if isinstance(faults, Mapping) and faults else {step: result.get("msg", _SEE)}
-            yield from (_fault(name, fault) for name, fault in faults.items())
+        yield from (_fault(name, fault) for name, fault in _faults(step, _of(results, variable)).items())
     yield from (_fault(name, _SEE) for name, one in CONTAINERS.items() if _of(results, one).get("failed"))
     for step, variable in (("litellm", "__litellm_fault"), ("monitoring", "__monitoring_faults")):
         if fault := results.get(variable):
             yield _fault(step, fault)
+
+
+def _faults(step: str, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The faults of a step by name; a task with `failed_when: false` has failed if its result has a message."""
+    faults = result.get("faults")
+    if isinstance(faults, Mapping) and faults:
+        return faults
+    if isinstance(faults, (list, tuple)) and faults:
+        return {step: faults[0]}
+    failed = result.get("failed") or ("failed_when_result" in result and "msg" in result)
+    return {step: result.get("msg", _SEE)} if failed else {}
 
 
 def _of(results: Mapping[str, Any], variable: str) -> Mapping[str, Any]:

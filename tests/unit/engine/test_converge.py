@@ -346,6 +346,47 @@ def test_what_a_check_said_before_it_was_waited_for_does_not_count(waiting: Wait
     assert waiting.until(600, gave_up="lost it") is None
 
 
+# Progress
+
+
+def test_a_long_wait_says_what_the_engine_does_when_that_changes(waiting: Waiting) -> None:
+    logs, said = waiting.engine.logs, list[str]()
+    waiting.clock.at[3] = lambda: logs.update({"vllm-a-1": ["Starting to load model org/m..."]})
+    waiting.clock.at[300] = lambda: logs.update({"vllm-a-1": ["Model loading took 15 GiB"]})
+    waiting.clock.at[660] = waiting.engine.unready.clear
+    clock = waiting.clock
+    ready = waiting.engine.is_healthy
+    assert wait_until_ready("vllm-a-1", waiting.engine, ready, 900, clock.now, clock.pause, say=said.append) is None
+    assert said == [
+        "vllm-a-1: starts (0 s)",
+        "vllm-a-1: loads its weights (5 s)",
+        "vllm-a-1: compiles the model (300 s)",
+        "vllm-a-1: ready after 660 s",
+    ]
+
+
+def test_a_container_that_is_ready_at_once_says_nothing(waiting: Waiting) -> None:
+    said: list[str] = []
+    waiting.engine.unready.clear()
+    assert wait_until_ready("vllm-a-1", waiting.engine, waiting.engine.is_healthy, 9, say=said.append) is None
+    assert said == []
+
+
+def test_a_log_that_cannot_be_read_does_not_end_the_wait(waiting: Waiting) -> None:
+    said: list[str] = []
+    waiting.engine.fails["logs", "vllm-a-1"] = "reading the log of container vllm-a-1: not supported"
+    waiting.clock.at[90] = waiting.engine.unready.clear
+    clock, ready = waiting.clock, waiting.engine.is_healthy
+    assert wait_until_ready("vllm-a-1", waiting.engine, ready, 900, clock.now, clock.pause, say=said.append) is None
+    assert said == ["vllm-a-1: starts (0 s)", "vllm-a-1: ready after 90 s"]
+
+
+def test_a_pull_is_said_before_it_begins() -> None:
+    world, said = World(cpu("a")), list[str]()
+    converge(world.plan(), world.engine, say=said.append)
+    assert said == [f"pulling the image {STANDARD}"]
+
+
 # A look without waiting
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker.errors
@@ -128,6 +130,7 @@ def test_reads_a_running_container() -> None:
         restart="on-failure",
         shm_size=8 << 30,
         ipc="private",
+        init=False,
         aliases=("probe-hub.model",),
     )
 
@@ -249,12 +252,18 @@ def test_reads_a_container_without_networks() -> None:
 def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked_for(
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
-    """A round trip over real data: the arguments of Docker.create against Docker's report of the container."""
+    """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
+    containers were captured before they had an init."""
     asked = fleet(entry(**{"image": IMAGE, **one}), cache={"path": "/tmp/probe/cache/", "downloads": "at_start"})
-    container = engine._container(captured(file))
-    observed = Observed((container,), frozenset(), host.observe([IMAGE]).images)
+    data = captured(file)
+    data["HostConfig"]["Init"] = True
+    container = engine._container(data)
+    images = host.observe([IMAGE]).images
     held = {container.spec.name: container.spec.devices}
-    assert plan_containers(desired_containers(asked, held), observed, prune=True).actions == ()
+    desired = desired_containers(asked, held)
+    assert plan_containers(desired, Observed((container,), frozenset(), images), prune=True).actions == ()
+    without = Observed((engine._container(captured(file)),), frozenset(), images)
+    assert "changed: init" in str(plan_containers(desired, without, prune=True).actions[-1 - (file == "running")])
 
 
 # The whole host
@@ -329,6 +338,43 @@ def test_removes_after_a_stop_and_with_anonymous_volumes(api: FakeApi, host: eng
     assert options == {"v": True, "force": True}  # v: the anonymous volumes only, as `docker rm -v` does
 
 
+ZOMBIE = "Container 0123 PID 812 is zombie and can not be killed. Use the --init option when creating containers to run"
+
+
+@pytest.mark.parametrize("call", ["stop", "remove"])
+@pytest.mark.parametrize(
+    ("times", "words", "stops", "good"),
+    [
+        (2, ZOMBIE, 3, True),
+        (engine.ZOMBIE_TRIES, ZOMBIE, engine.ZOMBIE_TRIES, False),
+        (1, "permission denied", 1, False),
+    ],
+)
+def test_a_stop_that_meets_a_zombie_is_tried_again(
+    call: str,
+    times: int,
+    words: str,
+    stops: int,
+    good: bool,
+    api: FakeApi,
+    host: engine.Docker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(engine.time, "sleep", pauses.append)
+    errors = [server_error(words)] * times
+
+    def stop(*_arguments: Any, **_options: Any) -> None:
+        if errors:
+            raise errors.pop()
+
+    api.says["stop"] = stop
+    with nullcontext() if good else pytest.raises(FleetError, match=words.split(".")[0]):
+        host.stop("vllm-a-1") if call == "stop" else host.remove("0123", "vllm-a-1")
+    assert len([line for line in api.calls if line.startswith("stop ")]) == stops
+    assert pauses == [engine.ZOMBIE_SECONDS] * (stops - 1)
+
+
 def test_a_container_that_is_gone_already_is_removed(api: FakeApi, host: engine.Docker) -> None:
     api.says["stop"] = raising(docker.errors.NotFound("no such container"))
     host.remove("0123", "vllm-a-1")
@@ -366,6 +412,7 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     (request,) = config["device_requests"]
     assert (request["DeviceIDs"], request["Capabilities"]) == (["1"], [["gpu"]])
     assert config["restart_policy"] == {"Name": "on-failure"}
+    assert config["init"] is True
     assert "port_bindings" not in config
     assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1"})
 
@@ -420,6 +467,38 @@ def test_a_container_with_gpus_is_given_their_device_nodes_by_name_too(api: Fake
 def test_calls_docker_as_planned(call: Any, reported: str, api: FakeApi, host: engine.Docker) -> None:
     call(host)
     assert api.calls[-1] == reported
+
+
+@pytest.mark.parametrize(
+    ("since", "count", "asked"),
+    [(0, 100, {"tail": 100}), (1795488000, 0, {"since": 1795488000, "tail": "all"})],
+)
+def test_reads_lines_of_a_log_with_their_times(
+    since: int, count: int, asked: dict[str, Any], api: FakeApi, host: engine.Docker
+) -> None:
+    options: dict[str, Any] = {}
+
+    def logs(_name: str, **given: Any) -> bytes:
+        options.update(given)
+        return b"T1 \x1b[31mred\x1b[0m\nT2 10%\r20%\n"
+
+    api.says["logs"] = logs
+    assert host.timed_lines("vllm-a-1", since, count) == ["T1 red", "T2 10%\r20%", ""]
+    assert options == {"timestamps": True, "stdout": True, "stderr": True, **asked}
+
+
+def test_names_the_containers_of_this_collection_that_have_a_label(
+    host: engine.Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def containers(all: bool, filters: Any) -> list[dict[str, Any]]:
+        asked.append((all, filters))
+        return [{"Names": ["/vllm-a-2"]}, {"Names": ["/web/vllm", "/vllm-a-1"]}]
+
+    monkeypatch.setattr(host, "_api", SimpleNamespace(containers=containers))
+    assert host.named({"model-name": "a"}) == ["vllm-a-1", "vllm-a-2"]
+    assert asked == [(True, {"label": ["managed-by=inference.fleet", "model-name=a"]})]
 
 
 def test_gives_the_end_of_a_log_without_colours(api: FakeApi, host: engine.Docker) -> None:

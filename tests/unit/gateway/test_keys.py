@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.gateway import litellm
-from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import ObservedKey, Plan, plan_keys
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import (
+    ObservedKey,
+    Plan,
+    expired,
+    plan_keys,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import LITELLM_METADATA, VirtualKey
 from ansible_collections.inference.fleet.tests.unit.gateway.fake_litellm import FakeLiteLLM
 from ansible_collections.inference.fleet.tests.unit.samples import faults
@@ -368,3 +373,18 @@ def test_a_run_cut_off_anywhere_is_put_right_by_the_next(fake: FakeLiteLLM, desi
     apply(Plan(whole.actions[: len(whole.actions) // 2]), fake)
     apply(plan(observe(fake), *desired, now=fake.clock()), fake)
     assert actions(observe(fake), *desired, now=fake.clock()) == []
+
+
+@pytest.mark.parametrize(
+    ("expires", "state", "warned"),
+    [
+        ("2026-11-24T12:00:00Z", "present", True),
+        ("2026-11-24T12:00:01Z", "present", False),
+        ("2026-11-24T12:00:00Z", "absent", False),
+        (None, "present", False),
+    ],
+)
+def test_a_key_whose_expiry_is_past_is_warned_of(expires: str | None, state: str, warned: bool) -> None:
+    made = key(state=state) if expires is None else key(expires=expires, state=state)
+    text = "app: expires 2026-11-24T12:00:00Z is past, so the key is not created and no longer valid; "
+    assert expired([made], NOW) == ([f"{text}set a later expires or state: absent"] if warned else [])

@@ -10,6 +10,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING
 from hypothesis import given
 
+QUOTED = ", which is text: leave the quotes out"
+
 
 def read(data: Any, reader: str, *arguments: Any, path: str = "here", **options: Any) -> Any:
     """The result of one reader for `data`."""
@@ -136,7 +138,9 @@ def test_writes_paths_as_docker_reports_them(written: str, clean: str) -> None:
         ("integer", -1, "here.key: expected a whole number of at least 0, got -1"),
         ("integer", 1.5, "here.key: expected a whole number of at least 0, got 1.5"),
         ("integer", True, "here.key: expected a whole number of at least 0, got True"),
-        ("flag", "yes", "here.key: expected true or false, got 'yes'"),
+        ("integer", "3", "here.key: expected a whole number of at least 0, got '3'" + QUOTED),
+        ("flag", "yes", "here.key: expected true or false, got 'yes'" + QUOTED),
+        ("flag", "maybe", "here.key: expected true or false, got 'maybe'"),
         ("flag", 1, "here.key: expected true or false, got 1"),
         ("absolute_path", "srv/models", "here.key: expected an absolute path without a colon, got 'srv/models'"),
         ("absolute_path", "/srv/a:b", "here.key: expected an absolute path without a colon, got '/srv/a:b'"),

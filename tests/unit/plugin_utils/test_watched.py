@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.inference.fleet.plugins.action import model_containers
 from ansible_collections.inference.fleet.plugins.plugin_utils import watched
 from ansible_collections.inference.fleet.plugins.plugin_utils.watched import LOST_AT_MOST, Watched
 
@@ -115,3 +116,37 @@ def test_a_connection_that_stays_away_ends_the_watching(shown: list[str]) -> Non
     action = Action({"changed": True}, *[AnsibleConnectionFailure("lost")] * LOST_AT_MOST)
     with pytest.raises(AnsibleConnectionFailure):
         run(action)
+
+
+# inference.fleet.model_containers, which also waits for models that another run started
+
+LOADING = {"name": "vllm-a-1", "wanted": True, "ready": False}
+
+
+class Containers(Action, model_containers.ActionModule):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "containers", "in_background"),
+    [
+        ({}, [LOADING], True),
+        ({}, [{**LOADING, "ready": True}], False),
+        ({}, [{**LOADING, "wanted": False}], False),
+        ({"wait": False}, [LOADING], False),
+    ],
+)
+def test_a_model_that_still_loads_is_waited_for_in_the_background(
+    arguments: dict[str, Any], containers: list[dict[str, Any]], in_background: bool, shown: list[str]
+) -> None:
+    action = Containers({"changed": False, "containers": containers}, ENDED)
+    action.arguments.update(arguments)
+    run(action)
+    assert ("start do" in action.journal) == in_background
+
+
+def test_a_restore_runs_the_module_alone(shown: list[str]) -> None:
+    action = Containers({"changed": True})
+    action.arguments = {"keep_going": "true"}
+    assert run(action) == {"changed": True}
+    assert action.journal == ["look do"]

@@ -112,7 +112,7 @@ def test_without_validate_the_variables_of_the_host_count_and_their_faults_are_r
     answer = run(action, {"fleet_models": [entry(replicas=0)], "fleet_modles": []})
     assert answer["failed"]
     assert [fault.partition(":")[0] for fault in answer["msg"].splitlines()] == [
-        "fleet_models[0].replicas",
+        "fleet_models[0] (qwen3-8b).replicas",
         "fleet_modles",
     ]
 

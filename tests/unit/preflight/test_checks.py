@@ -50,7 +50,7 @@ def test_a_good_host_has_a_line_for_each_thing_and_nothing_to_do() -> None:
         "host",
         "kernel",
         "docker",
-        "fleet_models[0].source",
+        "fleet_models[0] (qwen3-8b).source",
         "names",
         "port 80",
         "port 443",
@@ -234,7 +234,7 @@ def test_a_name_that_an_absent_model_would_have_is_free_for_others() -> None:
 
 def test_a_folder_that_is_not_there_is_reported_with_the_entry_that_names_it() -> None:
     assert found(entry(name="a"), entry(name="b", source="/srv/qwen/"), missing_paths=frozenset({"/srv/qwen"})) == [
-        "fleet_models[1].source: /srv/qwen is not a folder on this host; copy the weights there, "
+        "fleet_models[1] (b).source: /srv/qwen is not a folder on this host; copy the weights there, "
         "or name a hub repository"
     ]
 
@@ -290,7 +290,7 @@ def test_all_faults_of_a_host_are_reported_at_once() -> None:
     assert [fault.partition(":")[0] for fault in faults] == [
         "host",
         "docker",
-        "fleet_models[0].source",
+        "fleet_models[0] (a).source",
         "container litellm",
         "port 443",
         "disk",

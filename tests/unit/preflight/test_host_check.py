@@ -70,6 +70,8 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> No
         "layout": {},
         "leaving": [],
         "service_faults": [],
+        "removal_faults": [],
+        "faults": [],
         "port_faults": [],
         "gpu_faults": [],
     }
@@ -96,6 +98,44 @@ def test_a_report_goes_on_with_the_faults_among_the_checks(world: World, run: Fl
         "remedy": "Caddy needs it: stop the other program, or change its port",
     } in answer["checks"]
     assert world.asked == (0, [80, 443], 1795519914.5, True)
+
+
+THREE = replace(GOOD, models=frozenset({"a", "b", "c"}))
+
+
+@pytest.mark.parametrize("models", [[], [entry(name="new")], [entry(name="a", state="absent")]])
+def test_an_inventory_that_removes_all_models_of_a_host_needs_a_word_more(
+    models: list[dict[str, Any]], world: World, run: FleetModule
+) -> None:
+    world.host = THREE
+    gone = "b, c" if models and models[0]["name"] == "a" else "a, b, c"
+    message = (
+        f"models: the inventory has none of the models of this host; install removes all of them: {gone}; "
+        "check the inventory and its group_vars; if this is right, run again with -e prune=true"
+    )
+    assert run(models=models, remove_all=False) == {"failed": True, "msg": message}
+    assert run(models=models, remove_all=False, report=True)["removal_faults"] == [message]
+    allowed = run(models=models, remove_all=True)
+    assert allowed["removal_faults"] == []
+    assert [check["state"] for check in allowed["checks"] if check["name"] == "models"] == ["warn"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "models"),
+    [
+        ({"models": [entry(name="a")]}, "abc"),
+        ({"models": [entry(name="a", state="stopped")]}, "abc"),
+        ({"models": [entry(name=name, state="absent") for name in "abc"]}, "abc"),
+        ({"models": [], "absent": ["a", "b", "c"]}, "abc"),
+        ({"models": [entry(name="a")], "names": ["a"]}, "bc"),
+        ({"models": []}, ""),
+    ],
+)
+def test_what_keeps_a_model_or_removes_models_by_name_needs_no_word(
+    arguments: dict[str, Any], models: str, world: World, run: FleetModule
+) -> None:
+    world.host = replace(GOOD, models=frozenset(models))
+    assert "failed" not in run(**arguments, remove_all=False)
 
 
 def test_says_which_services_have_a_container_of_the_fleets_own(world: World, run: FleetModule) -> None:

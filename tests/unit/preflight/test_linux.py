@@ -111,7 +111,7 @@ def test_asks_docker_over_its_socket(docker: FakeDocker, tmp_path: Path) -> None
     host = linux.observe(fleet(entry()), [])
     assert (host.docker_version, host.docker_installed, host.cache_path) == ("28.2.2", True, str(tmp_path))
     assert {"caddy", "vllm-a-1", "web"} <= host.containers
-    assert host.foreign == {"web"}
+    assert (host.foreign, host.models) == ({"web"}, {"a"})
 
 
 def test_a_docker_that_answers_nothing_more_than_its_version_is_no_reason_to_break(docker: FakeDocker) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.report.status import (
     document,
+    down_models,
     host_status,
     model_table,
     status_text,
@@ -34,6 +35,9 @@ def container(**changes: Any) -> dict[str, Any]:
         "devices": ["GPU-1"],
         "device": "gpu 0",
         "image": "vllm/vllm-openai:v0.22.0",
+        "exit_code": None,
+        "restarts": 0,
+        "log": [],
         **changes,
     }
 
@@ -95,10 +99,11 @@ def test_leaves_the_containers_of_other_models_out() -> None:
     assert cells(container(model="other", device="gpu 7"))["DEVICE"] == "-"
 
 
-def test_names_the_devices_of_all_replicas_each_once() -> None:
-    replicas = [container(device=one) for one in ("gpu 1 3g.20gb@4", "gpu 0 3g.20gb@0", "cpu", "cpu")]
+def test_names_the_device_of_each_replica_in_their_order_and_the_missing_replica() -> None:
+    replicas = [container(device=one) for one in ("gpu 1 3g.20gb@4", "gpu 0 3g.20gb@0", "cpu")]
+    replicas.insert(1, container(name="vllm-qwen3-8b-2", status="missing", device="-", ready=False))
     row = model_table(status(entry(replicas=4), containers=tuple(replicas))["models"], NOW)[1]
-    assert "  cpu, gpu 0 3g.20gb@0, gpu 1 3g.20gb@4  " in row
+    assert "  gpu 1 3g.20gb@4, vllm-qwen3-8b-2 missing, gpu 0 3g.20gb@0, cpu  " in row
 
 
 def test_is_up_since_its_oldest_running_replica_started() -> None:
@@ -173,6 +178,59 @@ def test_a_host_that_could_not_be_asked_is_its_name_with_why() -> None:
     assert status_text("gpu1", without_status(None), NOW) == "gpu1: not asked: an earlier task failed on this host"
 
 
+DEAD = container(status="exited", ready=False, exit_code=137, restarts=5, log=["loading", "out of memory"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"status": "exited", "exit_code": 1}, "is exited with exit code 1"),
+        (
+            {"status": "restarting", "exit_code": 0, "restarts": 1},
+            "is restarting with exit code 0, restarts by Docker: 1",
+        ),
+        ({"status": "running"}, "runs for 1h 0m, but does not answer"),
+        ({"status": "running", "restarts": 3}, "runs for 1h 0m, but does not answer, restarts by Docker: 3"),
+        ({"status": "missing", "started_at": ""}, "has no container"),
+        ({"status": "created", "started_at": ""}, "is created"),
+    ],
+)
+def test_says_why_a_replica_does_not_answer(changes: dict[str, Any], why: str) -> None:
+    text = status_text("gpu1", status(entry(), containers=(container(ready=False, **changes),)), NOW)
+    assert f"\n  down:\n    vllm-qwen3-8b-1: {why}" in text
+
+
+def test_a_replica_that_is_down_has_the_end_of_its_log() -> None:
+    assert (
+        "  down:\n"
+        "    vllm-qwen3-8b-1: is exited with exit code 137, restarts by Docker: 5\n"
+        "      the end of its log (docker logs vllm-qwen3-8b-1):\n"
+        "        loading\n"
+        "        out of memory\n"
+    ) in status_text("gpu1", status(entry(), containers=(DEAD,)), NOW)
+
+
+def test_a_replica_that_answers_or_is_to_be_stopped_is_not_down() -> None:
+    assert "down" not in status_text("gpu1", status(entry(), containers=(container(),)), NOW)
+    assert "down" not in status_text("gpu1", status(entry(state="stopped"), containers=(DEAD,)), NOW)
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "down"),
+    [
+        ("model", ["a: 0 of 2 replicas answer"]),
+        ("replica", ["a: 0 of 2 replicas answer", "b: 1 of 2 replicas answer"]),
+        ("never", []),
+    ],
+)
+def test_which_models_are_down_is_a_setting(fail_on: str, down: list[str]) -> None:
+    entries = [entry(name=name, replicas=2) for name in ("a", "b", "c")]
+    entries.append(entry(name="d", state="stopped"))
+    answers = [container(model=name) for name in ("b", "c", "c")]
+    models = status(*entries, containers=(container(model="a", ready=False), *answers))["models"]
+    assert down_models(models, fail_on) == down
+
+
 # JSON for a program
 
 
@@ -198,6 +256,9 @@ def test_a_model_has_its_numbers_its_url_and_its_containers() -> None:
         "devices": ["GPU-1"],
         "image": "vllm/vllm-openai:v0.22.0",
         "started_at": "2026-11-24T11:00:00.123456789Z",
+        "exit_code": None,
+        "restarts": 0,
+        "log": [],
     }
     assert (second["ready"], second["status"]) == (False, "missing")
 

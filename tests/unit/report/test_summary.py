@@ -111,6 +111,19 @@ def test_a_model_that_failed_comes_by_name_with_the_beginning_of_why() -> None:
     )
 
 
+def test_a_task_that_keeps_its_failure_for_the_end_of_the_run_has_failed() -> None:
+    kept = {"failed": False, "failed_when_result": False}
+    faults = {"vllm-a-1": "vllm-a-1: died with exit code 1, is exited now"}
+    assert line(vllm_model={**kept, "faults": faults, "msg": "text"}) == (
+        "failed: vllm-a-1 (died with exit code 1, is exited now)"
+    )
+    assert line(weights={**kept, "msg": "hub: no answer"}) == "failed: weights (hub: no answer)"
+    assert line(weights={**kept, "actions": []}, fleet_host={"faults": []}) == "nothing changed"
+    assert line(fleet_host={"faults": ["port 443: taken by nginx", "more"]}) == (
+        "failed: checks (port 443: taken by nginx)"
+    )
+
+
 def test_a_step_that_failed_without_more_is_its_message() -> None:
     failed = {"failed": True, "msg": "nvidia-smi: the driver is gone\nmore"}
     assert line(vllm_model=failed) == "failed: models (nvidia-smi: the driver is gone)"
