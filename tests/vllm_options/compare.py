@@ -14,6 +14,7 @@ import json
 import runpy
 import shutil
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 
@@ -24,6 +25,7 @@ class Caught(BaseException):
 def vllm_parser() -> argparse.ArgumentParser:
     script = shutil.which("vllm")
     assert script, "no program vllm"
+    sys.path[0] = str(Path(script).resolve().parent)  # as if it ran by itself
     own = argparse.ArgumentParser.parse_known_args
 
     def catch(parser: argparse.ArgumentParser, *_arguments: Any, **_named: Any) -> NoReturn:

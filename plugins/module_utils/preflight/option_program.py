@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import runpy
 import shutil
 import sys
@@ -69,6 +70,10 @@ def _print_table(parser: argparse.ArgumentParser, *_arguments: Any, **_named: An
 
 
 def main(omni: bool) -> None:
+    script = shutil.which("vllm")
+    if script is None:
+        sys.exit("no program vllm is in this image")
+    sys.path[0] = os.path.dirname(os.path.realpath(script))  # as if it ran by itself
     with suppress(ImportError):  # no GPU is in this container, and vLLM's defaults depend on the platform
         from vllm import platforms  # type: ignore[import-not-found, unused-ignore]  # only in the image
 
@@ -76,9 +81,6 @@ def main(omni: bool) -> None:
             from vllm.platforms.cpu import CpuPlatform  # type: ignore[import-not-found, unused-ignore]
 
             platforms.current_platform = CpuPlatform()
-    script = shutil.which("vllm")
-    if script is None:
-        sys.exit("no program vllm is in this image")
     argparse.ArgumentParser.parse_known_args = _print_table  # type: ignore[assignment, method-assign]
     sys.argv = [script, "serve", "model", *(["--omni"] if omni else [])]
     runpy.run_path(script, run_name="__main__")
