@@ -19,8 +19,14 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.argument
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, OMNI_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, clean_path, is_whole, plain
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import (
+    NUMBER,
+    Fields,
+    clean_path,
+    is_whole,
+    plain,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show, unquoted
 
 TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
 GATEWAY_TYPES = ("chat", "vision", "embedding")
@@ -230,9 +236,13 @@ def _parse_gpus(data: Any, path: str) -> Devices:
     if is_whole(data, at_least=1):
         return Devices(count=data)
     if not isinstance(data, (list, tuple)) or not data:
-        raise FleetError(f"{path}: expected a number of GPUs of at least 1 or a list of GPU indices, got {show(data)}")
+        raise FleetError(
+            f"{path}: expected a number of GPUs of at least 1 or a list of GPU indices, got {show(data)}"
+            + unquoted(data, NUMBER)
+        )
     faults = [
         f"{path}[{place}]: expected a GPU index, a whole number of at least 0, got {show(index)}"
+        + unquoted(index, NUMBER)
         for place, index in enumerate(data)
         if not is_whole(index)
     ]

@@ -11,11 +11,12 @@ from dataclasses import fields, is_dataclass
 from types import TracebackType
 from typing import Any, Optional, TypeVar
 
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show, unquoted
 
 T = TypeVar("T")
 
 _REQUIRED: Any = object()
+NUMBER = r"-?\d{1,18}"
 
 
 def is_whole(value: object, at_least: int = 0) -> bool:
@@ -111,10 +112,12 @@ class Fields:
 
     def integer(self, key: str, default: Any = _REQUIRED, at_least: int = 0) -> Any:
         expected = f"a whole number of at least {at_least}"
-        return self._take(key, default, expected, lambda value: is_whole(value, at_least))
+        hint = unquoted(self._data.get(key), NUMBER)
+        return self._take(key, default, expected, lambda value: is_whole(value, at_least), hint=hint)
 
     def flag(self, key: str, default: bool = False) -> bool:
-        return self._take(key, default, "true or false", lambda value: isinstance(value, bool))
+        hint = unquoted(self._data.get(key), "true|false|yes|no|on|off")
+        return self._take(key, default, "true or false", lambda value: isinstance(value, bool), hint=hint)
 
     def one_of(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> Any:
         found = self._data.get(key)

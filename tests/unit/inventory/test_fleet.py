@@ -120,7 +120,10 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory(switch: dict[str, 
         ({"litellm": {"worker": 1}}, ["fleet_litellm.worker: unknown key; did you mean 'workers'?"]),
         ({"caddy": {"max_body_mb": 0}}, ["fleet_caddy.max_body_mb: expected a whole number of at least 1, got 0"]),
         ({"caddy": {"max_body": 1}}, ["fleet_caddy.max_body: unknown key; did you mean 'max_body_mb'?"]),
-        ({"litellm_admin": "yes"}, ["fleet_litellm_admin: expected true or false, got 'yes'"]),
+        (
+            {"litellm_admin": "yes"},
+            ["fleet_litellm_admin: expected true or false, got 'yes', which is text: leave the quotes out"],
+        ),
         (
             {"monitoring": "on"},
             ["fleet_monitoring: expected true, false or a mapping such as {retention: 30d, size: 20GB}, got 'on'"],

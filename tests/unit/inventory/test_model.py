@@ -90,7 +90,12 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
         ("replicas", 0, "replicas: expected a whole number of at least 1, got 0"),
         ("replicas", -1, "replicas: expected a whole number of at least 1, got -1"),
         ("replicas", "two", "replicas: expected a whole number of at least 1, got 'two'"),
-        ("replicas", "2", "replicas: expected a whole number of at least 1, got '2'"),
+        (
+            "replicas",
+            "3",
+            "replicas: expected a whole number of at least 1, got '3', which is text: leave the quotes out",
+        ),
+        ("direct", "true", "direct: expected true or false, got 'true', which is text: leave the quotes out"),
         ("replicas", 1.5, "replicas: expected a whole number of at least 1, got 1.5"),
         ("replicas", True, "replicas: expected a whole number of at least 1, got True"),
         ("state", "present", "state: expected one of running, stopped, absent, got 'present'"),
@@ -204,10 +209,17 @@ _GPUS = "devices.gpus: expected a number of GPUs of at least 1 or a list of GPU 
         ({"gpus": True}, [_GPUS + "True"]),
         ({"gpus": []}, [_GPUS + "[]"]),
         ({"gpus": [0, -1]}, ["devices.gpus[1]: expected a GPU index, a whole number of at least 0, got -1"]),
-        ({"gpus": ["0"]}, ["devices.gpus[0]: expected a GPU index, a whole number of at least 0, got '0'"]),
+        (
+            {"gpus": ["0"]},
+            [
+                "devices.gpus[0]: expected a GPU index, a whole number of at least 0, got '0', "
+                "which is text: leave the quotes out"
+            ],
+        ),
         ({"gpus": [0, 1, 0, 1]}, ["devices.gpus: GPU 0 is named twice", "devices.gpus: GPU 1 is named twice"]),
         ({"mig": 3}, ["devices.mig: expected a profile such as 3g.40gb or 1c.3g.40gb, got 3"]),
-        ({"cpu": "yes"}, ["devices.cpu: expected true or false, got 'yes'"]),
+        ({"cpu": "yes"}, ["devices.cpu: expected true or false, got 'yes', which is text: leave the quotes out"]),
+        ({"gpus": "2"}, [_GPUS + "'2', which is text: leave the quotes out"]),
     ],
 )
 def test_refuses_devices_and_says_what_would_be_right(devices: Any, messages: list[str]) -> None:

@@ -136,7 +136,7 @@ def test_writes_paths_as_docker_reports_them(written: str, clean: str) -> None:
         ("integer", -1, "here.key: expected a whole number of at least 0, got -1"),
         ("integer", 1.5, "here.key: expected a whole number of at least 0, got 1.5"),
         ("integer", True, "here.key: expected a whole number of at least 0, got True"),
-        ("flag", "yes", "here.key: expected true or false, got 'yes'"),
+        ("flag", "yes", "here.key: expected true or false, got 'yes', which is text: leave the quotes out"),
         ("flag", 1, "here.key: expected true or false, got 1"),
         ("absolute_path", "srv/models", "here.key: expected an absolute path without a colon, got 'srv/models'"),
         ("absolute_path", "/srv/a:b", "here.key: expected an absolute path without a colon, got '/srv/a:b'"),

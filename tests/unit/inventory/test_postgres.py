@@ -35,7 +35,10 @@ def test_a_volume_is_a_name(volume: Any) -> None:
         ({"keep": 0}, "fleet_backup.keep: expected a whole number of at least 1, got 0"),
         ({"keep": "all"}, "fleet_backup.keep: expected a whole number of at least 1, got 'all'"),
         ({"folder": ""}, "fleet_backup.folder: expected a line of text, got ''"),
-        ({"spend_logs": "no"}, "fleet_backup.spend_logs: expected true or false, got 'no'"),
+        (
+            {"spend_logs": "no"},
+            "fleet_backup.spend_logs: expected true or false, got 'no', which is text: leave the quotes out",
+        ),
         ({"max_mb": 0}, "fleet_backup.max_mb: expected a whole number of at least 1, got 0"),
         ({"foldr": "x"}, "fleet_backup.foldr: unknown key; did you mean 'folder'?"),
     ],
