@@ -50,6 +50,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "ipc": "private",
         "nodes": (),
         "aliases": ("a.model",),
+        "cpus": None,
     }
 
 
