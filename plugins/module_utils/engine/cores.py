@@ -36,6 +36,5 @@ def cpusets(fleet: Fleet, cores: Sequence[Sequence[int]]) -> dict[str, str]:
 
 def _is_bound_by_us(model: Model) -> bool:
     env: Mapping[str, str] = dict(model.env)
-    return (
-        model.devices.cpu and env.get(BINDING, "auto") in ("auto", "nobind") and not dict(model.args).keys() & {*SIZES}
-    )
+    runs_on_cpu = model.devices.cpu and model.state == "running"
+    return runs_on_cpu and env.get(BINDING, "auto") in ("auto", "nobind") and not dict(model.args).keys() & {*SIZES}
