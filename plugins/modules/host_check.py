@@ -18,7 +18,10 @@ description:
     runtime in Docker, persistence mode, whether containers keep their GPU when systemd reloads, and whether the GPUs
     can be partitioned and assigned to the models.
   - Fails with every fault in one message, unless O(report) is set.
-  - Needs only Python on the host. Changes nothing.
+  - Compares the models' arguments with the options of C(vllm serve) in their images, for images that are on the host.
+    An image is asked once, in a container without a GPU and without a network, which is removed. The list is kept in
+    C(/var/lib/inference-fleet/options) by the ID of the image.
+  - Needs only Python on the host. Changes nothing else.
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
@@ -52,6 +55,10 @@ options:
       - Also resolve the host names of the sources of images and weights. Takes seconds if DNS does not answer.
     type: bool
     default: false
+  ask_images:
+    description: Whether containers may run to ask images for their options. Otherwise only kept lists are used.
+    type: bool
+    default: true
   report:
     description: Return faults as RV(checks) instead of a failure.
     type: bool
@@ -261,6 +268,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import SERVICES, WATCHERS
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import OPTIONS as OPTIONS_FOLDER
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import faults_of
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import (
@@ -271,9 +279,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks i
     service_faults,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.devices import device_checks
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.image_options import image_options
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux import observe, open_devices
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import host_containers
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import nvidia_checks
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.options import option_checks
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems import SYSTEMS, TRUST
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
@@ -285,6 +295,7 @@ SPEC = dict(
     remove_all=dict(type="bool", default=True),
     now=dict(type="float"),
     thorough=dict(type="bool", default=False),
+    ask_images=dict(type="bool", default=True),
     report=dict(type="bool", default=False),
 )
 
@@ -300,6 +311,9 @@ def main() -> None:
     prune = module.params["names"] is None
     removal = removal_checks(fleet, host, module.params["remove_all"]) if prune else ()
     found = checks(fleet, host) + removal
+    if host.docker_version:
+        options = image_options(fleet, OPTIONS_FOLDER, module.params["ask_images"])
+        found += tuple(option_checks(fleet, options))
     gpu_checks = tuple(nvidia_checks(fleet, host.nvidia)) if host.nvidia else ()
     devices = DevicePlan()
     if host.nvidia and host.nvidia.gpus:

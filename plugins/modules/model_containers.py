@@ -208,6 +208,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.converge im
     probe,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
+from ansible_collections.inference.fleet.plugins.module_utils.engine.host_cores import host_cores
 from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
@@ -265,7 +266,9 @@ def main() -> None:
         gpus = _gpus(module, fleet, docker, observed, acting_on)
         present, minors = device_nodes()
         nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
-        desired = desired_containers(fleet, gpus.plan.given, acting_on, nodes, bundle())
+        needs_cpus = any(model.devices.cpu and model.containers for model in fleet.models)
+        cores = host_cores() if needs_cpus and docker.limits_cpus() else ()
+        desired = desired_containers(fleet, gpus.plan.given, acting_on, nodes, bundle(), cores)
         if module.params["keep_going"] and gpus.trouble:
             desired = without_lacking(desired, gpus.plan.given)
         plan = plan_containers(

@@ -26,6 +26,7 @@ def engine() -> FakeEngine:
 def run(engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """The task with these models and options."""
     monkeypatch.setattr(model_containers, "Docker", lambda: engine)
+    monkeypatch.setattr(model_containers, "host_cores", lambda: ())
     monkeypatch.setattr(model_containers.NvidiaSmi, "observe", lambda _smi: Observation(GPUS))
     module = FleetModule(model_containers.main, "model_containers", capsys)
     return lambda *models, **options: module(models=list(models), **options)
@@ -190,6 +191,23 @@ def test_adding_one_model_by_name_leaves_the_others_alone(run: Run, engine: Fake
     answer = run(cpu("a", args={"dtype": "auto"}), cpu("b"), names=["b"])
     assert statuses(answer) == {"vllm-b-1": "running"}
     assert {name: engine.containers[name] for name in before} == before
+
+
+def test_models_on_cpus_have_cores_of_their_own(run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_containers, "host_cores", lambda: ((0,), (1,)))
+    run(cpu("a"))
+    assert run(cpu("a"), cpu("b"))["actions"][0] == "update vllm-a-1 (CPU cores)"
+    assert {name: one.spec.cpus for name, one in engine.containers.items()} == {"vllm-a-1": "0", "vllm-b-1": "1"}
+    assert run(cpu("a"), cpu("b"))["changed"] is False
+
+
+def test_an_engine_that_cannot_limit_cpus_is_not_asked_to(
+    run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_containers, "host_cores", lambda: ((0,), (1,)))
+    monkeypatch.setattr(engine, "limits_cpus", lambda: False)
+    run(cpu("a"), cpu("b"))
+    assert {one.spec.cpus for one in engine.containers.values()} == {None}
 
 
 @pytest.mark.parametrize("listed", [True, False])

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cores import cpusets
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import AT_START, HUB, Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import is_online
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
@@ -56,7 +57,8 @@ class Spec:
     device nodes, passed to the container by name; nodes may be added later, so they are no reason
     to recreate a container. shm_size: bytes. env and labels: if observed, including those of the
     image. aliases: further names in its networks, without those that Docker itself adds. init: whether Docker's
-    init is the first process; it reaps zombies, which Docker cannot stop.
+    init is the first process; it reaps zombies, which Docker cannot stop. cpus: the CPUs that it may use, empty for
+    all; None in a desired container that may keep those that it has.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Spec:
     nodes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     init: bool = True
+    cpus: Optional[str] = None
 
     def resolved(self, image: ImageDefaults) -> Spec:
         """As Docker would report a container created from this."""
@@ -154,7 +157,7 @@ class Action:
 # The fields of a Spec that are compared directly; mounts are compared separately. Fields in _IN_PLACE are changed
 # without recreating the container.
 _RECREATE = ("image", "entrypoint", "command", "env", "labels", "devices", "shm_size", "ipc", "init")
-_IN_PLACE = ("networks", "aliases", "restart")
+_IN_PLACE = ("networks", "aliases", "restart", "cpus")
 
 STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))
 
@@ -202,19 +205,23 @@ def desired_containers(
     names: Optional[Iterable[str]] = None,
     nodes: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda _devices: (),
     certificates: Optional[str] = None,
+    cores: Sequence[Sequence[int]] = (),
 ) -> tuple[Desired, ...]:
     """A container for each replica of each model (only models in `names`, if given).
 
     devices: container name -> the device IDs from placement. nodes: the device nodes for some IDs.
-    certificates: the path of the host's certificate bundle.
+    certificates: the path of the host's certificate bundle. cores: the CPUs of each physical core of the host, for
+    models that use no device.
     """
     asked = None if names is None else frozenset(names)
+    cpus = cpusets(fleet, cores)
     chosen = [model for model in fleet.models if asked is None or model.name in asked]
     return tuple(
         Desired(
             spec=replace(
                 _spec(fleet, model, container, devices.get(container, ()), certificates),
                 nodes=nodes(devices.get(container, ())),
+                cpus=cpus.get(container),
             ),
             model=model.name,
             running=model.state == "running",
@@ -338,9 +345,9 @@ def _steps(desired: Desired, container: Optional[Container], image: Optional[Ima
         for network in sorted(set(networks) - kept):
             change = moved if not steps else {}
             steps.append(Action(verb, name, desired, container.id, change, network))
-    if "restart" in changes:
-        change = {"restart": changes["restart"]}
-        steps.append(Action("update", name, desired, container.id, change, "restart policy"))
+    for part, detail in (("restart", "restart policy"), ("cpus", "CPU cores")):
+        if part in changes:
+            steps.append(Action("update", name, desired, container.id, {part: changes[part]}, detail))
     return [*steps, *_state_steps(desired, container)]
 
 
@@ -365,7 +372,7 @@ def _differences(desired: Spec, observed: Spec, image: Optional[ImageDefaults]) 
         old, new = getattr(observed, part), getattr(right, part)
         if part in ("networks", "aliases", "devices"):
             old, new = sorted(old), sorted(new)
-        if old != new:
+        if old != new and not (part == "cpus" and new is None):
             changes[part] = (old, new)
     # Docker creates an anonymous volume for each folder that the image declares as a volume.
     old_mounts = {mount for mount in observed.mounts if mount.target not in image.volumes or mount in right.mounts}

@@ -134,6 +134,15 @@ class Docker:
         with _naming(f"setting the restart policy of container {name}"):
             self._api.update_container(name, restart_policy={"Name": policy})
 
+    def set_cpus(self, name: str, cpus: str) -> None:
+        with _naming(f"setting the CPUs of container {name}"):
+            self._api.update_container(name, cpuset_cpus=cpus)
+
+    def limits_cpus(self) -> bool:
+        """Whether this host's kernel can limit containers to some CPUs."""
+        with _naming("reading the engine's settings"):
+            return bool(self._api.info().get("CPUSet"))
+
     def create(self, spec: Spec) -> None:
         """Creates the container without starting it."""
         host_config: dict[str, Any] = {
@@ -152,6 +161,8 @@ class Docker:
             "ipc_mode": spec.ipc,
             "init": spec.init,
         }
+        if spec.cpus:
+            host_config["cpuset_cpus"] = spec.cpus
         if spec.devices:
             host_config["device_requests"] = [DeviceRequest(device_ids=list(spec.devices), capabilities=[["gpu"]])]
             host_config["devices"] = [f"{node}:{node}:rwm" for node in spec.nodes]
@@ -318,6 +329,7 @@ def _container(data: Mapping[str, Any]) -> Container:
             shm_size=host["ShmSize"],
             ipc=host["IpcMode"],
             init=bool(host.get("Init")),
+            cpus=host.get("CpusetCpus") or "",
             nodes=tuple(device["PathOnHost"] for device in host.get("Devices") or ()),
         ),
     )

@@ -4,23 +4,29 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from operator import itemgetter
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import (
+    TENSOR,
+    Args,
+    read_args,
+    size_faults,
+    tensor_parallel,
+    words,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, OMNI_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import (
+    NUMBER,
     Fields,
     clean_path,
     is_whole,
     plain,
-    quoted,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show, unquoted
 
 TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
 GATEWAY_TYPES = ("chat", "vision", "embedding")
@@ -30,15 +36,6 @@ ENGINE_PORT = 8000  # of the API in every model container; not published on the 
 NETWORK = "llm-network"  # the Docker network of all containers
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
 SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their removal, clients' side first
-
-# Options of `vllm serve` that only the collection sets -> the reason, or what to use instead.
-RESERVED_ARGS = {
-    "model": "set `source` instead",
-    "served-model-name": "clients use the model's `name`",
-    "host": "the container is reached inside the Docker network",
-    "port": "the container is reached inside the Docker network",
-    "api-key": "it would be visible in a command line; Caddy checks keys",
-}
 
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LONGEST_DNS_LABEL = 63  # RFC 1035, section 2.3.4
@@ -112,7 +109,7 @@ class Model:
     devices: Devices
     replicas: int
     state: str
-    args: tuple[tuple[str, Any], ...]
+    args: Args
     env: tuple[tuple[str, str], ...]
     image: Optional[str]
     recipe: Optional[str]
@@ -131,7 +128,7 @@ class Model:
                 devices=read.nested("devices", Devices.parse, Devices(count=1)),
                 replicas=read.integer("replicas", 1, at_least=1),
                 state=read.one_of("state", STATES, "running"),
-                args=_args(read),
+                args=read_args(read),
                 env=tuple(sorted(read.values("env", _parse_env_value, secret=True).items())),
                 image=read.text("image", None, *IMAGE_REFERENCE),
                 recipe=read.text("recipe", None),
@@ -142,8 +139,8 @@ class Model:
             )
             for fault in _name_faults(model):
                 read.fault("name", fault)
-            for key, value in model.args:
-                _check_arg(read, key, value)
+            for fault in size_faults(model.args, *_devices_of(model), omni=model.type in OMNI_TYPES):
+                read.faults.append(read.at("args") + (fault if fault.startswith(":") else f".{fault}"))
             for key, _value in model.env:
                 if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
                     read.fault(f"env.{key}", "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL")
@@ -208,11 +205,10 @@ class Model:
         command = [self.source, "--served-model-name", self.name, "--port", str(ENGINE_PORT)]
         if self.type in OMNI_TYPES:
             command.append("--omni")
-        if self.devices.gpus_per_replica > 1 and "tensor-parallel-size" not in dict(self.args):
-            command += ["--tensor-parallel-size", str(self.devices.gpus_per_replica)]
-        for key, value in self.args:
-            command += _flag(key, value)
-        return tuple(command)
+        size = tensor_parallel(self.args, self.devices.gpus_per_replica)
+        if size > 1:
+            command += [f"--{TENSOR}", str(size)]
+        return (*command, *words(self.args))
 
 
 def name_taken(container: str) -> str:
@@ -236,21 +232,17 @@ def _source(read: Fields) -> Any:
     return clean_path(source) if source and source.startswith("/") else source
 
 
-def _args(read: Fields) -> tuple[tuple[str, Any], ...]:
-    given = read.mapping("args", secret=True)
-    return tuple(sorted(((str(key), value) for key, value in given.items()), key=itemgetter(0)))
-
-
 def _parse_gpus(data: Any, path: str) -> Devices:
     if is_whole(data, at_least=1):
         return Devices(count=data)
     if not isinstance(data, (list, tuple)) or not data:
         raise FleetError(
-            f"{path}: expected a number of GPUs of at least 1 or a list of GPU indices, "
-            f"got {show(data)}{quoted(data, '[0-9]+')}"
+            f"{path}: expected a number of GPUs of at least 1 or a list of GPU indices, got {show(data)}"
+            + unquoted(data, NUMBER)
         )
     faults = [
         f"{path}[{place}]: expected a GPU index, a whole number of at least 0, got {show(index)}"
+        + unquoted(index, NUMBER)
         for place, index in enumerate(data)
         if not is_whole(index)
     ]
@@ -282,32 +274,11 @@ def _name_faults(model: Model) -> list[str]:
     return faults
 
 
-def _check_arg(read: Fields, key: str, value: object) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", key):
-        read.fault(f"args.{key}", "expected an option of `vllm serve` without its dashes, such as max-model-len")
-    elif key in RESERVED_ARGS:
-        read.fault(f"args.{key}", f"set by the collection; {RESERVED_ARGS[key]}")
-    elif isinstance(value, (list, tuple)):
-        for place, item in enumerate(value):
-            if not isinstance(item, (str, int, float)):
-                read.fault(f"args.{key}[{place}]", f"expected text or a number, got {show(item)}")
-    elif isinstance(value, Mapping):
-        try:
-            _flag(key, value)
-        except (TypeError, ValueError) as error:
-            read.fault(f"args.{key}", f"expected a mapping that can be written as JSON: {error}")
-
-
-def _flag(key: str, value: Union[bool, int, float, str, list[Any], Mapping[str, Any], None]) -> list[str]:
-    """An option of `vllm serve`: switches as --x and --no-x, mappings as JSON."""
-    if value is None or value is True:
-        return [f"--{key}"]
-    if value is False:
-        return [f"--no-{key}"]
-    if isinstance(value, Mapping):
-        return [f"--{key}", json.dumps(value, sort_keys=True)]
-    items = value if isinstance(value, (list, tuple)) else [value]
-    return [f"--{key}", *map(str, items)]
+def _devices_of(model: Model) -> tuple[int, str]:
+    """The number of devices that a replica's parallel sizes multiply to (0 on a CPU), and their name."""
+    if model.devices.mig:
+        return 1, "MIG device"
+    return model.devices.gpus_per_replica, "GPU" + "s" * (model.devices.gpus_per_replica > 1)
 
 
 def _size(size: int) -> str:

@@ -11,21 +11,16 @@ from dataclasses import fields, is_dataclass
 from types import TracebackType
 from typing import Any, Optional, TypeVar
 
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show, unquoted
 
 T = TypeVar("T")
 
 _REQUIRED: Any = object()
+NUMBER = r"-?\d{1,18}"
 
 
 def is_whole(value: object, at_least: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
-
-
-def quoted(value: object, pattern: str) -> str:
-    """For a fault: the advice for a text that would be a value of the expected type without its quotes, else empty."""
-    is_right = isinstance(value, str) and re.fullmatch(pattern, value)
-    return ", which is text: leave the quotes out" if is_right else ""
 
 
 def clean_path(path: str) -> str:
@@ -117,11 +112,11 @@ class Fields:
 
     def integer(self, key: str, default: Any = _REQUIRED, at_least: int = 0) -> Any:
         expected = f"a whole number of at least {at_least}"
-        hint = quoted(self._data.get(key), "[0-9]+")
+        hint = unquoted(self._data.get(key), NUMBER)
         return self._take(key, default, expected, lambda value: is_whole(value, at_least), hint=hint)
 
     def flag(self, key: str, default: bool = False) -> bool:
-        hint = quoted(self._data.get(key), "(?i)true|false|yes|no|on|off")
+        hint = unquoted(self._data.get(key), "true|false|yes|no|on|off")
         return self._take(key, default, "true or false", lambda value: isinstance(value, bool), hint=hint)
 
     def one_of(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> Any:

@@ -9,6 +9,7 @@ from typing import Union
 
 STATE = "/var/lib/inference-fleet"  # may also contain files of other origin, such as weights that an admin copied
 ENERGY = f"{STATE}/energy"
+OPTIONS = f"{STATE}/options"  # the options of the images' engines, by image ID
 RESTORE_RECORD = f"{STATE}/restore.json"
 WHEELS = f"{STATE}/wheels"
 KIT = "/opt/inference-fleet"  # the collections and the ansible-core for the restore at boot
@@ -24,6 +25,7 @@ class Paths:
     state: str = STATE
     energy: str = ENERGY
     metrics: str = f"{STATE}/metrics"  # files that the node exporter publishes
+    options: str = OPTIONS
     wheels: str = WHEELS
     restore_record: str = RESTORE_RECORD
     kit: str = KIT
@@ -55,7 +57,7 @@ class Paths:
         return (
             *(f"{self.config}/{name}" for name in services),
             *(self.restore_unit, self.restore_environment, self.energy_unit, self.energy_environment),
-            *(self.kit, self.metrics, self.restore_record, self.wheels),
+            *(self.kit, self.metrics, self.options, self.restore_record, self.wheels),
         )
 
     def public(self) -> dict[str, Union[str, list[str]]]:

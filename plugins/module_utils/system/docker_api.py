@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Docker's API over its socket. Read-only.
+"""Docker's API over its socket.
 
 Uses only the standard library: the SDK may not be installed yet.
 """
@@ -32,5 +32,19 @@ def ask(path: str) -> Any:
         return json.loads(answer.read()) if answer.status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
+    finally:
+        connection.close()
+
+
+def request(method: str, path: str, body: Any = None, seconds: float = _SECONDS) -> tuple[int, bytes]:
+    """Status and content of the engine's answer; 0 where no engine answers in time. body: data for JSON."""
+    connection = _SocketConnection("localhost", timeout=seconds)
+    try:
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return 0, b""
     finally:
         connection.close()

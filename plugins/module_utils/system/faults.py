@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 
 
@@ -30,6 +31,12 @@ def show(value: object, secret: bool = False) -> str:
         return "text that is not shown"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def unquoted(value: object, pattern: str) -> str:
+    """`, which is text: leave the quotes out` for a number or a truth value that is written as text, or empty."""
+    is_text = isinstance(value, str) and re.fullmatch(pattern, value, re.IGNORECASE)
+    return ", which is text: leave the quotes out" if is_text else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

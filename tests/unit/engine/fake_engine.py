@@ -54,6 +54,9 @@ class FakeEngine:
             for name, one in self.containers.items()
         ]
 
+    def limits_cpus(self) -> bool:
+        return True
+
     def inspect(self, name: str) -> Container | None:
         self._fail("inspect", name)
         return self.containers.get(name)
@@ -124,6 +127,10 @@ class FakeEngine:
     def set_restart(self, name: str, policy: str) -> None:
         self._reported("update", name)
         self.change_spec(name, restart=policy)
+
+    def set_cpus(self, name: str, cpus: str) -> None:
+        self._reported("update", name)
+        self.change_spec(name, cpus=cpus)
 
     def _reported(self, verb: str, name: str) -> None:
         assert name not in self.foreign, f"{verb} of {name}, which is not ours"

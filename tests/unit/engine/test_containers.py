@@ -51,6 +51,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "nodes": (),
         "aliases": ("a.model",),
         "init": True,
+        "cpus": None,
     }
 
 

@@ -128,6 +128,7 @@ def test_reads_a_running_container() -> None:
             "org.opencontainers.image.title": "stand-in",
         },
         restart="on-failure",
+        cpus="",
         shm_size=8 << 30,
         ipc="private",
         init=False,
@@ -462,6 +463,7 @@ def test_a_container_with_gpus_is_given_their_device_nodes_by_name_too(api: Fake
         (lambda host: host.connect("a", "net", ["a.model"]), "connect_container_to_network a net"),
         (lambda host: host.disconnect("a", "net"), "disconnect_container_from_network a net"),
         (lambda host: host.set_restart("a", "no"), "update_container a"),
+        (lambda host: host.set_cpus("a", "0,1"), "update_container a"),
     ],
 )
 def test_calls_docker_as_planned(call: Any, reported: str, api: FakeApi, host: engine.Docker) -> None:
@@ -561,6 +563,7 @@ def test_an_error_of_docker_is_a_fault_that_says_what_was_being_done(
             "disconnecting container a from net",
         ),
         (lambda host: host.set_restart("a", "no"), "update_container", "setting the restart policy of container a"),
+        (lambda host: host.set_cpus("a", "0"), "update_container", "setting the CPUs of container a"),
         (lambda host: host.last_lines("a", 1), "logs", "reading the log of container a"),
     ],
 )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from dataclasses import fields
 from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
-    RESERVED_ARGS,
     SERVICES,
     STATES,
     TYPES,
@@ -92,7 +90,12 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
         ("replicas", 0, "replicas: expected a whole number of at least 1, got 0"),
         ("replicas", -1, "replicas: expected a whole number of at least 1, got -1"),
         ("replicas", "two", "replicas: expected a whole number of at least 1, got 'two'"),
-        ("replicas", "two", "replicas: expected a whole number of at least 1, got 'two'"),
+        (
+            "replicas",
+            "3",
+            "replicas: expected a whole number of at least 1, got '3', which is text: leave the quotes out",
+        ),
+        ("direct", "true", "direct: expected true or false, got 'true', which is text: leave the quotes out"),
         ("replicas", 1.5, "replicas: expected a whole number of at least 1, got 1.5"),
         ("replicas", True, "replicas: expected a whole number of at least 1, got True"),
         ("state", "present", "state: expected one of running, stopped, absent, got 'present'"),
@@ -206,10 +209,17 @@ _GPUS = "devices.gpus: expected a number of GPUs of at least 1 or a list of GPU 
         ({"gpus": True}, [_GPUS + "True"]),
         ({"gpus": []}, [_GPUS + "[]"]),
         ({"gpus": [0, -1]}, ["devices.gpus[1]: expected a GPU index, a whole number of at least 0, got -1"]),
-        ({"gpus": ["0"]}, ["devices.gpus[0]: expected a GPU index, a whole number of at least 0, got '0'"]),
+        (
+            {"gpus": ["0"]},
+            [
+                "devices.gpus[0]: expected a GPU index, a whole number of at least 0, got '0', "
+                "which is text: leave the quotes out"
+            ],
+        ),
         ({"gpus": [0, 1, 0, 1]}, ["devices.gpus: GPU 0 is named twice", "devices.gpus: GPU 1 is named twice"]),
         ({"mig": 3}, ["devices.mig: expected a profile such as 3g.40gb or 1c.3g.40gb, got 3"]),
         ({"cpu": "yes"}, ["devices.cpu: expected true or false, got 'yes', which is text: leave the quotes out"]),
+        ({"gpus": "2"}, [_GPUS + "'2', which is text: leave the quotes out"]),
     ],
 )
 def test_refuses_devices_and_says_what_would_be_right(devices: Any, messages: list[str]) -> None:
@@ -222,85 +232,9 @@ def test_replicas_cannot_share_pinned_gpus() -> None:
     ]
 
 
-# Arguments of vllm serve
-
-
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        ({"max-model-len": 8192}, ["--max-model-len", "8192"]),
-        ({"gpu-memory-utilization": 0.9}, ["--gpu-memory-utilization", "0.9"]),
-        ({"dtype": "bfloat16"}, ["--dtype", "bfloat16"]),
-        ({"enforce-eager": True}, ["--enforce-eager"]),
-        ({"enforce-eager": None}, ["--enforce-eager"]),
-        ({"enable-prefix-caching": False}, ["--no-enable-prefix-caching"]),
-        ({"allowed-origins": ["a", 1]}, ["--allowed-origins", "a", "1"]),
-        ({"limit-mm-per-prompt": {"video": 0, "image": 2}}, ["--limit-mm-per-prompt", '{"image": 2, "video": 0}']),
-        ({"b": 1, "a": 2}, ["--a", "2", "--b", "1"]),
-    ],
-)
-def test_passes_arguments_on_as_vllm_takes_them(args: dict[str, Any], words: list[str]) -> None:
-    assert list(model(args=args).command) == [
-        "Qwen/Qwen3-8B",
-        "--served-model-name",
-        "qwen3-8b",
-        "--port",
-        "8000",
-        *words,
-    ]
-
-
-def test_the_order_of_arguments_in_the_inventory_means_nothing() -> None:
-    assert model(args={"a": {"x": 1, "y": 2}, "b": 1}).command == model(args={"b": 1, "a": {"y": 2, "x": 1}}).command
-
-
-def test_one_replica_on_several_gpus_runs_tensor_parallel() -> None:
-    assert model(devices={"gpus": 4}).command[-2:] == ("--tensor-parallel-size", "4")
-    assert model(devices={"gpus": [2, 3]}).command[-2:] == ("--tensor-parallel-size", "2")
-    assert "--tensor-parallel-size" not in model(devices={"gpus": 1}).command
-    assert "--tensor-parallel-size" not in model(devices={"cpu": True}).command
-
-
-def test_a_tensor_parallel_size_that_was_given_stands() -> None:
-    command = model(devices={"gpus": 4}, args={"tensor-parallel-size": 2}).command
-    assert command.count("--tensor-parallel-size") == 1
-    assert command[-2:] == ("--tensor-parallel-size", "2")
-
-
 @pytest.mark.parametrize(("kind", "omni"), [("tts", True), ("image", True), ("stt", False), ("chat", False)])
 def test_speech_and_images_are_served_by_omni(kind: str, omni: bool) -> None:
     assert ("--omni" in model(type=kind).command) is omni
-
-
-@pytest.mark.parametrize(("name", "why"), RESERVED_ARGS.items())
-def test_refuses_arguments_that_the_collection_sets(name: str, why: str) -> None:
-    assert model_faults(args={name: "x"}) == [f"args.{name}: set by the collection; {why}"]
-
-
-_OPTION = "expected an option of `vllm serve` without its dashes, such as max-model-len"
-
-
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        ({"--max-model-len": 1}, f"args.--max-model-len: {_OPTION}"),
-        ({"max_model_len": 1}, f"args.max_model_len: {_OPTION}"),
-        ({"a b": 1}, f"args.a b: {_OPTION}"),
-        ("--max-model-len 8192", "args: expected a mapping, got text that is not shown"),
-        (["--max-model-len", 8192], "args: expected a mapping, got a list"),
-        ({"a": [1, ["b"]]}, "args.a[1]: expected text or a number, got a list"),
-        (
-            {"a": {"since": datetime.date(2026, 1, 1)}},
-            "args.a: expected a mapping that can be written as JSON: Object of type date is not JSON serializable",
-        ),
-    ],
-)
-def test_refuses_arguments_and_says_what_would_be_right(args: Any, message: str) -> None:
-    assert model_faults(args=args) == [message]
-
-
-def test_an_argument_named_by_a_number_and_by_text_is_no_reason_to_break() -> None:
-    assert model(args={1: {}, "1": {}}).args == (("1", {}), ("1", {}))
 
 
 # Derived values

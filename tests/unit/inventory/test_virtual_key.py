@@ -156,7 +156,8 @@ def test_refuses_other_durations(duration: Any) -> None:
 @pytest.mark.parametrize("value", [0, -1, 1.5, "five", True])
 def test_refuses_limits_that_are_none(limit: str, value: Any) -> None:
     """For LiteLLM, 0 means no limit in some places, and no requests at all in others."""
-    assert key_faults(**{limit: value}) == [f"{limit}: expected a whole number of at least 1, got {value!r}"]
+    hint = ", which is text: leave the quotes out" if value == "5" else ""
+    assert key_faults(**{limit: value}) == [f"{limit}: expected a whole number of at least 1, got {value!r}{hint}"]
 
 
 def test_refuses_limits_that_litellms_columns_do_not_hold() -> None:

@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Asks images for the options of their `vllm serve`, each once, and keeps the answers by image ID.
+
+A container without a GPU and without a network runs option_program, and is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Union
+from urllib.parse import quote
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.preflight import option_program
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.options import (
+    Program,
+    Table,
+    parse_table,
+    program_of,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask, request
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+
+# To import vLLM and its libraries from a cold disk; measured: 12 s of processor time for vLLM 0.32.
+ANSWER_SECONDS = 300
+_LONGEST = 200  # characters of a program's own words in a message
+_ENVIRONMENT = (
+    "NVIDIA_VISIBLE_DEVICES=void",  # where NVIDIA's runtime is the default, images ask for all GPUs
+    "VLLM_LOGGING_LEVEL=ERROR",
+    "VLLM_NO_USAGE_STATS=1",
+)
+
+
+def image_options(fleet: Fleet, folder: str, may_ask: bool = True) -> dict[Program, Union[Table, str]]:
+    """The options of each program whose image is on the host, or the reason why they are not known.
+
+    folder: where the answers are kept; those of images that no model has any more are removed. may_ask: whether
+    containers may run; else only kept answers count.
+    """
+    found: dict[Program, Union[Table, str]] = {}
+    kept = set()
+    for program in {program_of(fleet, model): None for model in fleet.models if model.containers and model.args}:
+        image: Mapping[str, Any] = ask(f"/images/{quote(program.image, safe='/:@')}/json") or {}
+        if not image:
+            continue
+        file = Path(folder, image["Id"].rpartition(":")[2] + ("-omni.json" if program.omni else ".json"))
+        kept.add(file.name)
+        try:
+            found[program] = parse_table(json.loads(file.read_text()))
+            continue
+        except (OSError, ValueError, FleetError):
+            pass  # not asked yet, or damaged
+        if may_ask:
+            try:
+                answer = _answer(image["Id"], program.omni)
+                found[program] = parse_table(answer)
+                _keep(file, answer)
+            except FleetError as error:
+                found[program] = str(error)
+    _remove_others(Path(folder), kept)
+    return found
+
+
+def _answer(image: str, omni: bool) -> Any:
+    """Raises FleetError with the reason where there is no answer."""
+    name = f"inference-fleet-options-{image.rpartition(':')[2][:12]}"
+    request("DELETE", f"/containers/{name}")  # of a run that was killed; one that runs stays
+    container = {
+        "Image": image,
+        "Entrypoint": ["python3", "-c", _program()],
+        "Cmd": ["--omni"] if omni else [],
+        "Env": list(_ENVIRONMENT),
+        "Labels": {"managed-by": MANAGED_BY, "service": "options"},
+        "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "json-file", "Config": {}}},
+    }
+    made = _done("POST", f"/containers/create?name={name}", container)["Id"]
+    try:
+        _done("POST", f"/containers/{made}/start")
+        ended = _done("POST", f"/containers/{made}/wait", seconds=ANSWER_SECONDS)
+        status, log = request("GET", f"/containers/{made}/logs?stdout=1&stderr=1")
+    finally:
+        request("DELETE", f"/containers/{made}?force=1&v=1")
+    text = _text(log) if status == 200 else ""
+    _before, mark, rest = text.rpartition(option_program.MARK)
+    if mark:
+        try:
+            return json.JSONDecoder().raw_decode(rest)[0]
+        except ValueError:
+            pass  # cut off
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no output")
+    raise FleetError(f"python3 ended with {ended.get('StatusCode')}: {last[:_LONGEST]}")
+
+
+def _program() -> str:
+    """Its source, also out of the archive in which Ansible brings it to the host."""
+    source = option_program.__loader__.get_source(option_program.__name__)  # type: ignore[union-attr]
+    return str(source)
+
+
+def _done(method: str, path: str, body: Any = None, seconds: float = 60) -> Mapping[str, Any]:
+    status, answer = request(method, path, body, seconds)
+    data = json.loads(answer) if answer.startswith(b"{") else {}
+    if status not in (200, 201, 204):
+        unsaid = f"Docker answers with {status}" if status else f"no answer within {seconds:.0f} s"
+        raise FleetError(str(data.get("message") or unsaid)[:_LONGEST])
+    return data
+
+
+def _text(log: bytes) -> str:
+    """A container's log without the frames that separate its two streams (Engine API, "Attach to a container")."""
+    parts = {1: b"", 2: b""}
+    while len(log) >= 8:
+        size = int.from_bytes(log[4:8], "big")
+        parts[log[0]] = parts.get(log[0], b"") + log[8 : 8 + size]
+        log = log[8 + size :]
+    return (parts[2] + b"\n" + parts[1]).decode(errors="replace")
+
+
+def _keep(file: Path, answer: Any) -> None:
+    """Raises FleetError where it cannot be written."""
+    try:
+        file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        new = file.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps(answer))
+        new.replace(file)
+    except OSError as error:
+        raise FleetError(f"{file}: cannot be written: {error.strerror}") from error
+
+
+def _remove_others(folder: Path, kept: set[str]) -> None:
+    for file in folder.glob("*.json") if folder.is_dir() else ():
+        if file.name not in kept:
+            file.unlink()

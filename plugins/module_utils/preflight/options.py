@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks the models' arguments against the options of `vllm serve` in their images. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import words
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import OMNI_TYPES
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, OK, WARN, Check
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
+
+Table = Mapping[str, str]  # spelling of an option on the command line -> kind, as option_program has it
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program with options of its own: `vllm serve` in an image, or with --omni that of vLLM-Omni."""
+
+    image: str
+    omni: bool
+
+
+def program_of(fleet: Fleet, model: Model) -> Program:
+    return Program(fleet.image_of(model), model.type in OMNI_TYPES)
+
+
+def parse_table(data: Any) -> Table:
+    """Raises FleetError for anything but the output of option_program."""
+    try:
+        found = {str(spelling): str(option["kind"]) for option in data for spelling in option["options"]}
+    except (TypeError, KeyError) as error:
+        raise FleetError("not a list of options") from error
+    if not found:
+        raise FleetError("an empty list of options")
+    return found
+
+
+def option_checks(fleet: Fleet, tables: Mapping[Program, Union[Table, str]]) -> Iterator[Check]:
+    """tables: for programs that were asked, the options, or the reason why they are not known."""
+    for program, table in tables.items():
+        if isinstance(table, str):
+            found = f"the options of its `vllm serve` are not known: {table}"
+            yield Check(f"image {program.image}", WARN, found, "wrong args are found only when the container starts")
+    checked = False
+    for index, model in enumerate(fleet.models):
+        known = tables.get(program_of(fleet, model)) if model.containers else None
+        if known is None or isinstance(known, str):
+            continue
+        checked = True
+        for key, value in model.args:
+            fault = _fault(key, value, known, f"of `vllm serve` in {fleet.image_of(model)}")
+            if fault:
+                yield Check(f"fleet_models[{index}].args.{key}", FAULT, *fault)
+    if checked:
+        yield Check("args", OK, "compared with the options of the images on this host")
+
+
+def _fault(key: str, value: Any, known: Table, where: str) -> Optional[tuple[str, str]]:
+    """What is wrong with an argument, and what to do."""
+    written = words(((key, value),))
+    option = key.partition(".")[0]
+    spelling = f"--{option}"
+    if spelling not in known and (value is not False or f"--no-{option}" not in known):
+        return f"no option {where}", nearest(option, _names(known)).removeprefix("; ")
+    if "." in key or not written:
+        return None
+    kind = known.get(spelling, "switch")
+    if value is False:
+        return None if f"--no-{option}" in known else (f"is an option {where} that false cannot turn off", "remove it")
+    if kind == "switch" and len(written) > 1:
+        return f"expected true or false, got {show(value)}: a switch {where}", ""
+    if kind in ("value", "json", "json_list", "append") and written == [spelling]:
+        return f"expected a value, got {show(value)}: an option {where} that takes one", ""
+    if kind in ("json", "json_list") and isinstance(value, str) and value[:1] in "[{" and not _is_json(value):
+        return f"expected JSON, got {show(value)}", "write a mapping instead of text"
+    return None
+
+
+def _names(known: Table) -> Iterable[str]:
+    return sorted(spelling[2:] for spelling in known if spelling.startswith("--"))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
