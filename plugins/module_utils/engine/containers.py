@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import AT_START, HUB, Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import is_online
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import is_online, repositories
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     MANAGED_BY,
     NETWORK,
@@ -21,6 +24,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 REPLICAS = "model"  # NAME.model resolves to all replicas of a model in Docker's DNS; the dot avoids container names
 CACHE_MOUNT = "/root/.cache/huggingface"
+COMPILED_MOUNT = "/root/.cache/vllm"
+COMPILED = "fleet-compiled-"  # prefix of the volumes with compiled code, one per container and configuration
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Spec:
     image: the reference; if observed, the image's ID. devices: GPU or MIG device IDs. nodes: their
     device nodes, passed to the container by name; nodes may be added later, so they are no reason
     to recreate a container. shm_size: bytes. env and labels: if observed, including those of the
-    image. aliases: further names in its networks, without those that Docker itself adds.
+    image. aliases: further names in its networks, without those that Docker itself adds. logs: applied at its
+    creation, and not observed.
     """
 
     name: str
@@ -69,6 +75,7 @@ class Spec:
     ipc: str
     nodes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    logs: Logs = field(default_factory=Logs)
 
     def resolved(self, image: ImageDefaults) -> Spec:
         """As Docker would report a container created from this."""
@@ -224,12 +231,13 @@ def without_lacking(desired: Iterable[Desired], given: Iterable[str]) -> tuple[D
 
 
 def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Spec:
-    mounts = [Mount(fleet.cache.source, CACHE_MOUNT)]
-    if model.local_path:
-        mounts.append(Mount(model.local_path, model.local_path, read_only=True))
+    image = fleet.image_of(model)
+    mounts = [Mount(fleet.cache.source, CACHE_MOUNT), *_from_the_host(fleet, model)]
+    if fleet.cache.compiled and "VLLM_CACHE_ROOT" not in dict(model.env):
+        mounts.append(Mount(_compiled(name, image, model.command, devices), COMPILED_MOUNT))
     return Spec(
         name=name,
-        image=fleet.image_of(model),
+        image=image,
         entrypoint=("vllm", "serve"),
         command=model.command,
         env={**_hub_env(fleet, model), **dict(model.env)},
@@ -241,12 +249,30 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...]) -> Sp
         restart="on-failure",
         shm_size=model.shm_size,
         ipc="private",
+        logs=fleet.logs,
     )
+
+
+def _from_the_host(fleet: Fleet, model: Model) -> list[Mount]:
+    """Read-only mounts of what the model reads from the host, without those that lie in another one."""
+    mounts: list[Mount] = []
+    for path in sorted({one.path for one in fleet.host_paths(model)}):
+        if not any(path.startswith(f"{mount.target}/") for mount in mounts):
+            mounts.append(Mount(path, path, read_only=True))
+    return mounts
+
+
+def _compiled(container: str, image: str, command: tuple[str, ...], devices: tuple[str, ...]) -> str:
+    """The volume with what vLLM compiles at its start. The container executes this code, so no other container has the
+    volume; the weights' cache, into which all models write, is no place for it. A container with another image,
+    command or device gets an empty volume, so that a volume holds the code of one configuration."""
+    digest = hashlib.sha256(json.dumps([image, command, devices]).encode()).hexdigest()
+    return f"{COMPILED}{container}-{digest[:12]}"
 
 
 def _hub_env(fleet: Fleet, model: Model) -> dict[str, str]:
     """The environment for access to a hub: offline, if the weights are downloaded before the start."""
-    if model.local_path:
+    if not repositories(model):
         return {}
     env = {"HF_HUB_OFFLINE": "1", **dict(model.env)}
     if fleet.cache.downloads != AT_START and not is_online(env):

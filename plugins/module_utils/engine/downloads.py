@@ -105,6 +105,7 @@ def spec_of(download: Download, fleet: Fleet, image: str, certificates: bool, to
         restart="no",
         shm_size=64 << 20,
         ipc="private",
+        logs=fleet.logs,
     )
 
 

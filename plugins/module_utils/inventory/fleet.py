@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
@@ -30,6 +31,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.images i
     Images,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT, NETWORK, Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.monitoring import Monitoring
@@ -37,6 +39,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import HostPath
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import (
     VirtualKey,
     faults_between_keys,
@@ -73,7 +76,7 @@ class Cache:
 
     min_free_gb: GB (10^9 bytes) that must be free in the cache before a model container is created.
     downloads: when weights are downloaded. endpoint: URL of the hub. image: an image with `hf` for
-    downloads, instead of the model's image.
+    downloads, instead of the model's image. compiled: whether a container keeps what vLLM compiles at its start.
     """
 
     path: Optional[str] = None
@@ -81,6 +84,7 @@ class Cache:
     downloads: str = BEFORE_START
     endpoint: str = HUB
     image: Optional[str] = None
+    compiled: bool = True
 
     @classmethod
     def parse(cls, data: object, path: str) -> Cache:
@@ -91,6 +95,7 @@ class Cache:
                 downloads=read.one_of("downloads", DOWNLOADS, cls.downloads),
                 endpoint=read.nested("endpoint", _endpoint, cls.endpoint),
                 image=read.text("image", None, *IMAGE_REFERENCE),
+                compiled=read.flag("compiled", cls.compiled),
             )
 
     @property
@@ -148,6 +153,7 @@ class Fleet:
     postgres: Postgres = field(default_factory=Postgres)
     backup: Backup = field(default_factory=Backup)
     energy: Energy = field(default_factory=Energy)
+    logs: Logs = field(default_factory=Logs)
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
@@ -189,6 +195,7 @@ class Fleet:
                 postgres=read.nested("fleet_postgres", Postgres.parse, Postgres()),
                 backup=read.nested("fleet_backup", Backup.parse, Backup()),
                 energy=read.nested("fleet_energy", Energy.parse, Energy()),
+                logs=read.nested("fleet_logs", Logs.parse, Logs()),
             )
             # `models` lacks each model with a fault, so the models of keys cannot be checked then.
             read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
@@ -213,6 +220,11 @@ class Fleet:
     def recipe(self, name: str) -> Recipe:
         """The recipe from the inventory, else the collection's recipe of that name."""
         return self.recipes[name] if name in self.recipes else SHIPPED[name]
+
+    def host_paths(self, model: Model) -> tuple[HostPath, ...]:
+        """What the model reads from the host, without the files that its recipe puts into the image."""
+        in_image = self.recipe(model.recipe).files if model.recipe and not model.image else {}
+        return tuple(one for one in model.host_paths if one.path not in in_image)
 
     @property
     def paths(self) -> Paths:
@@ -244,6 +256,7 @@ class Fleet:
         data["https"] = self.https.public()
         data["base_url"] = self.https.base_url(host)
         data["cache"]["source"] = self.cache.source
+        data["logs"] = self.logs.public()
         data["monitoring"] = self.monitoring.public() if self.monitoring else None
         data["recipe_names"] = sorted({*SHIPPED, *self.recipes})
         data["needs_gpus"] = self.needs_gpus
@@ -256,6 +269,7 @@ class Fleet:
             del shown["env"]
             shown.update(
                 containers=list(model.containers),
+                adapters=list(model.adapter_names),
                 in_gateway=model.in_gateway,
                 has_direct_route=model.has_direct_route,
                 has_open_route=model.has_open_route,
@@ -280,11 +294,17 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
     faults = []
     first: dict[str, int] = {}
     holder: dict[int, str] = {}
+    taken = Counter(name for model in models.values() for name in (model.name, *model.adapter_names))
     for index, model in models.items():
         path = f"fleet_models[{index}]"
         if model.name in first:
             faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
         first.setdefault(model.name, index)
+        faults += [
+            f"{path}.adapters: {name!r} is also the name of a model or of another adapter"
+            for name in model.adapter_names
+            if taken[name] > 1
+        ]
         if model.recipe and model.recipe not in recipes:
             faults.append(
                 f"{path}.recipe: {model.recipe!r} is neither in fleet_recipes nor one of the collection's own "

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from operator import itemgetter
 from typing import Any, Optional, Union
@@ -14,6 +14,15 @@ from typing import Any, Optional, Union
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, OMNI_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, clean_path, is_whole, plain
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import (
+    ADAPTER_NAME,
+    Adapters,
+    HostPath,
+    adapters_in,
+    host_paths,
+    options,
+    reference_faults,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
@@ -114,6 +123,7 @@ class Model:
     direct: bool
     ready_timeout: int
     shm_size: int
+    adapters: Adapters = ()
 
     @classmethod
     def parse(cls, data: object, path: str) -> Model:
@@ -133,11 +143,13 @@ class Model:
                 direct=read.flag("direct"),
                 ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
+                adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
             )
             for fault in _name_faults(model):
                 read.fault("name", fault)
             for key, value in model.args:
                 _check_arg(read, key, value)
+            read.faults.extend(f"{read.path}.{key}: {fault}" for key, fault in _adapter_faults(model))
             for key, _value in model.env:
                 if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
                     read.fault(f"env.{key}", "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL")
@@ -161,6 +173,7 @@ class Model:
             **plain(own),
             "args": dict(self.args),
             "env": dict(self.env),
+            "adapters": dict(self.adapters),
             "shm_size": _size(self.shm_size),
         }
 
@@ -192,6 +205,20 @@ class Model:
         return self.source if self.source.startswith("/") else None
 
     @property
+    def host_paths(self) -> tuple[HostPath, ...]:
+        """The files and folders of the host that the containers read: the weights, and those in adapters and args."""
+        return host_paths(self.source, self.args, self.adapters)
+
+    @property
+    def all_adapters(self) -> Adapters:
+        """The LoRA adapters in `adapters` or `args`, which clients use by their names."""
+        return self.adapters or adapters_in(self.args)
+
+    @property
+    def adapter_names(self) -> tuple[str, ...]:
+        return tuple(name for name, _source in self.all_adapters)
+
+    @property
     def secret_env(self) -> tuple[str, ...]:
         """The names of environment variables with secret values."""
         return tuple(key for key, _value in self.env if is_secret_name(key))
@@ -206,6 +233,10 @@ class Model:
             command += ["--tensor-parallel-size", str(self.devices.gpus_per_replica)]
         for key, value in self.args:
             command += _flag(key, value)
+        if self.adapters:
+            command += ["--lora-modules", *(f"{name}={source}" for name, source in self.adapters)]
+        if self.all_adapters and "enable-lora" not in options(self.args):
+            command.append("--enable-lora")
         return tuple(command)
 
 
@@ -228,6 +259,25 @@ _SOURCE = "a hub repository such as Qwen/Qwen3-8B, or an absolute path on the ho
 def _source(read: Fields) -> Any:
     source = read.text("source", pattern=r"/[^\0\r\n:]*|[\w.-]+(/[\w.-]+)?", expected=_SOURCE)
     return clean_path(source) if source and source.startswith("/") else source
+
+
+def _parse_adapter(data: object, path: str) -> str:
+    if not isinstance(data, str) or not re.fullmatch(r"/[^\0\r\n:,]*|[\w.-]+/[\w.-]+", data):
+        raise FleetError(
+            f"{path}: expected a hub repository such as owner/adapter, or an absolute path on the host without a colon "
+            f"or comma, got {show(data)}"
+        )
+    return clean_path(data) if data.startswith("/") else data
+
+
+def _adapter_faults(model: Model) -> Iterator[tuple[str, str]]:
+    """Key of the model's entry -> fault, of all that the model names outside its own weights."""
+    yield from reference_faults(model.args, model.adapters)
+    if model.all_adapters and model.type in OMNI_TYPES:
+        yield "adapters", f"is for types that vLLM serves, not for {model.type}, which vLLM-Omni serves"
+    for name, _source in model.adapters:
+        if not re.fullmatch(ADAPTER_NAME, name):
+            yield "adapters", f"expected names of letters, digits and . _ / - inside, got {show(name)}"
 
 
 def _args(read: Fields) -> tuple[tuple[str, Any], ...]:

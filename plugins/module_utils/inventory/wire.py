@@ -37,9 +37,10 @@ class Needs:
 _MODELS = ("models", "absent", "images", "recipes")
 NEEDS: Mapping[str, Needs] = {
     "host_check": Needs((*_MODELS, "cache", "mig", "postgres", "monitoring")),
-    "model_cache": Needs((*_MODELS, "cache"), secrets=True),
-    "model_containers": Needs((*_MODELS, "cache", "mig"), secrets=True),
+    "model_cache": Needs((*_MODELS, "cache", "logs"), secrets=True),
+    "model_containers": Needs((*_MODELS, "cache", "mig", "monitoring", "logs"), secrets=True),
     "recipe_image": Needs(_MODELS),
+    "unused_images": Needs((*_MODELS, "cache", "monitoring")),
 }
 
 

@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, NETWORK
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import ADAPTER, FILE, HostPath
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import observe_nvidia
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name, needed_names
@@ -62,7 +63,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         containers=names,
         foreign=frozenset(_names(one for one in containers if not _is_ours(one))),
         missing_paths=frozenset(
-            model.local_path for model in fleet.models if model.local_path and not os.path.isdir(model.local_path)
+            one.path for model in fleet.models for one in fleet.host_paths(model) if not _exists(one)
         ),
         ports={port: _holder(port, containers) for port in ports},
         cache_path=cache,
@@ -74,6 +75,13 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         database=_database(fleet) if version else DatabaseFacts(),
         nvidia=observe_nvidia(docker, containers) if needs_gpus(fleet) else None,
     )
+
+
+def _exists(wanted: HostPath) -> bool:
+    if wanted.kind == FILE:
+        return os.path.isfile(wanted.path)
+    marker = ["adapter_config.json"] if wanted.kind == ADAPTER else []
+    return os.path.isdir(wanted.path) and os.path.exists(os.path.join(wanted.path, *marker))
 
 
 def _os_release() -> dict[str, str]:
