@@ -222,7 +222,7 @@ def _prune(module: AnsibleModule, fleet: Fleet, docker: DockerVolumes, folder: C
         for removal in removals:
             folder.remove(removal)
         for volume in compiled:
-            docker.remove_volume(volume)
+            docker.remove_compiled(volume)
     lines = [*map(str, removals), *(f"volume {volume} ({in_gb(size)})" for volume, size in compiled.items())]
     return dict(
         changed=bool(lines),

@@ -264,7 +264,7 @@ def main() -> None:
             outcome = converge(plan, docker, module.params["wait"])
             removed = _remove_compiled(docker, outcome)
         after = docker.observe(()) if outcome.done else observed
-        unused = unused_images(fleet, docker.images()) if module.params["report"] else ()
+        unused = unused_images(fleet, docker.images_of_host()) if module.params["report"] else ()
     except FleetError as error:
         module.fail_json(msg=str(error))
     for image in sorted(set(plan.kept.values())):
@@ -293,7 +293,7 @@ def _remove_compiled(docker: Docker, outcome: Outcome) -> list[str]:
     """Removes the compiled code of containers that are gone or have another configuration. Returns the actions."""
     volumes = docker.unused_compiled() if any(action.verb == "remove" for action in outcome.done) else {}
     for volume in volumes:
-        docker.remove_volume(volume)
+        docker.remove_compiled(volume)
     return [f"remove volume {volume}" for volume in volumes]
 
 

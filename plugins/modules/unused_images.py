@@ -63,7 +63,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
         docker = DockerImages()
-        found = unused_images(unpack(module.params), docker.images(), module.params["foreign"])
+        found = unused_images(unpack(module.params), docker.images_of_host(), module.params["foreign"])
     except FleetError as error:
         module.fail_json(msg=str(error))
     done, faults = [], []

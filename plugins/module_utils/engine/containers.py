@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
@@ -268,6 +269,11 @@ def _compiled(container: str, image: str, command: tuple[str, ...], devices: tup
     command or device gets an empty volume, so that a volume holds the code of one configuration."""
     digest = hashlib.sha256(json.dumps([image, command, devices]).encode()).hexdigest()
     return f"{COMPILED}{container}-{digest[:12]}"
+
+
+def is_compiled(volume: str) -> bool:
+    """Whether the volume has a name of `_compiled`."""
+    return bool(re.fullmatch(COMPILED + r"vllm-[a-z0-9-]+-[0-9]+-[0-9a-f]{12}", volume))
 
 
 def _hub_env(fleet: Fleet, model: Model) -> dict[str, str]:

@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Mount,
     Observed,
     Spec,
+    is_compiled,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
@@ -165,13 +166,16 @@ class Docker:
         """The volumes with compiled code that no container has -> their folders on this host."""
         with _naming("listing volumes"):
             listed = self._api.volumes(filters={"dangling": True, "name": COMPILED})["Volumes"] or ()
-        return {one["Name"]: one["Mountpoint"] for one in listed if one["Name"].startswith(COMPILED)}
+        return {one["Name"]: one["Mountpoint"] for one in listed if is_compiled(one["Name"])}
 
-    def remove_volume(self, name: str) -> None:
+    def remove_compiled(self, name: str) -> None:
+        """Without force: Docker refuses to remove a volume that a container has."""
+        if not is_compiled(name):
+            raise ValueError(f"{name}: is no volume with compiled code")
         with _naming(f"removing volume {name}"), suppress(NotFound):
             self._api.remove_volume(name)
 
-    def images(self) -> list[HostImage]:
+    def images_of_host(self) -> list[HostImage]:
         """Every image of this host."""
         with _naming("listing images"):
             containers = self._api.containers(all=True)

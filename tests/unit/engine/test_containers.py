@@ -16,6 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     plan_containers,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
 from ansible_collections.inference.fleet.tests.unit.samples import entry, faults, fleet
@@ -30,6 +31,12 @@ def spec(world: World, name: str = "vllm-a-1") -> Any:
     return {one.spec.name: one.spec for one in world.desired()}[name]
 
 
+def compiled(world: World, name: str = "vllm-a-1") -> str:
+    """The volume with its compiled code."""
+    (source,) = (mount.source for mount in spec(world, name).mounts if mount.target == "/root/.cache/vllm")
+    return str(source)
+
+
 # What a container should be
 
 
@@ -41,7 +48,10 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "entrypoint": ("vllm", "serve"),
         "command": world.fleet.models[0].command,
         "env": {"A": "1", "HF_HUB_OFFLINE": "1"},
-        "mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface"),),
+        "mounts": (
+            Mount("fleet-hf-cache", "/root/.cache/huggingface"),
+            Mount(compiled(world), "/root/.cache/vllm"),
+        ),
         "networks": ("llm-network",),
         "devices": ("GPU-2", "GPU-3"),
         "labels": {"managed-by": "inference.fleet", "model-name": "a", "model-type": "chat"},
@@ -50,11 +60,12 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "ipc": "private",
         "nodes": (),
         "aliases": ("a.model",),
+        "logs": Logs("json-file", "50m", 3),
     }
 
 
 def test_weights_of_the_host_are_mounted_read_only_where_they_are() -> None:
-    mounts = spec(World(cpu("a", source="/srv/qwen/"), cache={"path": "/srv/hf/"})).mounts
+    mounts = spec(World(cpu("a", source="/srv/qwen/"), cache={"path": "/srv/hf/", "compiled": False})).mounts
     assert [str(mount) for mount in mounts] == ["/srv/hf:/root/.cache/huggingface", "/srv/qwen:/srv/qwen:ro"]
 
 
@@ -438,11 +449,13 @@ def test_the_diff_shows_what_comes_and_goes() -> None:
 
 
 def test_the_diff_shows_each_difference_of_a_container_before_and_after() -> None:
-    world = converged(entry(name="a", devices={"gpus": [0]}, env={"A": "1"}, source="/srv/a", shm_size="1g"))
-    world.inventory(entry(name="a", devices={"gpus": [1]}, env={"A": "2", "B": "3"}, source="/srv/a", shm_size="2g"))
+    one = {"name": "a", "source": "/srv/a"}
+    cache = {"compiled": False}
+    world = converged(entry(**one, devices={"gpus": [0]}, env={"A": "1"}, shm_size="1g"), cache=cache)
+    world.inventory(entry(**one, devices={"gpus": [1]}, env={"A": "2", "B": "3"}, shm_size="2g"), cache=cache)
     diff = world.plan().diff()
     inherited = "vllm-a-1.env.PATH: /usr/bin\nvllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
-    assert diff["before"] == (f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: GPU-0\nvllm-a-1.shm_size: {1 << 30}\n")
+    assert diff["before"] == f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: GPU-0\nvllm-a-1.shm_size: {1 << 30}\n"
     assert diff["after"] == (
         f"vllm-a-1.env.A: 2\nvllm-a-1.env.B: 3\n{inherited}vllm-a-1.devices: GPU-1\nvllm-a-1.shm_size: {2 << 30}\n"
         f"vllm-a-1: created from {STANDARD}\nvllm-a-1: running\n"
@@ -459,8 +472,8 @@ def test_the_diff_shows_corrections_in_place_once() -> None:
 
 
 def test_the_diff_shows_mounts_as_docker_writes_them() -> None:
-    world = converged(cpu("a"))
-    world.inventory(cpu("a"), cache={"path": "/srv/hf"})
+    world = converged(cpu("a"), cache={"compiled": False})
+    world.inventory(cpu("a"), cache={"path": "/srv/hf", "compiled": False})
     diff = world.plan().diff()
     assert "vllm-a-1.mounts: fleet-hf-cache:/root/.cache/huggingface\n" in diff["before"]
     assert "vllm-a-1.mounts: /srv/hf:/root/.cache/huggingface\n" in diff["after"]

@@ -355,19 +355,34 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     made: dict[str, Any] = {}
     api.says["create_host_config"] = lambda **options: options
     api.says["create_container"] = lambda image, **options: made.update(options, image=image)
-    asked = fleet(entry(name="a", source="/srv/qwen", devices={"gpus": [1]}, env={"A": "1"}))
+    asked = fleet(
+        entry(name="a", source="/srv/qwen", devices={"gpus": [1]}, env={"A": "1"}),
+        logs={"max_size": "9m", "max_file": 2},
+    )
     (desired,) = desired_containers(asked, {"vllm-a-1": ("1",)})
     host.create(desired.spec)
     config = made.pop("host_config")
     assert [(one["Type"], one["Source"], one["ReadOnly"]) for one in config["mounts"]] == [
         ("volume", "fleet-hf-cache", False),
         ("bind", "/srv/qwen", True),
+        ("volume", desired.spec.mounts[-1].source, False),
     ]
+    assert config["log_config"] == {"type": "json-file", "config": {"max-size": "9m", "max-file": "2"}}
     (request,) = config["device_requests"]
     assert (request["DeviceIDs"], request["Capabilities"]) == (["1"], [["gpu"]])
     assert config["restart_policy"] == {"Name": "on-failure"}
     assert "port_bindings" not in config
     assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1"})
+
+
+def test_leaves_logs_to_the_configuration_of_docker_where_the_inventory_says_so(
+    api: FakeApi, host: engine.Docker
+) -> None:
+    made: dict[str, Any] = {}
+    api.says["create_host_config"] = made.update
+    asked = fleet(entry(name="a", devices={"cpu": True}), logs={"driver": "daemon"})
+    host.create(desired_containers(asked, {})[0].spec)
+    assert "log_config" not in made
 
 
 def test_a_container_is_found_by_its_models_name_in_the_network(api: FakeApi, host: engine.Docker) -> None:

@@ -188,8 +188,7 @@ def test_a_name_that_an_absent_model_would_have_is_free_for_others() -> None:
 
 def test_a_folder_that_is_not_there_is_reported_with_the_entry_that_names_it() -> None:
     assert found(entry(name="a"), entry(name="b", source="/srv/qwen/"), missing_paths=frozenset({"/srv/qwen"})) == [
-        "fleet_models[1].source: /srv/qwen is not a folder on this host; copy the weights there, "
-        "or name a hub repository"
+        "fleet_models[1].source: /srv/qwen is not a folder on this host; copy the files there, or name a hub repository"
     ]
 
 

@@ -45,8 +45,14 @@ def status(
     actions: tuple[str, ...] = (),
     trouble: tuple[str, ...] = (),
     restore: dict[str, Any] = RESTORE,
+    unused: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    answer = {"containers": list(containers), "actions": list(actions), "trouble": list(trouble)}
+    answer = {
+        "containers": list(containers),
+        "actions": list(actions),
+        "trouble": list(trouble),
+        "unused_images": list(unused),
+    }
     return host_status({**fleet(*entries).public(), "base_url": URL}, answer, services, restore)
 
 
