@@ -254,7 +254,6 @@ def main() -> None:
         desired = desired_containers(fleet, gpus.plan.given, acting_on, nodes)
         if module.params["keep_going"] and gpus.trouble:
             desired = without_lacking(desired, gpus.plan.given)
-        removed: list[str] = []
         plan = plan_containers(
             desired, observed, module.params["prune"], acting_on, held, keep=module.params["keep_going"]
         )
@@ -262,7 +261,7 @@ def main() -> None:
             outcome = Outcome(ready=probe(plan, docker))
         else:
             outcome = converge(plan, docker, module.params["wait"])
-            removed = _remove_compiled(docker, outcome)
+            _remove_compiled(module, docker, outcome)
         after = docker.observe(()) if outcome.done else observed
         unused = unused_images(fleet, docker.images_of_host()) if module.params["report"] else ()
     except FleetError as error:
@@ -270,7 +269,7 @@ def main() -> None:
     for image in sorted(set(plan.kept.values())):
         names = ", ".join(name for name, kept in plan.kept.items() if kept == image)
         module.warn(f"image {image}: no image of that name on this host; these containers keep their image: {names}")
-    actions = list(map(str, plan.actions if module.check_mode else [*outcome.done, *removed]))
+    actions = list(map(str, plan.actions if module.check_mode else outcome.done))
     result: dict[str, Any] = dict(
         changed=bool(actions),
         actions=actions,
@@ -289,12 +288,14 @@ def main() -> None:
     module.exit_json(containers=_as_they_are(after, outcome, desired, gpus.found), **result)
 
 
-def _remove_compiled(docker: Docker, outcome: Outcome) -> list[str]:
-    """Removes the compiled code of containers that are gone or have another configuration. Returns the actions."""
-    volumes = docker.unused_compiled() if any(action.verb == "remove" for action in outcome.done) else {}
-    for volume in volumes:
-        docker.remove_compiled(volume)
-    return [f"remove volume {volume}" for volume in volumes]
+def _remove_compiled(module: AnsibleModule, docker: Docker, outcome: Outcome) -> None:
+    """Removes the compiled code of containers that are gone or have another configuration. A volume that stays is
+    only a warning: the next run removes it."""
+    try:
+        for volume in docker.unused_compiled() if any(action.verb == "remove" for action in outcome.done) else ():
+            docker.remove_compiled(volume)
+    except FleetError as error:
+        module.warn(str(error))
 
 
 def _gpus(module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observed, acting_on: tuple[str, ...]) -> _Gpus:

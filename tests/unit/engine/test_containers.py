@@ -13,6 +13,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Mount,
     Plan,
     desired_containers,
+    is_compiled,
     plan_containers,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
@@ -173,6 +174,7 @@ def test_what_the_image_brings_along_is_no_difference() -> None:
     assert {mount.target for mount in world.engine.containers["vllm-a-1"].spec.mounts} == {
         "/data",
         "/root/.cache/huggingface",
+        "/root/.cache/vllm",
     }
     assert world.steps() == []
 
@@ -181,6 +183,58 @@ def test_a_container_that_docker_is_restarting_is_left_to_it() -> None:
     world = converged(cpu("a"))
     world.engine.change("vllm-a-1", status="restarting")
     assert world.steps() == []
+
+
+def test_what_args_and_adapters_name_on_the_host_is_mounted_read_only_once() -> None:
+    args = {"chat-template": "/srv/qwen/chat.jinja", "tool-parser-plugin": "/srv/p.py", "tokenizer": "/srv/tokens/"}
+    one = cpu("a", source="/srv/qwen", args=args, adapters={"tone": "/srv/adapters/tone", "sql": "own/sql"})
+    mounts = [str(mount) for mount in spec(World(one)).mounts if mount.read_only]
+    folders = ("/srv/adapters/tone", "/srv/p.py", "/srv/qwen", "/srv/tokens")
+    assert mounts == [f"{path}:{path}:ro" for path in folders]
+
+
+def test_a_file_that_the_recipe_puts_into_the_image_is_not_mounted() -> None:
+    recipes = {"own": {"base": "vllm", "files": {"/opt/own/chat.jinja": "x"}}}
+    one = cpu("a", recipe="own", args={"chat-template": "/opt/own/chat.jinja"})
+    assert not [mount for mount in spec(World(one, recipes=recipes)).mounts if mount.read_only]
+    mounts = spec(World({**one, "image": OWN_IMAGE}, recipes=recipes)).mounts
+    assert "/opt/own/chat.jinja:/opt/own/chat.jinja:ro" in map(str, mounts)
+
+
+def test_no_two_containers_or_configurations_share_compiled_code() -> None:
+    args = {"dtype": "auto"}
+    worlds = [
+        World(cpu("a", replicas=2), cpu("a-1")),
+        World(cpu("a", args=args)),
+        World(cpu("a", image=OWN_IMAGE)),
+        World(entry(name="a", devices={"gpus": [0]})),
+        World(entry(name="a", devices={"gpus": [1]})),
+    ]
+    volumes = [compiled(world, one.spec.name) for world in worlds for one in world.desired()]
+    assert len(set(volumes)) == len(volumes) == 7
+    assert all(is_compiled(volume) for volume in volumes)
+
+
+def test_another_environment_keeps_the_compiled_code() -> None:
+    assert compiled(World(cpu("a"))) == compiled(World(cpu("a", env={"A": "1"})))
+
+
+def test_a_cache_elsewhere_or_none_needs_no_volume() -> None:
+    for world in (World(cpu("a"), cache={"compiled": False}), World(cpu("a", env={"VLLM_CACHE_ROOT": "/tmp/vllm"}))):
+        assert [mount.target for mount in spec(world).mounts] == ["/root/.cache/huggingface"]
+
+
+def test_other_settings_of_logs_recreate_no_container() -> None:
+    world = converged(cpu("a"))
+    world.inventory(cpu("a"), logs={"max_size": "1g", "driver": "local"})
+    assert world.steps() == []
+    assert spec(world).logs.max_size == "1g"
+
+
+def test_a_model_of_the_host_reads_its_draft_model_offline_from_the_cache() -> None:
+    draft = {"speculative-config": {"model": "own/draft"}}
+    assert spec(World(cpu("a", source="/srv/a", args=draft))).env == {"HF_HUB_OFFLINE": "1"}
+    assert spec(World(cpu("a", source="/srv/a"))).env == {}
 
 
 # Differences that make a container again

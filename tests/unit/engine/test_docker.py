@@ -250,7 +250,10 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container."""
-    asked = fleet(entry(**{"image": IMAGE, **one}), cache={"path": "/tmp/probe/cache/", "downloads": "at_start"})
+    asked = fleet(
+        entry(**{"image": IMAGE, **one}),
+        cache={"path": "/tmp/probe/cache/", "downloads": "at_start", "compiled": False},
+    )
     container = engine._container(captured(file))
     observed = Observed((container,), frozenset(), host.observe([IMAGE]).images)
     held = {container.spec.name: container.spec.devices}

@@ -168,6 +168,15 @@ def test_a_host_is_its_name_and_a_block_for_each_part() -> None:
     ]
 
 
+def test_lists_the_images_that_nothing_uses() -> None:
+    one = status(unused=("vllm/vllm-openai:v0.1.0 (21.0 GB)",))
+    assert one["unused_images"] == ["vllm/vllm-openai:v0.1.0 (21.0 GB)"]
+    assert status_text("gpu1", one, NOW).splitlines()[-2:] == [
+        "  images that nothing uses (playbook prune_images removes them):",
+        "    vllm/vllm-openai:v0.1.0 (21.0 GB)",
+    ]
+
+
 def test_what_there_is_nothing_of_has_no_block() -> None:
     text = status_text("gpu1", status(), NOW)
     assert "install would" not in text and "trouble" not in text
