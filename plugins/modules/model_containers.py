@@ -18,8 +18,8 @@ description:
     memory and IPC mode with the inventory and the image's defaults. Networks and the restart policy are corrected in
     place; for any other difference the container is recreated.
   - What vLLM compiles at its start is kept in a volume C(fleet-compiled-CONTAINER-DIGEST), one for each container and
-    configuration, unless C(fleet_cache.compiled) is false. Volumes that no container has any more are removed after
-    containers were removed.
+    configuration, unless C(fleet_cache.compiled) is false. Volumes that no container has are removed after
+    containers were removed, and with O(prune).
   - Docker rotates a container's log as C(fleet_logs) says. A change of C(fleet_logs) applies to containers that are
     created afterwards, and recreates none.
   - Pulls, removals and starts run in parallel. The module waits until C(/health) of each running model answers. A
@@ -292,8 +292,9 @@ def _remove_compiled(module: AnsibleModule, docker: Docker, outcome: Outcome) ->
     """Removes the compiled code of containers that are gone or have another configuration. A volume that stays is
     only a warning: the next run removes it."""
     try:
-        for volume in docker.unused_compiled() if any(action.verb == "remove" for action in outcome.done) else ():
-            docker.remove_compiled(volume)
+        if module.params["prune"] or any(action.verb == "remove" for action in outcome.done):
+            for volume in docker.unused_compiled():
+                docker.remove_compiled(volume)
     except FleetError as error:
         module.warn(str(error))
 

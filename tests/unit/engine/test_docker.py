@@ -607,3 +607,25 @@ def test_a_model_is_healthy_when_its_health_answers_200(
 
 def test_a_container_without_an_address_is_not_healthy(host: engine.Docker) -> None:
     assert host.is_healthy(engine._container(captured("gpus_not_started"))) is False
+
+
+# Compiled code
+
+
+def test_lists_the_volumes_with_compiled_code_that_no_container_has(api: FakeApi, host: engine.Docker) -> None:
+    ours = "fleet-compiled-vllm-a-1-0123456789ab"
+    asked: dict[str, Any] = {}
+    listed = [{"Name": name, "Mountpoint": f"/v/{name}"} for name in (ours, "x-fleet-compiled-x", "fleet-compiled-pg")]
+    api.says["volumes"] = lambda filters: asked.update(filters) or {"Volumes": listed}
+    assert host.unused_compiled() == {ours: f"/v/{ours}"}
+    assert asked == {"dangling": True, "name": "fleet-compiled-"}
+    api.says["volumes"] = lambda filters: {"Volumes": None}
+    assert host.unused_compiled() == {}
+
+
+def test_a_volume_that_is_gone_meanwhile_is_removed(api: FakeApi, host: engine.Docker) -> None:
+    api.says["remove_volume"] = raising(docker.errors.NotFound("no such volume"))
+    host.remove_compiled("fleet-compiled-vllm-a-1-0123456789ab")
+    api.says["remove_volume"] = raising(docker.errors.APIError("conflict", explanation="volume is in use"))
+    with pytest.raises(FleetError, match="removing volume fleet-compiled-vllm-a-1-0123456789ab: volume is in use"):
+        host.remove_compiled("fleet-compiled-vllm-a-1-0123456789ab")
