@@ -104,7 +104,8 @@ def host_paths(source: str, args: Args, adapters: Adapters) -> tuple[HostPath, .
     """What containers read from the host. Relative paths, and those below `_IN_THE_CONTAINER`, are of the container."""
     args = tuple(args)
     given = options(args)
-    found: list[tuple[str, Any, str]] = [("source", source, FOLDER)]
+    weights = [HostPath("source", source, FOLDER)] if source.startswith("/") else []
+    found: list[tuple[str, Any, str]] = []
     for (option, *keys), kind in _PATHS.items():
         value = given.get(option)
         for key in keys:
@@ -113,7 +114,10 @@ def host_paths(source: str, args: Args, adapters: Adapters) -> tuple[HostPath, .
     found += [(f"adapters.{name}", source, ADAPTER) for name, source in adapters]
     found += [(f"args.{_LORA_MODULES}", source, ADAPTER) for _name, source in adapters_in(args)]
     found += [("args.default-mm-loras", source, ADAPTER) for source in further_adapters(args)]
-    return tuple(HostPath(key, clean_path(value), kind) for key, value, kind in found if _is_on_the_host(value))
+    return (
+        *weights,
+        *(HostPath(key, clean_path(value), kind) for key, value, kind in found if _is_on_the_host(value)),
+    )
 
 
 def reference_faults(args: Args, adapters: Adapters) -> Iterator[tuple[str, str]]:

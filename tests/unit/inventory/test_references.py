@@ -100,6 +100,11 @@ def test_a_path_in_the_image_is_not_of_the_host(path: str) -> None:
     assert paths(args={"chat-template": path}) == []
 
 
+def test_weights_are_of_the_host_wherever_they_are() -> None:
+    for folder in ("/root/.cache/own", "/vllm-workspace/own"):
+        assert paths(source=folder) == [("source", folder, "folder")]
+
+
 def test_code_that_overrides_name_is_downloaded_without_weights() -> None:
     overrides = {"auto_map": {"AutoConfig": "own/code--configuration_x.C", "AutoModel": "modeling_x.M"}}
     for given_ in (overrides, json.dumps(overrides)):
