@@ -12,8 +12,8 @@ author:
 description:
   - Downloads the repositories that the models need from a hub into the cache that their containers share, with the
     Hugging Face CLI in a container of the model's image. These are the source, and the repositories in the model's
-    C(args) C(tokenizer), C(hf-config-path) and C(speculative-config), each in its revision. Models in a folder on the
-    host need no download.
+    C(args) C(tokenizer), C(hf-config-path) and C(speculative-config), each in its revision, and its LoRA adapters. A
+    folder on the host needs no download.
   - A branch or tag is resolved once; its commit is kept until O(update). A complete repository causes no request to the
     hub and no container.
   - Checks the free disk space before a download and file sizes after it. After an interrupted download, complete files
@@ -41,6 +41,7 @@ options:
   prune:
     description:
       - Download nothing; remove weights that no model of the fleet or of O(others) uses. Stopped models count as users.
+      - Also remove volumes with compiled code (C(fleet-compiled-...)) that no container has.
     type: bool
     default: false
   others:
@@ -132,7 +133,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
     to_ask,
     wanted_of,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder, size_of
 from ansible_collections.inference.fleet.plugins.module_utils.engine.downloads import (
     DockerVolumes,
     fetch,
@@ -172,7 +173,9 @@ def main() -> None:
         docker = DockerVolumes()
         folder = CacheFolder(docker.folder_of(fleet.cache.source))
         result = (
-            _prune(module, fleet, folder) if module.params["prune"] else _fill(module, fleet, names, docker, folder)
+            _prune(module, fleet, docker, folder)
+            if module.params["prune"]
+            else _fill(module, fleet, names, docker, folder)
         )
     except FleetError as error:
         module.fail_json(msg=str(error))
@@ -209,19 +212,22 @@ def _fill(
     )
 
 
-def _prune(module: AnsibleModule, fleet: Fleet, folder: CacheFolder) -> dict[str, Any]:
+def _prune(module: AnsibleModule, fleet: Fleet, docker: DockerVolumes, folder: CacheFolder) -> dict[str, Any]:
     others = (from_wire(Model, model) for model in module.params["others"])
     everywhere = replace(fleet, models=(*fleet.models, *others))
     names = [model.name for model in everywhere.models]
     removals = plan_prune(wanted_of(everywhere, names, stopped=True, offline=True), folder.observe())
+    compiled = {volume: size_of(where) for volume, where in docker.unused_compiled().items()}
     if not module.check_mode:
         for removal in removals:
             folder.remove(removal)
-    lines = list(map(str, removals))
+        for volume in compiled:
+            docker.remove_compiled(volume)
+    lines = [*map(str, removals), *(f"volume {volume} ({in_gb(size)})" for volume, size in compiled.items())]
     return dict(
-        changed=bool(removals),
+        changed=bool(lines),
         actions=[f"remove {line}" for line in lines],
-        bytes=sum(removal.size for removal in removals),
+        bytes=sum(removal.size for removal in removals) + sum(compiled.values()),
         revisions=[],
         lines=[],
         held=[],

@@ -17,6 +17,11 @@ description:
   - Compares image ID, entrypoint, command, environment, mounts, networks, devices, labels, restart policy, shared
     memory and IPC mode with the inventory and the image's defaults. Networks and the restart policy are corrected in
     place; for any other difference the container is recreated.
+  - What vLLM compiles at its start is kept in a volume C(fleet-compiled-CONTAINER-DIGEST), one for each container and
+    configuration, unless C(fleet_cache.compiled) is false. Volumes that no container has are removed after
+    containers were removed, and with O(prune).
+  - Docker rotates a container's log as C(fleet_logs) says. A change of C(fleet_logs) applies to containers that are
+    created afterwards, and recreates none.
   - Pulls, removals and starts run in parallel. The module waits until C(/health) of each running model answers. A
     model that dies or is not ready in time fails with the end of its log; the module still handles the others.
   - A container without the label C(managed-by=inference.fleet) is never touched. If it has the name of a model's
@@ -182,6 +187,11 @@ trouble:
   returned: when O(report) is set
   type: list
   elements: str
+unused_images:
+  description: The images that nothing uses any more, as M(inference.fleet.unused_images) lists them.
+  returned: when O(report) is set
+  type: list
+  elements: str
 faults:
   description: Container or image to its fault.
   returned: failure
@@ -210,6 +220,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.converge im
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.engine.host_cores import host_cores
 from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
+from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import unused_images
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
     given_if_possible,
@@ -278,20 +289,26 @@ def main() -> None:
             outcome = Outcome(ready=probe(plan, docker))
         else:
             outcome = converge(plan, docker, module.params["wait"], Progress(module.params["progress"]))
+            _remove_compiled(module, docker, outcome)
         after = docker.observe(()) if outcome.done else observed
+        unused = unused_images(fleet, docker.images_of_host()) if module.params["report"] else ()
     except FleetError as error:
         module.fail_json(msg=str(error))
     for image in sorted(set(plan.kept.values())):
         names = ", ".join(name for name, kept in plan.kept.items() if kept == image)
         module.warn(f"image {image}: no image of that name on this host; these containers keep their image: {names}")
-    actions = plan.actions if module.check_mode else outcome.done
+    actions = list(map(str, plan.actions if module.check_mode else outcome.done))
     result: dict[str, Any] = dict(
         changed=bool(actions),
-        actions=list(map(str, actions)),
+        actions=actions,
         diff=plan.diff(),
     )
     if module.params["report"]:
-        result.update(trouble=gpus.trouble, actions=[*gpus.plan.partition.actions, *result["actions"]])
+        result.update(
+            trouble=gpus.trouble,
+            actions=[*gpus.plan.partition.actions, *actions],
+            unused_images=list(map(str, unused)),
+        )
     # Faults of the GPUs first: they are the reason why containers do not start.
     faults = [*(() if module.params["report"] else gpus.trouble), *outcome.faults.values()]
     if faults:
@@ -301,6 +318,17 @@ def main() -> None:
         for row in rows:
             row["log"] = last_words(row["name"], docker) if row["id"] and row["wanted"] and not row["ready"] else []
     module.exit_json(containers=rows, **result)
+
+
+def _remove_compiled(module: AnsibleModule, docker: Docker, outcome: Outcome) -> None:
+    """Removes the compiled code of containers that are gone or have another configuration. A volume that stays is
+    only a warning: the next run removes it."""
+    try:
+        if module.params["prune"] or any(action.verb == "remove" for action in outcome.done):
+            for volume in docker.unused_compiled():
+                docker.remove_compiled(volume)
+    except FleetError as error:
+        module.warn(str(error))
 
 
 def _gpus(module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observed, acting_on: tuple[str, ...]) -> _Gpus:

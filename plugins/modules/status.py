@@ -104,6 +104,12 @@ status:
       type: list
       elements: str
       sample: ["create vllm-qwen3-8b-2 (missing)", "start vllm-qwen3-8b-2"]
+    unused_images:
+      description:
+        - The images that nothing uses any more, each with its size, as M(inference.fleet.unused_images) lists them.
+      type: list
+      elements: str
+      sample: ["vllm/vllm-openai:v0.21.0 (21.3 GB)"]
     gpu_trouble:
       description: Faults that prevent the partitioning or assignment of the GPUs.
       type: list

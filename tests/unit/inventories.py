@@ -32,6 +32,16 @@ def pinned(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def own_adapters(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The adapters of each model with names that no other model has."""
+    return [
+        {**one, "adapters": {f"{name}-{place}": source for name, source in one["adapters"].items()}}
+        if "adapters" in one
+        else one
+        for place, one in enumerate(entries)
+    ]
+
+
 words = st.text("abcxyz0123456789", min_size=1, max_size=12)
 texts = st.text(max_size=12)
 secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=20)
@@ -54,6 +64,9 @@ models = all_of(
         "open": st.booleans(),
         "direct": st.booleans(),
         "ready_timeout": st.integers(1, 9999),
+        "adapters": st.dictionaries(
+            words.map("lora/{}".format), words.map("own/{}".format) | words.map("/srv/{}/".format), max_size=2
+        ),
         "shm_size": st.builds("{}{}".format, st.integers(1, 999_999), st.sampled_from("kmg")),
     },
 )
@@ -75,7 +88,7 @@ https = st.one_of(
 inventories = all_of(
     fleet_recipes=all_of(whisper=all_of(base=st.just("vllm"), optional={"pip": st.lists(words, max_size=3)})),
     optional={
-        "fleet_models": st.lists(models, max_size=4, unique_by=lambda one: one["name"]).map(pinned),
+        "fleet_models": st.lists(models, max_size=4, unique_by=lambda one: one["name"]).map(pinned).map(own_adapters),
         "fleet_https": https,
         "fleet_mig": st.just("auto") | st.dictionaries(st.integers(0, 7), st.just("off") | st.lists(profiles)),
         "fleet_secrets": some(master_key=secrets.map("sk-{}".format), salt_key=secrets, postgres_password=secrets),
@@ -86,7 +99,8 @@ inventories = all_of(
         ),
         "fleet_hf_token": secrets,
         "fleet_images": some(vllm=words.map("example/{}:1".format), caddy=words.map("example/{}:2".format)),
-        "fleet_cache": some(path=words.map("/srv/{}/".format), min_free_gb=st.integers(0)),
+        "fleet_cache": some(path=words.map("/srv/{}/".format), min_free_gb=st.integers(0), compiled=st.booleans()),
+        "fleet_logs": some(driver=st.sampled_from(["json-file", "local", "daemon"]), max_file=st.integers(2)),
         "fleet_litellm": some(workers=st.integers(1), restart_wait=st.integers(0)),
         "fleet_caddy": some(max_body_mb=st.integers(1)),
         "fleet_monitoring": st.booleans()

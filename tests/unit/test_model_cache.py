@@ -32,6 +32,7 @@ class World:
         self.asked: list[str] = []
         self.fails: dict[str, FleetError] = {}
         self.images: list[str] = []
+        self.compiled = root.parent / "volumes"
 
     def revision(self, repo: str, revision: str) -> Remote:
         self.asked.append(f"{repo} {revision}")
@@ -61,6 +62,13 @@ def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     class FakeDocker:
         def folder_of(self, source: str) -> str:
             return source
+
+        def unused_compiled(self) -> dict[str, str]:
+            return {one.name: str(one) for one in sorted(world.compiled.glob("*"))}
+
+        def remove_compiled(self, name: str) -> None:
+            (world.compiled / name / "code").unlink()
+            (world.compiled / name).rmdir()
 
     monkeypatch.setattr(model_cache, "DockerVolumes", FakeDocker)
     monkeypatch.setattr(model_cache, "Hub", lambda _endpoint, _token, _proxy: world)
@@ -152,6 +160,17 @@ def test_removes_what_no_model_uses_and_says_so_before(run: Run, world: World) -
     assert run({**A, "state": "stopped"}, prune=True)["changed"] is True
     assert run({**A, "state": "stopped"}, prune=True)["actions"] == []
     assert CacheFolder(str(world.root)).observe().keys() == {"own/a"}
+
+
+def test_removes_the_compiled_code_of_no_container_and_shows_its_size_before(run: Run, world: World) -> None:
+    folder = world.compiled / "fleet-compiled-vllm-a-1-0123456789ab"
+    folder.mkdir(parents=True)
+    (folder / "code").write_bytes(b"0" * 1500)
+    planned = run(prune=True, check=True)
+    assert (planned["actions"], planned["bytes"]) == ([f"remove volume {folder.name} (1.5 kB)"], 1500)
+    assert folder.exists()
+    assert run(prune=True)["actions"] == planned["actions"]
+    assert not folder.exists()
 
 
 def test_keeps_what_models_of_other_hosts_use_unless_they_are_absent(run: Run, world: World) -> None:

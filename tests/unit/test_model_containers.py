@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Observation
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import model_containers
@@ -45,6 +46,36 @@ def test_makes_what_is_missing_and_then_has_nothing_to_do(run: Run) -> None:
     second = run(cpu("a", replicas=2), cpu("b", state="stopped"))
     assert (second["changed"], second["actions"], second["diff"]) == (False, [], {"before": "", "after": ""})
     assert second["containers"] == first["containers"]
+
+
+def test_compiled_code_goes_with_its_container_or_configuration(run: Run, engine: FakeEngine) -> None:
+    run(cpu("a"), cpu("b"))
+    before = set(engine.compiled)
+    run(cpu("a"), cpu("b", env={"A": "1"}))
+    assert engine.compiled == before
+    run(cpu("a", args={"dtype": "auto"}))
+    assert len(engine.compiled - before) == 1
+    assert engine.unused_compiled() == {}
+    run(prune=True)
+    assert engine.compiled == set()
+
+
+def test_a_volume_that_cannot_be_removed_is_a_warning(
+    run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(model_containers.AnsibleModule, "warn", lambda _self, text: told.append(text))
+    run(cpu("a"))
+    (volume,) = engine.compiled
+    engine.fails["remove volume", volume] = "in use"
+    answer = run(prune=True)
+    assert (answer["changed"], answer.get("failed", False), told) == (True, False, ["in use"])
+
+
+def test_reports_the_images_that_nothing_uses(run: Run, engine: FakeEngine) -> None:
+    engine.host_images = [HostImage("sha256:9", ("vllm/vllm-openai:v0.1.0",), (), 21 * 10**9, False)]
+    assert "unused_images" not in run(cpu("a"))
+    assert run(cpu("a"), report=True, check=True)["unused_images"] == ["vllm/vllm-openai:v0.1.0 (21.0 GB)"]
 
 
 def test_returns_each_container_as_it_is(run: Run, engine: FakeEngine) -> None:

@@ -122,6 +122,11 @@ class CacheFolder:
         )
 
 
+def size_of(folder: str) -> int:
+    """Bytes of all files below the folder; 0 if it is missing."""
+    return sum(path.lstat().st_size for path in _files(Path(folder)))
+
+
 def _record(path: Path) -> Iterator[Record]:
     with suppress(OSError, ValueError, KeyError, TypeError):  # an unreadable record counts as missing
         content = json.loads(path.read_text())

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +13,8 @@ from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cores import cpusets
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import AT_START, HUB, Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import is_online
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import is_online, repositories
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     MANAGED_BY,
     NETWORK,
@@ -24,6 +27,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 REPLICAS = "model"  # NAME.model resolves to all replicas of a model in Docker's DNS; the dot avoids container names
 CACHE_MOUNT = "/root/.cache/huggingface"
 CERTIFICATES_MOUNT = "/run/secrets/host-certificates.crt"
+COMPILED_MOUNT = "/root/.cache/vllm"
+COMPILED = "fleet-compiled-"  # prefix of the volumes with compiled code, one per container and configuration
 _PASSWORD = re.compile(r"://[^/@\s]*@")  # in a URL
 
 
@@ -58,7 +63,8 @@ class Spec:
     to recreate a container. shm_size: bytes. env and labels: if observed, including those of the
     image. aliases: further names in its networks, without those that Docker itself adds. init: whether Docker's
     init is the first process; it reaps zombies, which Docker cannot stop. cpus: the CPUs that it may use, empty for
-    all; None in a desired container that may keep those that it has.
+    all; None in a desired container that may keep those that it has. logs: applied at its creation, and not
+    observed.
     """
 
     name: str
@@ -77,6 +83,7 @@ class Spec:
     aliases: tuple[str, ...] = ()
     init: bool = True
     cpus: Optional[str] = None
+    logs: Logs = field(default_factory=Logs)
 
     def resolved(self, image: ImageDefaults) -> Spec:
         """As Docker would report a container created from this."""
@@ -239,18 +246,19 @@ def without_lacking(desired: Iterable[Desired], given: Iterable[str]) -> tuple[D
 
 
 def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certificates: Optional[str]) -> Spec:
-    mounts = [Mount(fleet.cache.source, CACHE_MOUNT)]
+    image = fleet.image_of(model)
+    mounts = [Mount(fleet.cache.source, CACHE_MOUNT), *_from_the_host(fleet, model)]
     env = _hub_env(fleet, model)
-    if env.get("HF_HUB_OFFLINE") != "1" and not model.local_path:
+    if env.get("HF_HUB_OFFLINE") != "1" and repositories(model):
         env.update(fleet.proxy.environment if fleet.proxy else {})
         if fleet.ca_bundle and certificates:
             env.update(SSL_CERT_FILE=CERTIFICATES_MOUNT, REQUESTS_CA_BUNDLE=CERTIFICATES_MOUNT)
             mounts.append(Mount(certificates, CERTIFICATES_MOUNT, read_only=True))
-    if model.local_path:
-        mounts.append(Mount(model.local_path, model.local_path, read_only=True))
+    if fleet.cache.compiled and "VLLM_CACHE_ROOT" not in dict(model.env):
+        mounts.append(Mount(_compiled(name, image, model.command, devices), COMPILED_MOUNT))
     return Spec(
         name=name,
-        image=fleet.image_of(model),
+        image=image,
         entrypoint=("vllm", "serve"),
         command=model.command,
         env={**env, **dict(model.env)},
@@ -262,12 +270,35 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certi
         restart="on-failure",
         shm_size=model.shm_size,
         ipc="private",
+        logs=fleet.logs,
     )
+
+
+def _from_the_host(fleet: Fleet, model: Model) -> list[Mount]:
+    """Read-only mounts of what the model reads from the host, without those that lie in another one."""
+    mounts: list[Mount] = []
+    for path in sorted({one.path for one in fleet.host_paths(model)}):
+        if not any(path.startswith(f"{mount.target}/") for mount in mounts):
+            mounts.append(Mount(path, path, read_only=True))
+    return mounts
+
+
+def _compiled(container: str, image: str, command: tuple[str, ...], devices: tuple[str, ...]) -> str:
+    """The volume with what vLLM compiles at its start. The container executes this code, so no other container has the
+    volume; the weights' cache, into which all models write, is no place for it. A container with another image,
+    command or device gets an empty volume, so that a volume holds the code of one configuration."""
+    digest = hashlib.sha256(json.dumps([image, command, devices]).encode()).hexdigest()
+    return f"{COMPILED}{container}-{digest[:12]}"
+
+
+def is_compiled(volume: str) -> bool:
+    """Whether the volume has a name of `_compiled`."""
+    return bool(re.fullmatch(COMPILED + r"vllm-[a-z0-9-]+-[0-9]+-[0-9a-f]{12}", volume))
 
 
 def _hub_env(fleet: Fleet, model: Model) -> dict[str, str]:
     """The environment for access to a hub: offline, if the weights are downloaded before the start."""
-    if model.local_path:
+    if not repositories(model):
         return {}
     env = {"HF_HUB_OFFLINE": "1", **dict(model.env)}
     if fleet.cache.downloads != AT_START and not is_online(env):

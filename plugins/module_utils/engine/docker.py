@@ -12,13 +12,18 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    COMPILED,
     Container,
     ImageDefaults,
     Mount,
     Observed,
     Spec,
+    is_compiled,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import short_reference
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import DAEMON
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT, MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
@@ -163,6 +168,8 @@ class Docker:
         }
         if spec.cpus:
             host_config["cpuset_cpus"] = spec.cpus
+        if spec.logs.driver != DAEMON:
+            host_config["log_config"] = {"type": spec.logs.driver, "config": dict(spec.logs.options)}
         if spec.devices:
             host_config["device_requests"] = [DeviceRequest(device_ids=list(spec.devices), capabilities=[["gpu"]])]
             host_config["devices"] = [f"{node}:{node}:rwm" for node in spec.nodes]
@@ -179,6 +186,25 @@ class Docker:
                     {network: self._api.create_endpoint_config(aliases=list(spec.aliases)) for network in spec.networks}
                 ),
             )
+
+    def unused_compiled(self) -> dict[str, str]:
+        """The volumes with compiled code that no container has -> their folders on this host."""
+        with _naming("listing volumes"):
+            listed = self._api.volumes(filters={"dangling": True, "name": COMPILED})["Volumes"] or ()
+        return {one["Name"]: one["Mountpoint"] for one in listed if is_compiled(one["Name"])}
+
+    def remove_compiled(self, name: str) -> None:
+        """Without force: Docker refuses to remove a volume that a container has."""
+        if not is_compiled(name):
+            raise ValueError(f"{name}: is no volume with compiled code")
+        with _naming(f"removing volume {name}"), suppress(NotFound):
+            self._api.remove_volume(name)
+
+    def images_of_host(self) -> list[HostImage]:
+        """Every image of this host."""
+        with _naming("listing images"):
+            containers = self._api.containers(all=True)
+            return [_host_image(one, containers) for one in self._api.images()]
 
     def is_healthy(self, container: Container) -> bool:
         """Whether /health at its network address answers 200."""
@@ -278,6 +304,17 @@ def _aliases(container_id: str, endpoints: Iterable[Mapping[str, Any]]) -> tuple
     """Sorted, without the short ID that Docker itself adds."""
     given = {alias for endpoint in endpoints for alias in endpoint.get("Aliases") or ()}
     return tuple(sorted(given - {container_id[:12]}))
+
+
+def _host_image(listed: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -> HostImage:
+    """Docker lists an image without a name as `<none>:<none>`."""
+    tags, digests = (
+        tuple(name for name in listed.get(key) or () if not name.startswith("<none>"))
+        for key in ("RepoTags", "RepoDigests")
+    )
+    names = {listed["Id"], *tags, *digests}
+    used = any(one.get("ImageID") in names or short_reference(one.get("Image") or "") in names for one in containers)
+    return HostImage(id=listed["Id"], tags=tags, digests=digests, size=listed["Size"], used=used)
 
 
 def _is_model(labels: Mapping[str, str]) -> bool:

@@ -24,6 +24,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     Removal,
     build_fault,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 _CHUNK = 1 << 20
@@ -71,6 +72,12 @@ class DockerImages(Docker):
     def remove_image(self, removal: Removal) -> None:
         with self._naming(f"removing image {removal.name}"):
             self._api.remove_image(removal.id, force=True)
+
+    def remove_unused(self, image: HostImage) -> None:
+        """Name by name, without force: Docker refuses to remove an image that a container or another image uses."""
+        with self._naming(f"removing image {image}"):
+            for name in image.tags or (image.id,):
+                self._api.remove_image(name, force=False)
 
     def _chunks(self, build: Build, context: IO[bytes], **how: Any) -> Iterable[dict[str, Any]]:
         with self._naming("Docker's builder"):

@@ -112,6 +112,7 @@ def spec_of(
         restart="no",
         shm_size=64 << 20,
         ipc="private",
+        logs=fleet.logs,
     )
 
 

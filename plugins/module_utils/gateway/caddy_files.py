@@ -53,7 +53,11 @@ def open_keys(open_key: str, models: Iterable[Mapping[str, Any]]) -> list[dict[s
     if not any(model["has_open_route"] for model in offered):
         return []
     return [
-        {"alias": OPEN_ALIAS + model["name"], "models": [model["name"]], "key": f"{open_key}-{model['name']}"}
+        {
+            "alias": OPEN_ALIAS + model["name"],
+            "models": [model["name"], *model["adapters"]],
+            "key": f"{open_key}-{model['name']}",
+        }
         if model["has_open_route"]
         else {"alias": OPEN_ALIAS + model["name"], "state": "absent"}
         for model in offered

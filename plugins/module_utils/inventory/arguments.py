@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from math import prod
 from operator import itemgetter
 from typing import Any, Optional
@@ -63,6 +64,8 @@ ALIASES = {
     "ring-degree": "ring",
     "ulysses-degree": "usp",
 }
+# Options that set a key of another option's mapping.
+_PART_OF = {"spec-model": ("speculative-config", "model")}
 # Options that take a list as one word of JSON. Other options take a word for each item.
 JSON_LISTS = frozenset(
     ("allowed-headers", "allowed-methods", "allowed-origins", "custom-histogram-buckets", "device-ids")
@@ -160,22 +163,20 @@ def long_name(key: str) -> str:
     return ALIASES.get(option, option) + dot + rest
 
 
-def nested(args: Args, option: str) -> dict[str, Any]:
-    """The mapping that vLLM reads for an option, given as a mapping, as JSON text or by keys behind a dot."""
-    given = dict(args)
-    value = _from_json(given.get(option))
-    found: dict[str, Any] = dict(value) if isinstance(value, Mapping) else {}
+def options(args: Args) -> dict[str, Any]:
+    """Option -> value as vLLM reads it: JSON text and keys behind a dot as mappings."""
+    found: dict[str, Any] = {}
     for key, value in args:
-        name, dot, rest = key.partition(".")
-        if not dot or name != option:
-            continue
-        *folders, last = rest.rstrip("+").split(".")
-        inner = found
-        for folder in folders:
-            deeper = inner.get(folder)
-            inner[folder] = dict(deeper) if isinstance(deeper, Mapping) else {}
-            inner = inner[folder]
-        inner[last] = value.split(",") if rest.endswith("+") and isinstance(value, str) else _from_json(value)
+        option, *keys = key.split(".")
+        option, *more = _PART_OF.get(option, (option,))
+        if keys and keys[-1].endswith("+"):
+            keys[-1] = keys[-1][:-1]
+            value = value.split(",") if isinstance(value, str) else value
+        elif keys or (isinstance(value, str) and value.lstrip().startswith(("{", "["))):
+            value = from_json(value)
+        for part in reversed([*more, *keys]):
+            value = {part: value}
+        found[option] = _merged(found.get(option), value)
     return found
 
 
@@ -286,13 +287,18 @@ def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _from_json(value: Any) -> Any:
+def from_json(value: Any) -> Any:
+    """Text that is JSON, as its value; anything else unchanged."""
     if isinstance(value, str):
-        try:
+        with suppress(ValueError, RecursionError):  # such as a chat template, {{ ... }}
             return json.loads(value)
-        except ValueError:
-            return value
     return value
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new
+    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
 
 
 def _whole(value: object) -> Optional[int]:

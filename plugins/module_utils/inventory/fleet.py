@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Optional
@@ -30,6 +31,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.images i
     Images,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     ENGINE_PORT,
@@ -47,6 +49,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import HostPath
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import (
     VirtualKey,
     faults_between_keys,
@@ -84,7 +87,7 @@ class Cache:
 
     min_free_gb: GB (10^9 bytes) that must be free in the cache before a model container is created.
     downloads: when weights are downloaded. endpoint: URL of the hub. image: an image with `hf` for
-    downloads, instead of the model's image.
+    downloads, instead of the model's image. compiled: whether a container keeps what vLLM compiles at its start.
     """
 
     path: Optional[str] = None
@@ -92,6 +95,7 @@ class Cache:
     downloads: str = BEFORE_START
     endpoint: str = HUB
     image: Optional[str] = None
+    compiled: bool = True
 
     @classmethod
     def parse(cls, data: object, path: str) -> Cache:
@@ -102,6 +106,7 @@ class Cache:
                 downloads=read.one_of("downloads", DOWNLOADS, cls.downloads),
                 endpoint=read.nested("endpoint", _endpoint, cls.endpoint),
                 image=read.text("image", None, *IMAGE_REFERENCE),
+                compiled=read.flag("compiled", cls.compiled),
             )
 
     @property
@@ -162,6 +167,7 @@ class Fleet:
     network: Network = field(default_factory=Network)
     proxy: Optional[Proxy] = None
     ca_bundle: Optional[str] = None
+    logs: Logs = field(default_factory=Logs)
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
@@ -209,6 +215,7 @@ class Fleet:
                 network=read.nested("fleet_network", Network.parse, Network()),
                 proxy=read.nested("fleet_proxy", Proxy.parse, None),
                 ca_bundle=certificates(read, "fleet_ca_bundle"),
+                logs=read.nested("fleet_logs", Logs.parse, Logs()),
             )
             containers = len(SERVICES) + sum(len(model.containers) for model in fleet.models)
             read.faults.extend(fleet.network.size_faults(containers))
@@ -236,6 +243,11 @@ class Fleet:
         """The recipe from the inventory, else the collection's recipe of that name. Trusts `ca_bundle` by default."""
         recipe = self.recipes[name] if name in self.recipes else SHIPPED[name]
         return replace(recipe, ca_bundle=recipe.ca_bundle or self.ca_bundle)
+
+    def host_paths(self, model: Model) -> tuple[HostPath, ...]:
+        """What the model reads from the host, without the files that its recipe puts into the image."""
+        in_image = self.recipe(model.recipe).files if model.recipe and not model.image else {}
+        return tuple(one for one in model.host_paths if one.path not in in_image)
 
     @property
     def paths(self) -> Paths:
@@ -270,6 +282,7 @@ class Fleet:
         data["ca_files"] = certificate_files(self.ca_bundle)
         data["subnets"] = [{"subnet": str(one)} for one in self.network.subnets]
         data["cache"]["source"] = self.cache.source
+        data["logs"] = self.logs.public()
         data["monitoring"] = self.monitoring.public() if self.monitoring else None
         data["recipe_names"] = sorted({*SHIPPED, *self.recipes})
         data["needs_gpus"] = self.needs_gpus
@@ -282,6 +295,7 @@ class Fleet:
             del shown["env"]
             shown.update(
                 containers=list(model.containers),
+                adapters=list(model.adapter_names),
                 in_gateway=model.in_gateway,
                 has_direct_route=model.has_direct_route,
                 has_open_route=model.has_open_route,
@@ -324,11 +338,17 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
     faults = []
     first: dict[str, int] = {}
     holder: dict[int, str] = {}
+    taken = Counter(name for model in models.values() for name in (model.name, *model.adapter_names))
     for index, model in models.items():
         path = f"fleet_models[{index}]"
         if model.name in first:
             faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
         first.setdefault(model.name, index)
+        faults += [
+            f"{path}.adapters: {name!r} is also the name of a model or of another adapter"
+            for name in model.adapter_names
+            if taken[name] > 1
+        ]
         if model.recipe and model.recipe not in recipes:
             faults.append(
                 f"{path}.recipe: {model.recipe!r} is neither in fleet_recipes nor one of the collection's own "

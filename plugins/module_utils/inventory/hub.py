@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import options
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import (
+    code_repositories,
+    further_adapters,
+    is_repository,
+)
 
 MAIN = "main"
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -26,24 +29,25 @@ class Repository:
 
 def repositories(model: Model) -> tuple[Repository, ...]:
     """The repositories that `vllm serve` will request."""
-    args = dict(model.args)
+    args = options(model.args)
     found = []
     if not model.local_path:
         found.append(Repository(model.source, str(args.get("revision") or MAIN)))
-    if _is_repository(args.get("tokenizer")):
+    if is_repository(args.get("tokenizer")):
         found.append(Repository(args["tokenizer"], str(args.get("tokenizer-revision") or MAIN), weights=False))
-    if _is_repository(args.get("hf-config-path")):
-        found.append(Repository(args["hf-config-path"], weights=False))
+    for option in ("hf-config-path", "generation-config"):
+        if is_repository(args.get(option)):
+            found.append(Repository(args[option], weights=False))
     draft = args.get("speculative-config")
-    if isinstance(draft, Mapping) and _is_repository(draft.get("model")):
+    if isinstance(draft, Mapping) and is_repository(draft.get("model")):
         found.append(Repository(draft["model"], str(draft.get("revision") or MAIN)))
-    return tuple(found)
+    # vLLM loads an adapter from the branch main (vllm/lora/utils.py, get_adapter_absolute_path).
+    adapters = [*(source for _name, source in model.all_adapters), *further_adapters(model.args)]
+    found += [Repository(source) for source in adapters if is_repository(source)]
+    found += [Repository(name, weights=False) for name in code_repositories(model.args)]
+    return tuple(dict.fromkeys(found))
 
 
 def is_online(env: Mapping[str, str]) -> bool:
     """Whether huggingface_hub contacts a hub in this environment, by its own reading of HF_HUB_OFFLINE."""
     return env.get("HF_HUB_OFFLINE", "0").upper() not in ("1", "ON", "YES", "TRUE")
-
-
-def _is_repository(value: Any) -> bool:
-    return isinstance(value, str) and bool(_REPOSITORY.fullmatch(value))

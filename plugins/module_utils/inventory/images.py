@@ -37,3 +37,17 @@ IMAGE_REFERENCE = (
     r"[a-zA-Z0-9][\w.:/-]*(:[\w.-]+|@sha256:[0-9a-f]{64})",
     "an image reference with a tag or digest, such as vllm/vllm-openai:v0.22.0",
 )
+
+
+def short_reference(image: str) -> str:
+    """As Docker lists it: Docker Hub's images without the registry, and digests without a tag."""
+    for prefix in ("index.docker.io/", "docker.io/", "library/"):
+        image = image.removeprefix(prefix)
+    name, at, digest = image.partition("@")
+    return f"{repository_of(name)}@{digest}" if at else image
+
+
+def repository_of(image: str) -> str:
+    """The reference without its tag and digest."""
+    head, slash, last = image.partition("@")[0].rpartition("/")
+    return head + slash + last.partition(":")[0]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Optional
 
@@ -25,6 +25,14 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
     clean_path,
     is_whole,
     plain,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import (
+    ADAPTER_NAME,
+    Adapters,
+    HostPath,
+    adapters_in,
+    host_paths,
+    reference_faults,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show, unquoted
 
@@ -117,6 +125,7 @@ class Model:
     direct: bool
     ready_timeout: int
     shm_size: int
+    adapters: Adapters = ()
 
     @classmethod
     def parse(cls, data: object, path: str) -> Model:
@@ -136,11 +145,13 @@ class Model:
                 direct=read.flag("direct"),
                 ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
+                adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
             )
             for fault in _name_faults(model):
                 read.fault("name", fault)
             for fault in size_faults(model.args, *_devices_of(model), omni=model.type in OMNI_TYPES):
                 read.faults.append(read.at("args") + (fault if fault.startswith(":") else f".{fault}"))
+            read.faults.extend(f"{read.path}.{key}: {fault}" for key, fault in _adapter_faults(model))
             for key, _value in model.env:
                 if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
                     read.fault(f"env.{key}", "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL")
@@ -164,6 +175,7 @@ class Model:
             **plain(own),
             "args": dict(self.args),
             "env": dict(self.env),
+            "adapters": dict(self.adapters),
             "shm_size": _size(self.shm_size),
         }
 
@@ -195,6 +207,20 @@ class Model:
         return self.source if self.source.startswith("/") else None
 
     @property
+    def host_paths(self) -> tuple[HostPath, ...]:
+        """The files and folders of the host that the containers read: the weights, and those in adapters and args."""
+        return host_paths(self.source, self.args, self.adapters)
+
+    @property
+    def all_adapters(self) -> Adapters:
+        """The LoRA adapters in `adapters` or `args`, which clients use by their names."""
+        return self.adapters or adapters_in(self.args)
+
+    @property
+    def adapter_names(self) -> tuple[str, ...]:
+        return tuple(name for name, _source in self.all_adapters)
+
+    @property
     def secret_env(self) -> tuple[str, ...]:
         """The names of environment variables with secret values."""
         return tuple(key for key, _value in self.env if is_secret_name(key))
@@ -208,7 +234,12 @@ class Model:
         size = tensor_parallel(self.args, self.devices.gpus_per_replica)
         if size > 1:
             command += [f"--{TENSOR}", str(size)]
-        return (*command, *words(self.args))
+        command += words(self.args)
+        if self.adapters:
+            command += ["--lora-modules", *(f"{name}={source}" for name, source in self.adapters)]
+        if self.all_adapters and "enable-lora" not in dict(self.args):
+            command.append("--enable-lora")
+        return tuple(command)
 
 
 def name_taken(container: str) -> str:
@@ -230,6 +261,25 @@ _SOURCE = "a hub repository such as Qwen/Qwen3-8B, or an absolute path on the ho
 def _source(read: Fields) -> Any:
     source = read.text("source", pattern=r"/[^\0\r\n:]*|[\w.-]+(/[\w.-]+)?", expected=_SOURCE)
     return clean_path(source) if source and source.startswith("/") else source
+
+
+def _parse_adapter(data: object, path: str) -> str:
+    if not isinstance(data, str) or not re.fullmatch(r"/[^\0\r\n:,]*|[\w.-]+/[\w.-]+", data):
+        raise FleetError(
+            f"{path}: expected a hub repository such as owner/adapter, or an absolute path on the host without a colon "
+            f"or comma, got {show(data)}"
+        )
+    return clean_path(data) if data.startswith("/") else data
+
+
+def _adapter_faults(model: Model) -> Iterator[tuple[str, str]]:
+    """Key of the model's entry -> fault, of all that the model names outside its own weights."""
+    yield from reference_faults(model.args, model.adapters)
+    if model.all_adapters and model.type in OMNI_TYPES:
+        yield "adapters", f"is for types that vLLM serves, not for {model.type}, which vLLM-Omni serves"
+    for name, _source in model.adapters:
+        if not re.fullmatch(ADAPTER_NAME, name):
+            yield "adapters", f"expected names of letters, digits and . _ / - inside, got {show(name)}"
 
 
 def _parse_gpus(data: Any, path: str) -> Devices:

@@ -118,7 +118,7 @@ def faults_between_keys(keys: Mapping[int, VirtualKey], models: Optional[Iterabl
     """Faults between keys. keys: by index in the inventory. models: all models of the fleet, or None if unknown."""
     faults = []
     holders: dict[tuple[str, str], int] = {}
-    types = None if models is None else {model.name: model for model in models}
+    types = None if models is None else {name: model for model in models for name in (model.name, *model.adapter_names)}
     for index, key in keys.items():
         path = f"fleet_keys[{index}]"
         for part, value in (("alias", key.alias), ("key", key.key)):

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import SERVICES, WATCHERS, name_taken
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import ADAPTER, FILE, FOLDER
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import (
     FAULT,
     INSTALL,
@@ -42,6 +44,12 @@ OLDEST_DOCKER = (20, 10)
 # TLS and tokens tolerate a minute; an hour off, new certificates are not valid yet.
 CLOCK_WARN_S, CLOCK_FAULT_S = 60, 3600
 GB = 10**9
+# Kind of a path -> how it is called, and what to do if it is missing.
+_KINDS = {
+    FILE: ("a file", "copy it there; a file of the image is named relative to the image's working folder"),
+    FOLDER: ("a folder", "copy the files there, or name a hub repository"),
+    ADAPTER: ("a folder with adapter_config.json", "copy the adapter there, or name a hub repository"),
+}
 _SET_CLOCK = "`timedatectl set-ntp true`, or install chrony"
 
 
@@ -49,15 +57,15 @@ _SET_CLOCK = "`timedatectl set-ntp true`, or install chrony"
 class Host:
     """What was found.
 
-    missing: the needs of systems.NEEDS that the host lacks. missing_paths: the models' local folders that do not
-    exist. unlabelled: those that SELinux keeps from containers. ports: TCP port -> its listener, as text; None where
-    the port is free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept. containers:
-    names of all containers. foreign: those that this collection does not manage. models: the names of the models that
-    have a container. network: whether the fleet's own network exists. docker_version: None where no engine answers.
-    docker_enabled: whether systemd starts Docker at boot. clock_ahead: seconds that the host's clock is ahead of the
-    control node's. synchronised: whether a time server sets the clock; both None where not known. names: results of
-    DNS lookups. database: facts about PostgreSQL. nvidia: None where the fleet needs no GPU. busy: running containers
-    that a restart of Docker must not stop.
+    missing: the needs of systems.NEEDS that the host lacks. missing_paths: files and folders that the models read and
+    that do not exist. unlabelled: those that SELinux keeps from containers. ports: TCP port -> its listener, as text;
+    None where the port is free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept.
+    containers: names of all containers. foreign: those that this collection does not manage. models: the names of the
+    models that have a container. network: whether the fleet's own network exists. docker_version: None where no engine
+    answers. docker_enabled: whether systemd starts Docker at boot. clock_ahead: seconds that the host's clock is ahead
+    of the control node's. synchronised: whether a time server sets the clock; both None where not known. names:
+    results of DNS lookups. database: facts about PostgreSQL. nvidia: None where the fleet needs no GPU. busy: running
+    containers that a restart of Docker must not stop.
     """
 
     os_id: str
@@ -192,18 +200,17 @@ def _docker(host: Host) -> Iterator[Check]:
 
 def _weights(fleet: Fleet, host: Host) -> Iterator[Check]:
     for index, model in enumerate(fleet.models):
-        if not model.containers or not model.local_path:
-            continue
-        path = f"fleet_models[{index}] ({model.name}).source"
-        if model.local_path in host.missing_paths:
-            found = f"{model.local_path} is not a folder on this host"
-            yield Check(path, FAULT, found, "copy the weights there, or name a hub repository")
-        else:
-            yield Check(path, OK, f"{model.local_path} is there")
-        if model.local_path in host.unlabelled:
-            found = f"SELinux keeps containers from {model.local_path}"
-            label = f"semanage fcontext -a -t container_file_t '{model.local_path}(/.*)?' && restorecon -R"
-            yield Check(path, WARN, found, f"`{label} {model.local_path}`")
+        for one in fleet.host_paths(model) if model.containers else ():
+            path = f"fleet_models[{index}] ({model.name}).{one.key}"
+            if one.path in host.missing_paths:
+                kind, remedy = _KINDS[one.kind]
+                yield Check(path, FAULT, f"{one.path} is not {kind} on this host", remedy)
+            else:
+                yield Check(path, OK, f"{one.path} is there")
+            if one.path in host.unlabelled:
+                found = f"SELinux keeps containers from {one.path}"
+                label = f"semanage fcontext -a -t container_file_t '{one.path}(/.*)?' && restorecon -R"
+                yield Check(path, WARN, found, f"`{label} {one.path}`")
 
 
 def _containers(fleet: Fleet, host: Host) -> Iterator[Check]:
@@ -228,7 +235,7 @@ def _ports(host: Host) -> Iterator[Check]:
 
 
 def _disk(fleet: Fleet, host: Host) -> Iterator[Check]:
-    from_hub = [model for model in fleet.models if model.state == "running" and not model.local_path]
+    from_hub = [model for model in fleet.models if model.state == "running" and repositories(model)]
     new = [name for model in from_hub for name in model.containers if name not in host.containers]
     found = f"{host.cache_free / GB:.1f} GB free at {host.cache_path}"
     if new and host.cache_free < fleet.cache.min_free_gb * GB:

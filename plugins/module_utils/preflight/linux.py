@@ -25,6 +25,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, NETWORK
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import certificate_files
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import ADAPTER, FILE, HostPath
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import inspected_images
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import busy, observe_nvidia
@@ -91,7 +92,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
             one["Labels"]["model-name"] for one in containers if _is_ours(one) and "model-name" in one["Labels"]
         ),
         missing_paths=frozenset(
-            model.local_path for model in fleet.models if model.local_path and not os.path.isdir(model.local_path)
+            one.path for model in fleet.models for one in fleet.host_paths(model) if not _exists(one)
         ),
         ports={port: _holder(port, containers) for port in ports},
         cache_path=cache,
@@ -182,13 +183,19 @@ def _has_selinux(docker: Mapping[str, Any]) -> bool:
 
 
 def _unlabelled(fleet: Fleet) -> Iterator[str]:
-    """The folders of weights that containers may not read where Docker uses SELinux."""
-    for model in fleet.models:
-        if model.local_path and os.path.isdir(model.local_path):
-            with suppress(OSError):  # a file system without labels
-                label = os.getxattr(model.local_path, "security.selinux").decode()
-                if "container_file_t" not in label and "container_ro_file_t" not in label:
-                    yield model.local_path
+    """What containers may not read of the models' files and folders where Docker uses SELinux."""
+    for one in (one for model in fleet.models for one in fleet.host_paths(model)):
+        with suppress(OSError):  # it does not exist, or its file system has no labels
+            label = os.getxattr(one.path, "security.selinux").decode()
+            if "container_file_t" not in label and "container_ro_file_t" not in label:
+                yield one.path
+
+
+def _exists(wanted: HostPath) -> bool:
+    if wanted.kind == FILE:
+        return os.path.isfile(wanted.path)
+    marker = ["adapter_config.json"] if wanted.kind == ADAPTER else []
+    return os.path.isdir(wanted.path) and os.path.exists(os.path.join(wanted.path, *marker))
 
 
 def _os_release() -> dict[str, str]:

@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import NEVER, Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import repositories
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import short_reference
 
 DOCKER_HUB = "registry-1.docker.io"  # the registry of references that name none
 _MONITORING = ("prometheus", "grafana", "dcgm_exporter", "node_exporter", "blackbox_exporter")
@@ -37,13 +39,13 @@ def needed_names(
     """
     wanted: dict[str, list[str]] = defaultdict(list)
     for image in sorted({*_images(fleet)}):
-        if not _is_there(image, images):
+        if short_reference(image) not in images:
             wanted[_asked_for_image(fleet, image, docker)].append(image)
     for model in fleet.models:
         env = dict(model.env)
         new = [name for name in model.containers if name not in containers]
         asks = env.get("HF_HUB_OFFLINE", "0") == "0" and fleet.cache.downloads != NEVER
-        if model.state == "running" and not model.local_path and new and asks:
+        if model.state == "running" and repositories(model) and new and asks:
             hub = env.get("HF_ENDPOINT") or fleet.cache.endpoint
             proxy = env.get("HTTPS_PROXY") or env.get("https_proxy") or (fleet.proxy and fleet.proxy.for_url(hub))
             host = _host(proxy or hub)
@@ -68,19 +70,6 @@ def _images(fleet: Fleet) -> Iterator[str]:
     for model in fleet.models:
         if model.containers and (model.image or not model.recipe):  # a recipe's image is built, not pulled
             yield fleet.image_of(model)
-
-
-def _is_there(image: str, images: Collection[str]) -> bool:
-    """Whether the host has the image. Docker lists Docker Hub's images by short name, and digests without tag."""
-    for prefix in ("index.docker.io/", "docker.io/", "library/"):
-        image = image.removeprefix(prefix)
-    name, at, digest = image.partition("@")
-    return f"{_without_tag(name)}@{digest}" in images if at else image in images
-
-
-def _without_tag(name: str) -> str:
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]
 
 
 def _asked_for_image(fleet: Fleet, image: str, docker: Mapping[str, Any]) -> str:

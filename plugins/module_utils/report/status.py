@@ -45,6 +45,7 @@ def host_status(
         "last_restore": dict(restore),
         "install_would": list(answer["actions"]),
         "gpu_trouble": list(answer["trouble"]),
+        "unused_images": list(answer["unused_images"]),
     }
 
 
@@ -57,6 +58,7 @@ def without_status(fault: Optional[str]) -> dict[str, Any]:
         "last_restore": None,
         "install_would": [],
         "gpu_trouble": [],
+        "unused_images": [],
     }
 
 
@@ -75,6 +77,7 @@ def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
         status["last_restore"]["text"],
         _listed("install would:", status["install_would"]),
         _listed("the GPUs are in trouble:", status["gpu_trouble"]),
+        _listed("images that nothing uses (playbook prune_images removes them):", status["unused_images"]),
     ]
     lines = [line for block in blocks if block for line in (*block, "")]
     return headed(host, lines[:-1])

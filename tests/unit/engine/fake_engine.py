@@ -10,12 +10,14 @@ from dataclasses import replace
 from itertools import count
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    COMPILED_MOUNT,
     Container,
     ImageDefaults,
     Mount,
     Observed,
     Spec,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
@@ -35,6 +37,8 @@ class FakeEngine:
         self.unready: set[str] = set()
         self.logs: dict[str, list[str]] = {}
         self.journal: list[str] = []
+        self.compiled: set[str] = set()
+        self.host_images: list[HostImage] = []
         self._ids = count(1)
 
     # What Docker is asked
@@ -84,6 +88,7 @@ class FakeEngine:
         if spec.name in self.containers:
             raise FleetError(f"creating container {spec.name}: the name is in use")
         image = self.images[spec.image]
+        self.compiled |= {mount.source for mount in spec.mounts if mount.target == COMPILED_MOUNT}
         covered = {mount.target for mount in spec.mounts}
         anonymous = [Mount(f"{next(self._ids):064x}", folder) for folder in image.volumes if folder not in covered]
         self.containers[spec.name] = Container(
@@ -96,6 +101,18 @@ class FakeEngine:
         self._reported("remove", name)
         assert self.containers[name].id == container_id
         del self.containers[name]
+
+    def unused_compiled(self) -> dict[str, str]:
+        used = {mount.source for one in self.containers.values() for mount in one.spec.mounts}
+        return {name: f"/volumes/{name}" for name in sorted(self.compiled - used)}
+
+    def remove_compiled(self, name: str) -> None:
+        self._reported("remove volume", name)
+        assert name in self.unused_compiled(), "Docker refuses this"
+        self.compiled.remove(name)
+
+    def images_of_host(self) -> list[HostImage]:
+        return self.host_images
 
     def start(self, name: str) -> None:
         self._reported("start", name)

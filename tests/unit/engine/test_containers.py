@@ -13,9 +13,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Mount,
     Plan,
     desired_containers,
+    is_compiled,
     plan_containers,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
 from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, entry, faults, fleet
@@ -30,6 +32,12 @@ def spec(world: World, name: str = "vllm-a-1") -> Any:
     return {one.spec.name: one.spec for one in world.desired()}[name]
 
 
+def compiled(world: World, name: str = "vllm-a-1") -> str:
+    """The volume with its compiled code."""
+    (source,) = (mount.source for mount in spec(world, name).mounts if mount.target == "/root/.cache/vllm")
+    return str(source)
+
+
 # What a container should be
 
 
@@ -41,7 +49,10 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "entrypoint": ("vllm", "serve"),
         "command": world.fleet.models[0].command,
         "env": {"A": "1", "HF_HUB_OFFLINE": "1"},
-        "mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface"),),
+        "mounts": (
+            Mount("fleet-hf-cache", "/root/.cache/huggingface"),
+            Mount(compiled(world), "/root/.cache/vllm"),
+        ),
         "networks": ("llm-network",),
         "devices": ("GPU-2", "GPU-3"),
         "labels": {"managed-by": "inference.fleet", "model-name": "a", "model-type": "chat"},
@@ -52,11 +63,12 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "aliases": ("a.model",),
         "init": True,
         "cpus": None,
+        "logs": Logs("json-file", "50m", 3),
     }
 
 
 def test_weights_of_the_host_are_mounted_read_only_where_they_are() -> None:
-    mounts = spec(World(cpu("a", source="/srv/qwen/"), cache={"path": "/srv/hf/"})).mounts
+    mounts = spec(World(cpu("a", source="/srv/qwen/"), cache={"path": "/srv/hf/", "compiled": False})).mounts
     assert [str(mount) for mount in mounts] == ["/srv/hf:/root/.cache/huggingface", "/srv/qwen:/srv/qwen:ro"]
 
 
@@ -183,6 +195,7 @@ def test_what_the_image_brings_along_is_no_difference() -> None:
     assert {mount.target for mount in world.engine.containers["vllm-a-1"].spec.mounts} == {
         "/data",
         "/root/.cache/huggingface",
+        "/root/.cache/vllm",
     }
     assert world.steps() == []
 
@@ -191,6 +204,58 @@ def test_a_container_that_docker_is_restarting_is_left_to_it() -> None:
     world = converged(cpu("a"))
     world.engine.change("vllm-a-1", status="restarting")
     assert world.steps() == []
+
+
+def test_what_args_and_adapters_name_on_the_host_is_mounted_read_only_once() -> None:
+    args = {"chat-template": "/srv/qwen/chat.jinja", "tool-parser-plugin": "/srv/p.py", "tokenizer": "/srv/tokens/"}
+    one = cpu("a", source="/srv/qwen", args=args, adapters={"tone": "/srv/adapters/tone", "sql": "own/sql"})
+    mounts = [str(mount) for mount in spec(World(one)).mounts if mount.read_only]
+    folders = ("/srv/adapters/tone", "/srv/p.py", "/srv/qwen", "/srv/tokens")
+    assert mounts == [f"{path}:{path}:ro" for path in folders]
+
+
+def test_a_file_that_the_recipe_puts_into_the_image_is_not_mounted() -> None:
+    recipes = {"own": {"base": "vllm", "files": {"/opt/own/chat.jinja": "x"}}}
+    one = cpu("a", recipe="own", args={"chat-template": "/opt/own/chat.jinja"})
+    assert not [mount for mount in spec(World(one, recipes=recipes)).mounts if mount.read_only]
+    mounts = spec(World({**one, "image": OWN_IMAGE}, recipes=recipes)).mounts
+    assert "/opt/own/chat.jinja:/opt/own/chat.jinja:ro" in map(str, mounts)
+
+
+def test_no_two_containers_or_configurations_share_compiled_code() -> None:
+    args = {"dtype": "auto"}
+    worlds = [
+        World(cpu("a", replicas=2), cpu("a-1")),
+        World(cpu("a", args=args)),
+        World(cpu("a", image=OWN_IMAGE)),
+        World(entry(name="a", devices={"gpus": [0]})),
+        World(entry(name="a", devices={"gpus": [1]})),
+    ]
+    volumes = [compiled(world, one.spec.name) for world in worlds for one in world.desired()]
+    assert len(set(volumes)) == len(volumes) == 7
+    assert all(is_compiled(volume) for volume in volumes)
+
+
+def test_another_environment_keeps_the_compiled_code() -> None:
+    assert compiled(World(cpu("a"))) == compiled(World(cpu("a", env={"A": "1"})))
+
+
+def test_a_cache_elsewhere_or_none_needs_no_volume() -> None:
+    for world in (World(cpu("a"), cache={"compiled": False}), World(cpu("a", env={"VLLM_CACHE_ROOT": "/tmp/vllm"}))):
+        assert [mount.target for mount in spec(world).mounts] == ["/root/.cache/huggingface"]
+
+
+def test_other_settings_of_logs_recreate_no_container() -> None:
+    world = converged(cpu("a"))
+    world.inventory(cpu("a"), logs={"max_size": "1g", "driver": "local"})
+    assert world.steps() == []
+    assert spec(world).logs.max_size == "1g"
+
+
+def test_a_model_of_the_host_reads_its_draft_model_offline_from_the_cache() -> None:
+    draft = {"speculative-config": {"model": "own/draft"}}
+    assert spec(World(cpu("a", source="/srv/a", args=draft))).env == {"HF_HUB_OFFLINE": "1"}
+    assert spec(World(cpu("a", source="/srv/a"))).env == {}
 
 
 # Differences that make a container again
@@ -459,11 +524,13 @@ def test_the_diff_shows_what_comes_and_goes() -> None:
 
 
 def test_the_diff_shows_each_difference_of_a_container_before_and_after() -> None:
-    world = converged(entry(name="a", devices={"gpus": [0]}, env={"A": "1"}, source="/srv/a", shm_size="1g"))
-    world.inventory(entry(name="a", devices={"gpus": [1]}, env={"A": "2", "B": "3"}, source="/srv/a", shm_size="2g"))
+    one = {"name": "a", "source": "/srv/a"}
+    cache = {"compiled": False}
+    world = converged(entry(**one, devices={"gpus": [0]}, env={"A": "1"}, shm_size="1g"), cache=cache)
+    world.inventory(entry(**one, devices={"gpus": [1]}, env={"A": "2", "B": "3"}, shm_size="2g"), cache=cache)
     diff = world.plan().diff()
     inherited = "vllm-a-1.env.PATH: /usr/bin\nvllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
-    assert diff["before"] == (f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: GPU-0\nvllm-a-1.shm_size: {1 << 30}\n")
+    assert diff["before"] == f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: GPU-0\nvllm-a-1.shm_size: {1 << 30}\n"
     assert diff["after"] == (
         f"vllm-a-1.env.A: 2\nvllm-a-1.env.B: 3\n{inherited}vllm-a-1.devices: GPU-1\nvllm-a-1.shm_size: {2 << 30}\n"
         f"vllm-a-1: created from {STANDARD}\nvllm-a-1: running\n"
@@ -480,8 +547,8 @@ def test_the_diff_shows_corrections_in_place_once() -> None:
 
 
 def test_the_diff_shows_mounts_as_docker_writes_them() -> None:
-    world = converged(cpu("a"))
-    world.inventory(cpu("a"), cache={"path": "/srv/hf"})
+    world = converged(cpu("a"), cache={"compiled": False})
+    world.inventory(cpu("a"), cache={"path": "/srv/hf", "compiled": False})
     diff = world.plan().diff()
     assert "vllm-a-1.mounts: fleet-hf-cache:/root/.cache/huggingface\n" in diff["before"]
     assert "vllm-a-1.mounts: /srv/hf:/root/.cache/huggingface\n" in diff["after"]

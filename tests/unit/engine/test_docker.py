@@ -255,7 +255,10 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
     containers were captured before they had an init."""
-    asked = fleet(entry(**{"image": IMAGE, **one}), cache={"path": "/tmp/probe/cache/", "downloads": "at_start"})
+    asked = fleet(
+        entry(**{"image": IMAGE, **one}),
+        cache={"path": "/tmp/probe/cache/", "downloads": "at_start", "compiled": False},
+    )
     data = captured(file)
     data["HostConfig"]["Init"] = True
     container = engine._container(data)
@@ -402,20 +405,35 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     made: dict[str, Any] = {}
     api.says["create_host_config"] = lambda **options: options
     api.says["create_container"] = lambda image, **options: made.update(options, image=image)
-    asked = fleet(entry(name="a", source="/srv/qwen", devices={"gpus": [1]}, env={"A": "1"}))
+    asked = fleet(
+        entry(name="a", source="/srv/qwen", devices={"gpus": [1]}, env={"A": "1"}),
+        logs={"max_size": "9m", "max_file": 2},
+    )
     (desired,) = desired_containers(asked, {"vllm-a-1": ("1",)})
     host.create(desired.spec)
     config = made.pop("host_config")
     assert [(one["Type"], one["Source"], one["ReadOnly"]) for one in config["mounts"]] == [
         ("volume", "fleet-hf-cache", False),
         ("bind", "/srv/qwen", True),
+        ("volume", desired.spec.mounts[-1].source, False),
     ]
+    assert config["log_config"] == {"type": "json-file", "config": {"max-size": "9m", "max-file": "2"}}
     (request,) = config["device_requests"]
     assert (request["DeviceIDs"], request["Capabilities"]) == (["1"], [["gpu"]])
     assert config["restart_policy"] == {"Name": "on-failure"}
     assert config["init"] is True
     assert "port_bindings" not in config
     assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1"})
+
+
+def test_leaves_logs_to_the_configuration_of_docker_where_the_inventory_says_so(
+    api: FakeApi, host: engine.Docker
+) -> None:
+    made: dict[str, Any] = {}
+    api.says["create_host_config"] = made.update
+    asked = fleet(entry(name="a", devices={"cpu": True}), logs={"driver": "daemon"})
+    host.create(desired_containers(asked, {})[0].spec)
+    assert "log_config" not in made
 
 
 def test_a_container_is_found_by_its_models_name_in_the_network(api: FakeApi, host: engine.Docker) -> None:
@@ -671,3 +689,25 @@ def test_a_model_is_healthy_when_its_health_answers_200(
 
 def test_a_container_without_an_address_is_not_healthy(host: engine.Docker) -> None:
     assert host.is_healthy(engine._container(captured("gpus_not_started"))) is False
+
+
+# Compiled code
+
+
+def test_lists_the_volumes_with_compiled_code_that_no_container_has(api: FakeApi, host: engine.Docker) -> None:
+    ours = "fleet-compiled-vllm-a-1-0123456789ab"
+    asked: dict[str, Any] = {}
+    listed = [{"Name": name, "Mountpoint": f"/v/{name}"} for name in (ours, "x-fleet-compiled-x", "fleet-compiled-pg")]
+    api.says["volumes"] = lambda filters: asked.update(filters) or {"Volumes": listed}
+    assert host.unused_compiled() == {ours: f"/v/{ours}"}
+    assert asked == {"dangling": True, "name": "fleet-compiled-"}
+    api.says["volumes"] = lambda filters: {"Volumes": None}
+    assert host.unused_compiled() == {}
+
+
+def test_a_volume_that_is_gone_meanwhile_is_removed(api: FakeApi, host: engine.Docker) -> None:
+    api.says["remove_volume"] = raising(docker.errors.NotFound("no such volume"))
+    host.remove_compiled("fleet-compiled-vllm-a-1-0123456789ab")
+    api.says["remove_volume"] = raising(docker.errors.APIError("conflict", explanation="volume is in use"))
+    with pytest.raises(FleetError, match="removing volume fleet-compiled-vllm-a-1-0123456789ab: volume is in use"):
+        host.remove_compiled("fleet-compiled-vllm-a-1-0123456789ab")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker_images import DockerImages
 from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import Base, Build, Built, Removal
+from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from docker.errors import APIError, ImageNotFound
 
@@ -115,3 +116,16 @@ def test_reads_what_was_built_and_of_what(tmp_path: Path) -> None:
 def test_an_image_that_cannot_be_removed_is_reported() -> None:
     with pytest.raises(FleetError, match="removing image own:1: in use"):
         docker().remove_image(Removal("sha256:1", "own:1", 0))
+
+
+def test_an_unused_image_is_removed_by_each_name_without_force() -> None:
+    host, removed = docker(), []
+    host._api.remove_image = lambda name, force: removed.append((name, force))
+    host.remove_unused(HostImage("sha256:1", ("own/x:1", "own/x:2"), ("own/x@sha256:3",), 7, False))
+    host.remove_unused(HostImage("sha256:4", (), ("own/x@sha256:5",), 7, False))
+    assert removed == [("own/x:1", False), ("own/x:2", False), ("sha256:4", False)]
+
+
+def test_an_image_that_docker_keeps_is_named_with_its_reason() -> None:
+    with pytest.raises(FleetError, match=r"removing image own/x:1 \(7 bytes\): in use"):
+        docker().remove_unused(HostImage("sha256:1", ("own/x:1",), (), 7, False))

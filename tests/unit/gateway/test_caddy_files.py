@@ -129,6 +129,11 @@ def test_an_open_model_has_a_key_that_opens_it_alone() -> None:
     ]
 
 
+def test_an_open_model_is_open_with_its_adapters() -> None:
+    (key,) = open_keys("sk-open", models(entry(name="free", open=True, adapters={"sql": "own/sql"})))
+    assert key["models"] == ["free", "sql"]
+
+
 def test_where_one_is_open_the_keys_of_the_others_are_absent() -> None:
     keys = open_keys("sk-open", models(entry(name="free", open=True), entry(name="plain"), entry(name="v", type="tts")))
     assert keys[1:] == [{"alias": "fleet-open-plain", "state": "absent"}]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory import arguments
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import RESERVED, nested
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import RESERVED, options
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
 from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, model, model_faults
 from ansible_collections.inference.fleet.tests.vllm_options.parsed import (
@@ -305,12 +305,11 @@ def test_refuses_sizes_that_do_not_fit_the_gpus(devices: dict[str, Any], args: d
             {"model": "org/draft", "num_speculative_tokens": 2},
         ),
         ({"speculative-config.a.b": 1, "speculative-config.a.c+": "x,y"}, {"a": {"b": 1, "c": ["x", "y"]}}),
-        ({"speculative-config": "no JSON"}, {}),
-        ({}, {}),
+        ({"spec-model": "org/draft", "speculative-config.revision": "2"}, {"model": "org/draft", "revision": 2}),
     ],
 )
 def test_reads_a_mapping_in_each_of_its_spellings(args: dict[str, Any], mapping: dict[str, Any]) -> None:
-    assert nested(model(args=args).args, "speculative-config") == mapping
+    assert options(model(args=args).args) == {"speculative-config": mapping}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

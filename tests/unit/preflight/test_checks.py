@@ -234,9 +234,21 @@ def test_a_name_that_an_absent_model_would_have_is_free_for_others() -> None:
 
 def test_a_folder_that_is_not_there_is_reported_with_the_entry_that_names_it() -> None:
     assert found(entry(name="a"), entry(name="b", source="/srv/qwen/"), missing_paths=frozenset({"/srv/qwen"})) == [
-        "fleet_models[1] (b).source: /srv/qwen is not a folder on this host; copy the weights there, "
+        "fleet_models[1] (b).source: /srv/qwen is not a folder on this host; copy the files there, "
         "or name a hub repository"
     ]
+
+
+def test_what_args_and_adapters_name_is_checked_with_its_key() -> None:
+    args = {"chat-template": "/srv/x.jinja", "lora-modules": ["sql=/srv/sql"], "tokenizer": "/srv/t"}
+    one = entry(name="a", source="/srv/a", args=args)
+    assert found(one, missing_paths=frozenset({"/srv/x.jinja", "/srv/sql"})) == [
+        "fleet_models[0].args.chat-template: /srv/x.jinja is not a file on this host; copy it there; a file of the "
+        "image is named relative to the image's working folder",
+        "fleet_models[0].args.lora-modules: /srv/sql is not a folder with adapter_config.json on this host; "
+        "copy the adapter there, or name a hub repository",
+    ]
+    assert found(one) == []
 
 
 def test_an_absent_model_needs_no_folder() -> None:

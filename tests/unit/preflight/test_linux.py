@@ -148,6 +148,18 @@ def test_finds_the_folders_of_weights_that_are_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_docker")
+def test_finds_the_files_and_adapters_that_are_missing(tmp_path: Path) -> None:
+    for name in ("whole", "empty"):
+        (tmp_path / name).mkdir()
+    for name in ("x.jinja", "whole/adapter_config.json"):
+        (tmp_path / name).touch()
+    adapters = {name: str(tmp_path / name) for name in ("whole", "empty", "gone")}
+    args = {"chat-template": str(tmp_path / "x.jinja"), "tool-parser-plugin": str(tmp_path / "whole")}
+    missing = linux.observe(fleet(entry(adapters=adapters, args=args)), []).missing_paths
+    assert missing == {adapters["empty"], adapters["gone"], adapters["whole"]}  # the last: a folder for a plugin
+
+
+@pytest.mark.usefixtures("no_docker")
 def test_space_is_looked_for_where_the_cache_will_be(tmp_path: Path) -> None:
     host = linux.observe(fleet(cache={"path": str(tmp_path / "not" / "yet")}), [])
     assert host.cache_path == str(tmp_path)

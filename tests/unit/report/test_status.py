@@ -49,8 +49,14 @@ def status(
     actions: tuple[str, ...] = (),
     trouble: tuple[str, ...] = (),
     restore: dict[str, Any] = RESTORE,
+    unused: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    answer = {"containers": list(containers), "actions": list(actions), "trouble": list(trouble)}
+    answer = {
+        "containers": list(containers),
+        "actions": list(actions),
+        "trouble": list(trouble),
+        "unused_images": list(unused),
+    }
     return host_status({**fleet(*entries).public(), "base_url": URL}, answer, services, restore)
 
 
@@ -164,6 +170,15 @@ def test_a_host_is_its_name_and_a_block_for_each_part() -> None:
         "  the GPUs are in trouble:",
         "    GPU 0: fell off the bus",
         "      see dmesg",
+    ]
+
+
+def test_lists_the_images_that_nothing_uses() -> None:
+    one = status(unused=("vllm/vllm-openai:v0.1.0 (21.0 GB)",))
+    assert one["unused_images"] == ["vllm/vllm-openai:v0.1.0 (21.0 GB)"]
+    assert status_text("gpu1", one, NOW).splitlines()[-2:] == [
+        "  images that nothing uses (playbook prune_images removes them):",
+        "    vllm/vllm-openai:v0.1.0 (21.0 GB)",
     ]
 
 

@@ -1,0 +1,54 @@
+"""The rendered configuration of LiteLLM: a deployment for each replica of each model and adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
+
+ROLE = Path(__file__).resolve().parents[2] / "roles/litellm"
+
+
+def deployments(*entries: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Name for clients, model of the engine, host of the engine and ID."""
+    templar = Templar(DataLoader(), {"fleet": fleet(*entries).public()}).copy_with_new_env(
+        searchpath=[str(ROLE / "templates"), str(ROLE / "files")]
+    )
+    text = (ROLE / "templates/config.yaml.j2").read_text().split("router_settings:")[0]
+    rendered = templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True})
+    return [
+        (
+            one["model_name"],
+            one["litellm_params"]["model"],
+            one["litellm_params"]["api_base"].removeprefix("http://").removesuffix(":8000/v1"),
+            one["model_info"]["id"],
+        )
+        for one in yaml.safe_load(rendered)["model_list"]
+    ]
+
+
+def test_offers_each_adapter_under_its_own_name_on_each_replica() -> None:
+    one = entry(name="a", replicas=2, adapters={"sql": "own/sql", "1.50": "/srv/tone"})
+    assert deployments(one) == [
+        ("a", "hosted_vllm/a", "vllm-a-1", "vllm-a-1"),
+        ("1.50", "hosted_vllm/1.50", "vllm-a-1", "vllm-a-1/1.50"),
+        ("sql", "hosted_vllm/sql", "vllm-a-1", "vllm-a-1/sql"),
+        ("a", "hosted_vllm/a", "vllm-a-2", "vllm-a-2"),
+        ("1.50", "hosted_vllm/1.50", "vllm-a-2", "vllm-a-2/1.50"),
+        ("sql", "hosted_vllm/sql", "vllm-a-2", "vllm-a-2/sql"),
+    ]
+
+
+def test_offers_the_adapters_in_args_too() -> None:
+    found = deployments(entry(name="a", args={"lora-modules": ["sql=own/sql"]}))
+    assert [name for name, *_rest in found] == ["a", "sql"]
+
+
+@pytest.mark.parametrize("changes", [{"state": "stopped"}, {"state": "absent"}, {"type": "stt"}])
+def test_offers_no_adapter_of_a_model_that_it_does_not_offer(changes: dict[str, Any]) -> None:
+    assert deployments(entry(name="a", adapters={"sql": "own/sql"}, **changes)) == []
