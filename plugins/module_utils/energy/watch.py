@@ -56,8 +56,12 @@ class Watch:
                 events.connect(docker_api.SOCKET)
             except OSError as error:
                 raise OSError(f"Docker does not answer on {docker_api.SOCKET} ({error.strerror or error})") from error
+            engine = docker_api.engine()
+            if engine is None:
+                raise OSError(f"Docker does not answer on {docker_api.SOCKET}")
             wanted = {"type": ["container"], "event": ["start", "die"], "label": [_OURS]}
-            request = f"GET /events?filters={quote(json.dumps(wanted))} HTTP/1.0\r\nHost: localhost\r\n\r\n"
+            path = f"/v{docker_api.api_version(engine)}/events?filters={quote(json.dumps(wanted))}"
+            request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"
             events.sendall(request.encode())
             while True:
                 self.shares = self._look()

@@ -27,6 +27,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs imp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT, MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
+from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import OLDEST, api_version
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 try:
@@ -42,7 +43,6 @@ except ImportError as error:
 else:
     SDK_ERROR = None
 
-API_VERSION = "1.41"  # of Docker Engine 20.10; later engines still support it
 CALL_SECONDS = 60  # for an answer of the engine's API; pulls answer in a stream
 STOP_SECONDS = 30  # from SIGTERM to SIGKILL: vLLM finishes requests meanwhile
 ZOMBIE_TRIES, ZOMBIE_SECONDS = 5, 3  # tries to stop a container that has a zombie, and the pause between them
@@ -57,10 +57,8 @@ class Docker:
         if SDK_ERROR:
             raise FleetError(f"the Docker SDK for Python is not on this host (python3-docker): {SDK_ERROR}")
         with _naming("Docker does not answer; is it running (systemctl status docker)?"):
-            self._api = APIClient(version=API_VERSION, timeout=CALL_SECONDS, num_pools=64, **kwargs_from_env())
-            # A socket needs no proxy; without this, requests looks for one with every call.
-            self._api.trust_env = not self._api.base_url.startswith("http+docker:")
-            self._api.ping()
+            version = api_version(_client(".".join(map(str, OLDEST))).version(api_version=False))
+            self._api = _client(version)
 
     def observe(self, images: Iterable[str]) -> Observed:
         """The model containers, the names of unmanaged containers, and the given images."""
@@ -190,7 +188,7 @@ class Docker:
     def unused_compiled(self) -> dict[str, str]:
         """The volumes with compiled code that no container has -> their folders on this host."""
         with _naming("listing volumes"):
-            listed = self._api.volumes(filters={"dangling": True, "name": COMPILED})["Volumes"] or ()
+            listed = self._api.volumes(filters={"dangling": True, "name": COMPILED}).get("Volumes") or ()
         return {one["Name"]: one["Mountpoint"] for one in listed if is_compiled(one["Name"])}
 
     def remove_compiled(self, name: str) -> None:
@@ -284,6 +282,13 @@ class Docker:
         )
 
 
+def _client(version: str) -> APIClient:
+    client = APIClient(version=version, timeout=CALL_SECONDS, num_pools=64, **kwargs_from_env())
+    # A socket needs no proxy; without this, requests looks for one with every call.
+    client.trust_env = not client.base_url.startswith("http+docker:")
+    return client
+
+
 def plain_text(text: str) -> str:
     """The text without terminal colours."""
     return _ANSI.sub("", text)
@@ -333,13 +338,13 @@ def _env(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _container(data: Mapping[str, Any]) -> Container:
     config, host, state = data["Config"], data["HostConfig"], data["State"]
-    networks = data["NetworkSettings"]["Networks"] or {}
+    networks = data["NetworkSettings"].get("Networks") or {}
     health = state.get("Health") or {}
     last_check = (health.get("Log") or [{}])[-1]
     kind, *check = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
     mounts = tuple(
         Mount(mount["Name"] if mount["Type"] == "volume" else mount["Source"], mount["Destination"], not mount["RW"])
-        for mount in data["Mounts"]
+        for mount in data.get("Mounts") or ()
     )
     return Container(
         id=data["Id"],
@@ -354,14 +359,14 @@ def _container(data: Mapping[str, Any]) -> Container:
         spec=Spec(
             name=data["Name"].lstrip("/"),
             image=data["Image"],
-            entrypoint=tuple(config["Entrypoint"] or ()),
-            command=tuple(config["Cmd"] or ()),
+            entrypoint=tuple(config.get("Entrypoint") or ()),
+            command=tuple(config.get("Cmd") or ()),
             env=_env(config),
             mounts=mounts,
             networks=tuple(networks),
             aliases=_aliases(data["Id"], networks.values()),
             devices=requested_devices(host),
-            labels=config["Labels"] or {},
+            labels=config.get("Labels") or {},
             restart=host["RestartPolicy"]["Name"],
             shm_size=host["ShmSize"],
             ipc=host["IpcMode"],

@@ -62,10 +62,10 @@ class Host:
     None where the port is free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept.
     containers: names of all containers. foreign: those that this collection does not manage. models: the names of the
     models that have a container. network: whether the fleet's own network exists. docker_version: None where no engine
-    answers. docker_enabled: whether systemd starts Docker at boot. clock_ahead: seconds that the host's clock is ahead
-    of the control node's. synchronised: whether a time server sets the clock; both None where not known. names:
-    results of DNS lookups. database: facts about PostgreSQL. nvidia: None where the fleet needs no GPU. busy: running
-    containers that a restart of Docker must not stop.
+    answers. docker_fault: why its API cannot be used, or empty. docker_enabled: whether systemd starts Docker at boot.
+    clock_ahead: seconds that the host's clock is ahead of the control node's. synchronised: whether a time server sets
+    the clock; both None where not known. names: results of DNS lookups. database: facts about PostgreSQL. nvidia: None
+    where the fleet needs no GPU. busy: running containers that a restart of Docker must not stop.
     """
 
     os_id: str
@@ -90,6 +90,7 @@ class Host:
     database: DatabaseFacts = field(default_factory=DatabaseFacts)
     nvidia: Optional[Nvidia] = field(default=None)
     site: Site = field(default_factory=Site)
+    docker_fault: str = ""
     busy: tuple[str, ...] = ()
     unlabelled: frozenset[str] = frozenset()
 
@@ -179,6 +180,8 @@ def _docker(host: Host) -> Iterator[Check]:
     if host.docker_version and _numbers(host.docker_version) < OLDEST_DOCKER:
         needed = ".".join(map(str, OLDEST_DOCKER))
         yield Check("docker", FAULT, f"found {host.docker_version}", f"{needed} or later is needed: upgrade it")
+    elif host.docker_fault:
+        yield Check.parse(f"docker: {host.docker_fault}")
     elif host.docker_version:
         boot = "" if host.docker_enabled or not host.systemd else ", and is not started at boot"
         remedy = "install enables it at boot" if boot else ""

@@ -42,7 +42,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems 
     TRUST,
     VENV,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask
+from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import api_version, ask, engine
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import (
     bundle,
     changed_after,
@@ -72,7 +73,7 @@ _TIME_ERROR = 5  # what adjtimex(2) returns while the clock is not synchronised
 def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, thorough: bool = False) -> Host:
     """now: the control node's clock, Unix seconds. thorough: also look up names, which may take seconds."""
     release = _os_release()
-    version = ask("/version")
+    version = engine()
     containers: list[dict[str, Any]] = (ask("/containers/json?all=1") or []) if version else []
     docker: dict[str, Any] = (ask("/info") or {}) if version else {}
     cache = _existing_part(fleet.cache.path or str(docker.get("DockerRootDir", DOCKER_ROOT)))
@@ -85,6 +86,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         missing=tuple(_missing(bool(version))),
         docker_installed=bool(version) or shutil.which("dockerd") is not None,
         docker_version=version["Version"] if version else None,
+        docker_fault=_api_fault(version) if version else "",
         docker_enabled=os.path.exists(DOCKER_AT_BOOT),
         containers=names,
         foreign=frozenset(_names(one for one in containers if not _is_ours(one))),
@@ -107,6 +109,14 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         busy=busy(containers),
         unlabelled=frozenset(_unlabelled(fleet)) if _has_selinux(docker) else frozenset(),
     )
+
+
+def _api_fault(engine: Mapping[str, Any]) -> str:
+    try:
+        api_version(engine)
+    except FleetError as error:
+        return str(error)
+    return ""
 
 
 def _missing(docker_answers: bool) -> Iterator[str]:

@@ -9,42 +9,102 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SOCKET = "/var/run/docker.sock"
+# Versions of the Engine API: of Docker Engine 20.10, the oldest that the collection supports, and of 29.
+OLDEST, NEWEST = (1, 41), (1, 52)
 _SECONDS = 10
 
 
-class _SocketConnection(http.client.HTTPConnection):
+def api_version(engine: Mapping[str, Any]) -> str:
+    """The version of the Engine API for an engine that answers `/version` so: the oldest that both accept, since an
+    engine answers it in the form of older engines. Docker Engine 29.0 accepts 1.44 to 1.52.
+
+    Raises FleetError if they have none in common.
+    """
+    lowest, highest = _parsed(engine.get("MinAPIVersion"), OLDEST), _parsed(engine.get("ApiVersion"), OLDEST)
+    chosen = max(lowest, OLDEST)
+    if chosen > min(highest, NEWEST):
+        remedy = "Docker Engine 20.10 or later is needed: upgrade it" if highest < OLDEST else "upgrade the collection"
+        raise FleetError(
+            f"Docker Engine {engine.get('Version', 'of an unknown version')} accepts the API {_text(lowest)} to "
+            f"{_text(highest)}, expected one of {_text(OLDEST)} to {_text(NEWEST)}; {remedy}"
+        )
+    return _text(chosen)
+
+
+def engine() -> Optional[dict[str, Any]]:
+    """What the engine says about itself, or None where no engine answers. Every engine answers this."""
+    with _Connection() as connection:
+        return connection.engine()
+
+
+def ask(path: str) -> Any:
+    """The engine's answer, or None where no engine answers."""
+    status, content = request("GET", path)
+    try:
+        return json.loads(content) if status == 200 else None
+    except ValueError:
+        return None
+
+
+def request(method: str, path: str, body: Any = None, seconds: float = _SECONDS) -> tuple[int, bytes]:
+    """Status and content of the engine's answer; 0 where no engine that has a common API version answers in time.
+    path: without a version. body: data for JSON."""
+    data = None if body is None else json.dumps(body)
+    with _Connection() as connection:
+        found = connection.engine()
+        try:
+            if found is not None:
+                return connection.send(method, f"/v{api_version(found)}{path}", data, seconds)
+        except (OSError, http.client.HTTPException, FleetError):
+            pass
+        return 0, b""
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self) -> None:
+        super().__init__("localhost", timeout=_SECONDS)
+
+    def __enter__(self) -> _Connection:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(SOCKET)
 
+    def engine(self) -> Optional[dict[str, Any]]:
+        try:
+            status, content = self.send("GET", "/version")
+            found = json.loads(content) if status == 200 else None
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
 
-def ask(path: str) -> Any:
-    """The engine's answer, or None where no engine answers."""
-    connection = _SocketConnection("localhost", timeout=_SECONDS)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return json.loads(answer.read()) if answer.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
-
-
-def request(method: str, path: str, body: Any = None, seconds: float = _SECONDS) -> tuple[int, bytes]:
-    """Status and content of the engine's answer; 0 where no engine answers in time. body: data for JSON."""
-    connection = _SocketConnection("localhost", timeout=seconds)
-    try:
-        data = None if body is None else json.dumps(body)
-        connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
-        answer = connection.getresponse()
+    def send(self, method: str, path: str, data: Optional[str] = None, seconds: float = _SECONDS) -> tuple[int, bytes]:
+        self.timeout = seconds
+        if self.sock:
+            self.sock.settimeout(seconds)
+        self.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+        answer = self.getresponse()
         return answer.status, answer.read()
-    except (OSError, http.client.HTTPException):
-        return 0, b""
-    finally:
-        connection.close()
+
+
+def _parsed(version: Any, default: tuple[int, int]) -> tuple[int, int]:
+    """The default where an engine does not say."""
+    found = re.fullmatch(r"(\d+)\.(\d+)", str(version))
+    return (int(found[1]), int(found[2])) if found else default
+
+
+def _text(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

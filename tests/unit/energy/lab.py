@@ -69,6 +69,11 @@ class _Request(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         path = self.rfile.readline().split()[1].decode()
+        if path == "/version":
+            self.wfile.write(b'HTTP/1.0 200 OK\r\n\r\n{"ApiVersion": "1.52", "MinAPIVersion": "1.44"}')
+            return
+        assert path.startswith("/v1.44/"), path
+        path = path.removeprefix("/v1.44")
         if path.startswith("/events"):
             self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
             self.wfile.flush()

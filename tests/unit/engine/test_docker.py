@@ -63,6 +63,10 @@ class FakeApi:
 
         return call
 
+    def version(self, api_version: bool) -> dict[str, Any]:
+        assert not api_version, "asked under a version that the engine may refuse"
+        return {"Version": "29.1.3", "ApiVersion": "1.52", "MinAPIVersion": "1.44"}
+
     def containers(self, all: bool) -> list[dict[str, Any]]:
         assert all
         return self.listed

@@ -154,6 +154,8 @@ def test_takes_docker_from_20_10_on(version: str) -> None:
 
 
 def test_an_older_docker_is_a_fault() -> None:
+    fault = "Docker Engine 40.0 accepts the API 1.70 to 1.80, expected one of 1.41 to 1.52; upgrade the collection"
+    assert found(docker_version="40.0", docker_fault=fault) == [f"docker: {fault}"]
     assert found(docker_version="19.03.15") == ["docker: found 19.03.15; 20.10 or later is needed: upgrade it"]
 
 

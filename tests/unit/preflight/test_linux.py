@@ -35,16 +35,19 @@ from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, 
 CADDY = {"managed-by": "inference.fleet", "service": "caddy"}
 
 
+ENGINE = {"Version": "28.2.2", "ApiVersion": "1.50", "MinAPIVersion": "1.24"}
+
+
 class FakeDocker:
     """A FAKE of Docker's API on a real Unix socket. answers: path -> what it says, as JSON; else 404."""
 
     def __init__(self, path: Path) -> None:
-        self.answers: dict[str, Any] = {"/version": {"Version": "28.2.2"}}
+        self.answers: dict[str, Any] = {"/version": ENGINE}
         answers = self.answers
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                found = answers.get(self.path)
+                found = answers.get(self.path.removeprefix("/v1.41"))
                 self.send_response(200 if found is not None else 404)
                 self.end_headers()
                 self.wfile.write(found if isinstance(found, bytes) else json.dumps(found).encode())
@@ -119,7 +122,15 @@ def test_a_docker_that_answers_nothing_more_than_its_version_is_no_reason_to_bre
     assert (host.docker_version, host.containers) == ("28.2.2", frozenset())
 
 
-@pytest.mark.parametrize("answer", [None, b"not JSON", b""])
+def test_an_engine_without_a_common_api_is_a_fault(docker: FakeDocker) -> None:
+    docker.answers["/version"] = {"Version": "40.0", "ApiVersion": "1.80", "MinAPIVersion": "1.70"}
+    docker.answers["/containers/json?all=1"] = [container("web")]
+    host = linux.observe(fleet(), [])
+    assert (host.docker_version, host.containers) == ("40.0", frozenset())
+    assert host.docker_fault.startswith("Docker Engine 40.0 accepts the API 1.70 to 1.80")
+
+
+@pytest.mark.parametrize("answer", [None, b"not JSON", b"", b"[]"])
 def test_a_docker_that_answers_nonsense_does_not_answer(docker: FakeDocker, answer: bytes | None) -> None:
     docker.answers["/version"] = answer
     assert linux.observe(fleet(), []).docker_version is None

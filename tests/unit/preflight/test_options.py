@@ -153,9 +153,12 @@ class Request(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        what = f"{self.command} {self.path.partition('?')[0]}"
-        status, content = self.reply(what, body)
-        self.server.asked.append(what)
+        if self.path == "/version":
+            status, content = 200, b'{"ApiVersion": "1.52", "MinAPIVersion": "1.44"}'
+        else:
+            what = f"{self.command} {self.path.removeprefix('/v1.44').partition('?')[0]}"
+            status, content = self.reply(what, body)
+            self.server.asked.append(what)
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
