@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cores import cpusets
+from ansible_collections.inference.fleet.plugins.module_utils.engine.entrypoint import ENTRYPOINT
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import AT_START, HUB, Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import is_online, repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
@@ -259,7 +260,7 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certi
     return Spec(
         name=name,
         image=image,
-        entrypoint=("vllm", "serve"),
+        entrypoint=ENTRYPOINT,
         command=model.command,
         env={**env, **dict(model.env)},
         mounts=tuple(mounts),

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The first process of a model container: runs `vllm serve`, and decides with its exit code whether Docker starts the
+container again.
+
+The restart policy `on-failure` starts a container again if it ends with another code than 0. But vLLM ends with 0 when
+its engine core dies (vllm-project/vllm #48966), and a model that dies at each start would restart for ever. So this
+script ends with
+
+- 0 if it was stopped, so that Docker does not start a model at boot that a shutdown stopped: its GPU may lack its MIG
+  devices until the restore unit has created them;
+- 1 if vLLM ended with 0 without being stopped, else with vLLM's own code;
+- 0 after MOST deaths within SECONDS, with the reason in the log. The next start, by whomever, begins to count again.
+
+The times of the deaths are in the container's own file system, so that a new container starts without them. A start
+after a death waits first, twice as long as the start before it.
+"""
+
+from __future__ import annotations
+
+MOST, SECONDS, FIRST_WAIT = 5, 600, 5
+GAVE_UP = f"vLLM died {MOST} times within {SECONDS // 60} minutes"
+
+
+def script(deaths: str = "/tmp/inference-fleet-deaths", first_wait: int = FIRST_WAIT) -> str:
+    """deaths: the file with the times. first_wait: seconds."""
+    return f"""\
+say() {{
+  echo "inference-fleet: $*" >&2
+}}
+stopped() {{
+  rm -f {deaths}
+  exit 0
+}}
+recent() {{
+  count=0 since=$(($(date +%s) - {SECONDS}))
+  while read -r at; do
+    [ "$at" -le "$since" ] || count=$((count + 1))
+  done < {deaths}
+}} 2> /dev/null
+recent
+if [ "$count" -gt 0 ]; then
+  pause={first_wait} left=$count
+  while [ "$((left -= 1))" -gt 0 ]; do
+    pause=$((pause * 2))
+  done
+  trap stopped TERM INT
+  say "starts again in $pause s, after death $count within {SECONDS // 60} minutes"
+  while [ "$((pause -= 1))" -ge 0 ]; do
+    sleep 1
+  done
+fi
+# Without a trap, which vLLM's process would have too until it is vLLM, and lose the signal.
+trap - TERM INT
+vllm serve "$@" &
+vllm=$! asked=''
+trap 'asked=yes; kill -TERM "$vllm" 2> /dev/null' TERM INT
+while kill -0 "$vllm" 2> /dev/null; do
+  wait "$vllm"
+  status=$?
+done
+[ -z "$asked" ] || stopped
+date +%s >> {deaths}
+recent
+say "vLLM ended with status $status by itself"
+if [ "$count" -ge {MOST} ]; then
+  say "{GAVE_UP}: the container stays down; find the cause above, then run install"
+  stopped
+fi
+[ "$status" -ne 0 ] || exit 1
+exit "$status"
+"""
+
+
+ENTRYPOINT = ("/bin/sh", "-c", script(), "vllm serve")
