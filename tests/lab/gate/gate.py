@@ -13,10 +13,10 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import os
 import re
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 RELEASE, LOWEST, HIGHEST = "29.1.3", (1, 44), (1, 52)
@@ -176,10 +176,9 @@ def text(version: tuple[int, ...]) -> str:
 
 
 async def main(listen: str, engine: str) -> None:
-    if os.path.exists(listen):
-        os.unlink(listen)
+    Path(listen).unlink(missing_ok=True)
     server = await asyncio.start_unix_server(Gate(engine).serve, listen, limit=LARGEST_HEAD)
-    os.chmod(listen, 0o660)
+    Path(listen).chmod(0o660)
     async with server:
         await server.serve_forever()
 
