@@ -62,7 +62,7 @@ def request(method: str, path: str, body: Any = None, seconds: float = _SECONDS)
         found = connection.engine()
         try:
             if found is not None:
-                return connection.send(method, f"/v{api_version(found)}{path}", data, seconds)
+                return connection.answer(method, f"/v{api_version(found)}{path}", data, seconds)
         except (OSError, http.client.HTTPException, FleetError):
             pass
         return 0, b""
@@ -85,19 +85,21 @@ class _Connection(http.client.HTTPConnection):
 
     def engine(self) -> Optional[dict[str, Any]]:
         try:
-            status, content = self.send("GET", "/version")
+            status, content = self.answer("GET", "/version")
             found = json.loads(content) if status == 200 else None
         except (OSError, http.client.HTTPException, ValueError):
             return None
         return found if isinstance(found, dict) else None
 
-    def send(self, method: str, path: str, data: Optional[str] = None, seconds: float = _SECONDS) -> tuple[int, bytes]:
+    def answer(
+        self, method: str, path: str, data: Optional[str] = None, seconds: float = _SECONDS
+    ) -> tuple[int, bytes]:
         self.timeout = seconds
         if self.sock:
             self.sock.settimeout(seconds)
         self.request(method, path, data, {"Content-Type": "application/json"} if data else {})
-        answer = self.getresponse()
-        return answer.status, answer.read()
+        found = self.getresponse()
+        return found.status, found.read()
 
 
 def _parsed(version: Any, default: tuple[int, int]) -> tuple[int, int]:

@@ -35,14 +35,14 @@ from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, 
 CADDY = {"managed-by": "inference.fleet", "service": "caddy"}
 
 
-ENGINE = {"Version": "28.2.2", "ApiVersion": "1.50", "MinAPIVersion": "1.24"}
+ANSWER = {"Version": "28.2.2", "ApiVersion": "1.50", "MinAPIVersion": "1.24"}
 
 
 class FakeDocker:
     """A FAKE of Docker's API on a real Unix socket. answers: path -> what it says, as JSON; else 404."""
 
     def __init__(self, path: Path) -> None:
-        self.answers: dict[str, Any] = {"/version": ENGINE}
+        self.answers: dict[str, Any] = {"/version": ANSWER}
         answers = self.answers
 
         class Handler(http.server.BaseHTTPRequestHandler):
