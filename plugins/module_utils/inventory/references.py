@@ -84,7 +84,8 @@ def code_repositories(args: Args) -> list[str]:
 
 
 def host_paths(source: str, args: Args, adapters: Adapters) -> tuple[HostPath, ...]:
-    """What containers read from the host. Relative paths, and those below `_IN_THE_CONTAINER`, are of the container."""
+    """What containers read from the host. Of the container are relative paths, `/` itself (as in some recipes'
+    `allowed-local-media-path`), and paths below `_IN_THE_CONTAINER`."""
     given = options(args)
     weights = [HostPath("source", source, FOLDER)] if source.startswith("/") else []
     found: list[tuple[str, Any, str]] = []
@@ -145,4 +146,5 @@ def _text(value: Any) -> Optional[str]:
 def _is_on_the_host(value: Any) -> bool:
     if not isinstance(value, str) or not re.fullmatch(r"/[^\0\r\n]*", value):
         return False
-    return not clean_path(value).startswith(_IN_THE_CONTAINER)
+    path = clean_path(value)
+    return path != "/" and not path.startswith(_IN_THE_CONTAINER)

@@ -78,7 +78,7 @@ def own_words(recipe: dict[str, Any]) -> list[str]:
         ({"x": []}, []),
         (
             {"lora-modules": ["a=b/c", {"name": "d", "path": "/e"}]},
-            ["--lora-modules", "a=b/c", '{"name": "d", "path": "/e"}'],
+            ["--lora-modules", "a=b/c", '{"name": "d", "path": "/e"}', "--enable-lora"],
         ),
         # Words that vLLM would take for an option
         ({"x": -0.5}, ["--x=-0.5"]),

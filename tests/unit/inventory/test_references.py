@@ -86,7 +86,7 @@ def test_a_path_of_the_host_is_known_with_its_option(option: str, kind: str) -> 
 
 
 @pytest.mark.parametrize(
-    "path", ["examples/tool_chat_template_hermes.jinja", "/vllm-workspace/examples/x.jinja", "../opt/x.jinja", "auto"]
+    "path", ["/", "examples/tool_chat_template_hermes.jinja", "/vllm-workspace/examples/x.jinja", "../opt/x.jinja", "auto"]
 )
 def test_a_path_in_the_image_is_not_of_the_host(path: str) -> None:
     assert paths(args={"chat-template": path}) == []
@@ -167,7 +167,7 @@ def test_an_adapter_for_a_kind_of_input_is_downloaded_and_has_no_name_of_its_own
         ),
         ({"args": {"lora-modules": ["own/x"]}}, "args.lora-modules[0]: expected NAME=SOURCE or {name: NAME"),
         ({"args": {"lora-modules": "a=b,c"}}, "args.lora-modules: expected NAME=SOURCE or {name: NAME"),
-        ({"args": {"allowed-local-media-path": "/"}}, "args.allowed-local-media-path: / would hide a folder of the"),
+        ({"args": {"allowed-local-media-path": "/etc"}}, "args.allowed-local-media-path: /etc would hide a folder of"),
         ({"args": {"tokenizer": "/proc/1/root"}}, "args.tokenizer: /proc/1/root would hide a folder of the image"),
         ({"args": {"speculative-config": "own/draft"}}, "args.speculative-config: expected a mapping or its JSON text"),
         ({"args": {"hf-overrides": '{"a": '}}, "args.hf-overrides: expected a mapping or its JSON text, got "),

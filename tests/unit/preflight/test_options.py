@@ -79,8 +79,8 @@ def told(args: dict[str, Any]) -> list[str]:
             "remove it",
         ),
         (
-            {"speculative-config": '{"method": mtp}'},
-            "speculative-config: expected JSON, got '{\"method\": mtp}'; write a mapping instead of text",
+            {"additional-config": '{"mode": three}'},
+            "additional-config: expected JSON, got '{\"mode\": three}'; write a mapping instead of text",
         ),
     ],
 )
