@@ -45,9 +45,8 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
         try:
             say(f"install, the first time, with {MODELS} models")
             first = playbooks.run("inference.fleet.install")
-            playbooks.rerun(
-                f"inference.fleet.{BY_THE_UNIT}", as_the_unit=True
-            )  # packs the modules, as the first boot does
+            # Packs the modules, as the first boot does.
+            playbooks.rerun(f"inference.fleet.{BY_THE_UNIT}", as_the_unit=True)
             reruns: dict[str, list[Run]] = {name: [] for name in (*AIM_SECONDS, "ping")}
             for number in range(ROUNDS):
                 for name, runs in reruns.items():

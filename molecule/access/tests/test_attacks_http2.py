@@ -13,7 +13,7 @@ from lab.raw_http2 import Headers, Http2Wire
 from testinfra.host import Host
 
 ROUTES = ("/v1/models", "/models/pair/v1/models", "/open/pair/v1/models")
-REFUSED = (CLOSED, 400, 401, 403, 404, 411, 421, 431, 501)
+REFUSED = (CLOSED, 400, 401, 403, 404, 411, 413, 421, 431, 501)
 SAMPLE = 150
 HIDDEN = b"GET /v1/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OTHER_PATHS = (

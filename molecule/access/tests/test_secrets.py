@@ -101,6 +101,7 @@ def command_lines(host: Host) -> Iterator[list[str]]:
         )
 
 
+@pytest.mark.extended
 def test_runs_show_none_and_put_none_into_a_command_line(
     admin: Admin, door: Door, host: Host, secrets: dict[str, str]
 ) -> None:

@@ -11,7 +11,10 @@ from testinfra.host import Host
 
 # Where Caddy looks the master key up, and what it comes to LiteLLM with.
 DOOR_FILES = [f"/etc/inference-fleet/caddy/keys/{name}" for name in ("master", "direct", "litellm")]
-SERVICES = {"postgres", "litellm", "caddy"}
+SERVICES = {
+    *("postgres", "litellm", "caddy"),
+    *("prometheus", "grafana", "node-exporter", "blackbox-exporter", "dcgm-exporter"),
+}
 
 
 @pytest.fixture

@@ -116,6 +116,7 @@ def test_one_hosts_faults_keep_every_host_untouched(admin: Admin, host: Host) ->
     assert inspect(host).keys() == before.keys()
 
 
+@pytest.mark.extended
 def test_docker_that_is_down_is_told_and_the_next_install_puts_all_of_it_right(
     install: Install, admin: Admin, door: Door, host: Host
 ) -> None:

@@ -371,6 +371,7 @@ def test_a_restore_that_was_cut_off_can_simply_be_run_again(
     assert "litellm_restored" not in databases(host)
 
 
+@pytest.mark.extended
 def test_a_lost_database_and_lost_secrets_come_back(
     backups: Backups, host: Host, door: Door, backup: Path, keys: dict[str, str]
 ) -> None:

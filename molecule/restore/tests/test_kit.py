@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from lab.fixtures import Admin
 from testinfra.host import Host
 
@@ -13,6 +14,7 @@ FOLDER = "/opt/inference-fleet"
 UNIT = "inference-fleet-restore.service"
 
 
+@pytest.mark.extended
 def test_an_upgrade_that_cannot_be_had_leaves_what_is_in_use(host: Host, admin: Admin) -> None:
     see = f"ls --directory {FOLDER}/*; readlink {FOLDER}/*; systemctl cat {UNIT}; systemctl is-enabled {UNIT}"
     before = host.check_output(see)

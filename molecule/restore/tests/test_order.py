@@ -36,6 +36,7 @@ def answers(door: Door, model: str) -> bool:
         return False
 
 
+@pytest.mark.extended
 def test_a_model_that_loads_for_long_keeps_the_door_shut_for_none(door: Door, host: Host, stuck: str) -> None:
     host.check_output("docker stop caddy")
     host.check_output(f"systemctl start --no-block {UNIT}")
