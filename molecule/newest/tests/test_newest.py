@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CHECKOUT = "/srv/fleet"
 PROGRAMS = f"{CHECKOUT}/.venv/bin"
 PLAYBOOKS = sorted(file.stem for file in (ROOT / "playbooks").glob("*.yml"))
+NEW = {"name": "new", "type": "chat", "source": "example/new", "devices": {"cpu": True}}
 OLDEST_NEWEST = (2, 21)
 """Of ansible-core: if control has an older one, the newest was not there to be downloaded."""
 
@@ -26,9 +29,10 @@ def target() -> Host:
     return target
 
 
-def play(host: Host, playbook: str) -> str:
+def play(host: Host, playbook: str, *arguments: str) -> str:
     """What ansible-playbook prints on control. Fails if the run does."""
-    command = f"{PROGRAMS}/ansible-playbook --inventory=/srv/inventory.yml inference.fleet.{playbook}"
+    words = ["--inventory=/srv/inventory.yml", f"inference.fleet.{playbook}", *map(shlex.quote, arguments)]
+    command = f"{PROGRAMS}/ansible-playbook {' '.join(words)}"
     return str(host.check_output(f"cd {CHECKOUT} && {command} 2>&1"))
 
 
@@ -70,6 +74,14 @@ def test_the_installed_host_answers_a_chat_request(target: Host, tmp_path: Path)
     answer = Door(target, tmp_path).chat("tiny")
     assert answer.status_code == 200, answer.text
     assert answer.json()["choices"][0]["message"]["content"]
+
+
+def test_add_model_works_and_changes_nothing_the_second_time(host: Host, target: Host, tmp_path: Path) -> None:
+    models = [*Door(target, tmp_path).models, NEW]
+    arguments = ("-e", "model=new", "-e", json.dumps({"fleet_models": models}))
+    assert changed(play(host, "add_model", *arguments))
+    assert changed(play(host, "add_model", *arguments)) == 0
+    assert Door(target, tmp_path).chat("new").status_code == 200
 
 
 def test_the_installed_host_restores_itself(target: Host) -> None:

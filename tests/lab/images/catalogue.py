@@ -59,6 +59,8 @@ CATALOGUE = (
     Image("dcgm-exporter-stand-in", "1", parent="engine-stand-in"),
     Image("base-trixie", RELEASE, parent=None, folder="base", release="trixie"),
     Image("lab-host-trixie", RELEASE, parent="base-trixie", folder="lab-host", release="trixie", python="3.13"),
+    Image("base-sid", RELEASE, parent=None, folder="base", release="sid"),
+    Image("lab-host-sid", RELEASE, parent="base-sid", folder="lab-host", release="sid", python="3.13"),
 )
 """The one place where the tags are pinned; a parent before its children, slow builds first."""
 
