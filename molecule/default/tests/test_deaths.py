@@ -1,0 +1,78 @@
+"""A model whose vLLM ends by itself comes back, and one that cannot live stays down."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from lab.fixtures import Admin, Door, identities, inspect, wait_until
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://real", "ansible://light"]
+
+START_SECONDS = 300  # of the real vLLM on a busy machine
+
+
+@pytest.fixture
+def model(host: Host) -> str:
+    return "tiny-chat" if host.backend.host == "real" else "pair"
+
+
+def kill(host: Host, container: str, process: str, signal: str) -> None:
+    """Sends the signal to the process of that title in the container."""
+    listed = host.check_output(f"docker top {container} -eo pid,args").splitlines()
+    (pid,) = [line.split()[0] for line in listed if process in line and "/bin/sh" not in line and "-init" not in line]
+    host.check_output(f"kill -{signal} {pid}")
+
+
+def answers(door: Door, model: str) -> bool:
+    try:
+        return door.chat(model).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def started(host: Host, container: str) -> str:
+    return identities(host)[container][1]
+
+
+@pytest.mark.extended
+def test_comes_back_whatever_it_ends_with(host: Host, door: Door, model: str) -> None:
+    """The real vLLM ends with 0 when its engine core dies; the stand-in ends with 0 at SIGTERM."""
+    container = f"vllm-{model}-1"
+    before = started(host, container)
+    kill(host, container, *(("VLLM::EngineCore", "KILL") if model == "tiny-chat" else ("vllm serve", "TERM")))
+    wait_until(lambda: started(host, container) != before, "Docker starts it again", START_SECONDS)
+    wait_until(lambda: answers(door, model), "it answers again", START_SECONDS)
+    log = host.check_output(f"docker logs {container} 2>&1")
+    assert "inference-fleet: vLLM ended with status 0 by itself" in log
+
+
+@pytest.mark.extended
+def test_stays_down_after_five_deaths_and_says_so(host: Host, door: Door, admin: Admin, model: str) -> None:
+    if model != "pair":
+        pytest.skip("the real vLLM takes a minute for each start; the script is the same")
+    container = "vllm-pair-2"  # new to it: the test before was of the first replica
+
+    def down() -> bool:
+        return bool(inspect(host, container)[container]["State"]["Status"] == "exited")
+
+    for death in range(5):
+        before = started(host, container)
+        wait_until(
+            lambda: "vllm serve" in host.check_output(f"docker top {container} -eo args").replace("sh -c", ""),
+            "vLLM runs",
+        )
+        kill(host, container, "vllm serve", "KILL")
+        if death < 4:
+            wait_until(lambda before=before: started(host, container) != before, "Docker starts it again")
+    wait_until(down, "it stays down")
+    assert inspect(host, container)[container]["State"]["ExitCode"] == 0
+    log = host.check_output(f"docker logs --tail 2 {container} 2>&1")
+    assert "vLLM died 5 times within 10 minutes: the container stays down" in log
+    told = admin.play("status", "--limit", "light")
+    assert told.status != 0
+    assert "vLLM died 5 times within 10 minutes" in told.messages
+    assert answers(door, model), "the other replica serves"
+    run = admin.play("install", "--limit", "light")
+    assert run.status == 0, run.output
+    assert not down()
