@@ -115,7 +115,7 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
         (
             "image",
             "vllm/vllm-openai",
-            "image: expected an image reference with a tag or digest, such as vllm/vllm-openai:v0.22.0, "
+            "image: expected an image reference with a tag or digest, such as vllm/vllm-openai:v0.31.0, "
             "got 'vllm/vllm-openai'",
         ),
         ("recipe", ["whisper"], "recipe: expected a line of text, got a list"),
