@@ -38,6 +38,8 @@ def compiled(world: World, name: str = "vllm-a-1") -> str:
     return str(source)
 
 
+PLACES = {"HF_HOME": "/root/.cache/huggingface", "VLLM_CACHE_ROOT": "/root/.cache/vllm"}
+
 # What a container should be
 
 
@@ -48,7 +50,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "image": STANDARD,
         "entrypoint": ("vllm", "serve"),
         "command": world.fleet.models[0].command,
-        "env": {"A": "1", "HF_HUB_OFFLINE": "1"},
+        "env": {"A": "1", "HF_HUB_OFFLINE": "1", **PLACES},
         "mounts": (
             Mount("fleet-hf-cache", "/root/.cache/huggingface"),
             Mount(compiled(world), "/root/.cache/vllm"),
@@ -111,7 +113,7 @@ def test_no_diff_shows_the_password_of_a_proxy() -> None:
 def test_a_model_asks_a_hub_and_has_its_token_only_where_it_downloads_by_itself(
     changes: dict[str, Any], cache: dict[str, Any], env: dict[str, str]
 ) -> None:
-    assert spec(World(cpu("a", **changes), cache=cache, hf_token=TOKEN)).env == env
+    assert spec(World(cpu("a", **changes), cache=cache, hf_token=TOKEN)).env == {**PLACES, **env}
 
 
 def test_every_replica_is_a_container_and_an_absent_model_has_none() -> None:
@@ -243,6 +245,15 @@ def test_another_environment_keeps_the_compiled_code() -> None:
 def test_a_cache_elsewhere_or_none_needs_no_volume() -> None:
     for world in (World(cpu("a"), cache={"compiled": False}), World(cpu("a", env={"VLLM_CACHE_ROOT": "/tmp/vllm"}))):
         assert [mount.target for mount in spec(world).mounts] == ["/root/.cache/huggingface"]
+        assert spec(world).env.get("VLLM_CACHE_ROOT") == dict(world.fleet.models[0].env).get("VLLM_CACHE_ROOT")
+
+
+def test_the_environment_names_the_mounted_folders_whatever_home_the_image_has() -> None:
+    """vLLM-Omni, docker/Dockerfile.cuda after v0.30.0: HOME=/tmp, VLLM_CACHE_ROOT=/tmp/vllm."""
+    for kind in ("chat", "tts"):
+        one = spec(World(cpu("a", type=kind)))
+        assert {one.env["HF_HOME"], one.env["VLLM_CACHE_ROOT"]} == {mount.target for mount in one.mounts}
+    assert spec(World(cpu("a", env={"HF_HOME": "/srv/own"}))).env["HF_HOME"] == "/srv/own"
 
 
 def test_other_settings_of_logs_recreate_no_container() -> None:
@@ -254,8 +265,8 @@ def test_other_settings_of_logs_recreate_no_container() -> None:
 
 def test_a_model_of_the_host_reads_its_draft_model_offline_from_the_cache() -> None:
     draft = {"speculative-config": {"model": "own/draft"}}
-    assert spec(World(cpu("a", source="/srv/a", args=draft))).env == {"HF_HUB_OFFLINE": "1"}
-    assert spec(World(cpu("a", source="/srv/a"))).env == {}
+    assert spec(World(cpu("a", source="/srv/a", args=draft))).env == {"HF_HUB_OFFLINE": "1", **PLACES}
+    assert spec(World(cpu("a", source="/srv/a"))).env == PLACES
 
 
 # Differences that make a container again

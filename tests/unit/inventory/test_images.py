@@ -84,6 +84,23 @@ def test_takes_references_with_a_tag_or_a_digest(reference: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("caddy:2", "caddy:2"),
+        (f"caddy@{DIGEST}", f"caddy@{DIGEST}"),
+        (f"caddy:2@{DIGEST}", f"caddy@{DIGEST}"),
+        (f"registry:5000/own/caddy:2@{DIGEST}", f"registry:5000/own/caddy@{DIGEST}"),
+        (f"registry:5000/own/caddy@{DIGEST}", f"registry:5000/own/caddy@{DIGEST}"),
+    ],
+)
+def test_roles_get_a_reference_that_community_docker_finds_on_the_host(reference: str, found: str) -> None:
+    """It looks for NAME@DIGEST among the digests of the host's images: NAME must have no tag."""
+    given = {"caddy": reference}
+    assert fleet(images=given).public()["images"]["caddy"] == found
+    assert fleet(images=given).images.caddy == reference, "the tag tells the version"
+
+
+@pytest.mark.parametrize(
     "reference", ["vllm", "registry:5000/vllm", "own/vllm@sha256:12", "own/vllm:", ":1", "own/vl lm:1", "", 1]
 )
 def test_refuses_references_that_could_change_their_meaning(reference: Any) -> None:

@@ -237,6 +237,26 @@ def test_speech_and_images_are_served_by_omni(kind: str, omni: bool) -> None:
     assert ("--omni" in model(type=kind).command) is omni
 
 
+@pytest.mark.parametrize(
+    ("kind", "args", "timeouts"),
+    [
+        ("tts", {}, {"stage-init-timeout": "2400", "init-timeout": "2400"}),
+        ("image", {}, {"stage-init-timeout": "2400", "init-timeout": "2400"}),
+        ("tts", {"init_timeout": 900}, {"stage-init-timeout": "2400", "init-timeout": "900"}),
+        ("tts", {"stage-init-timeout": 60, "init-timeout": 90}, {"stage-init-timeout": "60", "init-timeout": "90"}),
+        ("chat", {}, {}),
+        ("stt", {}, {}),
+    ],
+)
+def test_vllm_omni_waits_for_its_stages_as_long_as_the_model_may_take(
+    kind: str, args: dict[str, Any], timeouts: dict[str, str]
+) -> None:
+    command = model(type=kind, args=args, ready_timeout=2400).command
+    words = [word for word in command if word.endswith("init-timeout")]
+    assert {word[2:]: command[command.index(word) + 1] for word in words} == timeouts
+    assert len(words) == len(timeouts)
+
+
 # Derived values
 
 
