@@ -540,7 +540,8 @@ def test_the_diff_shows_each_difference_of_a_container_before_and_after() -> Non
     world = converged(entry(**one, devices={"gpus": [0]}, env={"A": "1"}, shm_size="1g"), cache=cache)
     world.inventory(entry(**one, devices={"gpus": [1]}, env={"A": "2", "B": "3"}, shm_size="2g"), cache=cache)
     diff = world.plan().diff()
-    inherited = "vllm-a-1.env.PATH: /usr/bin\nvllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
+    same = "vllm-a-1.env.HF_HOME: /root/.cache/huggingface\nvllm-a-1.env.PATH: /usr/bin\n"
+    inherited = f"{same}vllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
     assert diff["before"] == f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: GPU-0\nvllm-a-1.shm_size: {1 << 30}\n"
     assert diff["after"] == (
         f"vllm-a-1.env.A: 2\nvllm-a-1.env.B: 3\n{inherited}vllm-a-1.devices: GPU-1\nvllm-a-1.shm_size: {2 << 30}\n"
@@ -572,7 +573,8 @@ def test_the_diff_shows_no_secret_neither_the_old_nor_the_new() -> None:
     world.inventory(cpu("a", env={"API_TOKEN": new}), cache=cache, hf_token=token)
     diff = world.plan().diff()
     assert "vllm-a-1.env.API_TOKEN: (secret)\n" in diff["before"]
-    assert "vllm-a-1.env.API_TOKEN: (secret)\nvllm-a-1.env.HF_TOKEN: (secret)\n" in diff["after"]
+    assert "vllm-a-1.env.API_TOKEN: (secret)\n" in diff["after"]
+    assert "vllm-a-1.env.HF_TOKEN: (secret)\n" in diff["after"]
     everything = str(diff) + "".join(map(str, world.plan().actions))
     assert not [secret for secret in (old, new, token) if secret in everything]
 
@@ -711,6 +713,6 @@ def test_a_resolved_spec_is_what_was_asked_for_on_top_of_the_image() -> None:
     asked = spec(World(cpu("a", source="/srv/a", env={"PATH": "/own"})))
     image = ImageDefaults("sha256:9", {"PATH": "/usr/bin", "B": "2"}, {"vendor": "x", "model-name": "y"})
     resolved = asked.resolved(image)
-    assert (resolved.image, resolved.env) == ("sha256:9", {"PATH": "/own", "B": "2"})
+    assert (resolved.image, resolved.env) == ("sha256:9", {"PATH": "/own", "B": "2", **PLACES})
     assert resolved.labels == {**asked.labels, "vendor": "x"}
     assert replace(resolved, image=asked.image, env=asked.env, labels=asked.labels) == asked
