@@ -394,6 +394,7 @@ def test_a_container_that_is_gone_already_is_removed(api: FakeApi, host: engine.
         ("own/vllm:1", "own/vllm", "1"),
         ("registry:5000/own/vllm:1", "registry:5000/own/vllm", "1"),
         ("own/vllm@sha256:" + "0" * 64, "own/vllm", "sha256:" + "0" * 64),
+        ("registry:5000/own/vllm:1@sha256:" + "0" * 64, "registry:5000/own/vllm", "sha256:" + "0" * 64),
     ],
 )
 def test_pulls_the_one_image_that_was_asked_for(
