@@ -16,6 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     is_compiled,
     plan_containers,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.entrypoint import ENTRYPOINT
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -48,7 +49,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
     assert spec(world).__dict__ == {
         "name": "vllm-a-1",
         "image": STANDARD,
-        "entrypoint": ("vllm", "serve"),
+        "entrypoint": ENTRYPOINT,
         "command": world.fleet.models[0].command,
         "env": {"A": "1", "HF_HUB_OFFLINE": "1", **PLACES},
         "mounts": (

@@ -28,6 +28,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     desired_containers,
     plan_containers,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.entrypoint import ENTRYPOINT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
@@ -258,13 +259,14 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
-    containers were captured before they had an init and HF_HOME."""
+    containers were captured before they had an init, HF_HOME and the entrypoint that counts deaths."""
     asked = fleet(
         entry(**{"image": IMAGE, **one}),
         cache={"path": "/tmp/probe/cache/", "downloads": "at_start", "compiled": False},
     )
     data = captured(file)
     data["HostConfig"]["Init"] = True
+    data["Config"]["Entrypoint"] = list(ENTRYPOINT)
     data["Config"]["Env"].append("HF_HOME=/root/.cache/huggingface")
     container = engine._container(data)
     images = host.observe([IMAGE]).images
