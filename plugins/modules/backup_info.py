@@ -55,7 +55,7 @@ in_words:
   description: The host and the time of the backup, as a sentence.
   returned: success
   type: str
-  sample: gpu1.example.com as it was on 2026-11-24 at 02:40:11 UTC, PostgreSQL 15.18
+  sample: gpu1.example.com as it was on 2026-11-24 at 02:40:11 UTC, PostgreSQL 15.19
 about:
   description: The same as separate values.
   returned: success

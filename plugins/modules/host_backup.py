@@ -80,7 +80,7 @@ postgres:
   description: The version of the database's server.
   returned: success
   type: str
-  sample: "15.18"
+  sample: "15.19"
 removed:
   description: Backups that were removed, or in check mode would be.
   returned: success

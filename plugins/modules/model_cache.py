@@ -196,13 +196,16 @@ def _fill(
         module.warn(warning)
     faults = dict(plan.faults)
     done = list(plan.downloads)
+    if not module.check_mode:
+        for listing in plan.listings:
+            folder.remove_listing(listing)
     if done and not module.check_mode:
         done = _download(plan, fleet, docker, folder, Progress(module.params["progress"]), faults)
     after = folder.observe() if done and not module.check_mode else cache
     revisions = [_as_it_is(one, after) for one in wanted]
     return dict(
-        changed=bool(done),
-        actions=list(map(str, done)),
+        changed=bool(done or plan.listings),
+        actions=[*(f"remove {listing}" for listing in plan.listings), *map(str, done)],
         bytes=sum(download.size for download in done),
         revisions=revisions,
         lines=[_line(one) for one in revisions],

@@ -126,7 +126,7 @@ actions:
   returned: always
   type: list
   elements: str
-  sample: ["pull vllm/vllm-openai:v0.22.0", "create vllm-qwen3-8b-1 (missing)", "start vllm-qwen3-8b-1"]
+  sample: ["pull vllm/vllm-openai:v0.31.0", "create vllm-qwen3-8b-1 (missing)", "start vllm-qwen3-8b-1"]
 containers:
   description: The containers of the inventory, in their state after the run.
   returned: success
@@ -170,7 +170,7 @@ containers:
     image:
       description: The reference of the image.
       type: str
-      sample: vllm/vllm-openai:v0.22.0
+      sample: vllm/vllm-openai:v0.31.0
     exit_code:
       description: The exit code of the last end, if the container does not run; null if it runs or never ran.
       type: int

@@ -32,7 +32,7 @@ _SECRET_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")  # secrets become root's files 
 class About:
     """The origin of a backup. host: its name in the inventory. made: UTC, as in the file's name.
 
-    postgres: the version of the server, such as `15.18`. collection: the version of this collection.
+    postgres: the version of the server, such as `15.19`. collection: the version of this collection.
     """
 
     host: str

@@ -33,7 +33,7 @@ class Database:
         self._run = run
 
     def version(self) -> str:
-        """The server's version, such as `15.18`. Raises FleetError if PostgreSQL does not answer."""
+        """The server's version, such as `15.19`. Raises FleetError if PostgreSQL does not answer."""
         return self._ask("SHOW server_version").partition(" ")[0]
 
     def is_empty(self) -> bool:

@@ -24,6 +24,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 CHUNK = 64 << 10
+GITATTRIBUTES = b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
+"""Every repository of the hub has this file."""
 LFS_BYTES = 100_000
 """Files from this size on are in Git LFS, as weights are on the hub: their blobs are named by SHA-256."""
 
@@ -47,7 +49,8 @@ class Hub:
 
     def files(self, repo: str) -> dict[str, bytes]:
         root = self.folder / repo
-        return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+        files = {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+        return {".gitattributes": GITATTRIBUTES, **files} if files else {}
 
     def commit(self, repo: str) -> str:
         """Changes when a file changes."""

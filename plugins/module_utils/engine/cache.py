@@ -10,18 +10,21 @@ its own record of complete downloads: `inference-fleet/models--OWNER--NAME/COMMI
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional, Union
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import MAIN, is_online, repositories
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import OMNI_TYPES
 
 GB = 10**9
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-# The same weights in other formats: vLLM does not read them if the repository has safetensors.
+# The same weights in other formats: vLLM does not read them beside safetensors. In a folder of their own they may be
+# other weights.
 _OTHER_FORMATS = (".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".onnx_data", ".msgpack", ".h5", ".ot", ".tflite")
 _SAFETENSORS = ".safetensors"
 
@@ -29,12 +32,15 @@ _SAFETENSORS = ".safetensors"
 @dataclass(frozen=True)
 class Wanted:
     """A revision of a repository that models need. weights: whether with its weights, or only its
-    description (a tokenizer). models: names of these models."""
+    description (a tokenizer). models: names of these models. everything: whether without leaving out any file.
+    online: whether all of these models contact the hub themselves."""
 
     repo: str
     revision: str
     weights: bool
     models: tuple[str, ...]
+    everything: bool = False
+    online: bool = False
 
     def __str__(self) -> str:
         return self.repo if self.revision == MAIN else f"{self.repo}@{self.revision[:12]}"
@@ -50,10 +56,11 @@ class Remote:
 
 @dataclass(frozen=True)
 class Record:
-    """A complete download. weights: whether it includes the weights. files: path -> bytes."""
+    """A complete download. weights, everything: as in Wanted. files: path -> bytes."""
 
     weights: bool
     files: Mapping[str, int]
+    everything: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,8 @@ class Cached:
     """A repository in the cache.
 
     refs: branch or tag -> commit. snapshots: commit -> path -> (bytes, blob). records: by commit.
-    blobs: name -> bytes. other: bytes of incomplete downloads.
+    blobs: name -> bytes. other: bytes of incomplete downloads. listings: commit -> the paths of all its files,
+    where huggingface_hub has stored them (`trees/COMMIT.json`, from 1.22 on).
     """
 
     refs: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +77,7 @@ class Cached:
     records: Mapping[str, Record] = field(default_factory=dict)
     blobs: Mapping[str, int] = field(default_factory=dict)
     other: int = 0
+    listings: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def commit_of(self, revision: str) -> Optional[str]:
         return revision if _COMMIT.fullmatch(revision) else self.refs.get(revision)
@@ -82,6 +91,10 @@ class Cached:
         """Those of `files` that are missing or have another size."""
         there = self.snapshots.get(commit, {})
         return {path: size for path, size in files.items() if path not in there or there[path][0] != size}
+
+    def is_refused(self, commit: str) -> bool:
+        """Whether huggingface_hub would refuse the commit offline: its listing has files that are not cached."""
+        return not self.listings.get(commit, frozenset()) <= self.snapshots.get(commit, {}).keys()
 
 
 @dataclass(frozen=True)
@@ -113,6 +126,17 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """A listing because of which huggingface_hub refuses a complete download: it has the files that were left out."""
+
+    repo: str
+    commit: str
+
+    def __str__(self) -> str:
+        return f"the hub client's list of all files of {self.repo} at {self.commit[:12]}"
+
+
+@dataclass(frozen=True)
 class Fill:
     """there: what needs no download -> its commit. faults: what cannot be downloaded -> why."""
 
@@ -120,9 +144,11 @@ class Fill:
     there: Mapping[Wanted, str]
     faults: Mapping[Wanted, str]
     warnings: tuple[str, ...] = ()
+    listings: tuple[Listing, ...] = ()
 
     def diff(self) -> dict[str, str]:
-        return {"before": "", "after": "".join(f"{download}\n" for download in self.downloads)}
+        before = "".join(f"{listing}\n" for listing in self.listings)
+        return {"before": before, "after": "".join(f"{download}\n" for download in self.downloads)}
 
 
 @dataclass(frozen=True)
@@ -162,38 +188,52 @@ def wanted_of(fleet: Fleet, models: Iterable[str], stopped: bool = False, offlin
     include models whose own environment forbids access to a hub."""
     asked = frozenset(models)
     states = ("running", "stopped") if stopped else ("running",)
-    found: dict[tuple[str, str], tuple[bool, list[str]]] = {}
+    found: dict[tuple[str, str], Wanted] = {}
     for model in fleet.models:
         excluded = not offline and not is_online(dict(model.env))
         if model.name not in asked or model.state not in states or excluded:
             continue
+        online = is_online({"HF_HUB_OFFLINE": "1", **dict(model.env)})
         for one in repositories(model):
-            before, names = found.get((one.name, one.revision), (False, []))
-            found[one.name, one.revision] = (before or one.weights, [*names, model.name])
-    return tuple(
-        Wanted(repo, revision, weights, tuple(dict.fromkeys(names)))
-        for (repo, revision), (weights, names) in found.items()
-    )
+            before = found.get((one.name, one.revision), Wanted(one.name, one.revision, False, (), online=True))
+            found[one.name, one.revision] = replace(
+                before,
+                weights=before.weights or one.weights,
+                models=tuple(dict.fromkeys((*before.models, model.name))),
+                # Models of vLLM-Omni load files of several formats that lie beside each other.
+                everything=before.everything or model.type in OMNI_TYPES,
+                online=before.online and online,
+            )
+    return tuple(found.values())
 
 
-def chosen(files: Mapping[str, int], weights: bool) -> dict[str, int]:
-    """The files of a repository that vLLM reads."""
-    has_safetensors = any(path.endswith(_SAFETENSORS) for path in files)
-    left_out = (*_OTHER_FORMATS, *(() if weights else (_SAFETENSORS,))) if has_safetensors or not weights else ()
-    return {path: size for path, size in files.items() if not path.endswith(left_out) and not path.startswith(".git")}
+def chosen(files: Mapping[str, int], weights: bool, everything: bool = False) -> dict[str, int]:
+    """The files of a repository that a model may read."""
+    if everything:
+        return dict(files)
+    folders = {posixpath.dirname(path) for path in files if path.endswith(_SAFETENSORS)}
+
+    def is_read(path: str) -> bool:
+        if path.startswith(".git") or (not weights and path.endswith(_SAFETENSORS)):
+            return False
+        return not path.endswith(_OTHER_FORMATS) or (weights and posixpath.dirname(path) not in folders)
+
+    return {path: size for path, size in files.items() if is_read(path)}
 
 
 def whole(wanted: Wanted, cached: Cached) -> Optional[str]:
     """The commit, if all of its files are cached and recorded as complete."""
     commit = cached.commit_of(wanted.revision)
     record = cached.records.get(commit or "")
-    if commit is None or record is None or wanted.weights > record.weights or cached.lacks(commit, record.files):
+    if commit is None or record is None or cached.lacks(commit, record.files):
+        return None
+    if wanted.weights > record.weights or wanted.everything > record.everything:
         return None
     return commit
 
 
 def plan_download(wanted: Wanted, cached: Cached, remote: Remote) -> Download:
-    files = chosen(remote.files, wanted.weights)
+    files = chosen(remote.files, wanted.weights, wanted.everything)
     return Download(wanted, remote.commit, files, cached.lacks(remote.commit, files))
 
 
@@ -234,7 +274,18 @@ def plan_fill(
         elif answer:
             faults[one] = answer.why
     faults.update(without_room(downloads, free))
-    return Fill(tuple(one for one in downloads if one.wanted not in faults), there, faults, tuple(warnings))
+    listings = (
+        Listing(one.repo, commit)
+        for one, commit in there.items()
+        if not one.online and whole(one, cache[one.repo]) == commit and cache[one.repo].is_refused(commit)
+    )
+    return Fill(
+        tuple(one for one in downloads if one.wanted not in faults),
+        there,
+        faults,
+        tuple(warnings),
+        tuple(dict.fromkeys(listings)),
+    )
 
 
 def without_room(downloads: Iterable[Download], free: int) -> dict[Wanted, str]:

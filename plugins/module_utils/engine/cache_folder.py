@@ -15,6 +15,7 @@ from pathlib import Path
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import (
     Cached,
     Download,
+    Listing,
     Record,
     Removal,
     folder_name,
@@ -77,12 +78,21 @@ class CacheFolder:
 
     def record(self, download: Download) -> None:
         """Records the download as complete and points its branch or tag to the commit, so that models find it."""
-        repo, revision = download.wanted.repo, download.wanted.revision
-        content = {"weights": download.wanted.weights, "files": dict(download.files)}
+        wanted = download.wanted
+        repo, revision = wanted.repo, wanted.revision
+        content = {"weights": wanted.weights, "everything": wanted.everything, "files": dict(download.files)}
+        if self.observe().get(repo, Cached()).is_refused(download.commit):
+            self.remove_listing(Listing(repo, download.commit))
         with _naming(self._path):
             _write(self._records / folder_name(repo) / f"{download.commit}.json", json.dumps(content))
             if revision != download.commit:
                 _write(self._hub / folder_name(repo) / "refs" / revision, download.commit)
+
+    def remove_listing(self, listing: Listing) -> None:
+        """Removes the listing. Without one, huggingface_hub takes the cached files for all that there are; online, it
+        asks the hub again."""
+        with _naming(self._path), suppress(FileNotFoundError):
+            _listing(self._hub / folder_name(listing.repo), listing.commit).unlink()
 
     def remove(self, removal: Removal) -> None:
         folder = self._hub / folder_name(removal.repo)
@@ -96,7 +106,7 @@ class CacheFolder:
             shutil.rmtree(folder / "snapshots" / removal.commit)
             for path in (
                 *(folder / "blobs" / blob for blob in removal.blobs),
-                folder / "trees" / f"{removal.commit}.json",
+                _listing(folder, removal.commit),
                 records / f"{removal.commit}.json",
             ):
                 if path.exists():
@@ -119,6 +129,7 @@ class CacheFolder:
             records={path.stem: record for path in _files(records) for record in _record(path)},
             blobs={name: size for name, size in blobs.items() if not name.endswith(_UNFINISHED)},
             other=sum(size for name, size in blobs.items() if name.endswith(_UNFINISHED)),
+            listings={path.stem: paths for path in _files(folder / "trees") for paths in _listed(path)},
         )
 
 
@@ -130,7 +141,18 @@ def size_of(folder: str) -> int:
 def _record(path: Path) -> Iterator[Record]:
     with suppress(OSError, ValueError, KeyError, TypeError):  # an unreadable record counts as missing
         content = json.loads(path.read_text())
-        yield Record(bool(content["weights"]), {str(name): int(size) for name, size in content["files"].items()})
+        files = {str(name): int(size) for name, size in content["files"].items()}
+        yield Record(bool(content["weights"]), files, bool(content.get("everything")))
+
+
+def _listing(folder: Path, commit: str) -> Path:
+    """huggingface_hub, _tree_cache.py: the list of all files of a commit, written by a download of several files."""
+    return folder / "trees" / f"{commit}.json"
+
+
+def _listed(path: Path) -> Iterator[frozenset[str]]:
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # huggingface_hub too ignores such a file
+        yield frozenset(map(str, json.loads(path.read_text())["files"].keys()))
 
 
 def _links(snapshot: Path) -> Iterator[tuple[str, tuple[int, str]]]:

@@ -249,7 +249,8 @@ def without_lacking(desired: Iterable[Desired], given: Iterable[str]) -> tuple[D
 def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certificates: Optional[str]) -> Spec:
     image = fleet.image_of(model)
     mounts = [Mount(fleet.cache.source, CACHE_MOUNT), *_from_the_host(fleet, model)]
-    env = _hub_env(fleet, model)
+    # Some images have another HOME (vLLM-Omni's from 0.31 on: /tmp), and would look for the mounted folders there.
+    env = {"HF_HOME": CACHE_MOUNT, **_hub_env(fleet, model)}
     if env.get("HF_HUB_OFFLINE") != "1" and repositories(model):
         env.update(fleet.proxy.environment if fleet.proxy else {})
         if fleet.ca_bundle and certificates:
@@ -257,6 +258,7 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certi
             mounts.append(Mount(certificates, CERTIFICATES_MOUNT, read_only=True))
     if fleet.cache.compiled and "VLLM_CACHE_ROOT" not in dict(model.env):
         mounts.append(Mount(_compiled(name, image, model.command, devices), COMPILED_MOUNT))
+        env["VLLM_CACHE_ROOT"] = COMPILED_MOUNT
     return Spec(
         name=name,
         image=image,

@@ -22,7 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import short_reference
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import short_reference, without_tag
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import DAEMON
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT, MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
@@ -85,7 +85,7 @@ class Docker:
         """Raises FleetError with the registry's error."""
         if reference.startswith(REPOSITORY):
             raise FleetError(f"image {reference}: is not on this host; the playbooks build_images and install build it")
-        repository, tag = parse_repository_tag(reference)
+        repository, tag = parse_repository_tag(without_tag(reference))
         with _naming(f"image {reference}: cannot be pulled and is not on this host"):
             for progress in self._api.pull(repository, tag=tag or "latest", stream=True, decode=True):
                 if "error" in progress:

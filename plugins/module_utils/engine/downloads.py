@@ -80,6 +80,7 @@ def spec_of(
     the image's: a site's mirror may use a certificate of the site's own CA. token: the path of the token file.
     network: `host` on a host that has no IPv4, since Docker's own bridge has nothing else."""
     env = {
+        "HF_HOME": CACHE_MOUNT,
         "HF_ENDPOINT": fleet.cache.endpoint,
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -276,6 +276,7 @@ class Fleet:
         data = {**asdict(self), "mig": self.mig.plain()}
         for private in ("direct_keys", "secrets", "hf_token", "keys", "absent", "ca_bundle"):
             del data[private]
+        data["images"] = self.images.public()
         data["https"] = self.https.public()
         data["base_url"] = self.https.base_url(host)
         data["proxy"] = {"url": self.proxy.shown, "direct": list(self.proxy.direct)} if self.proxy else None

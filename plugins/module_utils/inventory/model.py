@@ -231,6 +231,10 @@ class Model:
         command = [self.source, "--served-model-name", self.name, "--port", str(ENGINE_PORT)]
         if self.type in OMNI_TYPES:
             command.append("--omni")
+            # Without them, vLLM-Omni ends a start after 300 and 600 s.
+            for option in ("stage-init-timeout", "init-timeout"):
+                if option not in dict(self.args):
+                    command += [f"--{option}", str(self.ready_timeout)]
         size = tensor_parallel(self.args, self.devices.gpus_per_replica)
         if size > 1:
             command += [f"--{TENSOR}", str(size)]

@@ -23,8 +23,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.check im
 Environments = Mapping[str, Mapping[str, str]]  # image on the host -> its environment
 
 # The CUDA of the published vLLM images from a version on, for images that are not on the host: vLLM's issues #5635
-# (12.4), #18813 (12.8) and #42738 (13.0), and the environments of the images v0.23.0 and v0.29.0 (13.0). A vLLM-Omni
-# image is built on the vLLM image of its version (vllm-omni, docker/Dockerfile.cuda). A tag may name its CUDA: -cu129.
+# (12.4), #18813 (12.8) and #42738 (13.0), the environments of the images v0.23.0 and v0.29.0 (13.0), and what runs in
+# v0.31.0 (torch 2.13.0+cu130). A vLLM-Omni image is built on the vLLM image of its version (vllm-omni,
+# docker/Dockerfile.cuda). A tag may name its CUDA: -cu129.
 _PUBLISHED = (((0, 20), "13.0"), ((0, 9), "12.8"), ((0, 5), "12.4"))
 _PUBLISHED_NAMES = ("vllm-openai", "vllm-omni")
 # The first driver branch with a CUDA: CUDA release notes, "CUDA Toolkit and Corresponding Driver Versions".
@@ -40,6 +41,9 @@ _BRANDS = {
 # The older drivers that the tags -cu129 admit, by the environment of v0.29.0-cu129; not with GPUs of these brands.
 _CU129_BRANCHES = ((535,), (550,), (560,), (565,), (570,))
 _CONSUMER = ("geforce", "titan")
+# The last version whose tag -cu129 starts. Users report that `vllm` fails at its imports in v0.30.0-cu129 (operator
+# torchvision::nms does not exist) and v0.31.0-cu129 (torchcodec needs libnvrtc.so.13); vLLM #48592 is of this kind.
+_LAST_CU129 = ((0, 29), "v0.29.0")
 _CONDITION = re.compile(r"([^<>=!]+)(!=|<=|>=|=|<|>)([^<>=!]+)")
 _HELD = {
     "=": (0,),
@@ -192,13 +196,14 @@ def _remedy(image: _Image, gpu: Gpu) -> str:
     """Both ways out: a newer driver, or an image for an older CUDA."""
     branch = _BRANCHES.get(image.cuda or "")
     driver = f"driver {branch} or later" if branch else f"a driver that supports CUDA {image.cuda or 'of the image'}"
-    name, _colon, tag = image.published.partition("@")[0].rpartition("/")[2].partition(":")
+    repository, _colon, tag = image.published.partition("@")[0].rpartition(":")
+    name = repository.rpartition("/")[2]
     other = f"an image for CUDA {gpu.cuda} or earlier"
     # The tag exists for each version whose own CUDA is 13.
     tagged = name == "vllm-openai" and tag and "-cu" not in tag and _numbers(image.cuda)[:1] == (13,)
     admitted = _numbers(gpu.driver)[:1] in _CU129_BRANCHES and not _brand(gpu).startswith(_CONSUMER)
     if tagged and (admitted or (12, 9) <= _numbers(gpu.cuda) < (13,)):
-        other = f"{image.published.partition('@')[0]}-cu129"
+        other = f"{repository}:{tag if _numbers(tag)[:2] <= _LAST_CU129[0] else _LAST_CU129[1]}-cu129"
     return f"install {driver} and reboot, or set {image.path} to {other}"
 
 

@@ -58,7 +58,7 @@ def database_checks(fleet: Fleet, found: DatabaseFacts) -> Iterator[Check]:
 
 
 def _tag_says(image: str) -> Optional[str]:
-    """The number that a tag begins with, such as 15 of `postgres:15.18-alpine`."""
+    """The number that a tag begins with, such as 15 of `postgres:15.19-alpine`."""
     last = image.partition("@")[0].rpartition("/")[2]
     number = re.match(r"\d+", last.partition(":")[2])
     return number.group() if number else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
     Cached,
     Download,
     Fill,
+    Listing,
     Record,
     Refusal,
     Remote,
@@ -103,8 +105,11 @@ def test_a_model_whose_environment_says_offline_is_left_to_its_owner_and_keeps_w
         (
             ["model.safetensors", "pytorch_model.bin", "original/consolidated.00.pth", "q4.gguf", "config.json"],
             True,
-            [0, 4],
+            [0, 2, 4],
         ),
+        (["a/model.safetensors", "a/model.bin", "a/b/model.bin", "model.bin", "a.bin"], True, [0, 2, 3, 4]),
+        (["vocoder/generator.pth", "model.safetensors", "flow.pt", "speech.onnx"], True, [0, 1]),
+        (["a/model.safetensors", "b/model.bin", "config.json"], False, [2]),
         (["pytorch_model.bin", "config.json"], True, [0, 1]),
         (["pytorch_model.bin", "config.json"], False, [1]),
         (["model.safetensors", "tokenizer.json"], False, [1]),
@@ -115,6 +120,67 @@ def test_takes_what_vllm_reads_and_no_second_copy_of_the_weights(
     files: list[str], weights: bool, taken: list[int]
 ) -> None:
     assert list(chosen(dict.fromkeys(files, 1), weights)) == [files[index] for index in taken]
+
+
+SPEECH = (".gitattributes", "llm.safetensors", "flow.pt", "campplus.onnx", "sub/llm.safetensors", "sub/a.pth")
+
+
+@pytest.mark.parametrize("weights", [True, False])
+def test_a_model_of_vllm_omni_gets_every_file(weights: bool) -> None:
+    files = dict.fromkeys(SPEECH, 1)
+    assert chosen(files, weights, everything=True) == files
+
+
+@pytest.mark.parametrize(("kind", "everything"), [("tts", True), ("image", True), ("stt", False), ("chat", False)])
+def test_speech_and_image_models_want_everything_also_where_others_want_the_same(kind: str, everything: bool) -> None:
+    one = fleet(entry(name="a"), entry(name="b", type=kind, args={"tokenizer": "own/tokenizer"}))
+    assert [each.everything for each in wanted_of(one, ["a", "b"])] == [everything] * 2
+    assert [each.everything for each in wanted_of(one, ["a"])] == [False]
+
+
+def test_what_was_downloaded_without_some_files_is_downloaded_again_for_a_model_that_wants_all() -> None:
+    every = replace(QWEN, everything=True)
+    there = cached()
+    assert whole(every, there) is None
+    assert to_ask([every], {QWEN.repo: there}) == {every: A}
+    (download,) = plan_fill([every], {QWEN.repo: there}, {every: Remote(A, {**FILES, "flow.pt": 7})}, GB).downloads
+    assert download.missing == {"flow.pt": 7}
+    complete = replace(there, records={A: Record(True, FILES, everything=True)})
+    assert (whole(every, complete), whole(QWEN, complete)) == (A, A)
+
+
+# What huggingface_hub would refuse offline
+
+
+def test_a_listing_with_files_that_were_left_out_is_removed() -> None:
+    listed = replace(cached(), listings={A: frozenset((*FILES, "pytorch_model.bin"))})
+    plan = fill({QWEN.repo: listed})
+    assert plan.listings == (Listing(QWEN.repo, A),)
+    assert plan.diff()["before"] == f"the hub client's list of all files of Qwen/Qwen3-8B at {A[:12]}\n"
+    assert plan.downloads == ()
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        replace(cached(), listings={A: frozenset(FILES)}),  # nothing was left out
+        replace(cached(), listings={B: frozenset(("other",))}),  # of a commit that no model uses
+        replace(cached(recorded=False), listings={A: frozenset((*FILES, "other"))}),  # nobody knows whether it is whole
+    ],
+)
+def test_other_listings_are_kept(kept: Cached) -> None:
+    unreachable = Refusal("the hub cannot be reached", may_do=True)
+    assert fill({QWEN.repo: kept}, unreachable if not kept.records else None).listings == ()
+
+
+def test_the_listing_of_models_that_contact_the_hub_is_kept() -> None:
+    """Such a model writes it again at its next start."""
+    listed = {QWEN.repo: replace(cached(), listings={A: frozenset((*FILES, "pytorch_model.bin"))})}
+    online = entry(name="a", env={"HF_HUB_OFFLINE": 0})
+    for models, removed in (([online], 0), ([online, entry(name="b")], 1), ([entry(name="b")], 1)):
+        one = fleet(*models)
+        plan = plan_fill(wanted_of(one, [model.name for model in one.models]), listed, {}, GB)
+        assert len(plan.listings) == removed
 
 
 # What a hub is asked

@@ -16,6 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     is_compiled,
     plan_containers,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.entrypoint import ENTRYPOINT
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -38,6 +39,8 @@ def compiled(world: World, name: str = "vllm-a-1") -> str:
     return str(source)
 
 
+PLACES = {"HF_HOME": "/root/.cache/huggingface", "VLLM_CACHE_ROOT": "/root/.cache/vllm"}
+
 # What a container should be
 
 
@@ -46,9 +49,9 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
     assert spec(world).__dict__ == {
         "name": "vllm-a-1",
         "image": STANDARD,
-        "entrypoint": ("vllm", "serve"),
+        "entrypoint": ENTRYPOINT,
         "command": world.fleet.models[0].command,
-        "env": {"A": "1", "HF_HUB_OFFLINE": "1"},
+        "env": {"A": "1", "HF_HUB_OFFLINE": "1", **PLACES},
         "mounts": (
             Mount("fleet-hf-cache", "/root/.cache/huggingface"),
             Mount(compiled(world), "/root/.cache/vllm"),
@@ -111,7 +114,7 @@ def test_no_diff_shows_the_password_of_a_proxy() -> None:
 def test_a_model_asks_a_hub_and_has_its_token_only_where_it_downloads_by_itself(
     changes: dict[str, Any], cache: dict[str, Any], env: dict[str, str]
 ) -> None:
-    assert spec(World(cpu("a", **changes), cache=cache, hf_token=TOKEN)).env == env
+    assert spec(World(cpu("a", **changes), cache=cache, hf_token=TOKEN)).env == {**PLACES, **env}
 
 
 def test_every_replica_is_a_container_and_an_absent_model_has_none() -> None:
@@ -243,6 +246,15 @@ def test_another_environment_keeps_the_compiled_code() -> None:
 def test_a_cache_elsewhere_or_none_needs_no_volume() -> None:
     for world in (World(cpu("a"), cache={"compiled": False}), World(cpu("a", env={"VLLM_CACHE_ROOT": "/tmp/vllm"}))):
         assert [mount.target for mount in spec(world).mounts] == ["/root/.cache/huggingface"]
+        assert spec(world).env.get("VLLM_CACHE_ROOT") == dict(world.fleet.models[0].env).get("VLLM_CACHE_ROOT")
+
+
+def test_the_environment_names_the_mounted_folders_whatever_home_the_image_has() -> None:
+    """vLLM-Omni, docker/Dockerfile.cuda after v0.30.0: HOME=/tmp, VLLM_CACHE_ROOT=/tmp/vllm."""
+    for kind in ("chat", "tts"):
+        one = spec(World(cpu("a", type=kind)))
+        assert {one.env["HF_HOME"], one.env["VLLM_CACHE_ROOT"]} == {mount.target for mount in one.mounts}
+    assert spec(World(cpu("a", env={"HF_HOME": "/srv/own"}))).env["HF_HOME"] == "/srv/own"
 
 
 def test_other_settings_of_logs_recreate_no_container() -> None:
@@ -254,8 +266,8 @@ def test_other_settings_of_logs_recreate_no_container() -> None:
 
 def test_a_model_of_the_host_reads_its_draft_model_offline_from_the_cache() -> None:
     draft = {"speculative-config": {"model": "own/draft"}}
-    assert spec(World(cpu("a", source="/srv/a", args=draft))).env == {"HF_HUB_OFFLINE": "1"}
-    assert spec(World(cpu("a", source="/srv/a"))).env == {}
+    assert spec(World(cpu("a", source="/srv/a", args=draft))).env == {"HF_HUB_OFFLINE": "1", **PLACES}
+    assert spec(World(cpu("a", source="/srv/a"))).env == PLACES
 
 
 # Differences that make a container again
@@ -529,7 +541,8 @@ def test_the_diff_shows_each_difference_of_a_container_before_and_after() -> Non
     world = converged(entry(**one, devices={"gpus": [0]}, env={"A": "1"}, shm_size="1g"), cache=cache)
     world.inventory(entry(**one, devices={"gpus": [1]}, env={"A": "2", "B": "3"}, shm_size="2g"), cache=cache)
     diff = world.plan().diff()
-    inherited = "vllm-a-1.env.PATH: /usr/bin\nvllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
+    same = "vllm-a-1.env.HF_HOME: /root/.cache/huggingface\nvllm-a-1.env.PATH: /usr/bin\n"
+    inherited = f"{same}vllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
     assert diff["before"] == f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: GPU-0\nvllm-a-1.shm_size: {1 << 30}\n"
     assert diff["after"] == (
         f"vllm-a-1.env.A: 2\nvllm-a-1.env.B: 3\n{inherited}vllm-a-1.devices: GPU-1\nvllm-a-1.shm_size: {2 << 30}\n"
@@ -561,7 +574,8 @@ def test_the_diff_shows_no_secret_neither_the_old_nor_the_new() -> None:
     world.inventory(cpu("a", env={"API_TOKEN": new}), cache=cache, hf_token=token)
     diff = world.plan().diff()
     assert "vllm-a-1.env.API_TOKEN: (secret)\n" in diff["before"]
-    assert "vllm-a-1.env.API_TOKEN: (secret)\nvllm-a-1.env.HF_TOKEN: (secret)\n" in diff["after"]
+    assert "vllm-a-1.env.API_TOKEN: (secret)\n" in diff["after"]
+    assert "vllm-a-1.env.HF_TOKEN: (secret)\n" in diff["after"]
     everything = str(diff) + "".join(map(str, world.plan().actions))
     assert not [secret for secret in (old, new, token) if secret in everything]
 
@@ -700,6 +714,6 @@ def test_a_resolved_spec_is_what_was_asked_for_on_top_of_the_image() -> None:
     asked = spec(World(cpu("a", source="/srv/a", env={"PATH": "/own"})))
     image = ImageDefaults("sha256:9", {"PATH": "/usr/bin", "B": "2"}, {"vendor": "x", "model-name": "y"})
     resolved = asked.resolved(image)
-    assert (resolved.image, resolved.env) == ("sha256:9", {"PATH": "/own", "B": "2"})
+    assert (resolved.image, resolved.env) == ("sha256:9", {"PATH": "/own", "B": "2", **PLACES})
     assert resolved.labels == {**asked.labels, "vendor": "x"}
     assert replace(resolved, image=asked.image, env=asked.env, labels=asked.labels) == asked

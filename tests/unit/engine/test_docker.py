@@ -28,6 +28,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     desired_containers,
     plan_containers,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.entrypoint import ENTRYPOINT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
@@ -258,19 +259,22 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
-    containers were captured before they had an init."""
+    containers were captured before they had an init, HF_HOME and the entrypoint that counts deaths."""
     asked = fleet(
         entry(**{"image": IMAGE, **one}),
         cache={"path": "/tmp/probe/cache/", "downloads": "at_start", "compiled": False},
     )
     data = captured(file)
     data["HostConfig"]["Init"] = True
+    data["Config"]["Entrypoint"] = list(ENTRYPOINT)
+    data["Config"]["Env"].append("HF_HOME=/root/.cache/huggingface")
     container = engine._container(data)
     images = host.observe([IMAGE]).images
     held = {container.spec.name: container.spec.devices}
     desired = desired_containers(asked, held)
     assert plan_containers(desired, Observed((container,), frozenset(), images), prune=True).actions == ()
-    without = Observed((engine._container(captured(file)),), frozenset(), images)
+    data["HostConfig"]["Init"] = False
+    without = Observed((engine._container(data),), frozenset(), images)
     assert "changed: init" in str(plan_containers(desired, without, prune=True).actions[-1 - (file == "running")])
 
 
@@ -394,6 +398,7 @@ def test_a_container_that_is_gone_already_is_removed(api: FakeApi, host: engine.
         ("own/vllm:1", "own/vllm", "1"),
         ("registry:5000/own/vllm:1", "registry:5000/own/vllm", "1"),
         ("own/vllm@sha256:" + "0" * 64, "own/vllm", "sha256:" + "0" * 64),
+        ("registry:5000/own/vllm:1@sha256:" + "0" * 64, "registry:5000/own/vllm", "sha256:" + "0" * 64),
     ],
 )
 def test_pulls_the_one_image_that_was_asked_for(
@@ -427,7 +432,8 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     assert config["restart_policy"] == {"Name": "on-failure"}
     assert config["init"] is True
     assert "port_bindings" not in config
-    assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1"})
+    places = {"HF_HOME": "/root/.cache/huggingface", "VLLM_CACHE_ROOT": "/root/.cache/vllm"}
+    assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1", **places})
 
 
 def test_leaves_logs_to_the_configuration_of_docker_where_the_inventory_says_so(

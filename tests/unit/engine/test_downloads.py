@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
     Record,
     Removal,
     Wanted,
+    whole,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Container, Mount, Spec
@@ -116,6 +117,7 @@ def test_the_container_downloads_the_chosen_files_of_one_commit_and_nothing_else
         *("--revision", COMMIT),
     )
     assert spec.env["HF_ENDPOINT"] == "https://hub.example"
+    assert spec.env["HF_HOME"] == "/root/.cache/huggingface", "where the cache is mounted, whatever HOME the image has"
     assert spec.env["SSL_CERT_FILE"] == "/run/secrets/host-certificates.crt"
     assert Mount("/etc/ssl/bundle.crt", "/run/secrets/host-certificates.crt", read_only=True) in spec.mounts
     assert "HTTPS_PROXY" not in spec.env
@@ -322,6 +324,41 @@ def test_removing_a_repository_removes_its_record_too(tmp_path: Path, folder: Ca
     folder.remove(Removal("own/a", None, 1002))
     assert folder.observe().keys() == {"own/b"}
     assert not (tmp_path / "inference-fleet/models--own--a").exists()
+
+
+def listing(root: Path, *files: str, commit: str = COMMIT) -> Path:
+    """The hub client's list of all files of the commit."""
+    path = root / "hub/models--own--a/trees" / f"{commit}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entries = {name: {"size": 1, "blob_id": "0" * 40} for name in files}
+    path.write_text(json.dumps({"format_version": 1, "files": entries}))
+    return path
+
+
+@pytest.mark.parametrize(("more", "kept"), [((), True), ((".gitattributes",), False), (("pytorch_model.bin",), False)])
+def test_a_download_leaves_no_list_of_files_that_it_left_out(
+    more: tuple[str, ...], kept: bool, tmp_path: Path, folder: CacheFolder
+) -> None:
+    path, other = listing(tmp_path, *FILES, *more), listing(tmp_path, "other", commit="d" * 40)
+    run(Engine(tmp_path, FILES), folder)
+    assert (path.exists(), other.exists()) == (kept, True)
+    assert whole(WANTED, folder.observe()["own/a"]) == COMMIT
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": []}'])
+def test_a_list_of_files_that_cannot_be_read_counts_as_absent(text: str, tmp_path: Path, folder: CacheFolder) -> None:
+    listing(tmp_path).write_text(text)
+    assert folder.observe()["own/a"].listings == {}
+
+
+def test_a_record_of_an_earlier_version_is_read(tmp_path: Path, folder: CacheFolder) -> None:
+    record = tmp_path / "inference-fleet/models--own--a" / f"{COMMIT}.json"
+    put(tmp_path, "config.json", 2)
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"weights": True, "files": FILES}))
+    assert folder.observe()["own/a"].records == {COMMIT: Record(True, FILES)}
+    folder.record(replace(DOWNLOAD, wanted=replace(WANTED, everything=True)))
+    assert folder.observe()["own/a"].records == {COMMIT: Record(True, FILES, everything=True)}
 
 
 @pytest.mark.parametrize("act", [CacheFolder.observe, lambda folder: folder.record(DOWNLOAD)])

@@ -55,7 +55,8 @@ def refused(url: str, repo: str, token: str | None = None, revision: str = "main
 
 def test_tells_the_commit_of_a_branch_and_its_files_with_their_sizes(hub: Any, url: str) -> None:
     commit = hub.commit("own/a")
-    expected = Remote(commit, {"config.json": 2, "sub/model.safetensors": 200_000})
+    attributes = {".gitattributes": len(STAND_IN.GITATTRIBUTES)}
+    expected = Remote(commit, {**attributes, "config.json": 2, "sub/model.safetensors": 200_000})
     assert Hub(url, None).revision("own/a", "main") == expected
     assert Hub(url, hub.token).revision("own/a", commit) == expected
     assert hub.sent.total() == 0, "no file was fetched for that"

@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 
 BASE = (
     "expected a key of fleet_images such as vllm or vllm_omni, or an image reference with a tag or digest, "
-    "such as vllm/vllm-openai:v0.22.0"
+    "such as vllm/vllm-openai:v0.31.0"
 )
 SECRET = "sk-0123456789abcdef"
 OTHER_SECRET = "hf_fedcba9876543210"
@@ -108,7 +108,7 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory(switch: dict[str, 
                 "fleet_cache.endpoint: expected the URL of a hub without a name or password in it; "
                 "what was found is not shown",
                 "fleet_cache.image: expected an image reference with a tag or digest, such as "
-                "vllm/vllm-openai:v0.22.0, got 'vllm'",
+                "vllm/vllm-openai:v0.31.0, got 'vllm'",
             ],
         ),
         ({"cache": {"pth": "/x"}}, ["fleet_cache.pth: unknown key; did you mean 'path'?"]),

@@ -77,10 +77,27 @@ def test_every_pinned_image_would_itself_be_taken(part: str) -> None:
 
 @pytest.mark.parametrize(
     "reference",
-    ["a:1", "vllm/vllm-openai:v0.22.0", "registry:5000/own/vllm:1.0_x", f"own/vllm@{DIGEST}", f"own/vllm:1@{DIGEST}"],
+    ["a:1", "vllm/vllm-openai:v0.31.0", "registry:5000/own/vllm:1.0_x", f"own/vllm@{DIGEST}", f"own/vllm:1@{DIGEST}"],
 )
 def test_takes_references_with_a_tag_or_a_digest(reference: str) -> None:
     assert image(image=reference) == reference
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("caddy:2", "caddy:2"),
+        (f"caddy@{DIGEST}", f"caddy@{DIGEST}"),
+        (f"caddy:2@{DIGEST}", f"caddy@{DIGEST}"),
+        (f"registry:5000/own/caddy:2@{DIGEST}", f"registry:5000/own/caddy@{DIGEST}"),
+        (f"registry:5000/own/caddy@{DIGEST}", f"registry:5000/own/caddy@{DIGEST}"),
+    ],
+)
+def test_roles_get_a_reference_that_community_docker_finds_on_the_host(reference: str, found: str) -> None:
+    """It looks for NAME@DIGEST among the digests of the host's images: NAME must have no tag."""
+    given = {"caddy": reference}
+    assert fleet(images=given).public()["images"]["caddy"] == found
+    assert fleet(images=given).images.caddy == reference, "the tag tells the version"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +105,6 @@ def test_takes_references_with_a_tag_or_a_digest(reference: str) -> None:
 )
 def test_refuses_references_that_could_change_their_meaning(reference: Any) -> None:
     assert faults(Images.parse, {"vllm": reference}, "fleet_images") == [
-        "fleet_images.vllm: expected an image reference with a tag or digest, such as vllm/vllm-openai:v0.22.0, "
+        "fleet_images.vllm: expected an image reference with a tag or digest, such as vllm/vllm-openai:v0.31.0, "
         f"got {reference!r}"
     ]

@@ -115,7 +115,7 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
         (
             "image",
             "vllm/vllm-openai",
-            "image: expected an image reference with a tag or digest, such as vllm/vllm-openai:v0.22.0, "
+            "image: expected an image reference with a tag or digest, such as vllm/vllm-openai:v0.31.0, "
             "got 'vllm/vllm-openai'",
         ),
         ("recipe", ["whisper"], "recipe: expected a line of text, got a list"),
@@ -235,6 +235,26 @@ def test_replicas_cannot_share_pinned_gpus() -> None:
 @pytest.mark.parametrize(("kind", "omni"), [("tts", True), ("image", True), ("stt", False), ("chat", False)])
 def test_speech_and_images_are_served_by_omni(kind: str, omni: bool) -> None:
     assert ("--omni" in model(type=kind).command) is omni
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "timeouts"),
+    [
+        ("tts", {}, {"stage-init-timeout": "2400", "init-timeout": "2400"}),
+        ("image", {}, {"stage-init-timeout": "2400", "init-timeout": "2400"}),
+        ("tts", {"init_timeout": 900}, {"stage-init-timeout": "2400", "init-timeout": "900"}),
+        ("tts", {"stage-init-timeout": 60, "init-timeout": 90}, {"stage-init-timeout": "60", "init-timeout": "90"}),
+        ("chat", {}, {}),
+        ("stt", {}, {}),
+    ],
+)
+def test_vllm_omni_waits_for_its_stages_as_long_as_the_model_may_take(
+    kind: str, args: dict[str, Any], timeouts: dict[str, str]
+) -> None:
+    command = model(type=kind, args=args, ready_timeout=2400).command
+    words = [word for word in command if word.endswith("init-timeout")]
+    assert {word[2:]: command[command.index(word) + 1] for word in words} == timeouts
+    assert len(words) == len(timeouts)
 
 
 # Derived values

@@ -348,11 +348,11 @@ def test_nothing_is_said_of_a_clock_that_nobody_asked_about() -> None:
 
 def test_a_name_that_does_not_resolve_is_a_warning_that_says_what_it_is_wanted_for() -> None:
     names = (
-        Name("registry-1.docker.io", "vllm/vllm-openai:v0.22.0 and 3 more", False),
+        Name("registry-1.docker.io", "vllm/vllm-openai:v0.31.0 and 3 more", False),
         Name("huggingface.co", "the weights of qwen3-8b", True),
     )
     assert reported("dns", names=names) == [
-        "warn dns: registry-1.docker.io does not resolve; it is the source of vllm/vllm-openai:v0.22.0 and 3 more; "
+        "warn dns: registry-1.docker.io does not resolve; it is the source of vllm/vllm-openai:v0.31.0 and 3 more; "
         "see /etc/resolv.conf, or copy them to the host by hand",
         "ok dns: huggingface.co resolves",
     ]

@@ -120,6 +120,21 @@ def test_a_requirement_that_is_not_met_is_a_fault_with_both_ways_out() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("tag", "other"),
+    [
+        ("v0.29.0", "v0.29.0-cu129"),
+        ("v0.30.0", "v0.29.0-cu129"),
+        ("v0.31.0", "v0.29.0-cu129"),
+        ("v1.0.0@sha256:" + 64 * "0", "v0.29.0-cu129"),
+    ],
+)
+def test_no_tag_that_does_not_start_is_named(tag: str, other: str) -> None:
+    """v0.30.0-cu129: operator torchvision::nms does not exist; v0.31.0-cu129: no libnvrtc.so.13 for torchcodec."""
+    (line,) = reported(R560, entries=[entry(image=f"hub.example:5000/vllm-openai:{tag}")])
+    assert line.endswith(f"or set fleet_models[0].image to hub.example:5000/vllm-openai:{other}")
+
+
 def test_a_driver_that_is_too_old_for_every_tag_gets_none() -> None:
     (line,) = reported(R525, image=CUDA_13)
     assert line.endswith("or set fleet_images.vllm to an image for CUDA 12.0 or earlier")

@@ -163,8 +163,8 @@ def test_a_machine_with_all_of_these_troubles_is_reported_line_by_line(host: Hos
     )
     host.file("usr/lib64/libnvidia-ml.so.580.95.05")
     (host.root / "usr/lib64/libnvidia-ml.so.1").symlink_to("libnvidia-ml.so.580.95.05")
-    host.inspected["/images/vllm/vllm-openai:v0.22.0/json"] = {"Config": {"Env": ["CUDA_VERSION=13.0.2"]}}
-    asked = fleet(entry(devices={"gpus": 2}), images={"vllm": "vllm/vllm-openai:v0.22.0"})
+    host.inspected["/images/vllm/vllm-openai:v0.31.0/json"] = {"Config": {"Env": ["CUDA_VERSION=13.0.2"]}}
+    asked = fleet(entry(devices={"gpus": 2}), images={"vllm": "vllm/vllm-openai:v0.31.0"})
     found = linux_nvidia.observe_nvidia({"CgroupDriver": "systemd"}, [], inspected_images(asked))
     lines = [(one.name, one.state) for one in nvidia_checks(asked, found)][:6]
     assert lines == [

@@ -22,9 +22,9 @@ def needed(
 @pytest.mark.parametrize(
     ("image", "host"),
     [
-        ("postgres:15.18", "registry-1.docker.io"),
-        ("vllm/vllm-openai:v0.22.0", "registry-1.docker.io"),
-        ("docker.io/library/postgres:15.18", "registry-1.docker.io"),
+        ("postgres:15.19", "registry-1.docker.io"),
+        ("vllm/vllm-openai:v0.31.0", "registry-1.docker.io"),
+        ("docker.io/library/postgres:15.19", "registry-1.docker.io"),
         ("ghcr.io/berriai/litellm:v1", "ghcr.io"),
         ("registry.example.com:5000/vllm:1", "registry.example.com"),
         ("localhost/vllm:1", "localhost"),
@@ -111,10 +111,10 @@ def test_the_image_of_a_recipe_comes_from_nowhere() -> None:
 
 def test_monitoring_has_images_of_its_own() -> None:
     assert needed_names(fleet(monitoring=True), SERVICES, set(), {}) == {
-        "registry-1.docker.io": "grafana/grafana:12.2.0 and 3 more"
+        "registry-1.docker.io": "grafana/grafana:13.2.3 and 3 more"
     }
 
 
 def test_of_its_images_that_for_gpus_is_needed_where_there_are_some() -> None:
     wanted = needed_names(fleet(entry(source="/srv/q"), monitoring=True), {*SERVICES, Images.vllm}, set(), {})
-    assert wanted == {"registry-1.docker.io": "grafana/grafana:12.2.0 and 4 more"}
+    assert wanted == {"registry-1.docker.io": "grafana/grafana:13.2.3 and 4 more"}

@@ -26,7 +26,7 @@ def reported(image: str, data: str | None = "15", says: str | None = None, volum
 
 
 @pytest.mark.parametrize(
-    "image", ["postgres:15", "postgres:15.18-alpine", "registry:5000/a/postgres:15.2", "docker.io/postgres:15"]
+    "image", ["postgres:15", "postgres:15.19-alpine", "registry:5000/a/postgres:15.2", "docker.io/postgres:15"]
 )
 def test_the_same_major_version_is_good(image: str) -> None:
     assert reported(image) == ["ok postgres: the data and the image have major version 15"]

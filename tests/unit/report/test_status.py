@@ -34,7 +34,7 @@ def container(**changes: Any) -> dict[str, Any]:
         "started_at": "2026-11-24T11:00:00.123456789Z",
         "devices": ["GPU-1"],
         "device": "gpu 0",
-        "image": "vllm/vllm-openai:v0.22.0",
+        "image": "vllm/vllm-openai:v0.31.0",
         "exit_code": None,
         "restarts": 0,
         "log": [],
@@ -79,8 +79,8 @@ def test_is_one_aligned_line_a_model_under_a_head() -> None:
     )
     assert model_table(made["models"], NOW) == [
         "MODEL     TYPE  READY  DEVICE        IMAGE                     UP     ENDPOINT",
-        "qwen3-8b  chat  2/2    gpu 0, gpu 1  vllm/vllm-openai:v0.22.0  1h 0m  https://gpu1.example.com/v1",
-        "voice     tts   0/1    -             vllm/vllm-omni:v0.22.0    -      https://gpu1.example.com/models/voice/v1",
+        "qwen3-8b  chat  2/2    gpu 0, gpu 1  vllm/vllm-openai:v0.31.0  1h 0m  https://gpu1.example.com/v1",
+        "voice     tts   0/1    -             vllm/vllm-omni:v0.30.0    -      https://gpu1.example.com/models/voice/v1",
     ]
 
 
@@ -154,7 +154,7 @@ def test_a_host_is_its_name_and_a_block_for_each_part() -> None:
     assert status_text("gpu1", made, NOW).splitlines() == [
         "gpu1",
         "  MODEL     TYPE  READY  DEVICE  IMAGE                     UP     ENDPOINT",
-        "  qwen3-8b  chat  1/1    gpu 0   vllm/vllm-openai:v0.22.0  1h 0m  https://gpu1.example.com/v1",
+        "  qwen3-8b  chat  1/1    gpu 0   vllm/vllm-openai:v0.31.0  1h 0m  https://gpu1.example.com/v1",
         "",
         "  SERVICE  STATUS                    IMAGE",
         "  caddy    Exited (1) 5 seconds ago  caddy:2.11.7",
@@ -259,7 +259,7 @@ def test_a_model_has_its_numbers_its_url_and_its_containers() -> None:
         "state": "running",
         "ready": 1,
         "wanted": 2,
-        "image": "vllm/vllm-openai:v0.22.0",
+        "image": "vllm/vllm-openai:v0.31.0",
         "endpoint": f"{URL}/v1",
         "running_since": "2026-11-24T11:00:00.123456789Z",
     }
@@ -269,7 +269,7 @@ def test_a_model_has_its_numbers_its_url_and_its_containers() -> None:
         "ready": True,
         "device": "gpu 0",
         "devices": ["GPU-1"],
-        "image": "vllm/vllm-openai:v0.22.0",
+        "image": "vllm/vllm-openai:v0.31.0",
         "started_at": "2026-11-24T11:00:00.123456789Z",
         "exit_code": None,
         "restarts": 0,
