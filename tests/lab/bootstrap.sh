@@ -74,7 +74,8 @@ venv() {
     if [[ $(cat "$VENV/$1.done" 2> /dev/null) != "$pins" ]]; then
         [[ -x $VENV/bin/pip ]] || /usr/bin/python3 -m venv --clear "$VENV"
         echo "installing the Python packages of $1 into .venv (a minute or two)"
-        "$VENV/bin/pip" install --quiet --disable-pip-version-check --progress-bar=on --requirement "$1" \
+        # Python compiles what it imports; compiling everything would take longer than the downloads.
+        "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-compile --progress-bar=on --requirement "$1" \
             || fail "pip could not install $1 (its words are above)"
         echo "$pins" > "$VENV/$1.done"
     fi
