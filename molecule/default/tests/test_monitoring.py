@@ -235,6 +235,7 @@ def test_a_restore_is_told_to_prometheus(host: Host, admin: Admin, prometheus: P
     assert "vllm-newcomer-1" not in prometheus.targets()
 
 
+@pytest.mark.extended
 def test_switched_off_it_is_gone_and_what_was_seen_is_kept(host: Host, admin: Admin, door: Door) -> None:
     run = admin.play("install", "--limit", "real", variables={"fleet_monitoring": False})
     assert run.status == 0, run.output

@@ -131,6 +131,7 @@ def test_docker_that_is_down_is_told_and_the_next_install_puts_all_of_it_right(
     assert not [name for name in inspect(host) if name.startswith(("vllm-broken", "vllm-never", "vllm-fine"))]
 
 
+@pytest.mark.extended
 def test_a_second_admin_is_told_who_holds_the_host_and_a_run_that_was_killed_is_finished_by_the_next(
     install: Install, admin: Admin, door: Door, host: Host
 ) -> None:

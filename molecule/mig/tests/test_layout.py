@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -41,13 +41,6 @@ def held(host: Host, container: str) -> list[str]:
 def converge(admin: Admin, *arguments: str, **variables: Any) -> None:
     run = admin.play("install", "--limit", "ampere", *arguments, variables=variables)
     assert run.status == 0, run.output
-
-
-@pytest.fixture
-def as_it_was(admin: Admin) -> Iterator[None]:
-    """The host is again as its inventory says, whatever the tests made of it."""
-    yield
-    converge(admin, "-e", "mig_force=true")
 
 
 def test_the_gpus_are_partitioned_as_the_inventory_says(host: Host) -> None:
@@ -198,6 +191,7 @@ def test_with_force_running_models_are_moved_to_other_slices(admin: Admin, host:
     }
 
 
+@pytest.mark.extended
 def test_models_that_are_stopped_give_their_slices_up(admin: Admin, host: Host) -> None:
     resting = [{**one, "state": "stopped"} for one in (HALF, SMALL)]
     converge(admin, fleet_mig={0: ["7g.40gb"], 1: "off"}, fleet_models=[*resting, WHOLE])
@@ -205,7 +199,7 @@ def test_models_that_are_stopped_give_their_slices_up(admin: Admin, host: Host) 
     assert inspect(host, "vllm-half-1")["vllm-half-1"]["State"]["Status"] == "created"
 
 
-@pytest.mark.usefixtures("as_it_was")
+@pytest.mark.extended
 def test_off_gives_the_whole_gpu_back(admin: Admin, host: Host) -> None:
     """On an A100 by a reset, for which NVIDIA's persistence daemon steps aside."""
     assert host.service("nvidia-persistenced").is_running
@@ -218,6 +212,7 @@ def test_off_gives_the_whole_gpu_back(admin: Admin, host: Host) -> None:
 
 def test_slices_lost_in_a_reboot_are_made_again(admin: Admin, host: Host) -> None:
     """By `install`: the unit that makes them at boot is set aside."""
+    converge(admin, "-e", "mig_force=true")
     instances = placements(host)
     host.check_output(f"mv {RESTORE_UNIT} /root")
     reboot("ampere")

@@ -118,27 +118,31 @@ class Spare:
 
 
 @pytest.fixture(scope="module")
-def spare(admin: Admin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spare]:
-    """As new again in the end."""
+def spare(tmp_path_factory: pytest.TempPathFactory) -> Spare:
     (host,) = testinfra.get_hosts(["ansible://spares"], ansible_inventory=str(INVENTORY))
     inventory = tmp_path_factory.mktemp("spare") / "inventory.yml"
     inventory.write_text(f"fleet: {{hosts: {{{host.backend.host}: }}}}\n")
     together = ("--inventory", str(inventory))
-    words = (*together, "--limit", host.backend.host)
-    yield Spare(host, words, together)
+    return Spare(host, (*together, "--limit", host.backend.host), together)
+
+
+@pytest.fixture
+def uninstalled_after(admin: Admin, spare: Spare) -> Iterator[None]:
+    """The new hardware is as new again in the end."""
+    yield
     # What somebody put beside the collection's own files is not the collection's to remove.
-    host.check_output("mkdir -p /var/lib/inference-fleet/models && touch /var/lib/inference-fleet/models/weights")
-    run = admin.play("uninstall", *words)
+    spare.host.check_output("mkdir -p /var/lib/inference-fleet/models && touch /var/lib/inference-fleet/models/weights")
+    run = admin.play("uninstall", *spare.words)
     assert run.status != 0
     assert "nothing was removed; answer yes, or run again with -e uninstall_confirm=true" in run.messages
     assert "the volume fleet-caddy-data, with Caddy's own CA" in run.messages
-    assert host.file("/var/lib/inference-fleet/restore.json").exists
-    run = admin.play("uninstall", *words, "-e", "uninstall_confirm=true")
+    assert spare.host.file("/var/lib/inference-fleet/restore.json").exists
+    run = admin.play("uninstall", *spare.words, "-e", "uninstall_confirm=true")
     assert run.status == 0, run.output
     assert "/var/lib/inference-fleet/models" in run.output
-    assert host.file("/var/lib/inference-fleet/models/weights").exists
-    assert not host.file("/var/lib/inference-fleet/restore.json").exists
-    host.check_output("docker volume rm fleet-postgres && rm -r /etc/inference-fleet")
+    assert spare.host.file("/var/lib/inference-fleet/models/weights").exists
+    assert not spare.host.file("/var/lib/inference-fleet/restore.json").exists
+    spare.host.check_output("docker volume rm fleet-postgres && rm -r /etc/inference-fleet")
 
 
 def databases(host: Host) -> list[str]:
@@ -392,6 +396,8 @@ def test_more_than_one_host_is_refused(backups: Backups, spare: Spare, backup: P
     assert "expected one backup and one host: run again with -e file=PATH and --limit HOST" in run.messages
 
 
+@pytest.mark.extended
+@pytest.mark.usefixtures("uninstalled_after")
 def test_a_lost_host_lives_on_on_new_hardware_from_its_backup_alone(
     backups: Backups, spare: Spare, door: Door, backup: Path, keys: dict[str, str], tmp_path: Path
 ) -> None:

@@ -326,6 +326,9 @@ def build(images: Sequence[catalogue.Image], release: str) -> int:
     for name, lines in sources.items():
         folders[name] += "\n".join(map(str, lines))
     engine, screen = Engine(), Screen()
+    # Who needs nothing built does not wait for another who builds.
+    if not any(step.reason for step in catalogue.plan(images, folders, engine.labelled(), release)):
+        return 0
     with only_one_at_a_time():
         steps = catalogue.plan(images, folders, engine.labelled(), release)
         for step in steps:
