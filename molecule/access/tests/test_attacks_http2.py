@@ -13,7 +13,7 @@ from lab.raw_http2 import Headers, Http2Wire
 from testinfra.host import Host
 
 ROUTES = ("/v1/models", "/models/pair/v1/models", "/open/pair/v1/models")
-REFUSED = (CLOSED, 400, 401, 403, 404, 411, 413, 421, 431, 501)
+REFUSED = (CLOSED, 400, 401, 403, 404, 411, 421, 431, 501)
 SAMPLE = 150
 HIDDEN = b"GET /v1/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OTHER_PATHS = (
@@ -135,7 +135,8 @@ def test_a_body_of_another_length_than_it_says_is_refused(door: Door, wire: Http
     start = honest(door, f"{base}/completions".encode(), method=b"POST")
     for lengths in (b"5",), (b"-1",), (b"+50",), (b"0",), (b"0", b"5"), (b"5", b"0"), (b"0x32",), (b"5,5",):
         told_so = [(b"content-length", length) for length in lengths]
-        assert wire.exchange([*start, *told_so], HIDDEN).status in REFUSED, lengths
+        # 413: Caddy joins two lengths with a comma, which the rule for long bodies takes for no length.
+        assert wire.exchange([*start, *told_so], HIDDEN).status in (*REFUSED, 413), lengths
 
 
 def test_other_paths_are_not_there(door: Door, wire: Http2Wire) -> None:

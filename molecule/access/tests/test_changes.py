@@ -69,6 +69,7 @@ def test_no_request_is_lost_while_models_come_and_go(admin: Admin, door: Door, h
     assert untouched(before, identities(host)) == set(before) - {"litellm"}
 
 
+@pytest.mark.extended
 def test_no_request_is_lost_while_the_master_key_is_rotated_and_both_are_taken_for_a_while(
     admin: Admin, door: Door, host: Host, virtual_key: str
 ) -> None:

@@ -211,8 +211,7 @@ def test_a_model_that_comes_is_scraped_and_nothing_is_restarted(
 ) -> None:
     before = {name: one for name, one in identities(host).items() if name != "litellm"}
     new = {"name": "newcomer", "type": "tts", "source": "/srv/models/tiny-chat", "devices": {"cpu": True}}
-    image = "inference-fleet/engine-stand-in:1"
-    models = [*door.models, {**new, "image": image}]
+    models = [*door.models, {**new, "image": "inference-fleet/engine-stand-in:1"}]
     run = admin.play("install", "--limit", "real", variables={"fleet_models": models})
     assert run.status == 0, run.output
     after = identities(host)

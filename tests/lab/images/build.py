@@ -326,18 +326,20 @@ def build(images: Sequence[catalogue.Image], release: str) -> int:
     for name, lines in sources.items():
         folders[name] += "\n".join(map(str, lines))
     engine, screen = Engine(), Screen()
-    # Who needs nothing built does not wait for another who builds.
-    if not any(step.reason for step in catalogue.plan(images, folders, engine.labelled(), release)):
-        return 0
-    with only_one_at_a_time():
-        steps = catalogue.plan(images, folders, engine.labelled(), release)
-        for step in steps:
-            if not step.reason:
-                print(f"{step.tag}: up to date")
-        needed = [step for step in steps if step.reason]
-        if needed:
-            Builder(engine, screen, release, sources).carry_out(needed)
-            engine.remove_leftovers()
+
+    def plan() -> Sequence[catalogue.Step]:
+        return catalogue.plan(images, folders, engine.labelled(), release)
+
+    steps = plan()
+    for step in steps:
+        if not step.reason:
+            print(f"{step.tag}: up to date")
+    if any(step.reason for step in steps):
+        with only_one_at_a_time():
+            needed = [step for step in plan() if step.reason]  # another may have built them meanwhile
+            if needed:
+                Builder(engine, screen, release, sources).carry_out(needed)
+                engine.remove_leftovers()
     return 0
 
 
