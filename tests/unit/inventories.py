@@ -48,7 +48,8 @@ secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8
 profiles = st.sampled_from(["1g.10gb", "1g.10gb+me", "1c.3g.40gb", "2c.3g.40gb", "3g.40gb", "7g.80gb"])
 
 _scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
-_arguments = _scalars | st.lists(st.integers() | texts, max_size=3) | st.dictionaries(texts, _scalars, max_size=3)
+_items = st.integers(min_value=0) | texts.filter(lambda text: not text.startswith("-"))
+_arguments = _scalars | st.lists(_items, max_size=3) | st.dictionaries(texts, _scalars, max_size=3)
 models = all_of(
     name=words,
     type=st.sampled_from(["chat", "vision", "embedding"]),
@@ -57,7 +58,9 @@ models = all_of(
         "devices": st.just({"cpu": True}) | all_of(gpus=st.integers(0, 8)) | all_of(mig=profiles),
         "replicas": st.integers(1, 8),
         "state": st.sampled_from(["running", "stopped", "absent"]),
-        "args": st.dictionaries(st.from_regex("o-[a-z0-9.-]{1,9}", fullmatch=True), _arguments, max_size=4),
+        "args": st.dictionaries(
+            st.from_regex(r"o-[a-z0-9-]{1,9}(\.[a-z0-9]{1,4})?", fullmatch=True), _arguments, max_size=4
+        ),
         "env": st.dictionaries(st.from_regex("[A-Z_]{1,9}", fullmatch=True), st.integers() | texts, max_size=3),
         "image": words.map("example/{}:1".format),
         "recipe": st.just("whisper"),

@@ -19,7 +19,7 @@ from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 Answer = dict[str, Any]
 FLEET = fleet(entry(), https={"names": ["gpu1.example.com"]}).public()
-NO_MODELS: Answer = {"containers": [], "actions": [], "trouble": []}
+NO_MODELS: Answer = {"containers": [], "actions": [], "trouble": [], "unused_images": []}
 
 
 class Screen:

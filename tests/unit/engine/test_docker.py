@@ -66,6 +66,7 @@ class FakeApi:
 
     def version(self, api_version: bool) -> dict[str, Any]:
         assert not api_version, "asked under a version that the engine may refuse"
+        self.says.get("version", lambda: None)()
         return {"Version": "29.1.3", "ApiVersion": "1.52", "MinAPIVersion": "1.44"}
 
     def containers(self, all: bool) -> list[dict[str, Any]]:
@@ -635,7 +636,7 @@ def test_a_pull_that_breaks_off_is_a_fault_of_its_image(error: Exception, api: F
 def test_a_docker_that_does_not_answer_is_reported_with_what_to_look_at(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api.says["ping"] = raising(requests.ConnectionError("No such file or directory"))
+    api.says["version"] = raising(requests.ConnectionError("No such file or directory"))
     with pytest.raises(FleetError) as caught:
         engine.Docker()
     assert str(caught.value) == (

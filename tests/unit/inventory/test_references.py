@@ -86,7 +86,8 @@ def test_a_path_of_the_host_is_known_with_its_option(option: str, kind: str) -> 
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "examples/tool_chat_template_hermes.jinja", "/vllm-workspace/examples/x.jinja", "../opt/x.jinja", "auto"]
+    "path",
+    ["/", "examples/tool_chat_template_hermes.jinja", "/vllm-workspace/examples/x.jinja", "../opt/x.jinja", "auto"],
 )
 def test_a_path_in_the_image_is_not_of_the_host(path: str) -> None:
     assert paths(args={"chat-template": path}) == []

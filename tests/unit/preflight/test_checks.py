@@ -187,9 +187,11 @@ def test_names_the_packages_that_are_missing(
 
 
 def test_weights_that_selinux_keeps_from_containers_are_a_warning() -> None:
-    lines = reported("fleet_models[0].source", entry(source="/srv/qwen"), unlabelled=frozenset({"/srv/qwen"}))
+    lines = reported(
+        "fleet_models[0] (qwen3-8b).source", entry(source="/srv/qwen"), unlabelled=frozenset({"/srv/qwen"})
+    )
     assert lines[1:] == [
-        "warn fleet_models[0].source: SELinux keeps containers from /srv/qwen; `semanage fcontext -a -t "
+        "warn fleet_models[0] (qwen3-8b).source: SELinux keeps containers from /srv/qwen; `semanage fcontext -a -t "
         "container_file_t '/srv/qwen(/.*)?' && restorecon -R /srv/qwen`"
     ]
 
@@ -245,9 +247,9 @@ def test_what_args_and_adapters_name_is_checked_with_its_key() -> None:
     args = {"chat-template": "/srv/x.jinja", "lora-modules": ["sql=/srv/sql"], "tokenizer": "/srv/t"}
     one = entry(name="a", source="/srv/a", args=args)
     assert found(one, missing_paths=frozenset({"/srv/x.jinja", "/srv/sql"})) == [
-        "fleet_models[0].args.chat-template: /srv/x.jinja is not a file on this host; copy it there; a file of the "
-        "image is named relative to the image's working folder",
-        "fleet_models[0].args.lora-modules: /srv/sql is not a folder with adapter_config.json on this host; "
+        "fleet_models[0] (a).args.chat-template: /srv/x.jinja is not a file on this host; copy it there; a file of "
+        "the image is named relative to the image's working folder",
+        "fleet_models[0] (a).args.lora-modules: /srv/sql is not a folder with adapter_config.json on this host; "
         "copy the adapter there, or name a hub repository",
     ]
     assert found(one) == []
