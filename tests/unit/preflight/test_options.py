@@ -29,7 +29,7 @@ from ansible_collections.inference.fleet.tests.vllm_options import parsed
 
 IMAGE = "vllm/vllm-openai:v0.22.0"
 PROGRAM = Program(IMAGE, omni=False)
-LISTED = json.loads((parsed.HERE / "vllm-0.22.0.json").read_text())
+LISTED = json.loads((parsed.HERE / "vllm-0.31.0.json").read_text())
 ID = "sha256:" + "ab" * 32
 STAND_IN = Path(__file__).resolve().parents[2] / "lab" / "images" / "engine-stand-in"
 
@@ -309,7 +309,7 @@ def test_the_stand_in_answers_as_vllm_does() -> None:
 
 
 def test_the_stand_in_has_the_options_of_the_default_image() -> None:
-    assert (STAND_IN / "standin" / "options.json").read_text() == (parsed.HERE / "vllm-0.22.0.json").read_text()
+    assert (STAND_IN / "standin" / "options.json").read_text() == (parsed.HERE / "vllm-0.31.0.json").read_text()
 
 
 def test_an_image_without_vllm_says_so() -> None:

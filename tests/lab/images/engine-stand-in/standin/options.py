@@ -1,5 +1,5 @@
 """The options of vLLM, so that the collection can ask the stand-in for them; only those that `vllm` adds itself have an
-effect. options.json is a copy of tests/vllm_options/vllm-0.22.0.json.
+effect. options.json is a copy of tests/vllm_options/vllm-0.31.0.json.
 """
 
 from __future__ import annotations
