@@ -12,13 +12,14 @@ from lab.fixtures import INVENTORY, Admin, Door, Run, identities, inspect
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://light"]
-WHEELS = INVENTORY.parent / "wheels"
+WHEELS = INVENTORY.parents[1] / "wheels"
+"""Not in the inventory's folder: molecule gives Ansible the whole folder as the inventory."""
 # Of a type that LiteLLM does not offer: it need not restart for these tests.
 EXTRA = {"name": "extra", "type": "stt", "source": "example/extra", "devices": {"cpu": True}, "recipe": "lab"}
 LAB = {
     "apt": ["python3-pip"],
     "pip": ["lab-extra"],
-    "wheelhouse": "wheels",  # beside the inventory
+    "wheelhouse": "../wheels",  # relative to the inventory
     "files": {"/usr/local/bin/greet": "#!/bin/sh\necho hello\n"},
 }
 
@@ -37,7 +38,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(admin: Admin, door: Door) -> Iterator[Site]:
-    WHEELS.mkdir()
+    WHEELS.mkdir(exist_ok=True)
     with zipfile.ZipFile(WHEELS / "lab_extra-1.0-py3-none-any.whl", "w") as wheel:
         about = "lab_extra-1.0.dist-info"
         wheel.writestr("lab_extra.py", "WORD = 'found'\n")
@@ -96,7 +97,7 @@ def test_each_recipe_that_cannot_be_built_is_told_and_the_others_are(site: Site,
         {**LAB, "env": {"LAB": "two words"}},
         **{
             "no-package": {"apt": ["no-such-package"]},
-            "no-wheel": {"apt": ["python3-pip"], "pip": ["no-such-wheel"], "wheelhouse": "wheels"},
+            "no-wheel": {"apt": ["python3-pip"], "pip": ["no-such-wheel"], "wheelhouse": "../wheels"},
             "no-wheels": {"pip": ["any"], "wheelhouse": "/srv/no-wheels"},
             "no-folder": {"pip": ["any"], "wheelhouse": "weels"},
             "no-base": {"base": "127.0.0.1:1/no/such:1"},

@@ -94,7 +94,7 @@ def test_gpus_on_a_host_without_a_driver_are_told_before_anything_is_touched(ins
 
 
 def test_a_port_that_is_taken_is_told_with_who_has_it(install: Install, host: Host) -> None:
-    host.check_output("docker rm -f caddy")
+    host.check_output("docker stop caddy")
     host.check_output("systemd-run --unit=squatter python3 -m http.server 443")
     wait_until(lambda: host.socket("tcp://0.0.0.0:443").is_listening, "port 443 is taken")
     try:
@@ -103,6 +103,7 @@ def test_a_port_that_is_taken_is_told_with_who_has_it(install: Install, host: Ho
         assert "port 443: taken by python3 (PID " in run.messages
     finally:
         host.check_output("systemctl stop squatter")
+        host.check_output("docker start caddy")
 
 
 def test_one_hosts_faults_keep_every_host_untouched(admin: Admin, host: Host) -> None:
@@ -120,7 +121,7 @@ def test_one_hosts_faults_keep_every_host_untouched(admin: Admin, host: Host) ->
 def test_docker_that_is_down_is_told_and_the_next_install_puts_all_of_it_right(
     install: Install, admin: Admin, door: Door, host: Host
 ) -> None:
-    """What the tests above have left behind as well: models that fail, a salt key, Caddy's missing container."""
+    """What the tests above have left behind as well: models that fail, a salt key."""
     host.check_output("systemctl stop docker.service docker.socket")
     run = admin.play("status", "--limit", "light")
     assert run.status != 0
