@@ -19,6 +19,13 @@ def on_light(door: Door, *models: dict[str, Any]) -> dict[str, Any]:
     return {"fleet_models": [*door.models, *models]}
 
 
+def test_the_engine_refuses_what_docker_29_refuses(host: Host) -> None:
+    """Else nothing here would show that the collection works with it."""
+    ask = "curl --silent --unix-socket /var/run/docker.sock http://localhost"
+    assert "Minimum supported API version is 1.44" in host.check_output(f"{ask}/v1.41/containers/json")
+    assert json.loads(host.check_output(f"{ask}/version"))["MinAPIVersion"] == "1.44"
+
+
 def test_check_mode_on_a_converged_host_reports_no_change_and_parses_each_fleet_once(
     admin: Admin, tmp_path: Path
 ) -> None:

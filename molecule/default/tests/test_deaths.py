@@ -35,6 +35,11 @@ def started(host: Host, container: str) -> str:
     return identities(host)[container][1]
 
 
+def test_a_request_for_all_that_the_sampler_can_do_is_answered(door: Door, model: str) -> None:
+    answer = door.chat(model, n=2, seed=1, logprobs=True, top_logprobs=2, max_tokens=4)
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.extended
 def test_comes_back_whatever_it_ends_with(host: Host, door: Door, model: str) -> None:
     """The real vLLM ends with 0 when its engine core dies; the stand-in ends with 0 at SIGTERM."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from lab.fixtures import Admin, Door, identities, inspect
@@ -20,13 +19,6 @@ def devices(host: Host, container: str) -> list[str]:
         names[words[-1].rstrip(")")] = words[1] if words[0] == "MIG" else f"GPU {words[1].rstrip(':')}"
     (request,) = inspect(host, container)[container]["HostConfig"]["DeviceRequests"]
     return [names[uuid] for uuid in request["DeviceIDs"]]
-
-
-def test_the_engine_refuses_what_docker_29_refuses(host: Host) -> None:
-    """Else nothing here would show that the collection works with it."""
-    ask = "curl --silent --unix-socket /var/run/docker.sock http://localhost"
-    assert "Minimum supported API version is 1.44" in host.check_output(f"{ask}/v1.41/containers/json")
-    assert json.loads(host.check_output(f"{ask}/version"))["MinAPIVersion"] == "1.44"
 
 
 def test_the_models_share_what_the_pinned_and_the_linked_leave(host: Host) -> None:
