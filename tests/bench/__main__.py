@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import access
+import compiled
 import containers
 import docker
 import energy
@@ -26,6 +27,7 @@ from rich.console import Console
 
 MEASURES = {
     "access": access.measure,
+    "compiled": compiled.measure,
     "containers": containers.measure,
     "energy": energy.measure,
     "install": install.measure,

@@ -34,6 +34,8 @@ class Image:
     """Code name of what it is made of; the machine's own release if empty."""
     python: str = ""
     """For which wheels are fetched, as in 3.13; the machine's own Python if empty."""
+    on_request: bool = False
+    """Built only if it is named."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", self.folder or self.name)
@@ -57,6 +59,7 @@ CATALOGUE = (
     Image("blackbox-exporter", "0.23", parent="prometheus"),
     Image("grafana-stand-in", "1", parent="engine-stand-in"),
     Image("dcgm-exporter-stand-in", "1", parent="engine-stand-in"),
+    Image("vllm-cpu-compiler", "0.32.0", parent="vllm-cpu", on_request=True),
     Image("base-trixie", RELEASE, parent=None, folder="base", release="trixie"),
     Image("lab-host-trixie", RELEASE, parent="base-trixie", folder="lab-host", release="trixie", python="3.13"),
     Image("base-sid", RELEASE, parent=None, folder="base", release="sid"),
@@ -98,12 +101,15 @@ def inputs_hash(tag: str, folder: str, parent: str) -> str:
 
 
 def select(names: Iterable[str]) -> tuple[Image, ...]:
-    """The named images and their parents, in the catalogue's order; no name means all of the machine's own release.
+    """The named images and their parents, in the catalogue's order; no name means all of the machine's own release but
+    for those on request.
 
     Raises UnknownImage.
     """
     by_name = {image.name: image for image in CATALOGUE}
-    wanted = set(names) or {name for name, image in by_name.items() if not image.release}
+    wanted = set(names) or {
+        name for name, image in by_name.items() if not image.release and not image.on_request
+    }
     for name in sorted(wanted):
         if name not in by_name:
             raise UnknownImage(f"{name!r} is not an image; there are {', '.join(by_name)}")
