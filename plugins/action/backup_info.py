@@ -11,6 +11,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Vault, read
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
 
@@ -18,6 +19,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import f
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = self._task.args
         path, host = Path(arguments["path"]).expanduser(), str(task_vars["inventory_hostname"])

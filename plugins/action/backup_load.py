@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Vault, read
 from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump import RESTORED, Database, name_before
 
@@ -17,6 +18,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump impo
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = self._task.args
         result = {"changed": True, "database": RESTORED, "before": name_before(datetime.now(timezone.utc))}

@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.report.logs import since_seconds
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 
 POLL_SECONDS = 2
 LOST_AT_MOST = 30
@@ -23,6 +24,7 @@ class ActionModule(ActionBase):
 
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = dict(self._task.args)
         follow = boolean(arguments.pop("follow", False))

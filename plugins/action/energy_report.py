@@ -12,6 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Period, price_of, tables
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy_chart import draw
 
@@ -25,6 +26,7 @@ REQUIREMENTS = Path(__file__).parents[2] / "requirements-energy.txt"
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = self._task.args
         hosts = {

@@ -14,6 +14,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import ENERGY
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Period, usage
 
 # Arguments: the names of the first and the last file, and the folder. The clock's time is printed last.
@@ -26,6 +27,7 @@ _READ = (
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = self._task.args
         folder = arguments.get("folder", ENERGY)
@@ -38,7 +40,9 @@ class ActionModule(ActionBase):
             if answer["rc"] or not now.isdigit():
                 raise FleetError(f"{folder}: cannot be read: {(answer['stderr'] or answer['stdout']).strip()}")
             data = gzip.decompress(base64.b64decode(packed)) if packed else b""
-        except (FleetError, ValueError, OSError, EOFError, zlib.error) as error:
+        except FleetError as error:
             return {"failed": True, "msg": str(error)}
+        except (ValueError, OSError, EOFError, zlib.error):
+            return {"failed": True, "msg": f"{folder}: the host's answer is incomplete, or has output of a login script"}
         found = usage(data.decode("ascii", "replace").splitlines(), period, float(now))
         return {"changed": False, "sums": [list(one) for one in found.sums], "note": found.note}

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[2]  # the collection's
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = self._task.args
         host = str(task_vars["inventory_hostname"])

@@ -15,12 +15,14 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 
 POLL_SECONDS = 2
 RESTORE_SECONDS = 600
 
 
 class ActionModule(ActionBase):
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         owner = _this_run()
         arguments = {**self._task.args, "owner": owner}

@@ -10,12 +10,14 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.collection_loader._collection_finder import _get_collection_path
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.collection_archive import collection_files, digest, pack
 
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         roots = {}
         for name in self._task.args.get("collections", ()):

@@ -13,11 +13,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import ITSELF, Restore
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 
 _FACT = "__restore_so_far"  # not fleet_…: these names belong to the inventory
 
 
 class ActionModule(ActionBase):
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         state = self._task.args.get("state", "step")
         host = task_vars["inventory_hostname"]

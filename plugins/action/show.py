@@ -9,11 +9,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.report.table import check_lines, headed
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         lines = self._task.args.get("lines", [])
         lines = [lines] if isinstance(lines, str) else [str(line) for line in lines]

@@ -18,11 +18,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.report.status impo
     status_text,
     without_status,
 )
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = self._task.args
         if (kind := arguments.get("format", "text")) not in ("text", "json"):

@@ -9,11 +9,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.report.summary import summary
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         host = task_vars["inventory_hostname"]
         # In an `always`, ansible_play_hosts lacks the hosts on which a task failed.

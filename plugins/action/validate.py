@@ -14,6 +14,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, foreign, select
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
     fleet_variables,
     name_warnings,
@@ -28,6 +29,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         variables, unread = fleet_variables(task_vars or {}, self._templar, self._loader)
         unread = [named(fault, task_vars or {}) for fault in unread]

@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.converge import new_value
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.key_values import FilePlan, plan_file
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import of_hosts
 from ansible_collections.inference.fleet.plugins.plugin_utils.key_store import KeyStore
 
@@ -21,6 +22,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         observed = json.loads(
             json.dumps(self._task.args["observed"])

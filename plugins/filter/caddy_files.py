@@ -44,7 +44,9 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_files import caddy_files
+from ansible_collections.inference.fleet.plugins.plugin_utils.failures import raising
 
 
 class FilterModule:
@@ -52,5 +54,6 @@ class FilterModule:
         return {"caddy_files": _caddy_files}
 
 
+@raising(AnsibleFilterError)
 def _caddy_files(secrets: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return caddy_files(secrets["values"], secrets["previous"], models)

@@ -42,7 +42,9 @@ _value:
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_files import OPEN_KEY, open_keys
+from ansible_collections.inference.fleet.plugins.plugin_utils.failures import raising
 
 
 class FilterModule:
@@ -50,5 +52,6 @@ class FilterModule:
         return {"open_keys": _open_keys}
 
 
+@raising(AnsibleFilterError)
 def _open_keys(secrets: Mapping[str, Any], models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return open_keys(secrets["values"][OPEN_KEY], models)

@@ -38,11 +38,13 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
 from ansible_collections.inference.fleet.plugins.module_utils.report.scrape import (
     certificate_modules,
     certificate_targets,
     model_targets,
 )
+from ansible_collections.inference.fleet.plugins.plugin_utils.failures import raising
 
 
 class FilterModule:
@@ -50,6 +52,7 @@ class FilterModule:
         return {"scrape": _scrape}
 
 
+@raising(AnsibleFilterError)
 def _scrape(fleet: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "models": model_targets(fleet["models"]),

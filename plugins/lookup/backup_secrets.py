@@ -44,15 +44,13 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Vault, read
+from ansible_collections.inference.fleet.plugins.plugin_utils.failures import raising
 
 
 class LookupModule(LookupBase):
+    @raising(AnsibleLookupError)
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
-        try:
-            vault = Vault(self._loader, self.get_option("vault_password_file"))
-            return [dict(read(Path(str(terms[0])).expanduser(), vault).secrets)]
-        except FleetError as error:
-            raise AnsibleLookupError(str(error)) from error
+        vault = Vault(self._loader, self.get_option("vault_password_file"))
+        return [dict(read(Path(str(terms[0])).expanduser(), vault).secrets)]

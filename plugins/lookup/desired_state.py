@@ -35,10 +35,13 @@ _raw:
 
 from typing import Any
 
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_for_lookup
+from ansible_collections.inference.fleet.plugins.plugin_utils.failures import raising
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
 
 
 class LookupModule(LookupBase):
+    @raising(AnsibleLookupError)
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
-        return [fleet_for_lookup(variables, self._templar, self._loader).desired_state()]
+        return [fleet_of(variables, self._templar, self._loader).desired_state()]

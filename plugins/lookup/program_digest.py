@@ -33,16 +33,14 @@ _raw:
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.collection_archive import digest
+from ansible_collections.inference.fleet.plugins.plugin_utils.failures import raising
 from ansible_collections.inference.fleet.plugins.plugin_utils.program import program_files
 
 
 class LookupModule(LookupBase):
+    @raising(AnsibleLookupError)
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[str]:
-        try:
-            return [digest(program_files(term, Path(__file__).parents[2])) for term in terms]
-        except FleetError as error:
-            raise AnsibleError(str(error)) from error
+        return [digest(program_files(term, Path(__file__).parents[2])) for term in terms]

@@ -44,14 +44,12 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.failures import raising
 from ansible_collections.inference.fleet.plugins.plugin_utils.key_store import KeyStore
 
 
 class LookupModule(LookupBase):
+    @raising(AnsibleLookupError)
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
-        try:
-            return [KeyStore(str(terms[0]), self._loader, self.get_option("vault_password_file")).read()]
-        except FleetError as error:
-            raise AnsibleLookupError(str(error)) from error
+        return [KeyStore(str(terms[0]), self._loader, self.get_option("vault_password_file")).read()]

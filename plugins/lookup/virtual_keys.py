@@ -30,12 +30,15 @@ _raw:
 
 from typing import Any
 
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import to_wire
-from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_for_lookup
+from ansible_collections.inference.fleet.plugins.plugin_utils.failures import raising
+from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
 
 
 class LookupModule(LookupBase):
+    @raising(AnsibleLookupError)
     def run(self, terms: Any, variables: Any = None, **kwargs: Any) -> list[Any]:
-        keys = fleet_for_lookup(variables, self._templar, self._loader).keys
+        keys = fleet_of(variables, self._templar, self._loader).keys
         return [{name: value for name, value in to_wire(key).items() if value is not None} for key in keys]

@@ -234,11 +234,15 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi imp
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.tenancy import tenancies
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import host_containers
 from ansible_collections.inference.fleet.plugins.module_utils.report.scrape import gpu_models_text
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec={}, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     try:
         observed = NvidiaSmi().observe()
     except FleetError as error:

@@ -285,6 +285,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nv
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import nvidia_checks
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.options import option_checks
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems import SYSTEMS, TRUST
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
@@ -301,7 +302,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     fleet = unpack(module.params)
     try:
         acting_on = scope(fleet, module.params["names"])

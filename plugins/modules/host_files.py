@@ -97,6 +97,7 @@ import shlex
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import own, put
 
 SPEC = dict(
@@ -124,7 +125,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     changed: list[str] = []
     diff: list[dict[str, str]] = []
     try:

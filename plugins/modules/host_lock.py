@@ -82,6 +82,7 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import LOCK
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 
 SPEC = dict(
     state=dict(type="str", choices=["present", "absent"], default="present"),
@@ -94,7 +95,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     owner, path = module.params["owner"], module.params["path"]
     if owner is None:
         module.fail_json(msg="owner: missing; the action plugin inference.fleet.host_lock sets it")

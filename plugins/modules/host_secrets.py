@@ -116,6 +116,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.rotation import Previous, Wanted, plan_secrets
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import put
 
 SPEC = dict(
@@ -133,7 +134,10 @@ PREVIOUS = ".previous"
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     if not module.no_log:
         module.fail_json(msg="the task's options and result contain secrets; the task needs no_log: true")
     folder, prefixes = Path(module.params["path"]), module.params["prefixes"]

@@ -180,6 +180,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gateway.converge i
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import expired, plan_keys
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.litellm import LiteLLM
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import STATES, parse_keys
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 KEY_SPEC = dict(
@@ -205,7 +206,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     try:
         desired = parse_keys(module.params["keys"])
         litellm = LiteLLM(Docker(), module.params["container"], module.params["master_key_file"])

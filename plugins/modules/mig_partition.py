@@ -138,6 +138,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.partition impo
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.repartition import repartition
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux import open_devices
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
@@ -167,7 +168,10 @@ class Switch:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     smi = NvidiaSmi()
     try:
         layout = Layout.parse(module.params["layout"], "layout")

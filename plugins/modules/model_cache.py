@@ -151,6 +151,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, from_wire, unpack
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import bundle, is_ipv6_only, routes
 
@@ -166,7 +167,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     try:
         fleet = unpack(module.params)
         names = scope(fleet, module.params["names"])

@@ -235,6 +235,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement impo
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import bundle
 
@@ -264,7 +265,10 @@ class _Gpus:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     try:
         fleet = unpack(module.params)
         if module.params["layout"] is not None:

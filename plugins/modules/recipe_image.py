@@ -103,6 +103,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import is_ipv6_only, routes
 
@@ -117,7 +118,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     try:
         fleet = unpack(module.params)
         models = scope(fleet, module.params["names"])

@@ -77,7 +77,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.boot.environment i
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Proxy
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import KIT
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import bundle
 
 SPEC = dict(
@@ -94,7 +94,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     folder, version, python = Path(module.params["path"]), module.params["ansible_core"], python_for_ansible()
     before = ansible_core(folder / LINK, python)
     # The settings of the boot-time restore: Ansible's temporary files go to the same place.
@@ -103,12 +106,9 @@ def main() -> None:
         environment.update(Proxy(**module.params["proxy"]).environment)
     if module.params["host_certificates"]:
         environment["PIP_CERT"] = bundle() or ""
-    run = partial(module.run_command, environ_update=environment, handle_exceptions=False)
+    command = partial(module.run_command, environ_update=environment, handle_exceptions=False)
     if before != version and not module.check_mode:
-        try:
-            renew(folder, version, python, run)
-        except (FleetError, OSError) as error:
-            module.fail_json(msg=str(error))
+        renew(folder, version, python, command)
     diff = dict(before=f"ansible-core {before or 'none'}\n", after=f"ansible-core {version}\n")
     module.exit_json(changed=before != version, ansible_core=before, diff=diff)
 

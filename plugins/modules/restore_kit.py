@@ -80,6 +80,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.boot.environment i
     python_for_ansible,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import KIT
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run, words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import switch
 
 DIGEST = "DIGEST"
@@ -92,7 +93,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     if module.params["digest"] is None:
         module.fail_json(msg="digest: missing; the action plugin inference.fleet.restore_kit sets it")
     folder = Path(module.params["path"])
@@ -102,7 +106,7 @@ def main() -> None:
             unpack(Path(module.params["archive"]), folder / "collections", module.params["digest"])
         except (OSError, EOFError, tarfile.TarError) as error:
             module.fail_json(
-                msg=f"{folder / 'collections'}: cannot be replaced ({error}); the previous collections are still in use"
+                msg=f"{folder / 'collections'}: cannot be replaced ({words_of(error)}); the previous collections are still in use"
             )
     module.exit_json(
         changed=changed,

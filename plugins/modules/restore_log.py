@@ -89,6 +89,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RESTORE_RECORD
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import put
 
 METRICS = "metrics/restore.prom"
@@ -103,7 +104,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     path, record = module.params["path"], module.params["record"]
     if record is None:
         module.fail_json(msg="record: missing; the action plugin inference.fleet.restore_log sets it")

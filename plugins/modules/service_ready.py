@@ -69,6 +69,7 @@ hopeless:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Hopeless, wait_until_ready
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(
@@ -80,7 +81,10 @@ SPEC = dict(
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     if module.check_mode:
         module.exit_json()
     given = module.params

@@ -54,13 +54,17 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker_images import DockerImages
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import unused_images
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SPEC = dict(OPTIONS, foreign=dict(type="bool", default=False))
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+
+
+def _work(module: AnsibleModule) -> None:
     try:
         docker = DockerImages()
         found = unused_images(unpack(module.params), docker.images_of_host(), module.params["foreign"])

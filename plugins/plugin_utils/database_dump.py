@@ -102,7 +102,10 @@ def name_before(now: datetime) -> str:
 
 
 def _decoded(answer: Mapping[str, Any]) -> bytes:
-    return base64.b64decode("".join(str(answer["stdout"]).split()))
+    try:
+        return base64.b64decode("".join(str(answer["stdout"]).split()))
+    except ValueError:
+        raise FleetError("the host's answer is incomplete, or has output of a login script in it") from None
 
 
 def _first_line(text: str) -> str:

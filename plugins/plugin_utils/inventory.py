@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleError, AnsibleLookupError
+from ansible.errors import AnsibleError
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import PREFIX, Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import is_name
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import below
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import from_wire, to_wire
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import fault_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
 
@@ -137,15 +138,7 @@ def _unexpected(variables: Mapping[str, Any], error: Exception) -> str:
                 pass
             except Exception:
                 path = where
-    return f"{path}: inference.fleet cannot read this value ({type(error).__name__}: {error}); please report this fault"
-
-
-def fleet_for_lookup(variables: Mapping[str, Any], templar: Any, loader: Any) -> Fleet:
-    """As `fleet_of`. Raises AnsibleLookupError with every fault."""
-    try:
-        return fleet_of(variables, templar, loader)
-    except FleetError as error:
-        raise AnsibleLookupError(str(error)) from error
+    return f"{path}: {fault_of(error)}"
 
 
 def remember(fleet: Fleet, task_vars: Mapping[str, Any]) -> None:
@@ -175,6 +168,8 @@ def _templated(value: Any, path: str, templar: Any, faults: list[str]) -> Any:
     vault passwords do not decrypt, is a fault with its path, and None in the value."""
     try:
         return templar.template(value)
+    except RecursionError:
+        faults.append(f"{path}: is nested too deeply")
     except AnsibleError as error:
         if isinstance(value, Mapping):
             return {key: _templated(one, below(path, key), templar, faults) for key, one in value.items()}

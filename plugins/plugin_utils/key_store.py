@@ -69,7 +69,7 @@ class KeyStore:
             self.stale = True
         try:
             found = yaml.safe_load(data.decode()) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-13-45 is no day
             line = getattr(getattr(error, "problem_mark", None), "line", None)
             where = "" if line is None else f", line {line + 1}"
             raise FleetError(f"{self.path}: is not YAML{where}") from None

@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import NEEDS, pack
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
 
 
@@ -25,6 +26,7 @@ class WithFleet(ActionBase):
     module = ""
     arguments: Mapping[str, Any]  # of the module
 
+    @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = dict(self._task.args)
         try:

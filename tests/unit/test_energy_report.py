@@ -57,6 +57,13 @@ def test_a_host_without_files_says_so(tmp_path: Path, name: str) -> None:
     assert (answer["sums"], answer["note"]) == ([], "nothing was measured in this period")
 
 
+def test_an_answer_that_was_cut_off_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy_usage, "_READ", "echo H4sIAAAA:1764000000")
+    assert act(energy_usage, {**DAYS, "folder": str(folder)})["msg"] == (
+        f"{folder}: the host's answer is incomplete, or has output of a login script"
+    )
+
+
 @pytest.mark.parametrize("plugin", [energy_usage, energy_report])
 def test_a_wrong_period_is_told_before_anything_else(plugin: Any) -> None:
     told = {"sums": [["2026-11-23", "energy", "chat", "c", "s i", 3600.0, 5.0]]}

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import fault_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import switch
 
@@ -64,7 +65,7 @@ def renew(folder: Path, version: str, python: Path, run: Run) -> None:
     except (FleetError, OSError) as error:
         _clear(new)
         raise FleetError(
-            f"{folder / LINK}: no environment with ansible-core {version} for {python.name} could be created: {error}\n"
+            f"{folder / LINK}: no environment with ansible-core {version} for {python.name} could be created: {fault_of(error)}\n"
             f"{_still(folder / LINK, run)}. What to do: {_REMEDY}"
         ) from None
     switch(folder / LINK, new)

@@ -81,14 +81,17 @@ class PowerLoop:
             self._end("no nvidia-smi on this host")
             return
         self._rest, self._words, self._heard = b"", "", time.monotonic()
-        self._process = subprocess.Popen(
-            [program, *QUERY, f"--loop-ms={self._interval * 1000}"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "LC_ALL": "C"},
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [program, *QUERY, f"--loop-ms={self._interval * 1000}"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "LC_ALL": "C"},
+                start_new_session=True,
+            )
+        except OSError as error:  # not for this machine, or no memory for a process
+            self._end(f"{program} cannot be started: {error.strerror}")
 
     def _parse(self, data: bytes) -> dict[str, object]:
         """The last reading of each GPU in these bytes; keeps an incomplete line for the next call."""

@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.energy.meter impor
 from ansible_collections.inference.fleet.plugins.module_utils.energy.power_loop import PowerLoop
 from ansible_collections.inference.fleet.plugins.module_utils.energy.watch import Watch
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import ENERGY
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import fault_of
 
 WAKE_S = 1.0  # the longest wait: to end periods in time and to notice a silent nvidia-smi
 
@@ -78,4 +79,7 @@ def _has_come(stopped: int) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception as error:
+        sys.exit(fault_of(error))

@@ -19,6 +19,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import run_limited
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.system import docker_api
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import fault_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 LOOK_S = 300.0  # the longest time between updates: GPUs may be repartitioned without any container event
@@ -43,22 +44,22 @@ class Watch:
         while True:
             try:
                 self.follow()
-            except (OSError, FleetError, LookupError, TypeError) as error:
-                self._report(f"who holds which GPU is not known: {error}")
+            except Exception as error:  # else the thread would end, and nothing would be known any more
+                self._report(f"who holds which GPU is not known: {fault_of(error)}")
             self.shares = None
             time.sleep(AGAIN_S)
 
     def follow(self) -> None:
-        """Follows Docker's events. Raises OSError when Docker ends or gives an unexpected answer."""
+        """Follows Docker's events. Raises FleetError when Docker ends or does not answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as events:
             events.settimeout(LIST_S)
             try:
                 events.connect(docker_api.SOCKET)
             except OSError as error:
-                raise OSError(f"Docker does not answer on {docker_api.SOCKET} ({error.strerror or error})") from error
+                raise FleetError(f"Docker does not answer on {docker_api.SOCKET} ({error.strerror or error})") from error
             engine = docker_api.engine()
             if engine is None:
-                raise OSError(f"Docker does not answer on {docker_api.SOCKET}")
+                raise FleetError(f"Docker does not answer on {docker_api.SOCKET}")
             wanted = {"type": ["container"], "event": ["start", "die"], "label": [_OURS]}
             path = f"/v{docker_api.api_version(engine)}/events?filters={quote(json.dumps(wanted))}"
             request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"
@@ -69,12 +70,12 @@ class Watch:
                 # The content of the events does not matter: any event is a reason to update.
                 ready, _written, _failed = select.select([events], [], [], LOOK_S)
                 if ready and not events.recv(65536):
-                    raise OSError("Docker has ended")
+                    raise FleetError("Docker has ended")
 
     def _look(self) -> Shares:
         listed = docker_api.ask(f"/containers/json?filters={quote(json.dumps({'label': [_OURS]}))}")
         if listed is None:
-            raise OSError("Docker does not list its containers")
+            raise FleetError("Docker does not list its containers")
         inspected = [docker_api.ask(f"/containers/{one['Id']}/json") for one in listed]
         listing = run_limited([shutil.which("nvidia-smi") or "nvidia-smi", "-L"], LIST_S).text
         gpus = parse_gpus(listing)

@@ -44,9 +44,10 @@ class CacheFolder:
     def free(self) -> int:
         """Bytes."""
         folder = self._path
-        while not folder.exists():
-            folder = folder.parent
-        return shutil.disk_usage(folder).free
+        with _naming(self._path):
+            while not folder.exists():
+                folder = folder.parent
+            return shutil.disk_usage(folder).free
 
     def arrived(self, repo: str) -> int:
         """Bytes of a repository that are on the disk now, including unfinished files."""
@@ -189,3 +190,5 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise FleetError(f"the cache of weights {path}: {error.filename}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FleetError(f"the cache of weights {path}: a file below hub/*/refs is damaged; remove it") from error

@@ -28,10 +28,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.model im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import OLDEST, api_version
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 try:
-    import requests
     from docker import APIClient
     from docker.errors import APIError, DockerException, ImageNotFound, NotFound
     from docker.types import DeviceRequest
@@ -301,8 +301,10 @@ def _naming(doing: str) -> Iterator[None]:
         yield
     except APIError as error:
         raise FleetError(f"{doing}: {error.explanation or error}") from error
-    except (DockerException, requests.RequestException, HTTPError) as error:  # HTTPError: a stream broke off
-        raise FleetError(f"{doing}: {error}") from error
+    except (DockerException, HTTPError, http.client.HTTPException, OSError) as error:  # HTTPError: a stream broke off
+        raise FleetError(f"{doing}: {words_of(error)}") from error
+    except ValueError as error:
+        raise FleetError(f"{doing}: the engine's answer is incomplete or is not JSON") from error
 
 
 def _aliases(container_id: str, endpoints: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

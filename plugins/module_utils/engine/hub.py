@@ -13,6 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Proxy
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 _SECONDS = 30
@@ -43,7 +44,9 @@ class Hub:
         answer = self._ask(
             "GET", f"/api/models/{quote(repo)}/revision/{quote(revision, safe='')}?blobs=true", repo, revision
         )
-        files = {str(one["rfilename"]): one.get("size") for one in answer.get("siblings") or ()}
+        listed = answer.get("siblings")
+        listed = listed if isinstance(listed, list) and all(isinstance(one, dict) for one in listed) else []
+        files = {str(one.get("rfilename")): one.get("size") for one in listed}
         unknown = [path for path, size in files.items() if not isinstance(size, int)]
         if not files or unknown or not answer.get("sha"):
             raise FleetError(f"{repo}: {self._endpoint} does not report its files and their sizes")
@@ -57,7 +60,7 @@ class Hub:
         for _hop in range(5):  # a renamed repository redirects
             try:
                 with self._opener.open(self._request(method, url), timeout=_SECONDS) as answer:
-                    return json.loads(answer.read()) if method == "GET" else {}
+                    return self._parsed(repo, answer.read()) if method == "GET" else {}
             except urllib.error.HTTPError as error:
                 location = urljoin(url, error.headers.get("Location", ""))
                 if error.code // 100 != 3:
@@ -65,9 +68,18 @@ class Hub:
                 if method == "HEAD" or urlsplit(location).netloc != urlsplit(url).netloc:
                     return {}  # to the file's storage: access is allowed
                 url = location
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                raise Unreachable(self._unreachable(repo, getattr(error, "reason", error))) from error
+            except (OSError, http.client.HTTPException) as error:
+                raise Unreachable(self._unreachable(repo, words_of(error))) from error
         raise FleetError(f"{repo}: {self._endpoint} redirects again and again")
+
+    def _parsed(self, repo: str, content: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(content)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise Unreachable(self._unreachable(repo, "it answers with something else than a repository's data"))
+        return answer
 
     def _request(self, method: str, url: str) -> urllib.request.Request:
         headers = {"User-Agent": "inference.fleet"}

@@ -28,6 +28,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import 
     parse_topology,
     split_warnings,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 QUERY_SECONDS = 60  # without the persistence daemon every call reloads the driver
@@ -68,17 +69,20 @@ class Observation:
 
 
 def run_limited(command: Sequence[str], seconds: int) -> Answer:
-    """Raises FleetError and kills the command when it has not ended in time."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "LC_ALL": "C"},
-        start_new_session=True,
-        encoding="utf-8",
-        errors="replace",
-    )
+    """Raises FleetError where the command cannot be started, and when it has not ended in time, which kills it."""
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C"},
+            start_new_session=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        raise FleetError(f"{command[0]}: cannot be started: {words_of(error)}") from error
     try:
         text, _nothing = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as late:

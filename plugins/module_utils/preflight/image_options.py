@@ -104,7 +104,10 @@ def _program() -> str:
 
 def _done(method: str, path: str, body: Any = None, seconds: float = 60) -> Mapping[str, Any]:
     status, answer = request(method, path, body, seconds)
-    data = json.loads(answer) if answer.startswith(b"{") else {}
+    try:
+        data = json.loads(answer) if answer.startswith(b"{") else {}
+    except ValueError:
+        raise FleetError("Docker's answer is incomplete") from None
     if status not in (200, 201, 204):
         unsaid = f"Docker answers with {status}" if status else f"no answer within {seconds:.0f} s"
         raise FleetError(str(data.get("message") or unsaid)[:_LONGEST])

@@ -113,6 +113,19 @@ def test_a_host_without_nvidia_smi_is_reported(monkeypatch: pytest.MonkeyPatch, 
     assert heard.said == [f"no nvidia-smi on this host{GAP}"]
 
 
+def test_one_that_cannot_be_started_is_reported_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: Heard
+) -> None:
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir(exist_ok=True)
+    program.unlink(missing_ok=True)
+    program.write_bytes(b"\x7fELF of another machine")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    heard.until(lambda: heard.loop._wait == 0.4)
+    assert heard.said == [f"{program} cannot be started: Exec format error{GAP}"]
+
+
 def test_one_that_cannot_be_killed_gets_no_second_beside_it(
     machine: Machine, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ aliases were put in afterwards, the way the same engine reports them.
 
 from __future__ import annotations
 
+import http.client
 import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -563,6 +564,9 @@ def server_error(words: str) -> docker.errors.APIError:
         (docker.errors.DockerException("odd"), "odd"),
         (requests.ConnectionError("connection refused"), "connection refused"),
         (requests.ReadTimeout("read timed out"), "read timed out"),
+        (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
+        (http.client.IncompleteRead(b""), "the answer was cut off"),
+        (json.JSONDecodeError("Expecting value", "", 0), "the engine's answer is incomplete or is not JSON"),
     ],
 )
 def test_an_error_of_docker_is_a_fault_that_says_what_was_being_done(
@@ -615,13 +619,22 @@ def test_the_registrys_own_words_are_reported(api: FakeApi, host: engine.Docker)
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "words"),
     [
-        urllib3.exceptions.ReadTimeoutError(None, "/images/create", "read timed out"),  # type: ignore[arg-type]
-        urllib3.exceptions.ProtocolError("connection broken"),
+        (urllib3.exceptions.ReadTimeoutError(None, "/images/create", "read timed out"), ".*read timed out"),  # type: ignore[arg-type]
+        (urllib3.exceptions.ProtocolError("connection broken"), "connection broken"),
+        (
+            urllib3.exceptions.ProtocolError(
+                "Connection broken: IncompleteRead(0 bytes read, 9 more expected)", http.client.IncompleteRead(b"", 9)
+            ),
+            "the answer was cut off",
+        ),
+        (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
     ],
 )
-def test_a_pull_that_breaks_off_is_a_fault_of_its_image(error: Exception, api: FakeApi, host: engine.Docker) -> None:
+def test_a_pull_that_breaks_off_is_a_fault_of_its_image(
+    error: Exception, words: str, api: FakeApi, host: engine.Docker
+) -> None:
     """The SDK reads the stream from urllib3 itself, whose errors requests does not wrap there."""
 
     def stream(*_arguments: Any, **_options: Any) -> Iterator[dict[str, str]]:
@@ -629,14 +642,16 @@ def test_a_pull_that_breaks_off_is_a_fault_of_its_image(error: Exception, api: F
         raise error
 
     api.says["pull"] = stream
-    with pytest.raises(FleetError, match=r"^image own/vllm:1: cannot be pulled and is not on this host: "):
+    with pytest.raises(FleetError, match=rf"^image own/vllm:1: cannot be pulled and is not on this host: {words}$"):
         host.pull("own/vllm:1")
 
 
 def test_a_docker_that_does_not_answer_is_reported_with_what_to_look_at(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api.says["version"] = raising(requests.ConnectionError("No such file or directory"))
+    absent = FileNotFoundError(2, "No such file or directory")
+    aborted = urllib3.exceptions.ProtocolError("Connection aborted.", absent)
+    api.says["version"] = raising(requests.ConnectionError(aborted))
     with pytest.raises(FleetError) as caught:
         engine.Docker()
     assert str(caught.value) == (

@@ -103,6 +103,36 @@ def test_a_mirror_that_tells_no_sizes_is_no_help(hub: Any, url: str) -> None:
     assert refused(url, "own/a") == f"own/a: {url} does not report its files and their sizes"
 
 
+@pytest.mark.parametrize("content", [b"<html>Please log in</html>", b"[1]", b'"x"', b"[" * 100_000, b""])
+def test_a_mirror_that_answers_with_something_else_is_no_help(
+    content: bytes, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(handler: Any, *_arguments: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    monkeypatch.setattr(STAND_IN._Handler, "_info", answer)
+    assert refused(url, "own/a").startswith(
+        f"own/a: {url} cannot be reached from this host (it answers with something else than a repository's data)"
+    )
+
+
+@pytest.mark.parametrize("siblings", [b"7", b"[7]", b'[{"name": "x"}]'])
+def test_a_mirror_that_lists_no_files_is_no_help(siblings: bytes, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b'{"sha": "0123", "siblings": ' + siblings + b"}"
+
+    def answer(handler: Any, *_arguments: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    monkeypatch.setattr(STAND_IN._Handler, "_info", answer)
+    assert refused(url, "own/a") == f"own/a: {url} does not report its files and their sizes"
+
+
 def test_the_token_goes_to_no_other_host(hub: Any, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     other = STAND_IN.Hub(tmp_path)

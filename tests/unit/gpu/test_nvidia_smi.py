@@ -528,6 +528,14 @@ def test_a_program_that_hangs_is_killed_with_its_children_after_its_time(tmp_pat
     assert time.monotonic() - began < 4
 
 
+def test_a_program_that_cannot_be_started_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "nvidia-smi"
+    assert faults(run_limited, [str(path), "-L"], 1) == [f"{path}: cannot be started: No such file or directory"]
+    path.write_bytes(b"\x7fELF of another machine")
+    path.chmod(0o755)
+    assert faults(run_limited, [str(path), "-L"], 1) == [f"{path}: cannot be started: Exec format error"]
+
+
 def test_an_answer_has_both_streams_and_the_status_whatever_the_bytes(tmp_path: Path) -> None:
     path = program(tmp_path, "echo out", "echo err >&2", r"printf '\377\n'", "cat", "exit 7")
     assert run_limited([path], 10) == Answer(7, "out\nerr\n\ufffd\n")

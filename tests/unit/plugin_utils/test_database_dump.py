@@ -50,6 +50,13 @@ def test_a_dump_is_what_pg_dump_wrote() -> None:
     assert "--format=custom" in command and "SpendLogs" not in command
 
 
+def test_an_answer_with_something_else_in_it_is_no_dump() -> None:
+    host = Host({"stdout": "You have new mail\n" + encoded(b"PGDMP"), "stderr": "0\n"})
+    assert faults(lambda: Database(host).dump(spend_logs=True, max_bytes=6)) == [
+        "the host's answer is incomplete, or has output of a login script in it"
+    ]
+
+
 def test_spend_logs_are_left_out_by_their_rows_alone() -> None:
     host = Host({"stdout": encoded(b"PGDMP\0"), "stderr": "0\n"})
     Database(host).dump(spend_logs=False, max_bytes=100)
