@@ -19,6 +19,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 
 POLL_SECONDS = 2
 RESTORE_SECONDS = 600
+WORK_SECONDS = 1800  # for a module of a run that was killed
 
 
 class ActionModule(ActionBase):
@@ -26,7 +27,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         owner = _this_run()
         arguments = {**self._task.args, "owner": owner}
-        wait = int(arguments.pop("wait", 0))
+        wait = given = int(arguments.get("wait", 0))
         patient = {**arguments, "take_over": arguments.get("take_over", False) and not wait}
         answer = self._take(patient, owner, task_vars)
         if answer.get("held"):
@@ -40,6 +41,26 @@ class ActionModule(ActionBase):
         if answer.get("held") and arguments.get("take_over"):
             warning = f"took over the lock of {_who(answer['holder'])}, which did not release it within {wait} s"
             answer = {**self._take(arguments, owner, task_vars), "warnings": [warning]}
+        # A restore that waited for the lock goes on: no admin can retry.
+        return answer if given else self._alone(answer, arguments, owner, task_vars)
+
+    def _alone(
+        self, answer: dict[str, Any], arguments: dict[str, Any], owner: dict[str, Any], task_vars: Any
+    ) -> dict[str, Any]:
+        """The answer when no module of a run that was killed works on the host any more."""
+        deadline = time.monotonic() + WORK_SECONDS
+        shown = None
+        while (works := answer.get("works")) and not answer.get("failed"):
+            who = f"{works['module']} (PID {works['pid']}) of a run that was killed still works on the host"
+            if time.monotonic() >= deadline:
+                self._take({**arguments, "state": "absent"}, owner, task_vars)
+                how = "wait for the module to end, or stop it with -e fleet_break_lock=true"
+                return {"failed": True, "msg": f"{who}: {how}"}
+            if who != shown:
+                Display().display(f"waiting for {WORK_SECONDS} s at most: {who}")
+            shown = who
+            time.sleep(POLL_SECONDS)
+            answer = {**answer, **self._take(arguments, owner, task_vars)}
         return answer
 
     def _take(self, arguments: dict[str, Any], owner: dict[str, Any], task_vars: Any) -> dict[str, Any]:

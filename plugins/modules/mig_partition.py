@@ -168,7 +168,7 @@ class Switch:
 
 
 def main() -> None:
-    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True), alone="mig_partition")
 
 
 def _work(module: AnsibleModule) -> None:

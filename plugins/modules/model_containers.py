@@ -265,7 +265,7 @@ class _Gpus:
 
 
 def main() -> None:
-    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True), alone="model_containers")
 
 
 def _work(module: AnsibleModule) -> None:

@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
+from ansible_collections.inference.fleet.plugins.module_utils.system import work
 from hypothesis import HealthCheck, settings
+
+work.FOLDER = tempfile.mkdtemp(prefix="inference-fleet-")  # modules mark their work there, and not on this machine
 
 settings.register_profile(
     "house", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]

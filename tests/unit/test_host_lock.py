@@ -5,16 +5,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from ansible_collections.inference.fleet.plugins.action import host_lock as action
+from ansible_collections.inference.fleet.plugins.module_utils.system import work
 from ansible_collections.inference.fleet.plugins.modules import host_lock as module
 from ansible_collections.inference.fleet.tests.unit.running import Module
 
@@ -295,3 +299,82 @@ def test_after_its_patience_a_restore_takes_it_over_with_a_word(host: Host, othe
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(action, "Display", Mock())
+
+
+# The module of a run that was killed works on
+
+WORKER = """
+import sys, time
+from ansible_collections.inference.fleet.plugins.module_utils.system import work
+work.FOLDER = sys.argv[1]
+with work.working("model_containers"):
+    print("works", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def worker(host: Host) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", WORKER, str(host.lock.parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "works\n"
+        yield process
+        process.kill()
+
+
+def test_the_next_run_waits_for_the_module_of_a_run_that_was_killed(
+    host: Host, worker: subprocess.Popen[str], quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(action, "Display", lambda: SimpleNamespace(display=shown.append))
+    threading.Timer(0.3, worker.kill).start()
+    answer = host.run()
+    assert ("failed" in answer, answer["works"]) == (False, None)
+    assert worker.wait() == -signal.SIGKILL
+    assert shown == [
+        "waiting for 1800 s at most: model_containers "
+        f"(PID {worker.pid}) of a run that was killed still works on the host"
+    ]
+
+
+def test_a_module_that_does_not_end_is_told_and_the_lock_released(
+    host: Host, worker: subprocess.Popen[str], quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(action, "WORK_SECONDS", 0.2)
+    assert host.run() == {
+        "failed": True,
+        "msg": f"model_containers (PID {worker.pid}) of a run that was killed still works on the host: "
+        "wait for the module to end, or stop it with -e fleet_break_lock=true",
+    }
+    assert host.holder() is None
+
+
+def test_a_lock_that_is_broken_stops_the_module(host: Host, worker: subprocess.Popen[str], quick: None) -> None:
+    assert "failed" not in host.run(take_over=True)
+    assert worker.wait(10) == -signal.SIGTERM
+
+
+def test_a_restore_neither_stops_the_module_nor_waits_for_it(host: Host, worker: subprocess.Popen[str]) -> None:
+    assert host.run(take_over=True, wait=900)["works"] == {"pid": worker.pid, "module": "model_containers"}
+    assert worker.poll() is None
+
+
+def test_check_mode_does_not_wait_for_a_module(host: Host, worker: subprocess.Popen[str]) -> None:
+    assert "failed" not in host.run(check=True)
+
+
+def test_a_module_waits_for_another_one_and_then_works(
+    host: Host, worker: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "FOLDER", str(host.lock.parent))
+    monkeypatch.setattr(work.time, "sleep", lambda _seconds: worker.kill() or worker.wait())
+    with work.working("model_cache"):
+        assert work.worker(str(host.lock.parent)) == (os.getpid(), "model_cache")
+    assert work.worker(str(host.lock.parent)) is None
+
+
+def test_a_user_who_may_not_write_the_mark_works_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(work, "FOLDER", str(tmp_path / "file" / "run"))
+    with work.working("litellm_key"):
+        pass

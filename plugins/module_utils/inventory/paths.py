@@ -7,13 +7,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Union
 
+from ansible_collections.inference.fleet.plugins.module_utils.system import work
+
 STATE = "/var/lib/inference-fleet"  # may also contain files of other origin, such as weights that an admin copied
 ENERGY = f"{STATE}/energy"
 OPTIONS = f"{STATE}/options"  # the options of the images' engines, by image ID
 RESTORE_RECORD = f"{STATE}/restore.json"
 WHEELS = f"{STATE}/wheels"
 KIT = "/opt/inference-fleet"  # the collections and the ansible-core for the restore at boot
-RUN = "/run/inference-fleet"
+RUN = work.RUN
 LOCK = f"{RUN}/lock"
 
 

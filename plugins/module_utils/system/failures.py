@@ -7,9 +7,11 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Optional, TypeVar
 
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.work import working
 
 Module = TypeVar("Module", bound=Any)
 
@@ -18,10 +20,13 @@ _LONGEST = 300
 _POOL = re.compile(r"^\w*Pool\([^)]*\): ")  # as urllib3 names a connection
 
 
-def run(work: Callable[[Module], None], module: Module) -> None:
-    """The work of a module. An exception ends the module with a message."""
+def run(work: Callable[[Module], None], module: Module, alone: str = "") -> None:
+    """The work of a module. An exception ends the module with a message.
+
+    alone: the name of a module that works for long; outside check mode, only one of them works at a time."""
     try:
-        work(module)
+        with working(alone) if alone and not module.check_mode else nullcontext():
+            work(module)
     except Exception as error:
         module.fail_json(msg=fault_of(error))
 
