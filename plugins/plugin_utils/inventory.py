@@ -76,6 +76,12 @@ def name_warnings(fleet: Fleet, variables: Mapping[str, Any], templar: Any) -> l
             f"{show(variables.get('inventory_hostname'))} cannot be a host name; set fleet_https.names to the names "
             "or addresses that clients use, or ansible_host to the host's name or address"
         ]
+    if fleet.https.mode == "internal" and len(fleet.https.addresses) > 1:
+        first, *others = fleet.https.addresses
+        return [
+            f"fleet_https.names: a client that connects by address sends no name and gets the certificate of {first}, "
+            f"which is not valid for {', '.join(others)}; connect by a host name there"
+        ]
     own = next(iter(url_names(fleet, variables, templar)), "localhost")
     if names and all(name.startswith("*") and not certificates.covers(name, own) for name in names):
         return [

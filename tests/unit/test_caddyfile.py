@@ -120,7 +120,18 @@ def test_a_direct_route_goes_to_the_name_that_all_replicas_have() -> None:
 def test_it_serves_the_names_with_brackets_around_ipv6_addresses(names: list[str], addresses: list[str]) -> None:
     text = caddyfile(https={"names": names})
     assert site(text) == addresses
-    assert f"\tdefault_sni {names[0]}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "presented"),
+    [
+        (["localhost", "127.0.0.1"], "127.0.0.1"),
+        (["llm.example.com", "fd00::7", "10.0.0.7"], "fd00::7"),
+        (["llm.example.com", "localhost"], "llm.example.com"),
+    ],
+)
+def test_a_client_that_connects_by_address_gets_a_certificate_of_that_address(names: list[str], presented: str) -> None:
+    assert f"\tdefault_sni {presented}\n" in caddyfile(https={"names": names})
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
 from jinja2 import Environment, meta
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
@@ -94,6 +95,21 @@ def test_every_service_container_runs_with_an_init(file: Path) -> None:
 def test_what_removes_the_models_of_no_inventory_asks_for_a_word_before_it_removes_all(name: str) -> None:
     (play,) = [one for one in yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text()) if "hosts" in one]
     assert play["vars"]["fleet_remove_all"].startswith("{{ prune | default(")
+
+
+def test_uninstall_removes_by_name_and_after_a_confirmation() -> None:
+    """Weights that an admin copied into the state folder stay, and so do the keys."""
+    play = yaml.safe_load((PLAYBOOKS / "uninstall.yml").read_text())[1]
+    tasks = play["tasks"][0]["block"]
+    removing = [index for index, task in enumerate(tasks) if "absent" in yaml.safe_dump(task)]
+    asked = [index for index, task in enumerate(tasks) if task["name"] == "Stop unless the removal is confirmed"]
+    assert asked[0] < min(removing)
+    paths = Paths("/etc/inference-fleet")
+    assert not {paths.state, paths.config, paths.secrets, paths.energy} & set(paths.replaceable)
+    for kept in (paths.secrets, paths.energy, f"{paths.state}/models"):
+        assert not [path for path in paths.replaceable if kept == path or kept.startswith(f"{path}/")]
+    (state,) = [task for task in tasks if task.get("ansible.builtin.file", {}).get("path") == "{{ fleet.paths.state }}"]
+    assert state["when"] == "__others.matched == 0"
 
 
 def test_a_fault_of_the_inventory_is_printed_once(tmp_path: Path) -> None:

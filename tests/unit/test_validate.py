@@ -212,6 +212,15 @@ def test_a_host_whose_only_name_cannot_be_a_host_name_is_warned_what_to_set(
     assert "GPU_Node_01" not in json.dumps(answer["ansible_facts"])
 
 
+def test_of_several_addresses_only_the_first_has_its_certificate() -> None:
+    names = ["llm.example.com", "10.0.0.7", "10.1.0.7"]
+    assert validate({"fleet_https": {"names": names}})["warnings"] == [
+        "fleet_https.names: a client that connects by address sends no name and gets the certificate of 10.0.0.7, which is "
+        "not valid for 10.1.0.7; connect by a host name there"
+    ]
+    assert validate({"fleet_https": {"names": names[:2]}})["warnings"] == []
+
+
 def test_a_host_that_is_reached_by_an_ipv6_address_has_a_base_url_with_brackets() -> None:
     fact = validate({"ansible_host": "2001:db8::7"})["ansible_facts"]["fleet"]
     assert (fact["https"]["names"][0], fact["base_url"]) == ("2001:db8::7", "https://[2001:db8::7]")

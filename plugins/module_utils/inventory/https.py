@@ -103,12 +103,21 @@ class Https:
         name = next((name for name in self.names if not name.startswith("*")), host)
         return f"https://[{name}]" if ":" in name else f"https://{name}"
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(filter(is_address, self.names))
+
+    @property
+    def default_sni(self) -> Optional[str]:
+        """The name whose certificate a client gets that names no server: one that connects by address (RFC 6066)."""
+        return next(iter((*self.addresses, *self.names)), None)
+
     def public(self) -> dict[str, Any]:
         """Plain data for templates: file names instead of the contents."""
         data = asdict(self)
         for content in ("directory_root", "cert", "key"):
             del data[content]
-        return {**data, "names": list(self.names), "files": self.files}
+        return {**data, "names": list(self.names), "default_sni": self.default_sni, "files": self.files}
 
 
 def _refuse_keys_of_other_modes(read: Fields, mode: str) -> None:

@@ -229,7 +229,7 @@ def test_a_key_in_whatever_place_is_in_no_message(data: Any) -> None:
 
 def test_templates_and_eyes_get_the_names_of_files_and_not_what_is_in_them() -> None:
     public = Fleet.parse({"fleet_https": {**FILES, "cert": CERT + KEY}}).public()["https"]
-    assert sorted(public) == ["directory", "email", "files", "mode", "names"]
+    assert sorted(public) == ["default_sni", "directory", "email", "files", "mode", "names"]
     assert sorted(public["files"]) == ["cert", "key"]
     assert "BEGIN" not in json.dumps(public)
     assert SECRET not in repr(https(FILES))

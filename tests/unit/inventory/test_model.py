@@ -87,6 +87,15 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
             "source: expected a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a colon, "
             "got 'https://huggingface.co/Qwen/Qwen3-8B'",
         ),
+        *(
+            (
+                "source",
+                source,
+                "source: expected a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a "
+                f"colon, got '{source}'",
+            )
+            for source in ("own/model-GGUF:Q4_K_M", "s3://bucket/model", "gs://bucket/model", "/srv/model.gguf:x")
+        ),
         ("replicas", 0, "replicas: expected a whole number of at least 1, got 0"),
         ("replicas", -1, "replicas: expected a whole number of at least 1, got -1"),
         ("replicas", "two", "replicas: expected a whole number of at least 1, got 'two'"),
