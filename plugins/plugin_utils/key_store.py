@@ -85,20 +85,23 @@ class KeyStore:
         return dict(found)
 
     def write(self, keys: Mapping[str, str]) -> None:
-        """Replaces and syncs the whole file. `read` must have been called before."""
+        """Replaces and syncs the whole file, or raises FleetError. `read` must have been called before."""
         text = HEADER + yaml.safe_dump(dict(keys), allow_unicode=True, default_flow_style=False)
         data = VaultLib(self._secrets).encrypt(text, self._secret) if self._secret else text.encode()
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".fleet-keys-")  # 0600 from the start
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        sync(self.path.parent)
+            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".fleet-keys-")  # 0600 from the start
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(self.path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            sync(self.path.parent)
+        except OSError as error:
+            raise FleetError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def _decrypt(self, data: bytes) -> bytes:
         """Remembers the password: `write` encrypts with it, unless another password was given."""

@@ -47,6 +47,15 @@ CALL_SECONDS = 60  # for an answer of the engine's API; pulls answer in a stream
 STOP_SECONDS = 30  # from SIGTERM to SIGKILL: vLLM finishes requests meanwhile
 ZOMBIE_TRIES, ZOMBIE_SECONDS = 5, 3  # tries to stop a container that has a zombie, and the pause between them
 HEALTH_SECONDS = 5  # one request to /health
+# What Docker or a registry says -> what to do.
+_REMEDIES = (
+    (r"no space left on device", "Docker's disk is full: `docker system df` shows what uses it; see prune_images"),
+    (
+        r"unauthorized|authentication required|no basic auth credentials|docker login|\b(?<!permission )denied\b",
+        "the registry asks for a login, or has no such image: run `docker login REGISTRY` as root on this host, or check "
+        "the name",
+    ),
+)
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -89,9 +98,7 @@ class Docker:
         with _naming(f"image {reference}: cannot be pulled and is not on this host"):
             for progress in self._api.pull(repository, tag=tag or "latest", stream=True, decode=True):
                 if "error" in progress:
-                    raise FleetError(
-                        f"image {reference}: cannot be pulled and is not on this host: {progress['error']}"
-                    )
+                    raise APIError(str(progress["error"]))
 
     def remove(self, container_id: str, name: str) -> None:
         """Stops it first, so that running requests can finish."""
@@ -300,11 +307,16 @@ def _naming(doing: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise FleetError(f"{doing}: {error.explanation or error}") from error
+        raise FleetError(f"{doing}: {_with_remedy(str(error.explanation or error))}") from error
     except (DockerException, HTTPError, http.client.HTTPException, OSError) as error:  # HTTPError: a stream broke off
         raise FleetError(f"{doing}: {words_of(error)}") from error
     except ValueError as error:
         raise FleetError(f"{doing}: the engine's answer is incomplete or is not JSON") from error
+
+
+def _with_remedy(words: str) -> str:
+    remedy = next((f"; {remedy}" for pattern, remedy in _REMEDIES if re.search(pattern, words, re.IGNORECASE)), "")
+    return words + remedy
 
 
 def _aliases(container_id: str, endpoints: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

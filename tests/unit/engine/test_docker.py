@@ -559,7 +559,11 @@ def server_error(words: str) -> docker.errors.APIError:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (server_error("no space left on device"), "no space left on device"),
+        (
+            server_error("no space left on device"),
+            "no space left on device; Docker's disk is full: `docker system df` shows what uses it; see prune_images",
+        ),
+        (server_error("permission denied: unknown"), "permission denied: unknown"),
         (docker.errors.APIError("409 Conflict"), "409 Conflict"),
         (docker.errors.DockerException("odd"), "odd"),
         (requests.ConnectionError("connection refused"), "connection refused"),
@@ -615,6 +619,29 @@ def test_the_registrys_own_words_are_reported(api: FakeApi, host: engine.Docker)
         host.pull("own/vllm:1")
     assert str(caught.value) == (
         "image own/vllm:1: cannot be pulled and is not on this host: manifest for own/vllm:1 not found"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "pull access denied for own/vllm, repository does not exist or may require 'docker login': denied: requested "
+        "access to the resource is denied",
+        "Head https://registry.example/v2/own/vllm/manifests/1: unauthorized: authentication required",
+        "error from registry: denied",
+        "Head https://registry.example/v2/own/vllm/manifests/1: no basic auth credentials",
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_registry_that_asks_for_a_login_is_reported_with_what_to_do(
+    words: str, streamed: bool, api: FakeApi, host: engine.Docker
+) -> None:
+    api.says["pull"] = (lambda *_a, **_o: [{"error": words}]) if streamed else raising(server_error(words))
+    with pytest.raises(FleetError) as caught:
+        host.pull("own/vllm:1")
+    assert str(caught.value) == (
+        f"image own/vllm:1: cannot be pulled and is not on this host: {words}; the registry asks for a login, or has no such "
+        "image: run `docker login REGISTRY` as root on this host, or check the name"
     )
 
 
