@@ -7,7 +7,7 @@ from __future__ import annotations
 import http.client
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Optional
 
@@ -332,8 +332,14 @@ def _host_image(listed: Mapping[str, Any], containers: Iterable[Mapping[str, Any
         for key in ("RepoTags", "RepoDigests")
     )
     names = {listed["Id"], *tags, *digests}
-    used = any(one.get("ImageID") in names or short_reference(one.get("Image") or "") in names for one in containers)
-    return HostImage(id=listed["Id"], tags=tags, digests=digests, size=listed["Size"], used=used)
+    used = any(has_image(one, names) for one in containers)
+    return HostImage(id=listed["Id"], tags=tags, digests=digests, size=listed.get("Size", 0), used=used)
+
+
+def has_image(container: Mapping[str, Any], names: Collection[str]) -> bool:
+    """Whether a listed container has an image of this ID or of one of these names: with the containerd image store, a
+    container may have another ID of the same image."""
+    return container.get("ImageID") in names or short_reference(container.get("Image") or "") in names
 
 
 def _is_model(labels: Mapping[str, str]) -> bool:
@@ -342,7 +348,8 @@ def _is_model(labels: Mapping[str, str]) -> bool:
 
 def _name(listed: Mapping[str, Any]) -> str:
     """The name without a second slash: links add further names."""
-    return next(str(name) for name in listed["Names"] if name.count("/") == 1).lstrip("/")
+    names = (str(name) for name in listed.get("Names") or () if name.count("/") == 1)
+    return next(names, str(listed.get("Id", ""))[:12]).lstrip("/")
 
 
 def _env(config: Mapping[str, Any]) -> dict[str, str]:

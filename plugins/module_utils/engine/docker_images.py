@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker, plain_text
+from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker, has_image, plain_text
 from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import (
     CONTENT_LABEL,
     DOCKERFILE_LABEL,
@@ -99,14 +99,20 @@ class DockerImages(Docker):
 
 def _built(listed: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -> Built:
     labels = listed["Labels"]
+    tags = tuple(tag for tag in listed.get("RepoTags") or () if not tag.startswith("<none>"))
     return Built(
         id=listed["Id"],
-        tags=tuple(tag for tag in listed.get("RepoTags") or () if not tag.startswith("<none>")),
+        tags=tags,
         recipe=labels[RECIPE_LABEL],
         content=labels.get(CONTENT_LABEL, ""),
         dockerfile=labels.get(DOCKERFILE_LABEL, ""),
-        size=listed["Size"],
-        used_by=tuple(one["Names"][0].lstrip("/") for one in containers if one["ImageID"] == listed["Id"]),
+        size=listed.get("Size", 0),
+        used_by=tuple(
+            str(name).lstrip("/")
+            for one in containers
+            if has_image(one, {listed["Id"], *tags})
+            for name in (one.get("Names") or ["a container"])[:1]
+        ),
     )
 
 

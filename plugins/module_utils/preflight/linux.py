@@ -214,7 +214,7 @@ def _os_release() -> dict[str, str]:
 
 
 def _names(containers: Iterable[dict[str, Any]]) -> Iterator[str]:
-    return (name.lstrip("/") for one in containers for name in one["Names"])
+    return (name.lstrip("/") for one in containers for name in one.get("Names") or ())
 
 
 def _images() -> frozenset[str]:
@@ -271,7 +271,7 @@ def _holder(port: int, containers: Collection[dict[str, Any]]) -> Optional[str]:
     """The listener on a TCP port of the host; None for a free port or the fleet's own Caddy."""
     for one in containers:
         if any(published.get("PublicPort") == port for published in one.get("Ports") or ()):
-            return None if _is_our_caddy(one) else f"container {one['Names'][0].lstrip('/')}"
+            return None if _is_our_caddy(one) else f"container {next(_names([one]), one.get('Id', '')[:12])}"
     inodes = set(_listening_inodes(port))
     if not inodes:
         return None

@@ -136,7 +136,7 @@ def busy(containers: Collection[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _name(container: Mapping[str, Any]) -> str:
-    return str(container["Names"][0]).lstrip("/")
+    return str(next(iter(container.get("Names") or ()), container.get("Id", "")[:12])).lstrip("/")
 
 
 def _may_restart(container: Mapping[str, Any]) -> bool:

@@ -39,7 +39,9 @@ def host_status(
         "services": [
             {"name": name, "status": status, "image": image}
             for name, status, image in sorted(
-                (one["Names"][0].lstrip("/"), one["Status"], one["Image"]) for one in services
+                (str(name).lstrip("/"), one.get("Status", ""), one.get("Image", ""))
+                for one in services
+                for name in (one.get("Names") or ())[:1]
             )
         ],
         "last_restore": dict(restore),

@@ -113,6 +113,14 @@ def test_reads_what_was_built_and_of_what(tmp_path: Path) -> None:
     assert observed.wheels == {"own": {"a-1-py3-none-any.whl": hashlib.sha256(b"wheel").hexdigest()}}
 
 
+def test_a_container_may_have_another_id_of_an_image_and_no_name_yet() -> None:
+    """With the containerd image store; a container that is being created has no name."""
+    one = docker()
+    containers = [{"Names": None, "Image": "inference-fleet/recipe-own:1", "ImageID": "sha256:m"}, {"Id": "0123"}]
+    one._api.containers = lambda all: containers
+    assert one.observe_recipes([], {}).built[0].used_by == ("a container",)
+
+
 def test_an_image_that_cannot_be_removed_is_reported() -> None:
     with pytest.raises(FleetError, match="removing image own:1: in use"):
         docker().remove_image(Removal("sha256:1", "own:1", 0))
