@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from ansible import constants
 from ansible.errors import AnsibleError, AnsibleLookupError
+from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.inference.fleet.plugins.action.validate import ActionModule
 from ansible_collections.inference.fleet.plugins.lookup.desired_state import LookupModule
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
@@ -428,3 +430,42 @@ def test_one_faulty_host_stops_the_play_before_any_host_is_touched(tmp_path: Pat
     )
     assert not (tmp_path / "touched").exists()
     assert TOKEN not in run.stdout + run.stderr
+
+
+def test_a_text_of_another_vault_password_is_a_fault_with_its_path_and_with_the_other_faults(tmp_path: Path) -> None:
+    secret = VaultSecret(b"another password")
+    locked = VaultLib([("default", secret)]).encrypt("sk-locked", secret).decode()
+    text = f"!vault |\n{textwrap.indent(locked, ' ' * 12)}"
+    (tmp_path / "password").write_text("mine")
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(PLAY))
+    (tmp_path / "hosts.yml").write_text(
+        f"""\
+all:
+  vars:
+    ansible_connection: local
+    fleet_hf_token: {text}
+    fleet_secrets:
+        master_key: {text}
+    fleet_models:
+      - {{name: a, type: llm, source: own/a}}
+  hosts:
+    gpu1:
+"""
+    )
+    run = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "--vault-password-file=password", "-i", "hosts.yml", "play.yml"],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "json", "ANSIBLE_LOCAL_TEMP": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    message = json.loads(run.stdout[run.stdout.index("{") :])["plays"][0]["tasks"][0]["hosts"]["gpu1"]["msg"]
+    faults = message.splitlines()[1:]
+    assert [fault.partition(":")[0] for fault in faults] == [
+        "fleet_hf_token",
+        "fleet_secrets.master_key",
+        "fleet_models[0] (a).type",
+    ]
+    assert all("vault" in fault.lower() for fault in faults[:2])
