@@ -44,6 +44,7 @@ OLDEST_DOCKER = (20, 10)
 # TLS and tokens tolerate a minute; an hour off, new certificates are not valid yet.
 CLOCK_WARN_S, CLOCK_FAULT_S = 60, 3600
 GB = 10**9
+DOCKER_FREE = 2 * GB  # below that, a preflight warns: a full disk stops containers, and PostgreSQL in the first place
 # Kind of a path -> how it is called, and what to do if it is missing.
 _KINDS = {
     FILE: ("a file", "copy it there; a file of the image is named relative to the image's working folder"),
@@ -60,7 +61,7 @@ class Host:
     missing: the needs of systems.NEEDS that the host lacks. missing_paths: files and folders that the models read and
     that do not exist. unlabelled: those that SELinux keeps from containers. ports: TCP port -> its listener, as text;
     None where the port is free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept.
-    containers: names of all containers. foreign: those that this collection does not manage. models: the names of the
+    docker_free: bytes free where Docker keeps its data; None where no engine answers. containers: names of all containers. foreign: those that this collection does not manage. models: the names of the
     models that have a container. network: whether the fleet's own network exists. docker_version: None where no engine
     answers. docker_fault: why its API cannot be used, or empty. docker_enabled: whether systemd starts Docker at boot.
     clock_ahead: seconds that the host's clock is ahead of the control node's. synchronised: whether a time server sets
@@ -93,6 +94,7 @@ class Host:
     docker_fault: str = ""
     busy: tuple[str, ...] = ()
     unlabelled: frozenset[str] = frozenset()
+    docker_free: Optional[int] = None
 
     @property
     def docker_to_start(self) -> bool:
@@ -246,6 +248,13 @@ def _disk(fleet: Fleet, host: Host) -> Iterator[Check]:
         yield Check("disk", FAULT, f"{found} for the weights of {', '.join(new)}", limit)
     else:
         yield Check("disk", OK, found)
+    if host.docker_free is not None and host.docker_free < DOCKER_FREE:
+        yield Check(
+            "docker disk",
+            WARN,
+            f"{host.docker_free / GB:.1f} GB free where Docker keeps images, containers and their logs",
+            "`docker system df` shows what uses it; prune_images and prune_cache remove what nothing uses",
+        )
 
 
 def _clock(host: Host) -> Iterator[Check]:

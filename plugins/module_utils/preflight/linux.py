@@ -99,6 +99,9 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         ports={port: _holder(port, containers) for port in ports},
         cache_path=cache,
         cache_free=shutil.disk_usage(cache).free,
+        docker_free=shutil.disk_usage(_existing_part(str(docker["DockerRootDir"]))).free
+        if docker.get("DockerRootDir")
+        else None,
         clock_ahead=None if now is None else time.time() - now,
         synchronised=_synchronised(),
         names=_looked_up(needed_names(fleet, _images(), names, docker)) if thorough else (),

@@ -279,6 +279,13 @@ def test_removes_repositories_and_revisions_that_no_model_uses_largest_first() -
     assert removals[-1].blobs == ("blob-model.safetensors-b",), "what the other revision has too stays"
 
 
+def test_an_adapter_that_no_model_has_any_more_is_removed() -> None:
+    cache = {QWEN.repo: cached(), "own/sql": cached()}
+    with_it, without = fleet(entry(adapters={"sql": "own/sql"}, state="stopped")), fleet(entry())
+    assert plan_prune(wanted_of(with_it, ["qwen3-8b"], stopped=True), cache) == ()
+    assert [one.repo for one in plan_prune(wanted_of(without, ["qwen3-8b"], stopped=True), cache)] == ["own/sql"]
+
+
 def test_what_is_used_stays_also_where_its_commit_is_not_known() -> None:
     assert plan_prune([QWEN], {QWEN.repo: cached(ref="v1")}) == ()
     assert plan_prune([QWEN], {}) == ()

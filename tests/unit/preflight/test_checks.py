@@ -284,6 +284,14 @@ def test_space_is_asked_for_only_where_weights_will_come(one: Any, cache: Any, c
 # Ports
 
 
+@pytest.mark.parametrize(("free", "warned"), [(None, False), (2 * GB, False), (2 * GB - 1, True), (0, True)])
+def test_too_little_space_for_docker_itself_is_a_warning(free: int | None, warned: bool) -> None:
+    """Logs, images and containers are there, also where the weights have a disk of their own."""
+    lines = [one for one in checks(fleet(), replace(GOOD, docker_free=free)) if one.name == "docker disk"]
+    assert [one.state for one in lines] == ["warn"] * warned
+    assert all("prune_images" in one.remedy for one in lines)
+
+
 def test_ports_that_others_hold_are_reported_with_who_holds_them() -> None:
     assert found(ports={443: "nginx (PID 812)", 80: "container web"}) == [
         "port 80: taken by container web; Caddy needs it: stop the other program, or change its port",

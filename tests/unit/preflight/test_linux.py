@@ -113,6 +113,7 @@ def test_asks_docker_over_its_socket(docker: FakeDocker, tmp_path: Path) -> None
     docker.answers["/info"] = {"DockerRootDir": str(tmp_path)}
     host = linux.observe(fleet(entry()), [])
     assert (host.docker_version, host.docker_installed, host.cache_path) == ("28.2.2", True, str(tmp_path))
+    assert host.docker_free and host.docker_free > 0
     assert {"caddy", "vllm-a-1", "web"} <= host.containers
     assert (host.foreign, host.models) == ({"web"}, {"a"})
 
