@@ -167,7 +167,7 @@ SPEC = dict(
 
 
 def main() -> None:
-    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True), alone="model_cache")
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
 
 
 def _work(module: AnsibleModule) -> None:

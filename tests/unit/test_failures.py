@@ -21,7 +21,7 @@ from ansible_collections.inference.fleet.plugins.modules import gpu_info
 from ansible_collections.inference.fleet.tests.unit.running import Module
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-ALONE = ("litellm_key", "mig_partition", "model_cache", "model_containers", "recipe_image")  # change a host for long
+ALONE = ("litellm_key", "mig_partition", "model_containers", "recipe_image")  # change a host for long
 COLLECTION = "ansible_collections.inference.fleet.plugins"
 
 
