@@ -43,7 +43,7 @@ def raising(kind: type[AnsibleError]) -> Callable[[Function], Function]:
             except AnsibleError:
                 raise
             except Exception as error:
-                raise kind(fault_of(error)) from error
+                raise kind(fault_of(error)) from None  # Ansible would print the cause, too
 
         return reported  # type: ignore[return-value]  # of the same signature
 
