@@ -123,7 +123,7 @@ def _started(pid: int) -> str:
     """When the process started, in the kernel's clock ticks since boot (proc(5), stat, field
     22); empty where there is no such process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     except OSError:
         return ""
 
@@ -131,7 +131,7 @@ def _started(pid: int) -> str:
 def _command(pid: int) -> str:
     """The process's playbook, without options: extra variables may hold secrets."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
     except OSError:
         return "ansible-playbook"
     return shlex.join(["ansible-playbook", *_playbooks(words[1:])])

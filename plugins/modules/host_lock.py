@@ -102,6 +102,7 @@ SPEC = dict(
     owner=dict(type="dict"),
     replaces=dict(type="dict"),
 )
+_HOLDER = {"user", "host", "machine", "pid", "started", "since", "command"}
 
 
 def main() -> None:
@@ -136,12 +137,12 @@ def _work(module: AnsibleModule) -> None:
 
 
 def _parse(text: str) -> Optional[dict[str, Any]]:
-    """The holder; None for a truncated file."""
+    """The holder; None for a truncated or damaged file."""
     try:
-        holder: Optional[dict[str, Any]] = json.loads(text)
-        return holder
+        holder = json.loads(text)
     except ValueError:
         return None
+    return holder if isinstance(holder, dict) and holder.keys() >= _HOLDER else None
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def test_giving_back_what_nobody_holds_is_no_fault(host: Host) -> None:
     assert host.run(state="absent")["holder"] is None
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"user": "ro', "null"])
+@pytest.mark.parametrize("text", ["", "{", '{"user": "ro', "null", "5", "[]", '{"pid": 1}'])
 def test_a_lock_file_that_was_cut_off_holds_nobody(host: Host, text: str) -> None:
     host.lock.parent.mkdir()
     host.lock.write_text(text)
