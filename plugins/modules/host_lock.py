@@ -116,7 +116,7 @@ def _work(module: AnsibleModule) -> None:
     if module.check_mode and not os.path.exists(path):
         module.exit_json(holder=None)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    with open(path, "a+") as file:
+    with open(path, "a+", errors="replace") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # briefly, for this file; the content of the file is the lock
         file.seek(0)
         holder = _parse(file.read())
