@@ -43,6 +43,7 @@ class ActionModule(ActionBase):
         except FleetError as error:
             return {"failed": True, "msg": str(error)}
         except (ValueError, OSError, EOFError, zlib.error):
-            return {"failed": True, "msg": f"{folder}: the host's answer is incomplete, or has output of a login script"}
+            message = f"{folder}: the host's answer is incomplete, or has output of a login script"
+            return {"failed": True, "msg": message}
         found = usage(data.decode("ascii", "replace").splitlines(), period, float(now))
         return {"changed": False, "sums": [list(one) for one in found.sums], "note": found.note}

@@ -14,8 +14,8 @@ description:
     the lock, the task fails and reports holder, origin and start time.
   - A lock whose process has ended is taken over with a warning. This is checked on the machine of the process, so it
     works for runs from the same machine; a lock left by another machine is taken over with O(take_over=true).
-  - If a module of a killed run still changes the host, the task waits up to half an hour for the end of the module; with
-    O(take_over=true), the module is stopped.
+  - If a module of a killed run still changes the host, the task waits up to half an hour for the end of the module;
+    with O(take_over=true), the module is stopped.
   - The lock is a file under C(/run), so a reboot removes it.
 options:
   state:
@@ -77,8 +77,8 @@ holder:
     command: ansible-playbook inference.fleet.install
 works:
   description:
-    - The module of a previous run that still changes the host, since the run was killed; null if there is none. The action
-      plugin waits for its end; with O(take_over=true) the module is stopped.
+    - The module of a previous run that still changes the host, since the run was killed; null if there is none. The
+      action plugin waits for its end; with O(take_over=true) the module is stopped.
   returned: always
   type: dict
   sample: {pid: 4712, module: model_containers}

@@ -105,9 +105,8 @@ def _work(module: AnsibleModule) -> None:
         try:
             unpack(Path(module.params["archive"]), folder / "collections", module.params["digest"])
         except (OSError, EOFError, tarfile.TarError) as error:
-            module.fail_json(
-                msg=f"{folder / 'collections'}: cannot be replaced ({words_of(error)}); the previous collections are still in use"
-            )
+            why = f"cannot be replaced ({words_of(error)}); the previous collections are still in use"
+            module.fail_json(msg=f"{folder / 'collections'}: {why}")
     module.exit_json(
         changed=changed,
         ansible_core=ansible_core(folder / LINK, python_for_ansible()),

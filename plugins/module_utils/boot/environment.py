@@ -65,8 +65,8 @@ def renew(folder: Path, version: str, python: Path, run: Run) -> None:
     except (FleetError, OSError) as error:
         _clear(new)
         raise FleetError(
-            f"{folder / LINK}: no environment with ansible-core {version} for {python.name} could be created: {fault_of(error)}\n"
-            f"{_still(folder / LINK, run)}. What to do: {_REMEDY}"
+            f"{folder / LINK}: no environment with ansible-core {version} for {python.name} could be created: "
+            f"{fault_of(error)}\n{_still(folder / LINK, run)}. What to do: {_REMEDY}"
         ) from None
     switch(folder / LINK, new)
 

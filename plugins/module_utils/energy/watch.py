@@ -56,7 +56,8 @@ class Watch:
             try:
                 events.connect(docker_api.SOCKET)
             except OSError as error:
-                raise FleetError(f"Docker does not answer on {docker_api.SOCKET} ({error.strerror or error})") from error
+                words = f"Docker does not answer on {docker_api.SOCKET} ({error.strerror or error})"
+                raise FleetError(words) from error
             engine = docker_api.engine()
             if engine is None:
                 raise FleetError(f"Docker does not answer on {docker_api.SOCKET}")

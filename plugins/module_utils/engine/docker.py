@@ -52,8 +52,8 @@ _REMEDIES = (
     (r"no space left on device", "Docker's disk is full: `docker system df` shows what uses it; see prune_images"),
     (
         r"unauthorized|authentication required|no basic auth credentials|docker login|\b(?<!permission )denied\b",
-        "the registry asks for a login, or has no such image: run `docker login REGISTRY` as root on this host, or check "
-        "the name",
+        "the registry asks for a login, or has no such image: run `docker login REGISTRY` as root on this host, or "
+        "check the name",
     ),
 )
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

@@ -61,7 +61,8 @@ class Host:
     missing: the needs of systems.NEEDS that the host lacks. missing_paths: files and folders that the models read and
     that do not exist. unlabelled: those that SELinux keeps from containers. ports: TCP port -> its listener, as text;
     None where the port is free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept.
-    docker_free: bytes free where Docker keeps its data; None where no engine answers. containers: names of all containers. foreign: those that this collection does not manage. models: the names of the
+    docker_free: bytes free where Docker keeps its data; None where no engine answers.
+    containers: names of all containers. foreign: those that this collection does not manage. models: the names of the
     models that have a container. network: whether the fleet's own network exists. docker_version: None where no engine
     answers. docker_fault: why its API cannot be used, or empty. docker_enabled: whether systemd starts Docker at boot.
     clock_ahead: seconds that the host's clock is ahead of the control node's. synchronised: whether a time server sets

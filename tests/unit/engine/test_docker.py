@@ -552,6 +552,9 @@ def test_only_an_engine_that_is_elsewhere_may_be_behind_a_proxy(
 # What goes wrong
 
 
+NO_POOL: Any = None
+
+
 def server_error(words: str) -> docker.errors.APIError:
     return docker.errors.APIError("500 Server Error", explanation=words)
 
@@ -640,15 +643,15 @@ def test_a_registry_that_asks_for_a_login_is_reported_with_what_to_do(
     with pytest.raises(FleetError) as caught:
         host.pull("own/vllm:1")
     assert str(caught.value) == (
-        f"image own/vllm:1: cannot be pulled and is not on this host: {words}; the registry asks for a login, or has no such "
-        "image: run `docker login REGISTRY` as root on this host, or check the name"
+        f"image own/vllm:1: cannot be pulled and is not on this host: {words}; the registry asks for a login, or has no "
+        "such image: run `docker login REGISTRY` as root on this host, or check the name"
     )
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (urllib3.exceptions.ReadTimeoutError(None, "/images/create", "read timed out"), ".*read timed out"),  # type: ignore[arg-type]
+        (urllib3.exceptions.ReadTimeoutError(NO_POOL, "/images/create", "read timed out"), ".*read timed out"),
         (urllib3.exceptions.ProtocolError("connection broken"), "connection broken"),
         (
             urllib3.exceptions.ProtocolError(
