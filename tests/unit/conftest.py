@@ -1,6 +1,6 @@
 """How Hypothesis runs here: the same examples every time, nothing written to disk, no deadline on a busy machine.
 
-`./run-tests proofs` tries more of them, and `HYPOTHESIS_PROFILE=search ./run-tests unit` looks for new ones, for minutes.
+`./run-tests proofs` tries more; `HYPOTHESIS_PROFILE=search ./run-tests unit` looks for new ones, for minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ settings.register_profile(
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=100 if os.environ.get("PROOFS") == "whole" else 40,
+    max_examples=100 if os.environ.get("PROOFS") == "whole" else 25,
 )
 settings.register_profile("search", settings.get_profile("house"), derandomize=False, max_examples=3000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
