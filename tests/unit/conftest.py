@@ -1,6 +1,6 @@
 """How Hypothesis runs here: the same examples every time, nothing written to disk, no deadline on a busy machine.
 
-`HYPOTHESIS_PROFILE=search ./run-tests unit` looks for new ones, for minutes.
+`./run-tests proofs` tries more; `HYPOTHESIS_PROFILE=search ./run-tests unit` looks for new ones, for minutes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from hypothesis import HealthCheck, settings
 work.FOLDER = tempfile.mkdtemp(prefix="inference-fleet-")  # modules mark their work there, and not on this machine
 
 settings.register_profile(
-    "house", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    "house",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=100 if os.environ.get("PROOFS") == "whole" else 25,
 )
 settings.register_profile("search", settings.get_profile("house"), derandomize=False, max_examples=3000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))

@@ -206,6 +206,7 @@ def test_a_model_that_stops_is_told_of(host: Host, prometheus: Prometheus) -> No
     wait_until(lambda: "ModelDown" not in prometheus.alerts(), "ModelDown is over")
 
 
+@pytest.mark.extended
 def test_a_model_that_comes_is_scraped_and_nothing_is_restarted(
     host: Host, door: Door, admin: Admin, prometheus: Prometheus
 ) -> None:
@@ -220,6 +221,7 @@ def test_a_model_that_comes_is_scraped_and_nothing_is_restarted(
     wait_until(lambda: prometheus.targets().get("vllm-newcomer-1", {}).get("health") == "up", "the newcomer is scraped")
 
 
+@pytest.mark.extended
 def test_a_restore_is_told_to_prometheus(host: Host, admin: Admin, prometheus: Prometheus) -> None:
     """And brings back what was stopped, last of all; the inventory takes the newcomer away again. Of both hosts: light has
     Debian 13."""

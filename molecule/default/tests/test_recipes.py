@@ -12,14 +12,14 @@ from lab.fixtures import INVENTORY, Admin, Door, Run, identities, inspect
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://light"]
-WHEELS = INVENTORY.parents[1] / "wheels"
-"""Not in the inventory's folder: molecule gives Ansible the whole folder as the inventory."""
+WHEELS = INVENTORY.parent / ".wheels"
+"""Ansible, whose inventory is the whole folder, reads no hidden file of it."""
 # Of a type that LiteLLM does not offer: it need not restart for these tests.
 EXTRA = {"name": "extra", "type": "stt", "source": "example/extra", "devices": {"cpu": True}, "recipe": "lab"}
 LAB = {
     "apt": ["python3-pip"],
     "pip": ["lab-extra"],
-    "wheelhouse": "../wheels",  # relative to the inventory
+    "wheelhouse": ".wheels",  # beside the inventory
     "files": {"/usr/local/bin/greet": "#!/bin/sh\necho hello\n"},
 }
 
@@ -78,6 +78,7 @@ def test_a_model_starts_on_the_image_that_was_built_for_it(site: Site, host: Hos
     assert site.play("add_model", LAB, "-e", "model=extra").changed() == {"light": 0}
 
 
+@pytest.mark.extended
 def test_a_recipe_that_changed_makes_its_models_anew_and_no_other(site: Site, host: Host) -> None:
     before = identities(host)
     there = "/var/lib/inference-fleet/wheels/lab"
@@ -97,7 +98,7 @@ def test_each_recipe_that_cannot_be_built_is_told_and_the_others_are(site: Site,
         {**LAB, "env": {"LAB": "two words"}},
         **{
             "no-package": {"apt": ["no-such-package"]},
-            "no-wheel": {"apt": ["python3-pip"], "pip": ["no-such-wheel"], "wheelhouse": "../wheels"},
+            "no-wheel": {"apt": ["python3-pip"], "pip": ["no-such-wheel"], "wheelhouse": ".wheels"},
             "no-wheels": {"pip": ["any"], "wheelhouse": "/srv/no-wheels"},
             "no-folder": {"pip": ["any"], "wheelhouse": "weels"},
             "no-base": {"base": "127.0.0.1:1/no/such:1"},
@@ -115,6 +116,7 @@ def test_each_recipe_that_cannot_be_built_is_told_and_the_others_are(site: Site,
     assert [image for image in images(host) if image.startswith("inference-fleet/recipe-fine:")]
 
 
+@pytest.mark.extended
 def test_a_model_without_its_image_keeps_no_other_from_serving(site: Site, host: Host, door: Door) -> None:
     before = identities(host)
     run = site.play("install", {"base": "127.0.0.1:1/no/such:1"})

@@ -164,6 +164,7 @@ def test_a_service_name_taken_by_a_foreign_container_is_refused(install: Install
         host.check_output("docker rename set-aside caddy")
 
 
+@pytest.mark.extended
 def test_after_all_that_one_install_leaves_nothing_to_do(admin: Admin) -> None:
     run = admin.play("install", "--limit", "light")
     assert run.status == 0, run.output
