@@ -366,8 +366,12 @@ def test_check_mode_does_not_wait_for_a_module(host: Host, worker: subprocess.Po
 def test_a_module_waits_for_another_one_and_then_works(
     host: Host, worker: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def ends(_seconds: float) -> None:
+        worker.kill()
+        worker.wait()
+
     monkeypatch.setattr(work, "FOLDER", str(host.lock.parent))
-    monkeypatch.setattr(work.time, "sleep", lambda _seconds: worker.kill() or worker.wait())
+    monkeypatch.setattr(work.time, "sleep", ends)
     with work.working("model_cache"):
         assert work.worker(str(host.lock.parent)) == (os.getpid(), "model_cache")
     assert work.worker(str(host.lock.parent)) is None

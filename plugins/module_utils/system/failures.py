@@ -35,8 +35,9 @@ def fault_of(error: BaseException) -> str:
     """What a user reads of an exception: the file and what the system says of it, else also the place in the code."""
     if isinstance(error, FleetError):
         return str(error)
-    if isinstance(error, OSError):
-        return f"{error.filename}: {words_of(error)}" if error.filename else f"{words_of(error)} ({_place(error)})"
+    if isinstance(error, (OSError, http.client.HTTPException)):
+        path = getattr(error, "filename", None)
+        return f"{path}: {words_of(error)}" if path else f"{words_of(error)} ({_place(error)})"
     if isinstance(error, RecursionError):
         return f"the data is nested too deeply ({_place(error)})"
     words = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST]
