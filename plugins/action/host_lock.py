@@ -49,16 +49,16 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         """The answer when no module of a run that was killed works on the host any more."""
         deadline = time.monotonic() + WORK_SECONDS
-        shown = None
+        shown = False
         while (works := answer.get("works")) and not answer.get("failed"):
             who = f"{works['module']} (PID {works['pid']}) of a run that was killed still works on the host"
             if time.monotonic() >= deadline:
                 self._take({**arguments, "state": "absent"}, owner, task_vars)
                 how = "wait for the module to end, or stop it with -e fleet_break_lock=true"
                 return {"failed": True, "msg": f"{who}: {how}"}
-            if who != shown:
+            if not shown:
                 Display().display(f"waiting for {WORK_SECONDS} s at most: {who}")
-            shown = who
+            shown = True
             time.sleep(POLL_SECONDS)
             answer = {**answer, **self._take(arguments, owner, task_vars)}
         return answer

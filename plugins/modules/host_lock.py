@@ -14,8 +14,8 @@ description:
     the lock, the task fails and reports holder, origin and start time.
   - A lock whose process has ended is taken over with a warning. This is checked on the machine of the process, so it
     works for runs from the same machine; a lock left by another machine is taken over with O(take_over=true).
-  - If a module of a killed run still changes the host, the task waits up to half an hour for the end of the module;
-    with O(take_over=true), the module is stopped.
+  - If a module of a killed run still changes the host, C(model_containers) and C(recipe_image) are stopped, and the task
+    waits up to half an hour for the end of another one; with O(take_over=true), every module is stopped.
   - The lock is a file under C(/run), so a reboot removes it.
 options:
   state:
@@ -78,7 +78,7 @@ holder:
 works:
   description:
     - The module of a previous run that still changes the host, since the run was killed; null if there is none. The
-      action plugin waits for its end; with O(take_over=true) the module is stopped.
+      action plugin waits for its end.
   returned: always
   type: dict
   sample: {pid: 4712, module: model_containers}
@@ -92,7 +92,7 @@ from typing import Any, Optional
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import LOCK
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
-from ansible_collections.inference.fleet.plugins.module_utils.system.work import worker
+from ansible_collections.inference.fleet.plugins.module_utils.system.work import MARKED, RESUMABLE, worker
 
 SPEC = dict(
     state=dict(type="str", choices=["present", "absent"], default="present"),
@@ -132,7 +132,8 @@ def _work(module: AnsibleModule) -> None:
             file.write(json.dumps(wanted))
     works = None
     if module.params["state"] == "present" and wanted == owner and not module.check_mode:
-        works = worker(os.path.dirname(path), stop=module.params["take_over"] and not module.params["wait"])
+        stops: tuple[str, ...] = MARKED if module.params["take_over"] else RESUMABLE if module.params["replaces"] else ()
+        works = worker(os.path.dirname(path), () if module.params["wait"] else stops)
     module.exit_json(holder=wanted, works=works and dict(pid=works[0], module=works[1]))
 
 

@@ -17,11 +17,11 @@ from ansible_collections.inference.fleet.plugins.filter import open_keys
 from ansible_collections.inference.fleet.plugins.lookup import program_digest
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import fault_of, words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.work import MARKED
 from ansible_collections.inference.fleet.plugins.modules import gpu_info
 from ansible_collections.inference.fleet.tests.unit.running import Module
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-ALONE = ("litellm_key", "mig_partition", "model_containers", "recipe_image")  # change a host for long
 COLLECTION = "ansible_collections.inference.fleet.plugins"
 
 
@@ -97,7 +97,7 @@ def test_every_module_reports_its_exceptions(name: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "AnsibleModule", lambda **_how: "the module")
     monkeypatch.setattr(module, "run", lambda *given, **alone: called.append((*given, alone)))
     module.main()
-    assert called == [(module._work, "the module", {"alone": name} if name in ALONE else {})]
+    assert called == [(module._work, "the module", {"alone": name} if name in MARKED else {})]
 
 
 @pytest.mark.parametrize("name", plugins("action"))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -307,22 +308,49 @@ WORKER = """
 import sys, time
 from ansible_collections.inference.fleet.plugins.module_utils.system import work
 work.FOLDER = sys.argv[1]
-with work.working("model_containers"):
+with work.working(sys.argv[2]):
     print("works", flush=True)
     time.sleep(60)
 """
 
 
-@pytest.fixture
-def worker(host: Host) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", WORKER, str(host.lock.parent)]
+@contextmanager
+def working(host: Host, name: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", WORKER, str(host.lock.parent), name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout and process.stdout.readline() == "works\n"
         yield process
         process.kill()
 
 
-def test_the_next_run_waits_for_the_module_of_a_run_that_was_killed(
+@pytest.fixture
+def worker(host: Host) -> Iterator[subprocess.Popen[str]]:
+    with working(host, "model_containers") as process:
+        yield process
+
+
+@pytest.mark.parametrize("name", ["model_containers", "recipe_image"])
+def test_the_next_run_stops_the_module_of_a_run_that_was_killed(host: Host, ended: int, quick: None, name: str) -> None:
+    host.run()
+    with working(host, name) as module:
+        host.lock.write_text(json.dumps({**host.holder(), "pid": ended}))
+        answer = host.run()
+        assert ("failed" in answer, answer["works"]) == (False, None)
+        assert module.wait(10) == -signal.SIGTERM
+
+
+def test_a_module_that_would_leave_something_stopped_is_waited_for(
+    host: Host, ended: int, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(action, "WORK_SECONDS", 0.2)
+    host.run()
+    with working(host, "mig_partition") as module:
+        host.lock.write_text(json.dumps({**host.holder(), "pid": ended}))
+        assert host.run()["msg"].startswith(f"mig_partition (PID {module.pid}) of a run that was killed still works")
+        assert module.poll() is None
+
+
+def test_a_run_waits_for_a_module_where_nobody_held_the_lock(
     host: Host, worker: subprocess.Popen[str], quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []

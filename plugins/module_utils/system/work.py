@@ -8,13 +8,16 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Optional
 
 RUN = "/run/inference-fleet"
 FOLDER = RUN
 TRIES = 60  # one a second
+# The next run continues where one of these was stopped. (Another one may have stopped services that it starts again.)
+RESUMABLE = ("model_containers", "recipe_image")
+MARKED = (*RESUMABLE, "litellm_key", "mig_partition")
 
 
 @contextmanager
@@ -40,8 +43,8 @@ def working(name: str) -> Iterator[None]:
         yield
 
 
-def worker(folder: str, stop: bool = False) -> Optional[tuple[int, str]]:
-    """Process ID and name of the module that works; None if none does. stop: whether to end it."""
+def worker(folder: str, stops: Container[str] = ()) -> Optional[tuple[int, str]]:
+    """Process ID and name of the module that works; None if none does. stops: names of modules to end."""
     with _opened(folder) as file:
         if _locks(file):
             return None
@@ -49,7 +52,7 @@ def worker(folder: str, stop: bool = False) -> Optional[tuple[int, str]]:
         pid, _blank, name = file.read().partition(" ")
     if not pid.isdigit():  # it has not written its mark yet
         return 0, "module"
-    if stop:
+    if name in stops:
         with suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGTERM)
     return int(pid), name
