@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, stamp
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Folder, Vault, read
 from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump import Database, read_secrets

@@ -13,8 +13,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import check_rotates
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, foreign, select
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.plugins.plugin_utils import certificates
-from ansible_collections.inference.fleet.plugins.plugin_utils import failures
+from ansible_collections.inference.fleet.plugins.plugin_utils import certificates, failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
     fleet_variables,
     name_warnings,

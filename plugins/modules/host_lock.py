@@ -132,7 +132,9 @@ def _work(module: AnsibleModule) -> None:
             file.write(json.dumps(wanted))
     works = None
     if module.params["state"] == "present" and wanted == owner and not module.check_mode:
-        stops: tuple[str, ...] = MARKED if module.params["take_over"] else RESUMABLE if module.params["replaces"] else ()
+        stops: tuple[str, ...] = (
+            MARKED if module.params["take_over"] else RESUMABLE if module.params["replaces"] else ()
+        )
         works = worker(os.path.dirname(path), () if module.params["wait"] else stops)
     module.exit_json(holder=wanted, works=works and dict(pid=works[0], module=works[1]))
 

@@ -71,7 +71,9 @@ def test_a_long_message_is_cut() -> None:
     [
         (
             requests.ConnectionError(
-                urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionRefusedError(111, "Connection refused"))
+                urllib3.exceptions.ProtocolError(
+                    "Connection aborted.", ConnectionRefusedError(111, "Connection refused")
+                )
             ),
             "Connection refused",
         ),

@@ -217,8 +217,8 @@ def test_a_host_whose_only_name_cannot_be_a_host_name_is_warned_what_to_set(
 def test_of_several_addresses_only_the_first_has_its_certificate() -> None:
     names = ["llm.example.com", "10.0.0.7", "10.1.0.7"]
     assert validate({"fleet_https": {"names": names}})["warnings"] == [
-        "fleet_https.names: a client that connects by address sends no name and gets the certificate of 10.0.0.7, which "
-        "is not valid for 10.1.0.7; connect by a host name there"
+        "fleet_https.names: a client that connects by address sends no name and gets the certificate of 10.0.0.7, "
+        "which is not valid for 10.1.0.7; connect by a host name there"
     ]
     assert validate({"fleet_https": {"names": names[:2]}})["warnings"] == []
 

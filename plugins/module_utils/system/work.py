@@ -35,7 +35,8 @@ def working(name: str) -> Iterator[None]:
     with file:
         for _try in range(TRIES):
             if _locks(file):
-                file.truncate(0)
+                file.seek(0)
+                file.truncate()
                 file.write(f"{os.getpid()} {name}")
                 file.flush()
                 break

@@ -107,9 +107,7 @@ def select(names: Iterable[str]) -> tuple[Image, ...]:
     Raises UnknownImage.
     """
     by_name = {image.name: image for image in CATALOGUE}
-    wanted = set(names) or {
-        name for name, image in by_name.items() if not image.release and not image.on_request
-    }
+    wanted = set(names) or {name for name, image in by_name.items() if not image.release and not image.on_request}
     for name in sorted(wanted):
         if name not in by_name:
             raise UnknownImage(f"{name!r} is not an image; there are {', '.join(by_name)}")
