@@ -14,8 +14,8 @@ description:
     the lock, the task fails and reports holder, origin and start time.
   - A lock whose process has ended is taken over with a warning. This is checked on the machine of the process, so it
     works for runs from the same machine; a lock left by another machine is taken over with O(take_over=true).
-  - If a module of a killed run still changes the host, C(model_containers) and C(recipe_image) are stopped, and the task
-    waits up to half an hour for the end of another one; with O(take_over=true), every module is stopped.
+  - If a module of a killed run still changes the host, C(model_containers) and C(recipe_image) are stopped, and the
+    task waits up to half an hour for the end of another one; with O(take_over=true), every module is stopped.
   - The lock is a file under C(/run), so a reboot removes it.
 options:
   state:

@@ -643,8 +643,8 @@ def test_a_registry_that_asks_for_a_login_is_reported_with_what_to_do(
     with pytest.raises(FleetError) as caught:
         host.pull("own/vllm:1")
     assert str(caught.value) == (
-        f"image own/vllm:1: cannot be pulled and is not on this host: {words}; the registry asks for a login, or has no "
-        "such image: run `docker login REGISTRY` as root on this host, or check the name"
+        f"image own/vllm:1: cannot be pulled and is not on this host: {words}; the registry asks for a login, or has "
+        "no such image: run `docker login REGISTRY` as root on this host, or check the name"
     )
 
 
