@@ -22,7 +22,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,8 +34,6 @@ STORE_HOST = "store"
 LAYERS = "overlay2"
 SIMULATED_GPUS = Path(__file__).parent / "nvidia"
 """Their programs, which each host gets; tests/lab/nvidia/install.yml makes GPUs of them where a scenario wants some."""
-LOADED_AT_ONCE = 2
-CHUNK = 4 << 20
 BOOT_SECONDS = 90
 POLL_SECONDS = 0.2
 # What systemd and an engine need inside a container. `systempaths` is an option of the
@@ -105,8 +102,7 @@ class Lab:
             self._client.containers.get(_container(STORE_HOST)).remove(force=True)
         self._run(STORE_HOST, system)
         try:
-            with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
-                list(pool.map(self._load, missing))
+            _load(missing)
             _in_host(STORE_HOST, "docker", "image", "prune", "--force")
             self._client.containers.get(_container(STORE_HOST)).stop(timeout=60)
         finally:
@@ -135,16 +131,15 @@ class Lab:
                 sys.exit(f"hosts.py: no engine in {host} after {BOOT_SECONDS} s; docker logs {_container(host)}")
             time.sleep(POLL_SECONDS)
 
-    def _load(self, tag: str) -> None:
-        print(f"loading {tag} into the lab's image store", file=sys.stderr, flush=True)
-        command = ["docker", "exec", "--interactive", _container(STORE_HOST), "docker", "load", "--quiet"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as load:
-            assert load.stdin
-            for chunk in self._client.images.get(tag).save(chunk_size=CHUNK, named=tag):
-                load.stdin.write(chunk)
-            load.stdin.close()
-        if load.returncode:
-            sys.exit(f"hosts.py: docker load of {tag} ended with {load.returncode}")
+
+def _load(tags: Sequence[str]) -> None:
+    """Together, so that a layer which several of them have goes through once."""
+    print(f"loading {' '.join(tags)} into the lab's image store", file=sys.stderr, flush=True)
+    command = ["docker", "exec", "--interactive", _container(STORE_HOST), "docker", "load", "--quiet"]
+    with subprocess.Popen(["docker", "save", *tags], stdout=subprocess.PIPE) as save:
+        load = subprocess.run(command, stdin=save.stdout, stdout=subprocess.DEVNULL, check=False)
+    if save.returncode or load.returncode:
+        sys.exit(f"hosts.py: docker save ended with {save.returncode}, docker load with {load.returncode}")
 
 
 def _container(host: str) -> str:

@@ -356,6 +356,7 @@ def worlds(draw: Any, largest: int = 4) -> tuple[list[Gpu], list[dict[str, Any]]
 
 
 def test_auto_reaches_a_state_that_gives_everyone_a_device_and_that_it_then_leaves_alone() -> None:
+    @settings(max_examples=100)
     @given(worlds())
     def check(world: tuple[list[Gpu], Entries, list[HostContainer]]) -> None:
         on, entries, has = world
