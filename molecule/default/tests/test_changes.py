@@ -116,6 +116,13 @@ def test_drift_is_put_right_and_nothing_else_is_touched(admin: Admin, host: Host
     assert after["vllm-vectors-1"][0] == before["vllm-vectors-1"][0], "it was started, not made anew"
 
 
+def test_a_restore_changes_nothing_on_a_host_that_serves(admin: Admin, host: Host) -> None:
+    before = identities(host)
+    run = admin.play("reboot_restore", "--limit", "light")
+    assert run.status == 0, run.output
+    assert identities(host) == before
+
+
 def test_prune_leaves_containers_without_the_label(admin: Admin, host: Host) -> None:
     names = ["foreign", "vllm-foreign-1"]
     for name in names:

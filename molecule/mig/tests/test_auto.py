@@ -61,10 +61,3 @@ def test_an_install_later_takes_the_slice_away_that_nobody_uses(admin: Admin, ho
     run = admin.play("install", "--limit", "hopper")
     assert run.status == 0, run.output
     assert "1g.10gb" not in host.check_output("nvidia-smi -L")
-
-
-def test_a_restore_changes_nothing_on_a_host_that_serves(admin: Admin, host: Host) -> None:
-    before = identities(host)
-    run = admin.play("reboot_restore", "--limit", "hopper")
-    assert run.status == 0, run.output
-    assert identities(host) == before
