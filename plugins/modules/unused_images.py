@@ -13,7 +13,7 @@ description:
   - Removes the images that no container of the host has, in any state, and that the inventory does not name. The
     inventory names the images of models (stopped ones too), of services, of recipes and of downloads.
   - Only images of repositories that the fleet knows are removed, and the images of recipes. These are the repositories
-    in the collection's defaults of C(fleet_images), in C(fleet_images) and in the models' O(models[].image).
+    in the collection's defaults of C(fleet_images), in C(fleet_images) and in the key C(image) of models.
   - Images are removed by name and without force, so Docker refuses to remove an image that is in use.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
