@@ -82,4 +82,4 @@ if __name__ == "__main__":
     try:
         main()
     except Exception as error:
-        sys.exit(fault_of(error))
+        raise SystemExit(fault_of(error)) from error

@@ -65,14 +65,14 @@ def _serve_parser(parser: argparse.ArgumentParser) -> Optional[argparse.Argument
 
 
 def _print_table(parser: argparse.ArgumentParser, *_arguments: Any, **_named: Any) -> NoReturn:
-    print(MARK + json.dumps(table(_serve_parser(parser) or parser)), flush=True)
-    sys.exit(0)
+    sys.stdout.write(MARK + json.dumps(table(_serve_parser(parser) or parser)) + "\n")
+    raise SystemExit(0)
 
 
 def main(omni: bool) -> None:
     script = shutil.which("vllm")
     if script is None:
-        sys.exit("no program vllm is in this image")
+        raise SystemExit("no program vllm is in this image")
     sys.path[0] = os.path.dirname(os.path.realpath(script))  # as if it ran by itself
     with suppress(ImportError):  # no GPU is in this container, and vLLM's defaults depend on the platform
         from vllm import platforms  # type: ignore[import-not-found, unused-ignore]  # only in the image
