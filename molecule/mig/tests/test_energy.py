@@ -111,7 +111,6 @@ def test_the_report_has_tables_and_a_chart_of_all_hosts(admin: Admin, counted: l
     assert again.status == 0, again.output
 
 
-@pytest.mark.extended
 def test_switching_it_off_keeps_what_was_counted(admin: Admin, host: Host) -> None:
     before = host.check_output(f"cat {FOLDER}/energy-*.csv")
     run = admin.play("install", "--limit", "ampere", variables={"fleet_energy": False})

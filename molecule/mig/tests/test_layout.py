@@ -191,7 +191,6 @@ def test_with_force_running_models_are_moved_to_other_slices(admin: Admin, host:
     }
 
 
-@pytest.mark.extended
 def test_models_that_are_stopped_give_their_slices_up(admin: Admin, host: Host) -> None:
     resting = [{**one, "state": "stopped"} for one in (HALF, SMALL)]
     converge(admin, fleet_mig={0: ["7g.40gb"], 1: "off"}, fleet_models=[*resting, WHOLE])
@@ -199,7 +198,6 @@ def test_models_that_are_stopped_give_their_slices_up(admin: Admin, host: Host) 
     assert inspect(host, "vllm-half-1")["vllm-half-1"]["State"]["Status"] == "created"
 
 
-@pytest.mark.extended
 def test_off_gives_the_whole_gpu_back(admin: Admin, host: Host) -> None:
     """On an A100 by a reset, for which NVIDIA's persistence daemon steps aside."""
     assert host.service("nvidia-persistenced").is_running
