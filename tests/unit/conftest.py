@@ -19,7 +19,8 @@ settings.register_profile(
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=100 if os.environ.get("PROOFS") == "whole" else 25,
+    max_examples=25,
 )
+settings.register_profile("proofs", settings.get_profile("house"), max_examples=100)
 settings.register_profile("search", settings.get_profile("house"), derandomize=False, max_examples=3000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
