@@ -74,6 +74,14 @@ def test_lets_a_run_with_a_host_of_the_fleet_through(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout
 
 
+def test_accepts_the_tags_that_molecule_skips(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("fleet: {hosts: {gpu1: }}")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    command += ["--skip-tags", "molecule-notest,notest,molecule-idempotence-notest"]
+    run = subprocess.run([*command, str(PLAYBOOKS / "check_hosts.yml")], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+
+
 @pytest.mark.parametrize("words", [["--tags", "litellm"], ["--skip-tags", "mig"]])
 def test_refuses_tags_before_a_host_is_contacted(words: list[str], tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("fleet: {hosts: {gpu1: {ansible_host: 192.0.2.1}}}")
