@@ -14,6 +14,7 @@ import compiled
 import containers
 import docker
 import energy
+import engines
 import install
 import litellm_settings
 import machine
@@ -30,6 +31,7 @@ MEASURES = {
     "compiled": compiled.measure,
     "containers": containers.measure,
     "energy": energy.measure,
+    "engines": engines.measure,
     "install": install.measure,
     "litellm": litellm_settings.measure,
     "mig": mig.measure,

@@ -1,4 +1,4 @@
-"""Runs of ansible-playbook against this machine, timed from the outside, result parsed."""
+"""Runs of ansible-playbook against one host, timed from the outside, result parsed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PLAYBOOKS = HERE / "playbooks"
 CONFIG = HERE / "ansible.cfg"
-HOST = "this-machine"
+HOST = "bench-host"
+THIS_MACHINE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 LIMIT_SECONDS = 1800
 
 
@@ -35,16 +36,18 @@ class Run:
 
 
 class Playbooks:
-    """ansible-playbook with one inventory: this machine, over a local connection."""
+    """ansible-playbook with an inventory of one host. connection: its variables that say how to reach it."""
 
-    def __init__(self, folder: Path, variables: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, variables: Mapping[str, Any], connection: Mapping[str, Any] = THIS_MACHINE
+    ) -> None:
         self._folder = folder
+        self._connection = connection
         self.use(variables)
 
     def use(self, variables: Mapping[str, Any]) -> None:
         """Use another inventory from now on."""
-        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        inventory = {"fleet": {"hosts": {HOST: local}, "vars": dict(variables)}}
+        inventory = {"fleet": {"hosts": {HOST: dict(self._connection)}, "vars": dict(variables)}}
         (self._folder / "inventory.json").write_text(json.dumps(inventory))
 
     def run(self, playbook: str, *more: str, as_the_unit: bool = False) -> Run:
