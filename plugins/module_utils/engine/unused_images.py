@@ -38,7 +38,7 @@ class HostImage:
 def unused_images(fleet: Fleet, images: Iterable[HostImage], foreign: bool = False) -> tuple[HostImage, ...]:
     """The images that no container has and the inventory does not name, largest first.
 
-    foreign: include those of repositories that the fleet does not know, which may belong to others.
+    foreign: include those with a name in a repository that the fleet does not know, which may belong to others.
     """
     needed = {short_reference(image) for image in _needed(fleet)}
     known = {
@@ -47,7 +47,7 @@ def unused_images(fleet: Fleet, images: Iterable[HostImage], foreign: bool = Fal
     found = []
     for image in images:
         names = (*image.tags, *image.digests)
-        ours = any(repository_of(name) in known or name.startswith(REPOSITORY) for name in names)
+        ours = names and all(repository_of(name) in known or name.startswith(REPOSITORY) for name in names)
         if not image.used and not needed & set(names) and (ours or foreign):
             found.append(image)
     return tuple(sorted(found, key=lambda one: (-one.size, str(one))))

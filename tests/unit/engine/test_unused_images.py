@@ -47,6 +47,7 @@ def test_an_image_that_lost_its_tag_is_known_by_its_digest() -> None:
 def test_images_of_others_stay_unless_they_are_asked_for() -> None:
     assert not unused(image("team/notebook:1"))
     assert not unused(image())
+    assert not unused(image("vllm/vllm-openai:v0.1.0", "team/kept:1"))
     assert unused(image("team/notebook:1"), foreign=True)
     assert unused(image(), foreign=True)
 
