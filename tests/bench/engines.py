@@ -20,7 +20,7 @@ ENGINES = {
     "20.10, Debian 12": ("lab-host", False),
     "26.1, Debian 13": ("lab-host-trixie", False),
     "26.1 behind the stand-in for 29, Debian 13": ("lab-host-trixie", True),
-    "28.5, Debian unstable": ("lab-host-sid", False),
+    "28.5 of Debian unstable, Debian 13": ("lab-host-sid", False),
 }
 """What it is called here -> the image of the host, whether the stand-in for Docker Engine 29 is before the engine."""
 MODELS = 2

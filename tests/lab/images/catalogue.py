@@ -62,8 +62,7 @@ CATALOGUE = (
     Image("vllm-cpu-compiler", "0.32.0", parent="vllm-cpu", on_request=True),
     Image("base-trixie", RELEASE, parent=None, folder="base", release="trixie"),
     Image("lab-host-trixie", RELEASE, parent="base-trixie", folder="lab-host", release="trixie", python="3.13"),
-    Image("base-sid", RELEASE, parent=None, folder="base", release="sid"),
-    Image("lab-host-sid", RELEASE, parent="base-sid", folder="lab-host", release="sid", python="3.13"),
+    Image("lab-host-sid", "1", parent="lab-host-trixie", release="trixie"),
 )
 """The one place where the tags are pinned; a parent before its children, slow builds first."""
 
@@ -185,11 +184,7 @@ def sources_of_another(own: Iterable[AptSource], release: str, other: str) -> tu
             f"an image of {other} needs a machine with Debian ({', '.join(DEBIAN)}), whose sites have {other}; "
             f"this machine has {release}"
         )
-    return tuple(
-        dataclasses.replace(source, suite=f"{other}{source.suite.removeprefix(release)}")
-        for source in own
-        if other != "sid" or source.suite == release
-    )
+    return tuple(dataclasses.replace(source, suite=f"{other}{source.suite.removeprefix(release)}") for source in own)
 
 
 def release_of(os_release: str) -> str:
