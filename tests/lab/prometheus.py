@@ -39,6 +39,10 @@ class Prometheus:
         found = self._ask_all([f"/api/v1/query?{urlencode({'query': expression})}" for expression in expressions])
         return [[{**series["metric"], "value": float(series["value"][1])} for series in one["result"]] for one in found]
 
+    def scraped(self, since: float) -> bool:
+        """Whether every target was scraped after that time, as `time()` gives it."""
+        return bool(self.query("min(timestamp(up))")[0]["value"] > since)
+
     def targets(self) -> dict[str, dict[str, Any]]:
         """Instance -> Prometheus's state of the target."""
         active = self.ask("/api/v1/targets", state="active")["activeTargets"]

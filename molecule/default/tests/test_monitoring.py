@@ -58,6 +58,8 @@ def devices(host: Host) -> list[dict[str, Any]]:
 def seen(prometheus: Prometheus, door: Door, devices: list[dict[str, Any]]) -> Counter[str]:
     """Requests that were answered, refused and failed, by either route; and how many of each Prometheus has seen
     before them."""
+    now = prometheus.query("vector(time())")[0]["value"]
+    wait_until(lambda: prometheus.scraped(since=now), "the requests of earlier tests are counted", PATIENCE_S)
     before = counted(prometheus)
     body = {"model": "tiny-chat", "max_tokens": 5, "messages": [{"role": "user", "content": "Say something."}]}
     for _number in range(SEEN):
