@@ -9,7 +9,7 @@ from testinfra.host import Host
 
 testinfra_hosts = ["ansible://real", "ansible://light"]
 
-START_SECONDS = 300  # of the real vLLM on a busy machine
+START_SECONDS = 900  # of the real vLLM on a busy machine
 
 
 @pytest.fixture
