@@ -41,7 +41,10 @@ class Locked(ActionBase):
     @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(
-            module_name=f"inference.fleet.{self.module}", module_args=dict(self._task.args), task_vars=task_vars
+            module_name=f"inference.fleet.{self.module}",
+            module_args=dict(self._task.args),
+            task_vars=task_vars,
+            wrap_async=bool(self._task.async_val),
         )
         return answer
 

@@ -54,7 +54,7 @@ def environment(plugin: Any, facts: dict[str, Any], monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(ActionBase, "_execute_module", execute)
     monkeypatch.setattr(ActionBase, "_compute_environment_string", lambda _self, _out=None: "LANG=C")
-    plugin.ActionModule(SimpleNamespace(args={}, check_mode=check), *[None] * 5).run(task_vars=facts)
+    plugin.ActionModule(SimpleNamespace(args={}, check_mode=check, async_val=0), *[None] * 5).run(task_vars=facts)
     return seen[0]
 
 
