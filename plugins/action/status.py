@@ -25,6 +25,7 @@ UNIT = (
 SERVICES = {
     "containers": True,
     "containers_all": True,
+    "verbose_output": True,  # else without the ID of the image
     "containers_filters": {"label": ["managed-by=inference.fleet", "service"]},
 }
 

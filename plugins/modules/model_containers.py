@@ -171,6 +171,9 @@ containers:
       description: The reference of the image.
       type: str
       sample: vllm/vllm-openai:v0.31.0
+    image_id:
+      description: The ID of the image that the container has; empty if the container is missing.
+      type: str
     exit_code:
       description: The exit code of the last end, if the container does not run; null if it runs or never ran.
       type: int
@@ -192,6 +195,12 @@ unused_images:
   returned: when O(report) is set
   type: list
   elements: str
+digests:
+  description:
+    - ID of each image on the host to its digest in the registry, C(sha256:) and 64 digits. An image that was built or
+      loaded on the host has no digest, and is missing.
+  returned: when O(report) is set
+  type: dict
 faults:
   description: Container or image to its fault.
   returned: failure
@@ -295,7 +304,7 @@ def _work(module: AnsibleModule) -> None:
             outcome = converge(plan, docker, module.params["wait"], Progress(module.params["progress"]))
             _remove_compiled(module, docker, outcome)
         after = docker.observe(()) if outcome.done else observed
-        unused = unused_images(fleet, docker.images_of_host()) if module.params["report"] else ()
+        images = docker.images_of_host() if module.params["report"] else []
     except FleetError as error:
         module.fail_json(msg=str(error))
     for image in sorted(set(plan.kept.values())):
@@ -311,7 +320,8 @@ def _work(module: AnsibleModule) -> None:
         result.update(
             trouble=gpus.trouble,
             actions=[*gpus.plan.partition.actions, *actions],
-            unused_images=list(map(str, unused)),
+            unused_images=list(map(str, unused_images(fleet, images))),
+            digests={one.id: one.digest for one in images if one.digest},
         )
     # Faults of the GPUs first: they are the reason why containers do not start.
     faults = [*(() if module.params["report"] else gpus.trouble), *outcome.faults.values()]
@@ -376,6 +386,7 @@ def _as_they_are(
                 devices=list(devices),
                 device=describe(gpus, devices) if container and (gpus or not devices) else "-",
                 image=one.spec.image,
+                image_id=container.spec.image if container else "",
                 exit_code=container.exit_code if container and container.status in ENDED else None,
                 restarts=container.restarts if container else 0,
                 log=[],

@@ -78,6 +78,15 @@ def test_reports_the_images_that_nothing_uses(run: Run, engine: FakeEngine) -> N
     assert run(cpu("a"), report=True, check=True)["unused_images"] == ["vllm/vllm-openai:v0.1.0 (21.0 GB)"]
 
 
+def test_reports_the_digests_of_the_images_that_came_from_a_registry(run: Run, engine: FakeEngine) -> None:
+    digest = f"sha256:{'d' * 64}"
+    engine.host_images = [
+        HostImage("sha256:1", ("a:1",), (f"registry:5000/a@{digest}", f"b@{digest}"), 1, True),
+        HostImage("sha256:2", ("built:1",), (), 1, True),
+    ]
+    assert run(cpu("a"), report=True, check=True)["digests"] == {"sha256:1": digest}
+
+
 def test_returns_each_container_as_it_is(run: Run, engine: FakeEngine) -> None:
     (row,) = run(entry(name="a", devices={"gpus": [2]}))["containers"]
     assert row == {
@@ -91,6 +100,7 @@ def test_returns_each_container_as_it_is(run: Run, engine: FakeEngine) -> None:
         "devices": ["GPU-2"],
         "device": "gpu 2",
         "image": STANDARD,
+        "image_id": engine.containers["vllm-a-1"].spec.image,
         "exit_code": None,
         "restarts": 0,
         "log": [],

@@ -19,7 +19,7 @@ from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 Answer = dict[str, Any]
 FLEET = fleet(entry(), https={"names": ["gpu1.example.com"]}).public()
-NO_MODELS: Answer = {"containers": [], "actions": [], "trouble": [], "unused_images": []}
+NO_MODELS: Answer = {"containers": [], "actions": [], "trouble": [], "unused_images": [], "digests": {}}
 
 
 class Screen:
@@ -83,19 +83,21 @@ def test_a_host_is_asked_for_the_services_of_this_collection_that_do_not_run_too
     ask(screen)
     arguments, _check_mode = screen.asked["community.docker.docker_host_info"]
     assert arguments["containers_filters"] == {"label": ["managed-by=inference.fleet", "service"]}
-    assert arguments["containers"] is arguments["containers_all"] is True
+    assert arguments["containers"] is arguments["containers_all"] is arguments["verbose_output"] is True
 
 
 def test_what_the_host_says_is_its_status(screen: Screen) -> None:
     record = Restore(1_767_225_600.0, "the host itself", (), 1_767_225_601.0)
-    screen.answers["inference.fleet.model_containers"] = {**NO_MODELS, "actions": ["create a"], "trouble": ["no GPU"]}
+    found = {"actions": ["create a"], "trouble": ["no GPU"], "digests": {"sha256:1": "sha256:f2a1"}}
+    screen.answers["inference.fleet.model_containers"] = {**NO_MODELS, **found}
     screen.answers["community.docker.docker_host_info"] = {
-        "containers": [{"Names": ["/caddy"], "Status": "Up 1 second", "Image": "caddy:2"}]
+        "containers": [{"Names": ["/caddy"], "Status": "Up 1 second", "Image": "caddy:2", "ImageID": "sha256:1"}]
     }
     screen.printed = {"cat /var/lib/": json.dumps(record.plain()), "systemctl show": "ActiveState=inactive\n"}
     asked = ask(screen)
     assert (asked["fault"], asked["install_would"], asked["gpu_trouble"]) == (None, ["create a"], ["no GPU"])
-    assert asked["services"] == [{"name": "caddy", "status": "Up 1 second", "image": "caddy:2"}]
+    caddy = {"name": "caddy", "status": "Up 1 second", "image": "caddy:2"}
+    assert asked["services"] == [{**caddy, "image_id": "sha256:1", "digest": "sha256:f2a1"}]
     assert asked["last_restore"]["record"] == record.plain()
     assert (asked["last_restore"]["unit"], len(asked["last_restore"]["text"])) == ("inactive", 2)
 
@@ -119,6 +121,7 @@ DOWN: Answer = {
     "device": "cpu",
     "devices": [],
     "image": "vllm",
+    "image_id": "sha256:1",
     "started_at": "2026-11-24T02:40:11.81Z",
     "exit_code": 1,
     "restarts": 0,
@@ -180,6 +183,19 @@ def test_hosts_are_printed_one_after_the_other_in_one_piece(screen: Screen, repo
     assert text == answer["msg"]
     assert text.startswith("gpu2\n  MODEL ")
     assert text.endswith("\n\ngpu1: not asked: an earlier task failed on this host")
+
+
+def test_images_that_differ_are_reported_below_all_hosts(screen: Screen) -> None:
+    hosts = {}
+    for name in ("gpu1", "gpu2"):
+        found = {"containers": [{"Names": ["/caddy"], "Status": "Up", "Image": "caddy:2", "ImageID": f"sha256:{name}"}]}
+        screen.answers["community.docker.docker_host_info"] = found
+        hosts[name] = {"asked": {"status": ask(screen)}}
+    screen.run(status_report, {"status": "asked"}, hostvars=hosts, ansible_play_hosts_all=list(hosts))
+    assert screen.shown[-1].endswith(
+        "\n\nimages that are not the same everywhere (docs/operations.md, Upgrading): "
+        "caddy:2: gpu1 on gpu1; gpu2 on gpu2"
+    )
 
 
 def test_the_document_is_one_line(screen: Screen, report: Callable[..., Answer]) -> None:

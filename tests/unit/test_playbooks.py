@@ -94,7 +94,7 @@ def test_refuses_tags_before_a_host_is_contacted(words: list[str], tmp_path: Pat
 
 @pytest.mark.parametrize("file", sorted(ROLES.glob("*/tasks/*.yml")), ids=str)
 def test_every_service_container_runs_with_an_init(file: Path) -> None:
-    blocks = re.findall(r"community\.docker\.docker_container:\n((?:\s{4,}.*\n)+)", file.read_text())
+    blocks = re.findall(r"inference\.fleet\.service_container:\n((?:\s{4,}.*\n)+)", file.read_text())
     for block in blocks:
         assert "image:" not in block or "init: true" in block
 

@@ -30,6 +30,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.work import held
 
 QUERY_SECONDS = 60  # without the persistence daemon every call reloads the driver
 MIG_MINORS = Path("/proc/driver/nvidia-caps/mig-minors")
@@ -78,6 +79,8 @@ def run_limited(command: Sequence[str], seconds: int) -> Answer:
             stderr=subprocess.STDOUT,
             env={**os.environ, "LC_ALL": "C"},
             start_new_session=True,
+            # A change goes on after its module was killed: no other module works before its end.
+            pass_fds=held() if seconds == CHANGE_SECONDS else (),
             encoding="utf-8",
             errors="replace",
         )

@@ -55,6 +55,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_
     faults_between_keys,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.openpgp import plain_fingerprint
 
 PREFIX = "fleet_"
 HUB = "https://huggingface.co"
@@ -120,11 +121,14 @@ class AptRepository:
     """`fleet_toolkit_repository`: where apt finds the NVIDIA Container Toolkit. url: None to add no repository.
 
     key: a URL or the text of the key; None if apt already trusts the key. The defaults are those
-    of NVIDIA's installation guide; apt replaces $(ARCH) by the architecture.
+    of NVIDIA's installation guide; apt replaces $(ARCH) by the architecture. fingerprints: those that
+    the key may have; a key of a URL always has some, and the text of a key only if the inventory has.
     """
 
     url: Optional[str] = "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)"
     key: Optional[str] = "https://nvidia.github.io/libnvidia-container/gpgkey"
+    # "NVIDIA CORPORATION (Open Source Projects) <cudatools@nvidia.com>", as public projects pin it.
+    fingerprints: tuple[str, ...] = ("C95B321B61E88C1809C4F759DDCAE044F796ECB0",)
 
     @classmethod
     def parse(cls, data: object, path: str) -> AptRepository:
@@ -133,7 +137,18 @@ class AptRepository:
             key = read.text("key", None, r"https?://\S+|-----BEGIN [^\0]*", "the URL or the text of a key")
             if key and not url:
                 read.fault("url", "missing; a key alone names no repository")
-            return cls(url, key)
+            given = read.each("fingerprints", _fingerprint)
+            if given and not key:
+                read.fault("key", "missing; the fingerprints are of a key")
+            by_url = bool(key and key.startswith("http"))
+            return cls(url, key, given or (cls.fingerprints if by_url else ()))
+
+
+def _fingerprint(data: object, path: str) -> str:
+    text = plain_fingerprint(data) if isinstance(data, str) else ""
+    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", text):
+        raise FleetError(f"{path}: expected the 40 or 64 hexadecimal digits of a fingerprint, got {show(data)}")
+    return text
 
 
 @dataclass(frozen=True)

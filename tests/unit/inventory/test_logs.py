@@ -38,10 +38,10 @@ def test_refuses_what_docker_would_refuse(logs: dict[str, Any], fault: str) -> N
 
 def test_every_service_gets_them_and_is_not_recreated_for_them() -> None:
     created = [
-        task["community.docker.docker_container"]
+        task["inference.fleet.service_container"]
         for file in ROLES.glob("*/tasks/*.yml")
         for task in tasks(yaml.safe_load(file.read_text()))
-        if "image" in task.get("community.docker.docker_container", {})
+        if "image" in task.get("inference.fleet.service_container", {})
     ]
     assert len(created) == len(re.findall(r"image: \"", "\n".join(map(Path.read_text, ROLES.glob("*/tasks/*.yml")))))
     for container in created:
