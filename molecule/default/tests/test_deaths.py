@@ -17,10 +17,15 @@ def model(host: Host) -> str:
     return "tiny-chat" if host.backend.host == "real" else "pair"
 
 
-def kill(host: Host, container: str, process: str, signal: str) -> None:
-    """Sends the signal to the process of that title in the container."""
-    listed = host.check_output(f"docker top {container} -eo pid,args").splitlines()
-    (pid,) = [line.split()[0] for line in listed if process in line and "/bin/sh" not in line and "-init" not in line]
+def processes(host: Host, container: str, title: str) -> list[str]:
+    """IDs of the container's processes of that title, without the wrapper; none while Docker starts it again."""
+    listed = host.run(f"docker top {container} -eo pid,args").stdout.splitlines()
+    return [line.split()[0] for line in listed if title in line and "/bin/sh" not in line and "-init" not in line]
+
+
+def kill(host: Host, container: str, title: str, signal: str) -> None:
+    wait_until(lambda: bool(processes(host, container, title)), f"{title} runs")
+    (pid,) = processes(host, container, title)
     host.check_output(f"kill -{signal} {pid}")
 
 
@@ -63,10 +68,6 @@ def test_stays_down_after_five_deaths_and_says_so(host: Host, door: Door, admin:
 
     for death in range(5):
         before = started(host, container)
-        wait_until(
-            lambda: "vllm serve" in host.check_output(f"docker top {container} -eo args").replace("sh -c", ""),
-            "vLLM runs",
-        )
         kill(host, container, "vllm serve", "KILL")
         if death < 4:
             wait_until(lambda before=before: started(host, container) != before, "Docker starts it again")
