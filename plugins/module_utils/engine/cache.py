@@ -184,6 +184,11 @@ def repo_of(folder: str) -> Optional[str]:
     return "/".join(parts) if kind == "models" and named else None
 
 
+def is_plain(path: str) -> bool:
+    """Whether a hub's path of a file can be a path below a folder, and an argument of `hf download`."""
+    return path.isprintable() and not path.startswith("-") and not {"", ".", ".."} & {*path.split("/")}
+
+
 def wanted_of(fleet: Fleet, models: Iterable[str], stopped: bool = False, offline: bool = False) -> tuple[Wanted, ...]:
     """What these models need from a hub, each revision once. stopped: include stopped models. offline:
     include models whose own environment forbids access to a hub."""
