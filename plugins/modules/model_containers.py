@@ -281,6 +281,12 @@ def _work(module: AnsibleModule) -> None:
         gpus = _gpus(module, fleet, docker, observed, acting_on)
         present, minors = device_nodes()
         nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
+        limited = [model.name for model in fleet.models if model.memory and model.containers]
+        if limited and not docker.limits_memory():
+            raise FleetError(
+                f"memory of {', '.join(limited)}: this host's kernel cannot limit the memory of containers; enable its "
+                "memory controller (kernel option cgroup_enable=memory), or remove `memory`"
+            )
         needs_cpus = any(model.devices.cpu and model.containers for model in fleet.models)
         cores = host_cores() if needs_cpus and docker.limits_cpus() else ()
         desired = desired_containers(fleet, gpus.plan.given, acting_on, nodes, bundle(), cores)

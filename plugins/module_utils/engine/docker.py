@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
     COMPILED,
+    MOST_PROCESSES,
     Container,
     ImageDefaults,
     Mount,
@@ -56,6 +57,7 @@ _REMEDIES = (
         "check the name",
     ),
 )
+_NO_NEW_PRIVILEGES = "no-new-privileges"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -150,8 +152,15 @@ class Docker:
 
     def limits_cpus(self) -> bool:
         """Whether this host's kernel can limit containers to some CPUs."""
+        return self._limits("CPUSet")
+
+    def limits_memory(self) -> bool:
+        """Whether this host's kernel can limit the memory of containers."""
+        return self._limits("MemoryLimit")
+
+    def _limits(self, what: str) -> bool:
         with _naming("reading the engine's settings"):
-            return bool(self._api.info().get("CPUSet"))
+            return bool(self._api.info().get(what))
 
     def create(self, spec: Spec) -> None:
         """Creates the container without starting it."""
@@ -170,7 +179,13 @@ class Docker:
             "shm_size": spec.shm_size,
             "ipc_mode": spec.ipc,
             "init": spec.init,
+            "cap_drop": ["ALL"],
+            "cap_add": list(spec.capabilities),
+            "security_opt": [] if spec.new_privileges else [_NO_NEW_PRIVILEGES],
+            "pids_limit": MOST_PROCESSES,
         }
+        if spec.memory:  # swap included: a model that swaps answers nobody
+            host_config.update(mem_limit=spec.memory, memswap_limit=spec.memory)
         if spec.cpus:
             host_config["cpuset_cpus"] = spec.cpus
         if spec.logs.driver != DAEMON:
@@ -186,6 +201,7 @@ class Docker:
                 command=list(spec.command),
                 environment=dict(spec.env),
                 labels=dict(spec.labels),
+                user=spec.user or None,
                 host_config=self._api.create_host_config(**host_config),
                 networking_config=self._api.create_networking_config(
                     {network: self._api.create_endpoint_config(aliases=list(spec.aliases)) for network in spec.networks}
@@ -357,6 +373,14 @@ def _env(config: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, _equals, value in pairs}
 
 
+def _capabilities(host: Mapping[str, Any]) -> tuple[str, ...]:
+    """Docker reports some engines' names with CAP_ before them."""
+    dropped, added = (
+        sorted(str(one).upper().replace("CAP_", "") for one in host.get(key) or ()) for key in ("CapDrop", "CapAdd")
+    )
+    return tuple(added) if "ALL" in dropped else ("those of Docker", *added)
+
+
 def _container(data: Mapping[str, Any]) -> Container:
     config, host, state = data["Config"], data["HostConfig"], data["State"]
     networks = data["NetworkSettings"].get("Networks") or {}
@@ -393,6 +417,9 @@ def _container(data: Mapping[str, Any]) -> Container:
             ipc=host["IpcMode"],
             init=bool(host.get("Init")),
             cpus=host.get("CpusetCpus") or "",
+            capabilities=_capabilities(host),
+            new_privileges=not {_NO_NEW_PRIVILEGES, f"{_NO_NEW_PRIVILEGES}:true"} & {*(host.get("SecurityOpt") or ())},
+            memory=host.get("Memory") or 0,
             nodes=tuple(device["PathOnHost"] for device in host.get("Devices") or ()),
         ),
     )

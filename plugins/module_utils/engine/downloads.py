@@ -17,7 +17,6 @@ from typing import Optional, Protocol
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Download, in_gb, whole
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
-    CACHE_MOUNT,
     CERTIFICATES_MOUNT,
     Container,
     Mount,
@@ -27,6 +26,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.docker impo
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RUN
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import CACHE_MOUNT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 with suppress(ImportError):  # the class Docker reports it
@@ -113,6 +113,7 @@ def spec_of(
         restart="no",
         shm_size=64 << 20,
         ipc="private",
+        user="0",  # the cache is root's, whoever runs the models
         logs=fleet.logs,
     )
 

@@ -48,6 +48,7 @@ SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their 
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LONGEST_DNS_LABEL = 63  # RFC 1035, section 2.3.4
 _SIZE = r"[1-9][0-9]{0,5}[kmg]"
+_LEAST_MEMORY = 256 << 20  # no vLLM starts with less
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 # Not TOKENIZERS_PARALLELISM or MAX_TOKENS: Ansible would mask every `false` or `1` in the output.
 _SECRET_NAME = re.compile(
@@ -107,7 +108,8 @@ class Model:
     """A model of the inventory, with defaults.
 
     ready_timeout: seconds from the start of a container until /health succeeds.
-    shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs.
+    shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs. memory: the most bytes that a container may
+    use, with /dev/shm; None for no limit.
     env: may contain secrets; `secret_env` has their names.
     """
 
@@ -126,6 +128,7 @@ class Model:
     ready_timeout: int
     shm_size: int
     adapters: Adapters = ()
+    memory: Optional[int] = None
 
     @classmethod
     def parse(cls, data: object, path: str) -> Model:
@@ -146,7 +149,10 @@ class Model:
                 ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
+                memory=_bytes(read.text("memory", None, _SIZE, "a size such as 64g")) or None,
             )
+            if model.memory is not None and model.memory < _LEAST_MEMORY:
+                read.fault("memory", f"expected at least {_size(_LEAST_MEMORY)}, got {_size(model.memory)}")
             for fault in _name_faults(model):
                 read.fault("name", fault)
             for fault in size_faults(model.args, *_devices_of(model), omni=model.type in OMNI_TYPES):
@@ -177,6 +183,7 @@ class Model:
             "env": dict(self.env),
             "adapters": dict(self.adapters),
             "shm_size": _size(self.shm_size),
+            **({"memory": _size(self.memory)} if self.memory else {}),
         }
 
     @property
