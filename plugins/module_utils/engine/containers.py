@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import downloads_itself
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
+    CAPABILITIES,
     MANAGED_BY,
     NETWORK,
     Model,
@@ -34,10 +35,6 @@ COMPILED_MOUNT = "/var/tmp"
 COMPILED_ROOT = f"{COMPILED_MOUNT}/vllm"
 MODULES = "/tmp/inference-fleet-modules"  # where transformers copies a model's own code to, and imports it from
 COMPILED = "fleet-compiled-"  # prefix of the volumes with compiled code, one per container and configuration
-# Root in a container reads files of every owner, such as weights with mode 0600, and has no other right. (Not
-# DAC_READ_SEARCH: with it, a container opens files of the host by their handles.)
-CAPABILITIES = ("DAC_OVERRIDE",)
-MOST_PROCESSES = 16384  # of a container, threads included: a host with 192 cores and 8 GPUs has some thousands
 _PASSWORD = re.compile(r"://[^/@\s]*@")  # in a URL
 
 

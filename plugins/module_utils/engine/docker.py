@@ -13,7 +13,6 @@ from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
     COMPILED,
-    MOST_PROCESSES,
     Container,
     ImageDefaults,
     Mount,
@@ -21,11 +20,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Spec,
     is_compiled,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.health import is_healthy
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import short_reference, without_tag
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import DAEMON
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT, MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, MOST_PROCESSES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import OLDEST, api_version
@@ -47,7 +47,6 @@ else:
 CALL_SECONDS = 60  # for an answer of the engine's API; pulls answer in a stream
 STOP_SECONDS = 30  # from SIGTERM to SIGKILL: vLLM finishes requests meanwhile
 ZOMBIE_TRIES, ZOMBIE_SECONDS = 5, 3  # tries to stop a container that has a zombie, and the pause between them
-HEALTH_SECONDS = 5  # one request to /health
 # What Docker or a registry says -> what to do.
 _REMEDIES = (
     (r"no space left on device", "Docker's disk is full: `docker system df` shows what uses it; see prune_images"),
@@ -59,6 +58,7 @@ _REMEDIES = (
 )
 _NO_NEW_PRIVILEGES = "no-new-privileges"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_CONTROL = re.compile(r"[^\n\r\t\x20-\x7e\xa0-\U0010ffff]")
 
 
 class Docker:
@@ -229,16 +229,7 @@ class Docker:
 
     def is_healthy(self, container: Container) -> bool:
         """Whether /health at its network address answers 200."""
-        if not container.address:
-            return False
-        connection = http.client.HTTPConnection(container.address, ENGINE_PORT, timeout=HEALTH_SECONDS)
-        try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return bool(container.address) and is_healthy(str(container.address))
 
     def is_well(self, container: Container) -> bool:
         """Runs its health check now and returns whether it succeeds: Docker runs it only every few seconds."""
@@ -313,8 +304,8 @@ def _client(version: str) -> APIClient:
 
 
 def plain_text(text: str) -> str:
-    """The text without terminal colours."""
-    return _ANSI.sub("", text)
+    """The text without terminal colours and without characters that control a terminal."""
+    return _CONTROL.sub("", _ANSI.sub("", text))
 
 
 @contextmanager

@@ -44,6 +44,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import api_version, ask, engine
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import Folder
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import (
     bundle,
     changed_after,
@@ -230,11 +231,10 @@ def _database(fleet: Fleet) -> DatabaseFacts:
     volume: dict[str, Any] = ask(f"/volumes/{fleet.postgres.volume}") or {}
     image: dict[str, Any] = ask(f"/images/{fleet.images.postgres}/json") or {}
     settings = dict(one.partition("=")[::2] for one in (image.get("Config") or {}).get("Env") or ())
-    version = Path(volume.get("Mountpoint", "/dev/null"), "PG_VERSION")
-    try:
-        data = version.read_text().strip() or None
-    except OSError:  # the volume is missing or empty
-        data = None
+    data = None
+    if "Mountpoint" in volume:
+        with Folder.at(volume["Mountpoint"]) as folder:
+            data = (folder.read("PG_VERSION", 100) or b"").decode("ascii", "replace").strip() or None
     return DatabaseFacts(data=data, image=settings.get("PG_MAJOR"))
 
 

@@ -578,6 +578,20 @@ def test_reads_lines_of_a_log_with_their_times(
     assert options == {"timestamps": True, "stdout": True, "stderr": True, **asked}
 
 
+@pytest.mark.parametrize(
+    ("log", "text"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07", "]0;title"),
+        ("\x1b]52;c;cm0gLXJm\x1b\\", "]52;c;cm0gLXJm\\"),
+        ("a\x08\x08b\x7f\x9b31mc\0", "ab31mc"),
+        ("tab\tand\nline\r é 模 \U0001f600", "tab\tand\nline\r é 模 \U0001f600"),
+    ],
+)
+def test_a_log_cannot_control_the_terminal_of_an_admin(log: str, text: str) -> None:
+    assert engine.plain_text(log) == text
+
+
 def test_names_the_containers_of_this_collection_that_have_a_label(
     host: engine.Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -760,46 +774,9 @@ def test_a_host_without_the_sdk_is_reported_with_the_package(monkeypatch: pytest
 # Whether a model answers
 
 
-class FakeConnection:
-    """A FAKE of http.client.HTTPConnection. answer: a status, or the error that comes instead."""
-
-    answer: int | Exception = 200
-    asked: list[tuple[Any, ...]] = []  # noqa: RUF012
-
-    def __init__(self, address: str, port: int, timeout: float) -> None:
-        self.asked.append((address, port))
-
-    def request(self, method: str, path: str) -> None:
-        self.asked.append((method, path))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-
-    def getresponse(self) -> Any:
-        return type("Response", (), {"status": self.answer})
-
-    def close(self) -> None:
-        self.asked.append(("close",))
-
-
-@pytest.mark.parametrize(
-    ("answer", "healthy"),
-    [
-        (200, True),
-        (503, False),
-        (404, False),
-        (ConnectionRefusedError(), False),
-        (TimeoutError(), False),
-        (engine.http.client.RemoteDisconnected(), False),
-    ],
-)
-def test_a_model_is_healthy_when_its_health_answers_200(
-    answer: int | Exception, healthy: bool, host: engine.Docker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine.http.client, "HTTPConnection", FakeConnection)
-    monkeypatch.setattr(FakeConnection, "answer", answer)
-    monkeypatch.setattr(FakeConnection, "asked", [])
-    assert host.is_healthy(engine._container(captured("running"))) is healthy
-    assert FakeConnection.asked == [("172.19.0.4", 8000), ("GET", "/health"), ("close",)]
+def test_asks_a_model_at_its_address(host: engine.Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "is_healthy", lambda address: address == "172.19.0.4")
+    assert host.is_healthy(engine._container(captured("running"))) is True
 
 
 def test_a_container_without_an_address_is_not_healthy(host: engine.Docker) -> None:
