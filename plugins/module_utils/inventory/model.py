@@ -41,8 +41,8 @@ GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
 MANAGED_BY = "inference.fleet"  # label of the collection's containers
 ENGINE_PORT = 8000  # of the API in every model container; not published on the host
-# Of containers with an engine. Root in them may read files of every owner, such as weights with mode 0600, and has no other
-# right. (Not DAC_READ_SEARCH: with it, a container opens files of the host by their handles.)
+# Of containers with an engine. Root in them may read files of every owner, such as weights with mode 0600, and has no
+# other right. (Not DAC_READ_SEARCH: with it, a container opens files of the host by their handles.)
 CAPABILITIES = ("DAC_OVERRIDE",)
 MOST_PROCESSES = 16384  # of a container, threads included: 8 GPUs on a host with 192 cores need some thousands
 NETWORK = "llm-network"  # the Docker network of all containers

@@ -265,7 +265,11 @@ def test_does_not_ask_where_it_may_not(engine: Engine, tmp_path: Path) -> None:
         ([(2, "Traceback\nImportError: x\n")], {}, "python3 ended with 1: ImportError: x"),
         ([], {}, "python3 ended with 1: no output"),
         ([(2, "\x1b]0;title\x07 no\n")], {}, "python3 ended with 1: ]0;title no"),
-        ([(1, option_program.MARK + "[" * 100_000)], {}, "python3 ended with 1: inference.fleet options: " + "[" * 169),
+        (
+            [(1, option_program.MARK + "[" * 100_000)],
+            {},
+            "python3 ended with 1: " + (option_program.MARK + "[" * 200)[:200],
+        ),
         ([(1, option_program.MARK + '[{"opt')], {}, 'python3 ended with 1: inference.fleet options: [{"opt'),
         ([(1, option_program.MARK + "[]")], {}, "an empty list of options"),
         (
