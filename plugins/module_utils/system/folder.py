@@ -123,10 +123,15 @@ class Folder:
         """The content of a regular file of at most `most` bytes; None for anything else."""
         if self.size(name) is None:
             return None
-        with self._naming(name), _absent(), open(os.open(name, _FILE, dir_fd=self._descriptor), "rb") as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                content = file.read(most + 1)
-                return content if len(content) <= most else None
+        with self._naming(name), _absent():
+            descriptor = os.open(name, _FILE, dir_fd=self._descriptor)
+            try:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    with open(descriptor, "rb", closefd=False) as file:
+                        content = file.read(most + 1)
+                    return content if len(content) <= most else None
+            finally:
+                os.close(descriptor)
         return None
 
     def write(self, name: str, text: str) -> None:
