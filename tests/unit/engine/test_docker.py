@@ -497,6 +497,13 @@ def test_creates_without_rights_beyond_those_that_a_model_needs(api: FakeApi, ho
     assert made["user"] == "0"
 
 
+@pytest.mark.parametrize(("method", "key"), [("limits_cpus", "CPUSet"), ("limits_memory", "MemoryLimit")])
+def test_reads_what_the_kernel_can_limit(method: str, key: str, api: FakeApi, host: engine.Docker) -> None:
+    for info, able in (({key: True}, True), ({key: False}, False), ({}, False)):
+        api.says["info"] = lambda info=info: info
+        assert getattr(host, method)() is able
+
+
 def test_leaves_logs_to_the_configuration_of_docker_where_the_inventory_says_so(
     api: FakeApi, host: engine.Docker
 ) -> None:
