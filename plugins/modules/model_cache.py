@@ -19,8 +19,8 @@ description:
   - Checks the free disk space before a download and file sizes after it. After an interrupted download, complete files
     are kept, and the next call downloads the others. If a repository has safetensors, other formats of the same weights
     are not downloaded.
-  - The container gets the token as a file in memory with mode 0600, which is removed afterwards. It runs as root with no
-    capability but C(DAC_OVERRIDE), since the cache is root's.
+  - The container gets the token as a file in memory with mode 0600, which is removed afterwards. It runs as root with
+    no capability but C(DAC_OVERRIDE), since the cache is root's.
   - What is in the cache is not trusted, since containers can write it. No link is followed except to a file in
     C(blobs) of the same repository, and only regular files and snapshots named by a commit count.
 requirements:
