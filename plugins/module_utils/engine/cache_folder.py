@@ -68,14 +68,18 @@ class CacheFolder:
         with self._opened() as root, root.below(_HUB, folder_name(repo), _BLOBS) as blobs:
             return sum(size for _name, size in blobs.files())
 
-    def prepare(self, repo: str) -> None:
-        """Removes links in place of the repository's folders, and parts of files that no download will resume."""
+    def prepare(self, download: Download) -> None:
+        """Removes links in place of the repository's folders, what the client would take for a file that is there, and
+        parts of files that no download will resume."""
+        name = folder_name(download.wanted.repo)
         with self._opened() as root:
             for part in (_BLOBS, _SNAPSHOTS, _REFS, _TREES):
-                root.clear(_HUB, folder_name(repo), part)
-            with root.below(_HUB, folder_name(repo), _BLOBS) as blobs:
-                for name in filter(_ORPHAN.search, blobs.names()):
-                    blobs.remove(name)
+                root.clear(_HUB, name, part)
+            with root.below(_HUB, name) as folder, folder.below(_BLOBS) as blobs:
+                for path in download.missing:
+                    _discard(folder, download.commit, path)
+                for orphan in filter(_ORPHAN.search, blobs.names()):
+                    blobs.remove(orphan)
 
     def verify(self, download: Download) -> None:
         """Removes files that differ in size from the hub's and raises FleetError; the next run downloads them."""

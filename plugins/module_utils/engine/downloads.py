@@ -139,7 +139,7 @@ def fetch(
         if not engine.has_image(spec.image):
             say(f"pulling {spec.image}, which downloads")
             engine.pull(spec.image)
-        folder.prepare(repo)
+        folder.prepare(download)
         engine.create(spec)
         _start(spec, engine)
         container = engine.inspect(name)

@@ -39,7 +39,7 @@ _PATHS = {
     ("speculative-config", "model"): FOLDER,
 }
 # Outside of /root, which an image with a user of its own cannot enter.
-CACHE_MOUNT = "/var/cache/huggingface"
+CACHE_MOUNT = "/var/cache/inference-fleet"
 _IN_THE_CONTAINER = ("/vllm-workspace/", f"{CACHE_MOUNT}/")  # vllm/vllm-openai's working folder; the cache
 # Folders that an image needs itself: a mount would hide them.
 _OF_THE_IMAGE = re.compile(

@@ -42,7 +42,7 @@ def compiled(world: World, name: str = "vllm-a-1") -> str:
 
 
 PLACES = {
-    "HF_HOME": "/var/cache/huggingface",
+    "HF_HOME": "/var/cache/inference-fleet",
     "HF_MODULES_CACHE": "/tmp/inference-fleet-modules",
     "VLLM_CACHE_ROOT": "/var/tmp/vllm",
 }
@@ -59,7 +59,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "command": world.fleet.models[0].command,
         "env": {"A": "1", "HF_HUB_OFFLINE": "1", **PLACES},
         "mounts": (
-            Mount("fleet-hf-cache", "/var/cache/huggingface", read_only=True),
+            Mount("fleet-hf-cache", "/var/cache/inference-fleet", read_only=True),
             Mount(compiled(world), "/var/tmp"),
         ),
         "networks": ("llm-network",),
@@ -82,7 +82,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
 
 def test_weights_of_the_host_are_mounted_read_only_where_they_are() -> None:
     mounts = spec(World(cpu("a", source="/srv/qwen/"), cache={"path": "/srv/hf/", "compiled": False})).mounts
-    assert [str(mount) for mount in mounts] == ["/srv/hf:/var/cache/huggingface:ro", "/srv/qwen:/srv/qwen:ro"]
+    assert [str(mount) for mount in mounts] == ["/srv/hf:/var/cache/inference-fleet:ro", "/srv/qwen:/srv/qwen:ro"]
 
 
 def test_a_model_that_downloads_at_its_start_gets_the_proxy_and_the_certificates_and_no_other_model_does() -> None:
@@ -603,8 +603,8 @@ def test_the_diff_shows_mounts_as_docker_writes_them() -> None:
     world = converged(cpu("a"), cache={"compiled": False})
     world.inventory(cpu("a"), cache={"path": "/srv/hf", "compiled": False})
     diff = world.plan().diff()
-    assert "vllm-a-1.mounts: fleet-hf-cache:/var/cache/huggingface:ro\n" in diff["before"]
-    assert "vllm-a-1.mounts: /srv/hf:/var/cache/huggingface:ro\n" in diff["after"]
+    assert "vllm-a-1.mounts: fleet-hf-cache:/var/cache/inference-fleet:ro\n" in diff["before"]
+    assert "vllm-a-1.mounts: /srv/hf:/var/cache/inference-fleet:ro\n" in diff["after"]
 
 
 def test_the_diff_shows_no_secret_neither_the_old_nor_the_new() -> None:

@@ -149,7 +149,7 @@ def test_reads_how_a_container_is_confined() -> None:
     spec = engine._container(captured("confined")).spec
     assert (spec.capabilities, spec.new_privileges, spec.memory) == (("DAC_OVERRIDE",), False, 1 << 30)
     assert [(mount.target, mount.read_only) for mount in spec.mounts] == [
-        ("/var/cache/huggingface", True),
+        ("/var/cache/inference-fleet", True),
         ("/var/tmp", False),
     ]
 
@@ -310,8 +310,8 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     data = captured(file)
     data["HostConfig"]["Init"] = True
     data["Config"]["Entrypoint"] = list(ENTRYPOINT)
-    data["Config"]["Env"] += ["HF_HOME=/var/cache/huggingface", "HF_MODULES_CACHE=/tmp/inference-fleet-modules"]
-    data["Mounts"][0]["Destination"] = "/var/cache/huggingface"
+    data["Config"]["Env"] += ["HF_HOME=/var/cache/inference-fleet", "HF_MODULES_CACHE=/tmp/inference-fleet-modules"]
+    data["Mounts"][0]["Destination"] = "/var/cache/inference-fleet"
     data["HostConfig"].update(CapDrop=["ALL"], CapAdd=["DAC_OVERRIDE"], SecurityOpt=["no-new-privileges"])
     container = engine._container(data)
     images = host.observe([IMAGE]).images

@@ -117,11 +117,11 @@ def test_the_container_downloads_the_chosen_files_of_one_commit_and_nothing_else
         *("--revision", COMMIT),
     )
     assert spec.env["HF_ENDPOINT"] == "https://hub.example"
-    assert spec.env["HF_HOME"] == "/var/cache/huggingface", "where the cache is mounted, whatever HOME the image has"
+    assert spec.env["HF_HOME"] == "/var/cache/inference-fleet", "where the cache is, whatever HOME the image has"
     assert spec.env["SSL_CERT_FILE"] == "/run/secrets/host-certificates.crt"
     assert Mount("/etc/ssl/bundle.crt", "/run/secrets/host-certificates.crt", read_only=True) in spec.mounts
     assert "HTTPS_PROXY" not in spec.env
-    assert Mount("fleet-hf-cache", "/var/cache/huggingface") in spec.mounts
+    assert Mount("fleet-hf-cache", "/var/cache/inference-fleet") in spec.mounts
     assert (spec.user, spec.capabilities, spec.new_privileges) == ("0", ("DAC_OVERRIDE",), False)
     assert spec.labels == {"managed-by": "inference.fleet", "service": "download"}
     assert spec.restart == "no"

@@ -152,6 +152,16 @@ def test_a_download_replaces_links_by_folders(part: str, host: Host) -> None:
     assert host.cache.observe()["own/a"].refs == {"main": COMMIT}
 
 
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../blobs/config.json", "own.json"])
+def test_a_file_that_is_wrong_before_a_download_is_not_there_when_the_client_looks(target: str, host: Host) -> None:
+    """The client keeps what it finds under the name, also a link to a file of its own image."""
+    put(host.root, "other", 5)
+    (host.hub / "blobs/other").rename(host.hub / "blobs/config.json")
+    host.link(f"snapshots/{COMMIT}/config.json", target)
+    run(Engine(host.root, FILES), host.cache)  # `put` fails where a link of this name is left
+    assert host.cache.observe_one("own/a").lacks(COMMIT, FILES) == {}
+
+
 def test_what_a_container_links_during_a_download_gets_no_file_of_root(host: Host) -> None:
     for path, size in FILES.items():
         put(host.root, path, size)
