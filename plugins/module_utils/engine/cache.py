@@ -20,6 +20,7 @@ from typing import Optional, Union
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import MAIN, is_online, repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import OMNI_TYPES
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import DEEPEST
 
 GB = 10**9
 COMMIT = re.compile(r"[0-9a-f]{40}")  # the only names of snapshots that count
@@ -185,8 +186,9 @@ def repo_of(folder: str) -> Optional[str]:
 
 
 def is_plain(path: str) -> bool:
-    """Whether a hub's path of a file can be a path below a folder, and an argument of `hf download`."""
-    return path.isprintable() and not path.startswith("-") and not {"", ".", ".."} & {*path.split("/")}
+    """Whether a hub's path of a file can be a path below a snapshot, and an argument of `hf download`."""
+    parts = path.split("/")
+    return path.isprintable() and not path.startswith("-") and not {"", ".", ".."} & {*parts} and len(parts) <= DEEPEST
 
 
 def wanted_of(fleet: Fleet, models: Iterable[str], stopped: bool = False, offline: bool = False) -> tuple[Wanted, ...]:

@@ -16,6 +16,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.network 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import DEEPEST
 
 _SECONDS = 30
 _MOST_BYTES = 64 << 20  # of an answer; a longer one is cut off and so no JSON
@@ -56,7 +57,8 @@ class Hub:
             if not is_plain(path):
                 raise FleetError(
                     f"{repo}: {self._endpoint} reports a file {show(path)}, expected a relative path of printable "
-                    "characters without `..` that begins with no dash; nothing of this repository is downloaded"
+                    f"characters, of at most {DEEPEST} parts and without `..`, that begins with no dash; nothing of this "
+                    "repository is downloaded"
                 )
         # Everybody can read the file names of a gated repository, so ask for a file.
         smallest = min(files, key=lambda path: files[path])

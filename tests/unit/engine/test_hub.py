@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
 from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Hub, Unreachable
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Proxy
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 
 def _stand_in() -> Any:
@@ -144,7 +144,7 @@ def test_only_40_digits_are_a_commit(sha: Any, hub: Any, url: str, monkeypatch: 
     "path",
     [
         *("../../../../etc/shadow", "a/../../b", "/etc/shadow", "a//b", "./a", "a/.", "..", "", "a/"),
-        *("a\nb", "a\r", "\x1b[2J", "a\0", "\ud800", "\u2028", "--local-dir=/etc", "-x"),
+        *("a\nb", "a\r", "\x1b[2J", "a\0", "\ud800", "\u2028", "--local-dir=/etc", "-x", "d/" * 40 + "x"),
     ],
 )
 def test_a_repository_whose_paths_lead_elsewhere_is_refused(
@@ -160,7 +160,7 @@ def test_a_repository_whose_paths_lead_elsewhere_is_refused(
 
     monkeypatch.setattr(STAND_IN._Handler, "_info", answer)
     message = refused(url, "own/a")
-    assert message.startswith(f"own/a: {url} reports a file {path!r}, expected a relative path")
+    assert message.startswith(f"own/a: {url} reports a file {show(path)}, expected a relative path")
     assert message.isprintable()
 
 
