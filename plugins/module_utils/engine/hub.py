@@ -57,8 +57,8 @@ class Hub:
             if not is_plain(path):
                 raise FleetError(
                     f"{repo}: {self._endpoint} reports a file {show(path)}, expected a relative path of printable "
-                    f"characters, of at most {DEEPEST} parts and without `..`, that begins with no dash; nothing of this "
-                    "repository is downloaded"
+                    f"characters, of at most {DEEPEST} parts and without `..`, that begins with no dash; nothing of "
+                    "this repository is downloaded"
                 )
         # Everybody can read the file names of a gated repository, so ask for a file.
         smallest = min(files, key=lambda path: files[path])
