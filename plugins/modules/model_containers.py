@@ -15,8 +15,11 @@ description:
   - Every replica of a model is one container, C(vllm-NAME-REPLICA), in the Docker network C(llm-network), without
     published ports.
   - Compares image ID, entrypoint, command, environment, mounts, networks, devices, labels, restart policy, shared
-    memory and IPC mode with the inventory and the image's defaults. Networks and the restart policy are corrected in
-    place; for any other difference the container is recreated.
+    memory, IPC mode, capabilities, C(no-new-privileges) and the limit of memory with the inventory and the image's
+    defaults. Networks and the restart policy are corrected in place; for any other difference the container is
+    recreated.
+  - A container has no capability but C(DAC_OVERRIDE), cannot gain privileges, runs as the image's user, and has at most
+    16384 processes. The cache of weights is mounted read-only unless the model downloads by itself.
   - What vLLM compiles at its start is kept in a volume C(fleet-compiled-CONTAINER-DIGEST), one for each container and
     configuration, unless C(fleet_cache.compiled) is false. Volumes that no container has are removed after
     containers were removed, and with O(prune).
@@ -290,6 +293,12 @@ def _work(module: AnsibleModule) -> None:
         gpus = _gpus(module, fleet, docker, observed, acting_on)
         present, minors = device_nodes()
         nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
+        limited = [model.name for model in fleet.models if model.memory and model.name in acting_on]
+        if limited and not docker.limits_memory():
+            raise FleetError(
+                f"memory of {', '.join(limited)}: this host's kernel cannot limit the memory of containers; enable its "
+                "memory controller (kernel option cgroup_enable=memory), or remove `memory`"
+            )
         needs_cpus = any(model.devices.cpu and model.containers for model in fleet.models)
         cores = host_cores() if needs_cpus and docker.limits_cpus() else ()
         desired = desired_containers(fleet, gpus.plan.given, acting_on, nodes, bundle(), cores)

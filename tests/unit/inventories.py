@@ -70,6 +70,7 @@ models = all_of(
         "adapters": st.dictionaries(
             words.map("lora/{}".format), words.map("own/{}".format) | words.map("/srv/{}/".format), max_size=2
         ),
+        "memory": st.builds("{}{}".format, st.integers(256, 999_999), st.sampled_from("mg")),
         "shm_size": st.builds("{}{}".format, st.integers(1, 999_999), st.sampled_from("kmg")),
     },
 )

@@ -60,6 +60,17 @@ def test_compiled_code_goes_with_its_container_or_configuration(run: Run, engine
     assert engine.compiled == set()
 
 
+def test_a_host_that_cannot_limit_memory_is_a_fault_where_a_model_asks_for_a_limit(
+    run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker would drop the limit, and every run would recreate the container."""
+    monkeypatch.setattr(engine, "limits_memory", lambda: False)
+    answer = run(cpu("a"), cpu("b", memory="64g"))
+    assert answer["msg"].startswith("memory of b: this host's kernel cannot limit the memory of containers; enable ")
+    assert engine.journal == []
+    assert run(cpu("a"), cpu("b", memory="64g"), names=["a"])["changed"] is True
+
+
 def test_a_volume_that_cannot_be_removed_is_a_warning(
     run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

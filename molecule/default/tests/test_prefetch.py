@@ -166,6 +166,21 @@ def test_vllm_starts_from_the_cache_without_a_hub(site: Site, host: Host, door: 
         site.play("remove_model", served, more=("-e", "model=served"))
 
 
+def test_what_a_container_leaves_in_the_cache_harms_nothing_of_the_host(site: Site, host: Host) -> None:
+    commit, hub = site.hub.commit("lab/large"), f"{CACHE}/hub"
+    snapshot = f"{hub}/models--lab--large/snapshots/{commit}"
+    host.check_output("mkdir -p /root/own && echo kept > /root/own/shadow")
+    host.check_output(f"rm -r {hub}/models--lab--large/refs && ln -s /root/own {hub}/models--lab--large/refs")
+    host.check_output(f"ln -sf /root/own/shadow {snapshot}/config.json && mkfifo {snapshot}/pipe")
+    host.check_output(f"mkdir {hub}/models--lab--planted && ln -s /root/own {hub}/models--lab--planted/snapshots")
+    run = site.play("prefetch", SERVED, LARGE)
+    assert run.status == 0, run.output
+    assert host.check_output(f"cat {hub}/models--lab--large/refs/main {snapshot}/config.json") == f"{commit}{{}}"
+    run = site.play("prune_cache", SERVED, LARGE, more=("-e", "prune_cache_confirm=yes"))
+    assert "remove lab/planted (0 bytes)" in run.messages
+    assert host.check_output("cat /root/own/shadow; ls /root/own; rm -r /root/own") == "kept\nshadow"
+
+
 def test_what_no_model_uses_is_removed_when_that_was_confirmed(site: Site, host: Host) -> None:
     asked = site.play("prune_cache", SERVED)
     assert "remove lab/large (24.0 MB)" in asked.messages

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Optional
 
@@ -24,7 +24,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.energy import Energy
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https, certificates
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import repositories
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import downloads_itself, repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import (
     IMAGE_REFERENCE,
     OMNI_TYPES,
@@ -243,6 +243,7 @@ class Fleet:
                 if key.alias == METRICS_ALIAS or key.alias.startswith(OPEN_ALIAS)
             )
             read.faults.extend(_faults_between(models, {*SHIPPED, *read.names("fleet_recipes")}))
+            read.faults.extend(_faults_of_cache(fleet, models) if fleet.cache.path else ())
             read.faults.extend(_faults_between_keys(direct_keys, fleet.secrets.master_key))
             return fleet
 
@@ -375,6 +376,24 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
                 faults.append(f"{path}.devices.gpus: GPU {gpu} is already taken by {holder[gpu]}")
             holder.setdefault(gpu, f"{model.name} ({path})")
     return faults
+
+
+def _faults_of_cache(fleet: Fleet, models: Mapping[int, Model]) -> Iterator[str]:
+    """Containers that download can write the cache. Root and Docker follow links in other paths of the host."""
+    path, paths = str(fleet.cache.path), fleet.paths
+    folder = path.rstrip("/") + "/"
+    ours = (paths.config, paths.kit, paths.run, paths.state, paths.energy, paths.metrics, paths.options, paths.wheels)
+    inside = next((one for one in ours if f"{one}/".startswith(folder)), None)
+    if inside:
+        yield f"fleet_cache.path: expected a folder of its own, got {path}, which contains {inside}"
+    writers = [one.name for one in models.values() if downloads_itself(one, fleet.cache.downloads == AT_START)]
+    for index, model in models.items() if writers else ():
+        for one in fleet.host_paths(model) if model.state != "absent" else ():
+            if f"{one.path}/".startswith(folder):
+                yield (
+                    f"fleet_models[{index}].{one.key}: expected a path outside of fleet_cache.path, got {one.path}; "
+                    f"{writers[0]} downloads by itself, and could replace this path by a link to another folder"
+                )
 
 
 def _faults_between_keys(direct_keys: Mapping[int, DirectKey], master_key: Optional[str]) -> list[str]:

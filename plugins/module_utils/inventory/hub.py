@@ -48,6 +48,12 @@ def repositories(model: Model) -> tuple[Repository, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def downloads_itself(model: Model, at_start: bool) -> bool:
+    """Whether the model's containers contact a hub: `env` says so, or all models download at their start."""
+    own = dict(model.env)
+    return is_online({"HF_HUB_OFFLINE": "0" if at_start and repositories(model) else "1", **own})
+
+
 def is_online(env: Mapping[str, str]) -> bool:
     """Whether huggingface_hub contacts a hub in this environment, by its own reading of HF_HUB_OFFLINE."""
     return env.get("HF_HUB_OFFLINE", "0").upper() not in ("1", "ON", "YES", "TRUE")

@@ -41,6 +41,10 @@ GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
 MANAGED_BY = "inference.fleet"  # label of the collection's containers
 ENGINE_PORT = 8000  # of the API in every model container; not published on the host
+# Of containers with an engine. Root in them may read files of every owner, such as weights with mode 0600, and has no
+# other right. (Not DAC_READ_SEARCH: with it, a container opens files of the host by their handles.)
+CAPABILITIES = ("DAC_OVERRIDE",)
+MOST_PROCESSES = 16384  # of a container, threads included: 8 GPUs on a host with 192 cores need some thousands
 NETWORK = "llm-network"  # the Docker network of all containers
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
 SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their removal, clients' side first
@@ -48,6 +52,7 @@ SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their 
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LONGEST_DNS_LABEL = 63  # RFC 1035, section 2.3.4
 _SIZE = r"[1-9][0-9]{0,5}[kmg]"
+_LEAST_MEMORY = 256 << 20  # no vLLM starts with less
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 # Not TOKENIZERS_PARALLELISM or MAX_TOKENS: Ansible would mask every `false` or `1` in the output.
 _SECRET_NAME = re.compile(
@@ -107,7 +112,8 @@ class Model:
     """A model of the inventory, with defaults.
 
     ready_timeout: seconds from the start of a container until /health succeeds.
-    shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs.
+    shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs. memory: the most bytes that a container may
+    use, with /dev/shm; None for no limit.
     env: may contain secrets; `secret_env` has their names.
     """
 
@@ -126,6 +132,7 @@ class Model:
     ready_timeout: int
     shm_size: int
     adapters: Adapters = ()
+    memory: Optional[int] = None
 
     @classmethod
     def parse(cls, data: object, path: str) -> Model:
@@ -146,7 +153,10 @@ class Model:
                 ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
+                memory=_bytes(read.text("memory", None, _SIZE, "a size such as 64g")) or None,
             )
+            if model.memory is not None and model.memory < _LEAST_MEMORY:
+                read.fault("memory", f"expected at least {_size(_LEAST_MEMORY)}, got {_size(model.memory)}")
             for fault in _name_faults(model):
                 read.fault("name", fault)
             for fault in size_faults(model.args, *_devices_of(model), omni=model.type in OMNI_TYPES):
@@ -177,6 +187,7 @@ class Model:
             "env": dict(self.env),
             "adapters": dict(self.adapters),
             "shm_size": _size(self.shm_size),
+            **({"memory": _size(self.memory)} if self.memory else {}),
         }
 
     @property

@@ -38,7 +38,9 @@ _PATHS = {
     ("allowed-local-media-path",): FOLDER,
     ("speculative-config", "model"): FOLDER,
 }
-_IN_THE_CONTAINER = ("/vllm-workspace/", "/root/.cache/")  # vllm/vllm-openai's working folder; the cache's mount
+# Outside of /root, which an image with a user of its own cannot enter.
+CACHE_MOUNT = "/var/cache/inference-fleet"
+_IN_THE_CONTAINER = ("/vllm-workspace/", f"{CACHE_MOUNT}/")  # vllm/vllm-openai's working folder; the cache
 # Folders that an image needs itself: a mount would hide them.
 _OF_THE_IMAGE = re.compile(
     r"/|/(bin|boot|etc|lib\d*|libx32|opt|root|run|sbin|tmp|usr|var)|/(usr|var)/[^/]+|/(dev|proc|sys)(/.*)?"

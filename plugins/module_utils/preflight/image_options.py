@@ -15,7 +15,11 @@ from typing import Any, Union
 from urllib.parse import quote
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
+    CAPABILITIES,
+    MANAGED_BY,
+    MOST_PROCESSES,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import option_program
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.options import (
     Program,
@@ -53,7 +57,7 @@ def image_options(fleet: Fleet, folder: str, may_ask: bool = True) -> dict[Progr
         try:
             found[program] = parse_table(json.loads(file.read_text()))
             continue
-        except (OSError, ValueError, FleetError):
+        except (OSError, ValueError, RecursionError, FleetError):
             pass  # not asked yet, or damaged
         if may_ask:
             try:
@@ -76,7 +80,15 @@ def _answer(image: str, omni: bool) -> Any:
         "Cmd": ["--omni"] if omni else [],
         "Env": list(_ENVIRONMENT),
         "Labels": {"managed-by": MANAGED_BY, "service": "options"},
-        "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "json-file", "Config": {}}},
+        "HostConfig": {
+            "NetworkMode": "none",
+            # One file, so that Docker keeps and returns no more than that, whatever the image prints.
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "16m", "max-file": "1"}},
+            "CapDrop": ["ALL"],
+            "CapAdd": list(CAPABILITIES),
+            "SecurityOpt": ["no-new-privileges"],
+            "PidsLimit": MOST_PROCESSES,
+        },
     }
     made = _done("POST", f"/containers/create?name={name}", container)["Id"]
     try:
@@ -90,10 +102,11 @@ def _answer(image: str, omni: bool) -> Any:
     if mark:
         try:
             return json.JSONDecoder().raw_decode(rest)[0]
-        except ValueError:
-            pass  # cut off
+        except (ValueError, RecursionError):
+            pass  # cut off, or made to hurt
     last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no output")
-    raise FleetError(f"python3 ended with {ended.get('StatusCode')}: {last[:_LONGEST]}")
+    words = "".join(filter(str.isprintable, last))[:_LONGEST]
+    raise FleetError(f"python3 ended with {ended.get('StatusCode')}: {words}")
 
 
 def _program() -> str:

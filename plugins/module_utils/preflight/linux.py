@@ -29,6 +29,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.referenc
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import inspected_images
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import busy, observe_nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_pci import process_name
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name, needed_names
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres_data import DatabaseFacts
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.site import Site
@@ -44,6 +45,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import api_version, ask, engine
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import Folder
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import (
     bundle,
     changed_after,
@@ -230,11 +232,10 @@ def _database(fleet: Fleet) -> DatabaseFacts:
     volume: dict[str, Any] = ask(f"/volumes/{fleet.postgres.volume}") or {}
     image: dict[str, Any] = ask(f"/images/{fleet.images.postgres}/json") or {}
     settings = dict(one.partition("=")[::2] for one in (image.get("Config") or {}).get("Env") or ())
-    version = Path(volume.get("Mountpoint", "/dev/null"), "PG_VERSION")
-    try:
-        data = version.read_text().strip() or None
-    except OSError:  # the volume is missing or empty
-        data = None
+    data = None
+    if "Mountpoint" in volume:
+        with Folder.at(volume["Mountpoint"]) as folder:
+            data = (folder.read("PG_VERSION", 100) or b"").decode("ascii", "replace").strip() or None
     return DatabaseFacts(data=data, image=settings.get("PG_MAJOR"))
 
 
@@ -331,7 +332,7 @@ def _processes_with(links: Container[str]) -> Iterator[tuple[int, str, set[str]]
         with suppress(OSError):  # ended meanwhile, or not readable
             found = {link for handle in (process / "fd").iterdir() for link in _target(handle) if link in links}
             if found:
-                yield int(process.name), (process / "comm").read_text().strip(), found
+                yield int(process.name), process_name(process), found
 
 
 def _target(handle: Path) -> Iterator[str]:
@@ -341,7 +342,7 @@ def _target(handle: Path) -> Iterator[str]:
 
 def _cgroup(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cgroup").read_text()
+        return Path(f"/proc/{pid}/cgroup").read_text(errors="replace")
     except OSError:  # ended meanwhile
         return ""
 

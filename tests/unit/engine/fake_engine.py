@@ -61,6 +61,9 @@ class FakeEngine:
     def limits_cpus(self) -> bool:
         return True
 
+    def limits_memory(self) -> bool:
+        return True
+
     def inspect(self, name: str) -> Container | None:
         self._fail("inspect", name)
         return self.containers.get(name)

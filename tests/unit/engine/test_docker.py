@@ -140,7 +140,47 @@ def test_reads_a_running_container() -> None:
         ipc="private",
         init=False,
         aliases=("probe-hub.model",),
+        capabilities=("those of Docker",),
+        new_privileges=True,
     )
+
+
+def test_reads_how_a_container_is_confined() -> None:
+    spec = engine._container(captured("confined")).spec
+    assert (spec.capabilities, spec.new_privileges, spec.memory) == (("DAC_OVERRIDE",), False, 1 << 30)
+    assert [(mount.target, mount.read_only) for mount in spec.mounts] == [
+        ("/var/cache/inference-fleet", True),
+        ("/var/tmp", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "capabilities", "new_privileges"),
+    [
+        ({"CapAdd": ["CAP_DAC_OVERRIDE"], "CapDrop": ["CAP_ALL"]}, ("DAC_OVERRIDE",), False),
+        ({"SecurityOpt": ["label=disable", "no-new-privileges:true"]}, ("DAC_OVERRIDE",), False),
+        ({"SecurityOpt": ["no-new-privileges:false"]}, ("DAC_OVERRIDE",), True),
+        ({"SecurityOpt": None, "CapDrop": None}, ("those of Docker", "DAC_OVERRIDE"), True),
+        ({"CapAdd": ["NET_RAW", "DAC_OVERRIDE"]}, ("DAC_OVERRIDE", "NET_RAW"), False),
+        ({"CapAdd": None}, (), False),
+    ],
+)
+def test_reads_the_spellings_of_other_engines(
+    settings: dict[str, Any], capabilities: tuple[str, ...], new_privileges: bool
+) -> None:
+    data = captured("confined")
+    data["HostConfig"].update(settings)
+    spec = engine._container(data).spec
+    assert (spec.capabilities, spec.new_privileges) == (capabilities, new_privileges)
+
+
+def test_a_confined_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked_for(
+    host: engine.Docker,
+) -> None:
+    asked = fleet(entry(name="probe-confined", source="own/a", devices={"cpu": True}, image=IMAGE, memory="1g"))
+    observed = Observed((engine._container(captured("confined")),), frozenset(), host.observe([IMAGE]).images)
+    (start,) = plan_containers(desired_containers(asked, {}), observed).actions
+    assert str(start) == "start vllm-probe-confined-1 (was created)"
 
 
 def test_reads_the_gpus_of_a_container_that_was_never_started() -> None:
@@ -261,7 +301,8 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
-    containers were captured before they had an init, HF_HOME and the entrypoint that counts deaths."""
+    containers were captured before they had an init, HF_HOME, the entrypoint that counts deaths, and before they were
+    confined."""
     asked = fleet(
         entry(**{"image": IMAGE, **one}),
         cache={"path": "/tmp/probe/cache/", "downloads": "at_start", "compiled": False},
@@ -269,7 +310,9 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     data = captured(file)
     data["HostConfig"]["Init"] = True
     data["Config"]["Entrypoint"] = list(ENTRYPOINT)
-    data["Config"]["Env"].append("HF_HOME=/root/.cache/huggingface")
+    data["Config"]["Env"] += ["HF_HOME=/var/cache/inference-fleet", "HF_MODULES_CACHE=/tmp/inference-fleet-modules"]
+    data["Mounts"][0]["Destination"] = "/var/cache/inference-fleet"
+    data["HostConfig"].update(CapDrop=["ALL"], CapAdd=["DAC_OVERRIDE"], SecurityOpt=["no-new-privileges"])
     container = engine._container(data)
     images = host.observe([IMAGE]).images
     held = {container.spec.name: container.spec.devices}
@@ -424,7 +467,7 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     host.create(desired.spec)
     config = made.pop("host_config")
     assert [(one["Type"], one["Source"], one["ReadOnly"]) for one in config["mounts"]] == [
-        ("volume", "fleet-hf-cache", False),
+        ("volume", "fleet-hf-cache", True),
         ("bind", "/srv/qwen", True),
         ("volume", desired.spec.mounts[-1].source, False),
     ]
@@ -434,8 +477,31 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     assert config["restart_policy"] == {"Name": "on-failure"}
     assert config["init"] is True
     assert "port_bindings" not in config
-    places = {"HF_HOME": "/root/.cache/huggingface", "VLLM_CACHE_ROOT": "/root/.cache/vllm"}
-    assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1", **places})
+    assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, desired.spec.env)
+
+
+def test_creates_without_rights_beyond_those_that_a_model_needs(api: FakeApi, host: engine.Docker) -> None:
+    made: dict[str, Any] = {}
+    api.says["create_host_config"] = lambda **options: options
+    api.says["create_container"] = lambda _image, **options: made.update(options)
+    for limit, memory in (({"memory": "64g"}, 64 << 30), ({}, None)):
+        (desired,) = desired_containers(fleet(entry(name="a", devices={"cpu": True}, **limit)), {})
+        host.create(desired.spec)
+        config = made["host_config"]
+        assert (config["cap_drop"], config["cap_add"]) == (["ALL"], ["DAC_OVERRIDE"])
+        assert (config["security_opt"], config["pids_limit"]) == (["no-new-privileges"], 16384)
+        assert (config.get("mem_limit"), config.get("memswap_limit")) == (memory, memory)
+        assert config["ipc_mode"] == "private"
+        assert made["user"] is None, "the image's"
+    host.create(replace(desired.spec, user="0"))
+    assert made["user"] == "0"
+
+
+@pytest.mark.parametrize(("method", "key"), [("limits_cpus", "CPUSet"), ("limits_memory", "MemoryLimit")])
+def test_reads_what_the_kernel_can_limit(method: str, key: str, api: FakeApi, host: engine.Docker) -> None:
+    for info, able in (({key: True}, True), ({key: False}, False), ({}, False)):
+        api.says["info"] = lambda info=info: info
+        assert getattr(host, method)() is able
 
 
 def test_leaves_logs_to_the_configuration_of_docker_where_the_inventory_says_so(
@@ -517,6 +583,20 @@ def test_reads_lines_of_a_log_with_their_times(
     api.says["logs"] = logs
     assert host.timed_lines("vllm-a-1", since, count) == ["T1 red", "T2 10%\r20%", ""]
     assert options == {"timestamps": True, "stdout": True, "stderr": True, **asked}
+
+
+@pytest.mark.parametrize(
+    ("log", "text"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07", "]0;title"),
+        ("\x1b]52;c;cm0gLXJm\x1b\\", "]52;c;cm0gLXJm\\"),
+        ("a\x08\x08b\x7f\x9b31mc\0", "ab31mc"),
+        ("tab\tand\nline\r é 模 \U0001f600", "tab\tand\nline\r é 模 \U0001f600"),
+    ],
+)
+def test_a_log_cannot_control_the_terminal_of_an_admin(log: str, text: str) -> None:
+    assert engine.plain_text(log) == text
 
 
 def test_names_the_containers_of_this_collection_that_have_a_label(
@@ -701,46 +781,9 @@ def test_a_host_without_the_sdk_is_reported_with_the_package(monkeypatch: pytest
 # Whether a model answers
 
 
-class FakeConnection:
-    """A FAKE of http.client.HTTPConnection. answer: a status, or the error that comes instead."""
-
-    answer: int | Exception = 200
-    asked: list[tuple[Any, ...]] = []  # noqa: RUF012
-
-    def __init__(self, address: str, port: int, timeout: float) -> None:
-        self.asked.append((address, port))
-
-    def request(self, method: str, path: str) -> None:
-        self.asked.append((method, path))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-
-    def getresponse(self) -> Any:
-        return type("Response", (), {"status": self.answer})
-
-    def close(self) -> None:
-        self.asked.append(("close",))
-
-
-@pytest.mark.parametrize(
-    ("answer", "healthy"),
-    [
-        (200, True),
-        (503, False),
-        (404, False),
-        (ConnectionRefusedError(), False),
-        (TimeoutError(), False),
-        (engine.http.client.RemoteDisconnected(), False),
-    ],
-)
-def test_a_model_is_healthy_when_its_health_answers_200(
-    answer: int | Exception, healthy: bool, host: engine.Docker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine.http.client, "HTTPConnection", FakeConnection)
-    monkeypatch.setattr(FakeConnection, "answer", answer)
-    monkeypatch.setattr(FakeConnection, "asked", [])
-    assert host.is_healthy(engine._container(captured("running"))) is healthy
-    assert FakeConnection.asked == [("172.19.0.4", 8000), ("GET", "/health"), ("close",)]
+def test_asks_a_model_at_its_address(host: engine.Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "is_healthy", lambda address: address == "172.19.0.4")
+    assert host.is_healthy(engine._container(captured("running"))) is True
 
 
 def test_a_container_without_an_address_is_not_healthy(host: engine.Docker) -> None:

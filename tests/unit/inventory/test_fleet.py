@@ -271,15 +271,59 @@ def test_what_templates_and_eyes_get_has_no_secret() -> None:
     assert [secret for secret in (SECRET, OTHER_SECRET, APP_SECRET) if secret in shown] == []
 
 
+# The cache, which containers can write
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/", "/etc/inference-fleet"),
+        ("/etc/inference-fleet", "/etc/inference-fleet"),
+        ("/opt/", "/opt/inference-fleet"),
+        ("/run", "/run/inference-fleet"),
+        ("/var/lib", "/var/lib/inference-fleet"),
+        ("/var/lib/inference-fleet", "/var/lib/inference-fleet"),
+        ("/var/lib/inference-fleet/options", "/var/lib/inference-fleet/options"),
+    ],
+)
+def test_the_cache_contains_no_folder_that_root_trusts(path: str, own: str) -> None:
+    (fault,) = faults(lambda: fleet(cache={"path": path}))
+    shown = path.rstrip("/") or "/"
+    assert fault == f"fleet_cache.path: expected a folder of its own, got {shown}, which contains {own}"
+
+
+@pytest.mark.parametrize("path", ["/var/lib/inference-fleet/weights", "/var/lib/inference-fleet2", "/srv/hf"])
+def test_the_cache_may_be_a_folder_of_its_own(path: str) -> None:
+    assert fleet(cache={"path": path}).cache.path == path
+
+
+@pytest.mark.parametrize(("cache", "env"), [({"downloads": "at_start"}, {}), ({}, {"HF_HUB_OFFLINE": 0})])
+def test_no_model_can_replace_the_weights_of_the_host_by_a_link(cache: dict[str, str], env: dict[str, int]) -> None:
+    own = entry(name="own", source="/srv/hf/own", adapters={"tone": "/srv/tone"})
+    (fault,) = faults(lambda: fleet(own, entry(name="b", env=env), cache={"path": "/srv/hf", **cache}))
+    assert fault == (
+        "fleet_models[0].source: expected a path outside of fleet_cache.path, got /srv/hf/own; b downloads by "
+        "itself, and could replace this path by a link to another folder"
+    )
+    assert fleet(own, entry(name="b"), cache={"path": "/srv/hf"}), "no model writes the cache"
+    assert fleet({**own, "source": "/srv/hf2"}, entry(name="b", env=env), cache={"path": "/srv/hf", **cache})
+
+
 # The host's own copy
 
 
 EVERYTHING: dict[str, Any] = {
     "fleet_models": [
         entry(devices={"gpus": 2}, args={"enable-x": None, "no": False, "list": [1, "a"], "deep": {"a": {"b": None}}}),
-        entry(name="pinned", devices={"gpus": [3, 1]}, shm_size="1536m", env={"HF_TOKEN": OTHER_SECRET, "N": 1}),
+        entry(
+            name="pinned",
+            devices={"gpus": [3, 1]},
+            shm_size="1536m",
+            memory="80g",
+            env={"HF_TOKEN": OTHER_SECRET, "N": 1},
+        ),
         entry(name="slice", devices={"mig": "1c.3g.20gb"}, state="stopped", replicas=3, open=True, direct=True),
-        entry(name="plain", devices={"cpu": True}, image="example/own:1", ready_timeout=5, recipe="whisper"),
+        entry(name="plain", devices={"cpu": True}, image="example/own:1", memory="80g", recipe="whisper"),
     ],
     "fleet_recipes": {"whisper": {"base": "vllm", "pip": ["vllm[audio]"]}},
     "fleet_mig": {"0": ["3g.20gb", "1c.3g.20gb"], 1: False},

@@ -121,6 +121,10 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
         ("shm_size", "8GB", "shm_size: expected a size such as 8g or 512m, got '8GB'"),
         ("shm_size", "-8g", "shm_size: expected a size such as 8g or 512m, got '-8g'"),
         ("shm_size", "9" * 5000 + "g", f"shm_size: expected a size such as 8g or 512m, got '{'9' * 76}..."),
+        ("memory", "64", "memory: expected a size such as 64g, got '64'"),
+        ("memory", 64, "memory: expected a size such as 64g, got 64"),
+        ("memory", "1k", "memory: expected at least 256m, got 1k"),
+        ("memory", "255m", "memory: expected at least 256m, got 255m"),
         (
             "image",
             "vllm/vllm-openai",
@@ -331,6 +335,11 @@ def test_knows_the_folder_of_its_weights(source: str, path: str | None) -> None:
 @pytest.mark.parametrize(("size", "number"), [("8g", 8 * 1024**3), ("512m", 512 * 1024**2), ("64k", 64 * 1024)])
 def test_reads_sizes_as_docker_does(size: str, number: int) -> None:
     assert model(shm_size=size).shm_size == number
+
+
+def test_a_model_has_no_limit_of_memory_unless_it_is_given() -> None:
+    assert model().memory is None
+    assert model(memory="64g").memory == 64 << 30
 
 
 # Anything at all

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import options
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import Repository, repositories
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import (
+    Repository,
+    downloads_itself,
+    repositories,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import CACHE_MOUNT
 from ansible_collections.inference.fleet.tests.unit.samples import (
     ANYTHING,
     entry,
@@ -87,7 +92,14 @@ def test_a_path_of_the_host_is_known_with_its_option(option: str, kind: str) -> 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "examples/tool_chat_template_hermes.jinja", "/vllm-workspace/examples/x.jinja", "../opt/x.jinja", "auto"],
+    [
+        "/",
+        "examples/tool_chat_template_hermes.jinja",
+        "/vllm-workspace/examples/x.jinja",
+        f"{CACHE_MOUNT}/x",
+        "../opt/x",
+        "auto",
+    ],
 )
 def test_a_path_in_the_image_is_not_of_the_host(path: str) -> None:
     assert paths(args={"chat-template": path}) == []
@@ -96,6 +108,24 @@ def test_a_path_in_the_image_is_not_of_the_host(path: str) -> None:
 def test_weights_are_of_the_host_wherever_they_are() -> None:
     for folder in ("/root/.cache/own", "/vllm-workspace/own"):
         assert paths(source=folder) == [("source", folder, "folder")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "at_start", "before_start"),
+    [
+        ({}, True, False),
+        ({"source": "/srv/a"}, False, False),
+        ({"source": "/srv/a", "adapters": {"sql": "own/sql"}}, True, False),
+        ({"env": {"HF_HUB_OFFLINE": 0}}, True, True),
+        ({"source": "/srv/a", "env": {"HF_HUB_OFFLINE": 0}}, True, True),
+        ({"env": {"HF_HUB_OFFLINE": "yes"}}, False, False),
+    ],
+)
+def test_a_model_downloads_by_itself_where_its_environment_or_the_cache_says_so(
+    changes: dict[str, Any], at_start: bool, before_start: bool
+) -> None:
+    one = model(**changes)
+    assert (downloads_itself(one, True), downloads_itself(one, False)) == (at_start, before_start)
 
 
 def test_code_that_overrides_name_is_downloaded_without_weights() -> None:

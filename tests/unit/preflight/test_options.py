@@ -219,7 +219,11 @@ def test_asks_an_image_once_and_keeps_the_answer(engine: Engine, tmp_path: Path)
 def test_the_container_has_neither_gpu_nor_network(engine: Engine, tmp_path: Path) -> None:
     image_options(with_args(**ONE), str(tmp_path / "options"))
     (made,) = engine.made
-    assert made["HostConfig"]["NetworkMode"] == "none"
+    host = made["HostConfig"]
+    assert host["NetworkMode"] == "none"
+    assert (host["CapDrop"], host["CapAdd"], host["SecurityOpt"]) == (["ALL"], ["DAC_OVERRIDE"], ["no-new-privileges"])
+    assert host["PidsLimit"] == 16384
+    assert host["LogConfig"]["Config"] == {"max-size": "16m", "max-file": "1"}, "what an image prints has an end"
     assert "DeviceRequests" not in made["HostConfig"]
     assert "NVIDIA_VISIBLE_DEVICES=void" in made["Env"]
     assert made["Entrypoint"] == ["python3", "-c", Path(option_program.__file__).read_text()]
@@ -260,6 +264,12 @@ def test_does_not_ask_where_it_may_not(engine: Engine, tmp_path: Path) -> None:
     [
         ([(2, "Traceback\nImportError: x\n")], {}, "python3 ended with 1: ImportError: x"),
         ([], {}, "python3 ended with 1: no output"),
+        ([(2, "\x1b]0;title\x07 no\n")], {}, "python3 ended with 1: ]0;title no"),
+        (
+            [(1, option_program.MARK + "[" * 100_000)],
+            {},
+            "python3 ended with 1: " + (option_program.MARK + "[" * 200)[:200],
+        ),
         ([(1, option_program.MARK + '[{"opt')], {}, 'python3 ended with 1: inference.fleet options: [{"opt'),
         ([(1, option_program.MARK + "[]")], {}, "an empty list of options"),
         (
