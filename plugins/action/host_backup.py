@@ -19,10 +19,10 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.backup import Abou
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Folder, Vault, read
 from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump import (
     Database,
-    DumpReader,
     TooLarge,
     read_secrets,
 )
+from ansible_collections.inference.fleet.plugins.plugin_utils.vault_stream import PartReader
 
 ROOT = Path(__file__).parents[2]  # the collection's
 
@@ -93,7 +93,7 @@ def _dump(database: Database, spend_logs: bool, max_bytes: int) -> tuple[Dump, s
 
 def _write(backup: Backup, path: Path, folder: Folder, vault: Vault, database: Database) -> None:
     """Gives the file its final name, which makes it a backup, after it was read back completely."""
-    part = folder.begin(backup.about.host, vault, backup, DumpReader(database, backup.dump))
+    part = folder.begin(backup.about.host, vault, backup, PartReader(database.parts(backup.dump)))
     try:
         if read(part, vault) != backup:
             raise FleetError(f"{part}: the file on the disk differs from what was written; check the disk")

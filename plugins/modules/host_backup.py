@@ -14,8 +14,8 @@ description:
     password nothing is written.
   - The database's C(pg_restore) reads the whole dump. The file is read back from the disk, decrypted and compared. Then
     the file is renamed to its final name, and backups of the same host beyond O(keep) are removed.
-  - The dump is written to C(/var/lib/inference-fleet/backup) on the host, which only root can read, fetched in parts of 8
-    MiB, and removed. The controller never stores it unencrypted, and has only a part of it in memory.
+  - The dump is written to C(/var/lib/inference-fleet/.database.dump) on the host, which only root can read, fetched in
+    parts of 8 MiB, and removed. The controller never stores it unencrypted, and has only a part of it in memory.
   - If the dump with the spend logs is larger than O(max_mb), or than half of the host's free space, the backup is made
     without them, with a warning.
 options:

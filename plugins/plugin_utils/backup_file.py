@@ -24,9 +24,10 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.backup import (
 )
 from ansible_collections.inference.fleet.plugins.plugin_utils.vault import passwords, sync
 from ansible_collections.inference.fleet.plugins.plugin_utils.vault_stream import (
-    VaultReader,
+    PartReader,
     VaultWriter,
     count_digits,
+    decrypted,
     is_vault,
     right_password,
 )
@@ -53,7 +54,7 @@ class Vault:
         _name, secret = match_encrypt_secret(self._secrets)
         return VaultWriter(file, secret.bytes)
 
-    def reader(self, file: BinaryIO, path: str) -> VaultReader:
+    def reader(self, file: BinaryIO, path: str) -> PartReader:
         """Raises FleetError unless the whole file is as it was written. path: for messages."""
         if not is_vault(file):
             raise FleetError(
@@ -63,7 +64,7 @@ class Vault:
             raise FleetError(f"{path}: is encrypted by Ansible Vault; give its password: {_PASSWORDS}")
         password = right_password(file, [secret.bytes for _name, secret in self._secrets])
         if password is not None:
-            return VaultReader(file, password)
+            return decrypted(file, password)
         if is_cut_off(count_digits(file)):
             raise FleetError(f"{path}: is truncated: its end is missing; copy it again, or use another backup")
         raise FleetError(

@@ -12,11 +12,11 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import BACKUP
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import DUMP, STATE
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import PART, Dump, secrets_in
 
@@ -27,17 +27,16 @@ RESTORED = "litellm_restored"  # the database that a dump is loaded into, until 
 SPEND_LOGS = 'public."LiteLLM_SpendLogs"'
 OWNER = "litellm"  # LiteLLM's role, which can do nothing outside its database
 ADMIN = "fleet_admin"  # the superuser; see roles/postgres/files/owner.sql
-_FILE = f"{BACKUP}/database.dump"
 _INCOMPLETE = "the host's answer is incomplete, or has output of a login script in it"
 _PSQL = ("psql", "--quiet", "--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
-_DUMP = ("pg_dump", f"--username={OWNER}", "--dbname=litellm", "--format=custom", "--no-owner", "--no-privileges")
+_PG_DUMP = ("pg_dump", f"--username={OWNER}", "--dbname=litellm", "--format=custom", "--no-owner", "--no-privileges")
 # Comments on an extension need the extension's owner.
-_LOAD = (
+_PG_RESTORE = (
     *("pg_restore", f"--username={OWNER}", f"--dbname={RESTORED}", "--no-owner", "--no-privileges", "--no-comments"),
     *("--single-transaction", "--exit-on-error"),
 )
 _TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-_EMPTY_FOLDER = f"rm -rf {BACKUP} && mkdir -p {BACKUP} && chmod 700 {BACKUP}"
+_BEGIN = f"mkdir -p {STATE} && rm -f {DUMP}"
 _WRITTEN = re.compile(r"(\d+)\s+([0-9a-f]{64})  -\s*$")  # wc and sha256sum
 _EXTENSION = re.compile(r"(?m)^\d+; \d+ \d+ EXTENSION - (\S+)")
 
@@ -63,19 +62,19 @@ class Database:
 
         Raises TooLarge above `max_bytes`, or above half of the free space: PostgreSQL stops if its disk is full.
         """
-        free = self._shell(f"{_EMPTY_FOLDER} && df --output=avail --block-size=1 {BACKUP}").split()[-1]
+        free = self._shell(f"{_BEGIN} && df --output=avail --block-size=1 {STATE}").split()[-1]
         limit = min(max_bytes, int(free) // 2)
-        words = [*_DUMP, *(() if spend_logs else (f"--exclude-table-data={SPEND_LOGS}",))]
+        words = [*_PG_DUMP, *(() if spend_logs else (f"--exclude-table-data={SPEND_LOGS}",))]
         command = f"docker exec postgres {shlex.join(words)}"
         # A pipe's status is that of its last command, so the first command's status is sent on standard error.
         answer = self._run(
-            f"umask 077; {{ {command}; echo $? >&2; }} | head --bytes={limit + 1} > {_FILE}; "
-            f"wc --bytes < {_FILE}; sha256sum < {_FILE}",
+            f"umask 077; {{ {command}; echo $? >&2; }} | head --bytes={limit + 1} > {DUMP}; "
+            f"wc --bytes < {DUMP}; sha256sum < {DUMP}",
             b"\n",
         )
         written = _WRITTEN.search(str(answer["stdout"]))
         if written and int(written[1]) > limit:
-            why = "fleet_backup.max_mb" if limit == max_bytes else f"half of the free space at {BACKUP} on the host"
+            why = "fleet_backup.max_mb" if limit == max_bytes else f"half of the free space at {STATE} on the host"
             raise TooLarge(f"the dump of the database has more than {limit // 10**6} MB, {why}")
         said, _newline, status = answer["stderr"].strip().rpartition("\n")
         if status != "0" or not written:
@@ -83,23 +82,27 @@ class Database:
         self._restore("pg_restore --file=/dev/null")
         return Dump(int(written[1]), written[2])
 
-    def part(self, number: int) -> bytes:
-        """PART bytes of the file, less at the end. number: from 0."""
-        options = f"if={_FILE} bs={PART} skip={number} count=1 iflag=fullblock status=none"
-        return _decoded(self._run(f"dd {options} | base64 --wrap=0", b"\n"))
+    def parts(self, dump: Dump) -> Iterator[bytes]:
+        """The content of the file."""
+        for start in range(0, dump.size, PART):
+            options = f"if={DUMP} bs={PART} skip={start // PART} count=1 iflag=fullblock status=none"
+            part = _decoded(self._run(f"dd {options} | base64 --wrap=0", b"\n"))
+            if len(part) != min(PART, dump.size - start):
+                raise FleetError(_INCOMPLETE)
+            yield part
 
     def begin(self) -> None:
         """Before `append`: the file is empty."""
-        self._shell(_EMPTY_FOLDER)
+        self._shell(_BEGIN)
 
     def append(self, part: bytes) -> None:
-        answer = self._run(f"umask 077; cat >> {_FILE}", part)
+        answer = self._run(f"umask 077; cat >> {DUMP}", part)
         if answer["rc"]:
-            raise FleetError(f"{_FILE}: {_first_line(answer['stderr'] or answer['stdout'])}")
+            raise FleetError(f"{DUMP}: {_first_line(answer['stderr'] or answer['stdout'])}")
 
     def load(self, dump: Dump) -> None:
         """Loads the file into a new database beside the one in use: completely, or raises FleetError."""
-        if dump.sha256 not in self._shell(f"sha256sum < {_FILE}"):
+        if dump.sha256 not in self._shell(f"sha256sum < {DUMP}"):
             raise FleetError("the dump did not reach the host as it is in the backup; run again")
         for sql in (
             f"DROP DATABASE IF EXISTS {RESTORED}",  # left by an interrupted run
@@ -110,10 +113,10 @@ class Database:
         for name in _EXTENSION.findall(self._restore("pg_restore --list")):
             quoted = name.replace('"', '""')
             self._ask(f'CREATE EXTENSION IF NOT EXISTS "{quoted}"', RESTORED, ADMIN)
-        self._restore(shlex.join(_LOAD))
+        self._restore(shlex.join(_PG_RESTORE))
 
     def discard(self) -> None:
-        self._run(f"rm -rf {BACKUP}", b"\n")
+        self._run(f"rm -f {DUMP}", b"\n")
 
     def _ask(self, sql: str, database: str = "litellm", role: str = OWNER) -> str:
         words = ["docker", "exec", "postgres", *_PSQL, f"--username={role}", f"--dbname={database}", f"--command={sql}"]
@@ -127,7 +130,7 @@ class Database:
 
     def _restore(self, command: str) -> str:
         """Lets pg_restore read the file."""
-        answer = self._run(f"docker exec --interactive postgres {command} < {_FILE}", b"\n")
+        answer = self._run(f"docker exec --interactive postgres {command} < {DUMP}", b"\n")
         if answer["rc"]:
             raise FleetError(f"pg_restore: {_first_line(answer['stderr'] or answer['stdout'])}")
         return str(answer["stdout"])
@@ -135,27 +138,8 @@ class Database:
     def _shell(self, command: str) -> str:
         answer = self._run(command, b"\n")
         if answer["rc"]:
-            raise FleetError(f"{BACKUP}: {_first_line(answer['stderr'] or answer['stdout'])}")
+            raise FleetError(f"{DUMP}: {_first_line(answer['stderr'] or answer['stdout'])}")
         return str(answer["stdout"])
-
-
-class DumpReader:
-    """The content of the file on the host, in parts."""
-
-    def __init__(self, database: Database, dump: Dump) -> None:
-        self._database, self._size = database, dump.size
-        self._next, self._left = 0, b""
-
-    def read(self, size: int) -> bytes:
-        """`size` bytes, less at the end."""
-        while len(self._left) < size and self._next * PART < self._size:
-            part = self._database.part(self._next)
-            if len(part) != min(PART, self._size - self._next * PART):
-                raise FleetError(_INCOMPLETE)
-            self._left += part
-            self._next += 1
-        given, self._left = self._left[:size], self._left[size:]
-        return given
 
 
 def read_secrets(run: Run, folder: str) -> dict[str, str]:

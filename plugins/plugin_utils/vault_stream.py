@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import os
 from binascii import hexlify, unhexlify
 from collections.abc import Iterable, Iterator
@@ -68,21 +69,26 @@ class VaultWriter:
         self._file.write(b"".join(line + b"\n" for line in lines))
 
 
-class VaultReader:
-    """Decrypts `file` for programs that call `read`."""
+class PartReader:
+    """A file for programs that call `read`, from its content in parts."""
 
-    def __init__(self, file: BinaryIO, password: bytes) -> None:
-        salt, _digest, ciphertext = _fields(file)
-        key, _digest_key, counter = _keys(password, salt)
-        self._parts = _decrypted(Cipher(algorithms.AES(key), modes.CTR(counter)), ciphertext)
-        self._left = b""
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._part = io.BytesIO()
 
     def read(self, size: int) -> bytes:
         """`size` bytes, less at the end."""
-        while len(self._left) < size and (part := next(self._parts, b"")):
-            self._left += part
-        given, self._left = self._left[:size], self._left[size:]
+        given = self._part.read(size)
+        while len(given) < size and (part := next(self._parts, b"")):
+            self._part = io.BytesIO(part)
+            given += self._part.read(size - len(given))
         return given
+
+
+def decrypted(file: BinaryIO, password: bytes) -> PartReader:
+    salt, _digest, ciphertext = _fields(file)
+    key, _digest_key, counter = _keys(password, salt)
+    return PartReader(_decrypted(Cipher(algorithms.AES(key), modes.CTR(counter)), ciphertext))
 
 
 def is_vault(file: BinaryIO) -> bool:

@@ -17,7 +17,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.inference.fleet.plugins.action import backup_info, backup_load, host_backup
 from ansible_collections.inference.fleet.plugins.lookup.backup_secrets import LookupModule
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import BACKUP as FOLDER
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import DUMP as FILE
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, file_name
 from ansible_collections.inference.fleet.tests.unit.plugin_utils.test_backup import described, packed, tar
 
@@ -59,8 +59,8 @@ class Host:
     def answer(self, command: str, in_data: bytes) -> Answer | str:
         if command.startswith("tar "):
             return base64.b64encode(tar(secrets__salt_key=SALT.encode())).decode()
-        if command.startswith("rm -rf "):
-            self.file = None if command == f"rm -rf {FOLDER}" else b""
+        if f"rm -f {FILE}" in command:
+            self.file = None
             return "Avail\n100000000\n"
         if "pg_dump" in command:
             self.file = b"x" * self.large if self.large and "--exclude-table-data" not in command else self.dump

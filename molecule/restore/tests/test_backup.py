@@ -167,7 +167,7 @@ def see_that_no_secret_lies_about(host: Host) -> None:
             host.run(f"grep --recursive --files-with-matches --text --fixed-strings -e {secret} {places}").stdout == ""
         )
     assert host.run("find /tmp /var/tmp /run /root /dev/shm -name '*dump*' -o -name '*backup*'").stdout == ""
-    assert not host.file("/var/lib/inference-fleet/backup").exists
+    assert not host.file("/var/lib/inference-fleet/.database.dump").exists
     left = host.check_output("docker exec postgres find /tmp /var/tmp -type f")
     assert left == ""
 

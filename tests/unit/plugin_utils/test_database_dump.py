@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import BACKUP as FOLDER
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import DUMP as FILE
 from ansible_collections.inference.fleet.plugins.plugin_utils import database_dump
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import Dump
 from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump import (
     Database,
-    DumpReader,
     name_before,
     read_secrets,
 )
@@ -61,15 +60,17 @@ def test_a_dump_is_a_file_on_the_host_that_pg_restore_reads() -> None:
     host = Host(FREE, DUMPED, OK)
     assert Database(host).dump(spend_logs=True, max_bytes=6) == DUMP
     begin, dump, check = [command for command, _data in host.commands]
-    assert begin.startswith(f"rm -rf {FOLDER} && mkdir -p {FOLDER} && chmod 700 {FOLDER}")
+    assert begin.startswith(f"mkdir -p /var/lib/inference-fleet && rm -f {FILE} &&")
     assert "--username=litellm --dbname=litellm --format=custom" in dump and "SpendLogs" not in dump
-    assert dump.startswith("umask 077;") and f"> {FOLDER}/database.dump" in dump
-    assert check == f"docker exec --interactive postgres pg_restore --file=/dev/null < {FOLDER}/database.dump"
+    assert dump.startswith("umask 077;") and f"> {FILE}" in dump
+    assert check == f"docker exec --interactive postgres pg_restore --file=/dev/null < {FILE}"
 
 
 def test_an_answer_with_something_else_in_it_is_no_part_of_a_dump() -> None:
     host = Host({"stdout": "You have new mail\n" + encoded(b"PGDMP")})
-    assert faults(Database(host).part, 0) == ["the host's answer is incomplete, or has output of a login script in it"]
+    assert faults(list, Database(host).parts(DUMP)) == [
+        "the host's answer is incomplete, or has output of a login script in it"
+    ]
 
 
 def test_spend_logs_are_left_out_by_their_rows_alone() -> None:
@@ -97,7 +98,7 @@ def test_a_dump_that_failed_is_none_whatever_came_of_it(answer: dict[str, Any], 
     ("free", "limit", "why"),
     [
         (50_000_000, 2_000_000, "2 MB, fleet_backup.max_mb"),
-        (2_000_000, 1_000_000, "1 MB, half of the free space at /var/lib/inference-fleet/backup on the host"),
+        (2_000_000, 1_000_000, "1 MB, half of the free space at /var/lib/inference-fleet on the host"),
     ],
 )
 def test_a_dump_above_the_limit_or_half_of_the_disk_is_refused(free: int, limit: int, why: str) -> None:
@@ -112,12 +113,17 @@ def test_pg_restore_says_what_is_wrong_with_a_dump_and_no_row_of_it() -> None:
     assert faults(Database(Host(FREE, DUMPED, wrong)).dump, True, 100) == ["pg_restore: error: could not read"]
 
 
-def test_a_dump_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dump_is_fetched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_dump, "PART", 4)
     host = Host({"stdout": encoded(b"PGDM")}, {"stdout": encoded(b"P\0")})
-    reader = DumpReader(Database(host), DUMP)
-    assert list(iter(lambda: reader.read(3), b"")) == [b"PGD", b"MP\0"]
-    assert ["skip=0 " in host.commands[0][0], "skip=1 " in host.commands[1][0], len(host.commands)] == [True, True, 2]
+    assert list(Database(host).parts(DUMP)) == [b"PGDM", b"P\0"]
+    assert ["bs=4 skip=0 " in host.commands[0][0], "bs=4 skip=1 " in host.commands[1][0]] == [True, True]
+
+
+def test_a_part_that_is_cut_off_is_a_fault() -> None:
+    assert faults(list, Database(Host({"stdout": encoded(b"PGDMP")})).parts(DUMP)) == [
+        "the host's answer is incomplete, or has output of a login script in it"
+    ]
 
 
 def test_is_read_into_a_new_database_in_one_transaction() -> None:
@@ -154,10 +160,10 @@ def test_extensions_that_litellms_role_cannot_create_are_created_before() -> Non
 def test_parts_are_appended_to_a_file_of_roots() -> None:
     host = Host(OK)
     Database(host).append(b"PGDMP\0")
-    assert host.commands == [(f"umask 077; cat >> {FOLDER}/database.dump", b"PGDMP\0")]
+    assert host.commands == [(f"umask 077; cat >> {FILE}", b"PGDMP\0")]
     full = Host({"rc": 1, "stderr": "cat: write error: No space left on device"})
     (fault,) = faults(Database(full).append, b"x")
-    assert fault == f"{FOLDER}/database.dump: cat: write error: No space left on device"
+    assert fault == f"{FILE}: cat: write error: No space left on device"
 
 
 def test_reads_the_secrets_of_a_host() -> None:

@@ -12,9 +12,10 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.inference.fleet.plugins.plugin_utils import vault_stream
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import is_cut_off
 from ansible_collections.inference.fleet.plugins.plugin_utils.vault_stream import (
-    VaultReader,
+    PartReader,
     VaultWriter,
     count_digits,
+    decrypted,
     is_vault,
     right_password,
 )
@@ -36,8 +37,8 @@ def encrypted(*parts: bytes) -> bytes:
     return file.getvalue()
 
 
-def decrypted(file: BinaryIO, size: int = 7) -> bytes:
-    reader = VaultReader(file, PASSWORD)
+def read(file: BinaryIO, size: int = 7) -> bytes:
+    reader = decrypted(file, PASSWORD)
     return b"".join(iter(lambda: reader.read(size), b""))
 
 
@@ -56,14 +57,22 @@ def test_what_ansible_vault_wrote_is_read_in_parts(content: bytes, size: int) ->
     """Earlier versions of the collection wrote backups with it."""
     data = bytes(lib().encrypt(content, VaultSecret(PASSWORD)))
     assert right_password(io.BytesIO(data), [b"wrong", PASSWORD]) == PASSWORD
-    assert decrypted(io.BytesIO(data), size) == content
-    assert decrypted(io.BytesIO(data.replace(b"\n", b"\r\n")), size) == content
+    assert read(io.BytesIO(data), size) == content
+    assert read(io.BytesIO(data.replace(b"\n", b"\r\n")), size) == content
+
+
+@given(strategies.lists(strategies.binary(min_size=1, max_size=9)), strategies.integers(1, 20))
+def test_parts_are_read_in_any_sizes(parts: list[bytes], size: int) -> None:
+    reader = PartReader(iter(parts))
+    found = list(iter(lambda: reader.read(size), b""))
+    assert b"".join(found) == b"".join(parts)
+    assert {len(one) for one in found[:-1]} <= {size}
 
 
 def test_a_label_of_the_password_is_read_past() -> None:
     data = bytes(lib().encrypt(b"x", VaultSecret(PASSWORD), vault_id="prod"))
     assert data.startswith(b"$ANSIBLE_VAULT;1.2;AES256;prod\n")
-    assert decrypted(io.BytesIO(data)) == b"x"
+    assert read(io.BytesIO(data)) == b"x"
 
 
 def test_no_password_is_right_for_a_changed_file() -> None:
@@ -105,7 +114,7 @@ def test_needs_the_memory_of_a_part_and_not_of_the_file(tmp_path: Path, monkeypa
                 writer.write(part)
             writer.finish()
             assert right_password(file, [PASSWORD]) == PASSWORD
-            reader = VaultReader(file, PASSWORD)
+            reader = decrypted(file, PASSWORD)
             assert sum(len(part) for part in iter(lambda: reader.read(10_000), b"")) == len(part) * parts
         _now, most = tracemalloc.get_traced_memory()
     finally:
