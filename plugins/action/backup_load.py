@@ -26,9 +26,9 @@ class ActionModule(Locked):
         if self._task.check_mode:
             return {**result, "empty_before": False}
         try:
-            backup = read(
-                Path(arguments["path"]).expanduser(), Vault(self._loader, arguments.get("vault_password_file"))
-            )
+            path = Path(arguments["path"]).expanduser()
+            vault = Vault(self._loader, arguments.get("vault_password_file"))
+            backup = read(path, vault)
             database = Database(self._remote)
             found, wanted = database.version(), backup.about.postgres
             if _major(found) < _major(wanted):
@@ -38,7 +38,12 @@ class ActionModule(Locked):
                     f"to a new name"
                 )
             empty = database.is_empty()
-            database.load(backup.dump)
+            try:
+                database.begin()
+                read(path, vault, database.append)
+                database.load(backup.dump)
+            finally:
+                database.discard()
         except FleetError as error:
             return {"failed": True, "msg": f"the database in use was not changed: {error}"}
         return {**result, "empty_before": empty}

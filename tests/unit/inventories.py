@@ -89,13 +89,19 @@ https = st.one_of(
     all_of(mode=st.just("files"), names=st.lists(hosts), cert=pem("CERTIFICATE"), key=pem("EC PRIVATE KEY")),
 )
 
+endpoints = hosts.map("https://{}/oauth2".format)
 inventories = all_of(
     fleet_recipes=all_of(whisper=all_of(base=st.just("vllm"), optional={"pip": st.lists(words, max_size=3)})),
     optional={
         "fleet_models": st.lists(models, max_size=4, unique_by=lambda one: one["name"]).map(pinned).map(own_adapters),
         "fleet_https": https,
         "fleet_mig": st.just("auto") | st.dictionaries(st.integers(0, 7), st.just("off") | st.lists(profiles)),
-        "fleet_secrets": some(master_key=secrets.map("sk-{}".format), salt_key=secrets, postgres_password=secrets),
+        "fleet_secrets": some(
+            master_key=secrets.map("sk-{}".format),
+            salt_key=secrets,
+            postgres_password=secrets,
+            oidc_client_secret=secrets,
+        ),
         "fleet_direct_keys": st.lists(
             all_of(name=words, optional={"key": secrets}),
             max_size=3,
@@ -105,13 +111,20 @@ inventories = all_of(
         "fleet_images": some(vllm=words.map("example/{}:1".format), caddy=words.map("example/{}:2".format)),
         "fleet_cache": some(path=words.map("/srv/{}/".format), min_free_gb=st.integers(0), compiled=st.booleans()),
         "fleet_logs": some(driver=st.sampled_from(["json-file", "local", "daemon"]), max_file=st.integers(2)),
-        "fleet_litellm": some(workers=st.integers(1), restart_wait=st.integers(0)),
+        "fleet_litellm": some(workers=st.integers(1), restart_wait=st.integers(0), spend_log_days=st.integers(1)),
         "fleet_caddy": some(max_body_mb=st.integers(1)),
         "fleet_monitoring": st.booleans()
         | some(
             retention=st.builds("{}{}".format, st.integers(1, 999), st.sampled_from("hdwy")),
             size=st.builds("{}{}B".format, st.integers(1, 999), st.sampled_from("MGT")),
             alertmanagers=st.lists(words.map("http://{}:9093".format), max_size=2),
+            oidc=all_of(
+                client_id=words,
+                auth_url=endpoints,
+                token_url=endpoints,
+                api_url=endpoints,
+                optional={"groups": st.lists(words), "role_path": words, "scopes": st.lists(words)},
+            ),
         ),
         "fleet_litellm_admin": st.booleans(),
         "fleet_postgres": some(volume=words.map("pg-{}".format)),

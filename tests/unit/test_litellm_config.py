@@ -32,6 +32,15 @@ def deployments(*entries: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def test_deletes_spend_logs_of_older_days_every_hour() -> None:
+    text = (ROLE / "templates/config.yaml.j2").read_text()
+    general = "general_settings:" + text.partition("general_settings:")[2]
+    templar = Templar(DataLoader(), {"fleet": fleet(litellm={"spend_log_days": 30}).public()})
+    settings = yaml.safe_load(templar.template(trust_as_template(general)))["general_settings"]
+    assert settings["maximum_spend_logs_retention_period"] == "30d"
+    assert settings["maximum_spend_logs_cleanup_cron"] == "23 * * * *"
+
+
 def test_offers_each_adapter_under_its_own_name_on_each_replica() -> None:
     one = entry(name="a", replicas=2, adapters={"sql": "own/sql", "1.50": "/srv/tone"})
     assert deployments(one) == [

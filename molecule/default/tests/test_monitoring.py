@@ -185,7 +185,8 @@ def test_grafana_is_behind_a_login_of_its_own(host: Host, door: Door) -> None:
     given = door.request("GET", "/grafana/stand-in").json()
     assert given["dashboards"].keys() == {"overview.json", "model.json", "gpus.json", "gateway.json"}
     assert given["datasources"] == ["Prometheus"]
-    assert given["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    for served in ("AUTH_ANONYMOUS", "METRICS", "SNAPSHOTS", "PUBLIC_DASHBOARDS"):
+        assert given["environment"][f"GF_{served}_ENABLED"] == "false"
     assert given["environment"]["GF_USERS_ALLOW_SIGN_UP"] == "false"
     password = host.check_output("cat /etc/inference-fleet/monitoring/grafana_admin_password")
     assert len(password) > 40

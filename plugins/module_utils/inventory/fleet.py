@@ -276,8 +276,8 @@ class Fleet:
     @property
     def given_secrets(self) -> dict[str, Optional[str]]:
         """File name -> secret, for every secret of the host; None if the host generates the value."""
-        given = {**asdict(self.secrets), **{DIRECT + one.name: one.key for one in self.direct_keys}}
-        return {**dict.fromkeys(SECRET_RULES), **given}
+        given = {name: value for name, value in asdict(self.secrets).items() if value or name in SECRET_RULES}
+        return {**dict.fromkeys(SECRET_RULES), **given, **{DIRECT + one.name: one.key for one in self.direct_keys}}
 
     def desired_state(self) -> dict[str, Any]:
         """The content of config.json: the fleet in the form of an inventory, with defaults and secrets, without
@@ -307,7 +307,8 @@ class Fleet:
         data["secret_prefixes"] = {name: rule.prefix for name, rule in rules.items() if rule.prefix}
         data["permanent_secrets"] = [name for name, rule in rules.items() if not rule.rotates]
         data["overlapping_secrets"] = [name for name, rule in rules.items() if rule.overlaps]
-        data.update(network=NETWORK, engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, paths=self.paths.public())
+        data.update(network=NETWORK, engine_port=ENGINE_PORT, paths=self.paths.public())
+        data.update(metrics_alias=METRICS_ALIAS, open_alias=OPEN_ALIAS)
         for shown, model in zip(data["models"], self.models):
             del shown["env"]
             shown.update(
