@@ -18,7 +18,6 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub impo
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     MANAGED_BY,
-    NETWORK,
     Model,
     is_secret_name,
     name_taken,
@@ -266,7 +265,7 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certi
         command=model.command,
         env={**env, **dict(model.env)},
         mounts=tuple(mounts),
-        networks=(NETWORK,),
+        networks=fleet.networks_of(model),
         aliases=(f"{model.name}.{REPLICAS}",),
         devices=devices,
         labels={"managed-by": MANAGED_BY, "model-name": model.name, "model-type": model.type},

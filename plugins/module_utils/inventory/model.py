@@ -41,7 +41,6 @@ GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
 MANAGED_BY = "inference.fleet"  # label of the collection's containers
 ENGINE_PORT = 8000  # of the API in every model container; not published on the host
-NETWORK = "llm-network"  # the Docker network of all containers
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
 SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their removal, clients' side first
 
@@ -109,6 +108,7 @@ class Model:
     ready_timeout: seconds from the start of a container until /health succeeds.
     shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs.
     env: may contain secrets; `secret_env` has their names.
+    outbound: whether its containers may connect to other machines; None for only if they need it.
     """
 
     name: str
@@ -126,6 +126,7 @@ class Model:
     ready_timeout: int
     shm_size: int
     adapters: Adapters = ()
+    outbound: Optional[bool] = None
 
     @classmethod
     def parse(cls, data: object, path: str) -> Model:
@@ -146,6 +147,7 @@ class Model:
                 ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
+                outbound=read.flag("outbound") if read.has("outbound") else None,
             )
             for fault in _name_faults(model):
                 read.fault("name", fault)
