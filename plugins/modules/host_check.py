@@ -220,6 +220,11 @@ services:
   type: list
   elements: str
   sample: [caddy, grafana, prometheus, litellm, postgres]
+running:
+  description: The part of RV(services) whose container runs, with the ID of the container.
+  returned: success
+  type: dict
+  sample: {caddy: 6edb8e3bd99443ba}
 watchers:
   description: The part of RV(services) that belongs to C(fleet_monitoring).
   returned: success
@@ -380,6 +385,7 @@ def _work(module: AnsibleModule) -> None:
         selinux=host.site.selinux,
         firewalld=host.site.firewalld,
         services=[name for name in SERVICES if name in own],
+        running={name: host.running[name] for name in SERVICES if name in host.running},
         watchers=[name for name in WATCHERS if name in own],
         gpu_to_do=host.nvidia.to_do if host.nvidia else [],
         persistence_command=host.nvidia.unit_command if host.nvidia else "",

@@ -35,6 +35,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs imp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     ENGINE_PORT,
+    INNER_PORT,
+    METRICS_PORT,
     Model,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.monitoring import Monitoring
@@ -45,6 +47,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.network 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import (
     FRONT,
+    LITELLM,
+    MONITORING,
+    POSTGRES,
     Net,
     model_networks,
     networks,
@@ -69,6 +74,7 @@ DOWNLOADS = (BEFORE_START, AT_START, NEVER) = ("before_start", "at_start", "neve
 RUN_VARIABLES = (
     "fleet_break_lock",
     "fleet_check_models",
+    "fleet_move_networks",
     "fleet_restoring",
     "fleet_remove_all",
     "fleet_rotate",
@@ -306,7 +312,9 @@ class Fleet:
         data["overlapping_secrets"] = [name for name, rule in rules.items() if rule.overlaps]
         of_services = service_networks(self.networks).items()
         data["networks_of"] = {service: [{"name": name} for name in names] for service, names in of_services}
-        data.update(network=FRONT, engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, paths=self.paths.public())
+        data["networks"] = dict(front=FRONT, litellm=LITELLM, postgres=POSTGRES, monitoring=MONITORING)
+        data["ports"] = dict(inner=INNER_PORT, metrics=METRICS_PORT)
+        data.update(engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, paths=self.paths.public())
         for shown, model in zip(data["models"], self.models):
             del shown["env"]
             shown.update(

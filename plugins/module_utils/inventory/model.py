@@ -41,6 +41,7 @@ GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
 MANAGED_BY = "inference.fleet"  # label of the collection's containers
 ENGINE_PORT = 8000  # of the API in every model container; not published on the host
+INNER_PORT, METRICS_PORT = 9080, 9180  # of Caddy, for LiteLLM and for Prometheus alone; not published either
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
 SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their removal, clients' side first
 

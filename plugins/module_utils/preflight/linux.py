@@ -96,6 +96,12 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         models=frozenset(
             one["Labels"]["model-name"] for one in containers if _is_ours(one) and "model-name" in one["Labels"]
         ),
+        running={
+            name: str(one["Id"])
+            for one in containers
+            if _is_ours(one) and one.get("State") == "running"
+            for name in _names([one])
+        },
         missing_paths=frozenset(
             one.path for model in fleet.models for one in fleet.host_paths(model) if not _exists(one)
         ),
@@ -174,7 +180,7 @@ def _site(fleet: Fleet, docker: Mapping[str, Any], docker_answers: bool, contain
         name_servers=name_servers(),
         networks=tuple(map(FoundNetwork.parse, networks)),
         crowd=tuple(sorted(_names(one for one in containers if _is_ours(one) and _is_in_front(one)))),
-        rules=not docker_answers or rules_are_right(),
+        rules=rules_are_right(),
         untrusted=len(_bodies("".join(certificates.values())) - _bodies(_reads(bundle() or ""))),
         proxy_written=bool(written) and all(_reads(path) == text for path, text in written.items()),
         files=files,
