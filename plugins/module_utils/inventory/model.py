@@ -148,7 +148,7 @@ class Model:
                 ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
-                outbound=read.flag("outbound") if read.has("outbound") else None,
+                outbound=None if read.raw("outbound") is None else read.flag("outbound"),
             )
             for fault in _name_faults(model):
                 read.fault("name", fault)

@@ -29,8 +29,8 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE--
 
 @dataclass(frozen=True)
 class Network:
-    """`fleet_network`: the subnets that all Docker networks of a host share. subnet: None if the collection chooses free
-    ones. ipv6: None for no IPv6; only networks with a way out have it."""
+    """`fleet_network`: the subnets that all Docker networks of a host share. subnet: None if the collection chooses
+    free ones. ipv6: None for no IPv6; only networks with a way out have it."""
 
     subnet: Optional[str] = None
     ipv6: Optional[str] = None

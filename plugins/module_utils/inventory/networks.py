@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The Docker networks of a host, and which container is in which: what need not talk to each other cannot. Pure.
 
-Caddy is the only container that is in several worlds: in `llm-network`, from which its ports are published, in one with
-LiteLLM, in that of the monitoring, and in that of each model. All but `llm-network` are internal: Docker publishes ports
-through the first network by name that is not internal, so Caddy's ports stay where they are when models come and go.
+Caddy connects them: Caddy is in `llm-network`, from which its ports are published, in a network with LiteLLM, in that
+of the monitoring, and in that of each model. All but `llm-network` are internal: Docker publishes ports through the
+first network by name that is not internal, so Caddy's ports stay where they are when models come and go.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 @dataclass(frozen=True)
 class Net:
-    """internal: without a way out. containers: how many it has. room: addresses of a new subnet, a power of two, so that
-    the network can stay when containers are added."""
+    """internal: without a way out. containers: how many it has. room: addresses of a new subnet, a power of two; more
+    than needed, so that the network can stay when containers are added."""
 
     name: str
     internal: bool
@@ -73,7 +73,7 @@ def service_networks(wanted: Sequence[Net]) -> Mapping[str, list[str]]:
         "caddy": [FRONT, *inner],
         "litellm": [LITELLM, POSTGRES],
         "postgres": [POSTGRES],
-        **{name: watching[:1] for name in WATCHERS},
+        **dict.fromkeys(WATCHERS, watching[:1]),
         "prometheus": watching,
     }
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The host's own packet filter rules for the networks of models: what Docker's networks do not refuse. Pure.
 
-An internal network still leads to the address of its bridge, and so to every service of the host; a network with a way out
-leads to the metadata service of a cloud, which gives credentials to anybody who asks. The rules name prefixes of devices, so
-they are the same for all models. They are in the table mangle, which neither Docker nor firewalld changes; chains of Docker
-such as DOCKER-USER are missing where Docker uses nftables.
+An internal network still leads to the address of its bridge, and so to every service of the host; a network with a way
+out leads to the metadata service of a cloud, which gives credentials to anybody who asks. The rules name prefixes of
+devices, so they are the same for all models. They are in the table mangle, which neither Docker nor firewalld changes;
+chains of Docker such as DOCKER-USER are missing where Docker uses nftables.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks
 INPUT, FORWARD = "INPUT", "FORWARD"
 CHAINS = {INPUT: "INFERENCE-FLEET-IN", FORWARD: "INFERENCE-FLEET-OUT"}
 VERSIONS = (4, 6)
-# Metadata services. Link-local: AWS, Google, Azure, Oracle, Hetzner and others. 100.100.100.200: Alibaba. 168.63.129.16:
-# Azure's WireServer. fd00:ec2::254: AWS; fd20:ce::254: Google.
+# Metadata services. Link-local: AWS, Google, Azure, Oracle, Hetzner and others. 100.100.100.200: Alibaba.
+# 168.63.129.16: Azure's WireServer. fd00:ec2::254: AWS; fd20:ce::254: Google.
 _METADATA = {
     4: ("169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32"),
     6: ("fd00:ec2::254/128", "fd20:ce::254/128", "fe80::/10"),
@@ -29,9 +29,8 @@ _ANSWERS = "-m conntrack --ctstate ESTABLISHED,RELATED"
 
 def rules(version: int) -> dict[str, list[str]]:
     """Chain -> its rules. version: of IP."""
-    dns = [
-        f"-i {OUT_DEVICE}+ -p {protocol} --dport 53 -j RETURN" for protocol in ("udp", "tcp")
-    ]  # clouds' name servers too
+    # The name server of some clouds has the address of the metadata service.
+    dns = [f"-i {OUT_DEVICE}+ -p {protocol} --dport 53 -j RETURN" for protocol in ("udp", "tcp")]
     neighbours = [f"-i {OUT_DEVICE}+ -p ipv6-icmp -j RETURN"] if version == 6 else []
     devices = (INTERNAL_DEVICE, OUT_DEVICE)
     found = {
@@ -47,7 +46,7 @@ def rules(version: int) -> dict[str, list[str]]:
 
 
 def _mark(lines: list[str]) -> str:
-    """A rule without a target, by which the chain is recognised: each version of iptables prints rules in its own way."""
+    """A rule without a target, by which the chain is recognised: versions of iptables print rules differently."""
     return f"-m comment --comment inference.fleet-{hashlib.sha256(repr(lines).encode()).hexdigest()[:12]}"
 
 

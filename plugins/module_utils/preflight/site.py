@@ -32,11 +32,11 @@ class Site:
 
     networks: those of Docker. crowd: the collection's containers in `llm-network`, where Caddy should be alone. rules:
     whether the host has the packet filter rules of `host_rules`. untrusted: the number of certificates of
-    `fleet_ca_bundle` that the host does not trust. proxy_written: whether Docker's service gets `fleet_proxy`, from the
-    files on the host. files: those of this collection for a proxy and certificates. leftover: those of them that the fleet does not want.
-    docker_proxy: the proxy of the running Docker without its password, and what it reaches without the proxy.
-    outdated: whether the proxy or the trusted certificates changed after Docker started. selinux: whether Docker
-    separates containers by SELinux. firewalld: whether it runs.
+    `fleet_ca_bundle` that the host does not trust. proxy_written: whether Docker's service gets `fleet_proxy`, from
+    the files on the host. files: those of this collection for a proxy and certificates. leftover: those of them that
+    the fleet does not want. docker_proxy: the proxy of the running Docker without its password, and what it reaches
+    without the proxy. outdated: whether the proxy or the trusted certificates changed after Docker started. selinux:
+    whether Docker separates containers by SELinux. firewalld: whether it runs.
     """
 
     routes: tuple[Route, ...] = ()
