@@ -14,7 +14,8 @@ from ansible_collections.inference.fleet.tests.unit.running import Module
 # A program that keeps what it is given, and prints the rules of it as iptables does.
 PROGRAM = """#!/bin/sh
 case "$0" in
-*-restore) [ "$1" = --noflush ] || exit 2; cat > {folder}/given; sed -n 's/^-[AI] \\([A-Z-]*\\) 1 /-A \\1 /p; t; /^-A/p; \
+*-restore) [ "$1" = --noflush ] || exit 2; cat > {folder}/given
+    sed -n 's/^-[AI] \\([A-Z-]*\\) 1 /-A \\1 /p; t; /^-A/p; \
 s/^:\\([A-Z-]*\\) .*/-N \\1/p' {folder}/given > {folder}/rules ;;
 *) [ "$*" = "-t mangle -S" ] || exit 2; cat {folder}/rules ;;
 esac
