@@ -166,9 +166,8 @@ networks:
       type: list
       elements: dict
     recreate:
-      description: Networks to remove before, since their subnet or their kind is not that of the inventory.
-      type: list
-      elements: str
+      description: Networks to remove before, since their subnet or their kind is not that of the inventory, with why.
+      type: dict
     remove:
       description: Networks of models and services that the inventory no longer has.
       type: list
@@ -373,7 +372,7 @@ def _work(module: AnsibleModule) -> None:
         docker_to_start=host.docker_to_start,
         networks=dict(
             create=plan.to_create,
-            recreate=[name for name, _why in plan.recreate],
+            recreate=dict(plan.recreate),
             remove=list(plan.remove),
             crowd=list(host.site.crowd),
             ours=[network.name for network in host.site.networks if network.ours],

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import is_address
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import (
     Network,
@@ -78,9 +79,13 @@ class NetworkPlan:
 
 
 def plan_networks(
-    wanted: Sequence[Net], found: Sequence[FoundNetwork], setting: Network, routes: Iterable[Route] = ()
+    wanted: Sequence[Net],
+    found: Sequence[FoundNetwork],
+    setting: Network,
+    routes: Iterable[Route] = (),
+    name_servers: Iterable[str] = (),
 ) -> NetworkPlan:
-    """routes: those of the host, which new subnets avoid unless `setting` has a subnet."""
+    """routes, name_servers: those of the host, which new subnets avoid unless `setting` has a subnet."""
     present = {one.name: one for one in found}
     names = {one.name for one in wanted}
     taken_names = [net.name for net in wanted if net.name in present and not present[net.name].ours]
@@ -101,7 +106,10 @@ def plan_networks(
     if not setting.subnet:
         # Default routes, and VPNs that replace them by two halves, say nothing about the addresses in use.
         free_of = (one for one in routes if one.device not in own_devices and one.destination.prefixlen > 1)
-        taken += [one.destination for one in free_of]
+        taken += [
+            *(one.destination for one in free_of),
+            *(ipaddress.ip_network(one) for one in name_servers if is_address(one)),
+        ]
     new = [net for net in wanted if net.name not in present or net.name in leaving]
     subnets: dict[str, tuple[Subnet, ...]] = {}
     faults = []

@@ -54,7 +54,7 @@ class Site:
     firewalld: bool = False
 
     def network_plan(self, fleet: Fleet) -> NetworkPlan:
-        return plan_networks(fleet.networks, self.networks, fleet.network, self.routes)
+        return plan_networks(fleet.networks, self.networks, fleet.network, self.routes, self.name_servers)
 
 
 def site_to_do(fleet: Fleet, site: Site, docker_runs: bool, systemd: bool, busy: tuple[str, ...]) -> list[str]:

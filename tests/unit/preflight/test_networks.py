@@ -110,10 +110,10 @@ def test_without_a_subnet_new_networks_avoid_routes_and_the_networks_of_others()
         Route(ipaddress.ip_network("172.18.0.0/15"), "eth0", "10.1.0.1"),
     )
     others = (found("compose", "172.20.0.0/16", ours=False),)
-    assert created(plan_networks(models(), others, ANY, routes)) == {
-        "llm-network": "172.21.0.0/29",
-        "fleet-litellm": "172.21.0.8/29",
-        "fleet-postgres": "172.21.0.16/29",
+    assert created(plan_networks(models(), others, ANY, routes, ("172.21.0.3", "fd00::53"))) == {
+        "llm-network": "172.21.0.8/29",
+        "fleet-litellm": "172.21.0.16/29",
+        "fleet-postgres": "172.21.0.24/29",
     }
 
 
