@@ -12,7 +12,8 @@ author:
 description:
   - Writes two chains of iptables and ip6tables in the table C(mangle). C(INFERENCE-FLEET-IN) refuses connections of
     containers in the networks of models to the host itself, its published ports included. C(INFERENCE-FLEET-OUT)
-    refuses connections of models with a way out to the metadata services of clouds. Answers to connections of the
+    refuses packets that leave a network without a way out, and connections of models with a way out to the metadata
+    services of clouds. Answers to connections of the
     host, and DNS of models with a way out, pass.
   - The rules name prefixes of network devices, so they stay the same when models come and go. No other rule of the
     host changes. All rules of a version of IP change in one step.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import ssl
@@ -155,7 +156,9 @@ class Stack:
         original, folder = self._folder / "caddy", self._folder / name
         if folder != original:
             shutil.copytree(original, folder, dirs_exist_ok=True)
-        (folder / "Changed").write_text(change((original / "Caddyfile").read_text()))
+        # Here all containers are in one network.
+        text = re.sub(r"\bcaddy\.[a-z]+-[a-z]+", f"{name}.{NETWORK}", (original / "Caddyfile").read_text())
+        (folder / "Changed").write_text(change(text))
         command = ["caddy", "run", "--config", "/etc/caddy/Changed", "--adapter", "caddyfile"]
         self._run(name, CADDY, command, {}, mounts=[Mount("/etc/caddy", str(folder), type="bind", read_only=True)])
 

@@ -40,7 +40,11 @@ def rules(version: int) -> dict[str, list[str]]:
             *(f"-i {device}+ {_ANSWERS} -j RETURN" for device in devices),
             *(f"-i {device}+ -j DROP" for device in devices),
         ],
-        CHAINS[FORWARD]: [*dns, *(f"-i {OUT_DEVICE}+ -d {address} -j DROP" for address in _METADATA[version])],
+        CHAINS[FORWARD]: [
+            f"-i {INTERNAL_DEVICE}+ ! -o {INTERNAL_DEVICE}+ -j DROP",  # also where Docker changes no rules
+            *dns,
+            *(f"-i {OUT_DEVICE}+ -d {address} -j DROP" for address in _METADATA[version]),
+        ],
     }
     return {chain: [_mark(lines), *lines] for chain, lines in found.items()}
 
