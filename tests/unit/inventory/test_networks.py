@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import SERVICES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import has_way_out
 from ansible_collections.inference.fleet.tests.unit.inventories import inventories
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet, model, model_faults
+from ansible_collections.inference.fleet.tests.unit.test_postgres_volume import tasks
 from hypothesis import given
 
+ROLES = Path(__file__).parents[3] / "roles"
 MONITORED = {"monitoring": {"alertmanagers": ["http://alerts.example.com:9093"]}}
 
 
@@ -110,6 +115,23 @@ def test_a_model_that_downloads_at_its_start_needs_one(source: str, out: bool) -
     one = entry(source=source)
     assert ("fleet-out-qwen3-8b" in names(one, cache={"downloads": "at_start"})) is out
     assert "fleet-out-qwen3-8b" not in names(one)
+
+
+def test_every_service_is_in_its_own_networks_and_in_no_other() -> None:
+    """`strict`: it leaves the networks of previous versions. Check mode leaves out networks that are not created yet."""
+    created = [
+        task["community.docker.docker_container"]
+        for file in ROLES.glob("*/tasks/*.yml")
+        for task in tasks(yaml.safe_load(file.read_text()))
+        if "image" in task.get("community.docker.docker_container", {})
+    ]
+    assert {container["name"] for container in created} == set(SERVICES)
+    for container in created:
+        name = container["name"]
+        own = f"['{name}']" if "-" in name else f".{name}"
+        left_out = "rejectattr('name', 'in', __fleet_not_yet | default([]))"
+        assert container["networks"] == f"{{{{ fleet.networks_of{own} | {left_out} }}}}"
+        assert container["comparisons"]["networks"] == "strict"
 
 
 def test_outbound_is_true_or_false() -> None:
