@@ -371,7 +371,7 @@ def _work(module: AnsibleModule) -> None:
         docker_version=host.docker_version,
         docker_to_start=host.docker_to_start,
         networks=dict(
-            create=plan.to_create,
+            create=plan.to_create(host.running, host.site.crowd),
             recreate=dict(plan.recreate),
             remove=list(plan.remove),
             crowd=list(host.site.crowd),

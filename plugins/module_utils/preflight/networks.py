@@ -8,7 +8,7 @@ A network that exists keeps its subnet: Docker is the record, so changes of the 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -20,7 +20,15 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.network 
     is_inside,
     overlaps,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import FRONT, RESERVED, Net
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import (
+    FRONT,
+    LITELLM,
+    MODEL,
+    MONITORING,
+    POSTGRES,
+    RESERVED,
+    Net,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import Route
 
 # Without fleet_network.subnet: the ranges from which Docker itself chooses, without that of docker0.
@@ -62,12 +70,13 @@ class NetworkPlan:
     remove: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
 
-    @property
-    def to_create(self) -> list[dict[str, Any]]:
-        """As options of community.docker.docker_network."""
+    def to_create(self, running: Collection[str] = (), crowd: Collection[str] = ()) -> list[dict[str, Any]]:
+        """As options of community.docker.docker_network. running: the collection's containers that run. crowd: those in
+        `llm-network`."""
         return [
             {
                 "name": net.name,
+                "connected": [*self._connected(net, running, crowd)],
                 "internal": net.internal,
                 "ipam_config": [{"subnet": str(subnet)} for subnet in subnets],
                 "enable_ipv6": any(subnet.version == 6 for subnet in subnets),
@@ -76,6 +85,15 @@ class NetworkPlan:
             }
             for net, subnets in self.create
         ]
+
+    def _connected(self, net: Net, running: Collection[str], crowd: Collection[str]) -> Iterator[str]:
+        """The containers that join the network at once: so they reach the others when these leave the network of
+        previous versions. LiteLLM reached the models without Caddy; it is recreated later, in its own networks."""
+        for_caddy = net.name in (LITELLM, MONITORING) or net.name.startswith(MODEL)
+        if "caddy" in running and for_caddy and FRONT not in dict(self.recreate):
+            yield "caddy"
+        if "litellm" in running and "litellm" in crowd and net.name.startswith((LITELLM, POSTGRES, MODEL)):
+            yield "litellm"
 
 
 def plan_networks(

@@ -118,7 +118,7 @@ def test_a_model_that_downloads_at_its_start_needs_one(source: str, out: bool) -
 
 
 def test_every_service_is_in_its_own_networks_and_in_no_other() -> None:
-    """`strict`: it leaves the networks of previous versions. Check mode leaves out networks that are not created yet."""
+    """`strict`: it leaves the networks of previous versions. Check mode leaves out networks that do not exist yet."""
     created = [
         task["community.docker.docker_container"]
         for file in ROLES.glob("*/tasks/*.yml")

@@ -54,9 +54,10 @@ def test_a_bare_host_gets_all_networks_out_of_the_one_subnet() -> None:
 
 def test_docker_is_asked_for_what_the_plan_has() -> None:
     plan = plan_networks(models("a"), (), POOL)
-    by_name = {one["name"]: one for one in plan.to_create}
+    by_name = {one["name"]: one for one in plan.to_create()}
     assert by_name["fleet-model-a"] == {
         "name": "fleet-model-a",
+        "connected": [],
         "internal": True,
         "ipam_config": [{"subnet": "10.89.0.0/28"}],
         "enable_ipv6": False,
@@ -158,6 +159,27 @@ def test_a_network_of_a_previous_version_that_has_the_whole_subnet_is_recreated(
     assert name == "llm-network"
     assert why == f"has all of {subnets[-1]}, which the networks of the models share now"
     assert created(plan).keys() == {"llm-network", "fleet-litellm", "fleet-postgres", "fleet-model-a"}
+
+
+def test_the_containers_of_a_previous_version_reach_each_other_while_they_move() -> None:
+    running = {"caddy", "litellm", "postgres", "vllm-a-1"}
+    old = found("llm-network", "172.18.0.0/16", device="br-1")
+    plan = plan_networks(models("a", outbound=True), (old,), ANY)
+    assert {one["name"]: one["connected"] for one in plan.to_create(running, running - {"caddy"})} == {
+        "fleet-litellm": ["caddy", "litellm"],
+        "fleet-postgres": ["litellm"],
+        "fleet-model-a": ["caddy", "litellm"],
+        "fleet-out-a": [],
+    }
+
+
+def test_only_caddy_joins_the_network_of_a_new_model_and_not_if_caddy_is_recreated() -> None:
+    there = applied(plan_networks(models("a"), (), POOL))
+    running = {"caddy", "litellm"}
+    (new,) = plan_networks(models("a", "b"), there, POOL).to_create(running, ())
+    assert (new["name"], new["connected"]) == ("fleet-model-b", ["caddy"])
+    moved = plan_networks(models("a", "b"), there, Network("10.90.0.0/24")).to_create(running, ())
+    assert not any(one["connected"] for one in moved)
 
 
 # What differs
