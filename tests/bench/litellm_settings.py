@@ -47,6 +47,11 @@ SETTINGS = (
     Setting("no change: same settings twice"),
     Setting("with the master key", master=True),
     Setting(
+        "without Caddy on the way to the engine",
+        Gateway(api_base=f"http://{STAND_IN.container}:{ENGINE_PORT}/v1"),
+        "the choice of a replica, and of what is tried again",
+    ),
+    Setting(
         "--num_workers 2",
         Gateway(arguments=("--num_workers", "2")),
         "rpm limits count per worker without Redis; 400 MB more",
