@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lab.fixtures import Door, address, inspect, wait_until
+from lab.fixtures import Door, address, inspect, requests_seen, wait_until
 from testinfra.host import Host
 
 CHAT: dict[str, Any] = {"model": "pair", "max_tokens": 3, "messages": [{"role": "user", "content": "Hi"}]}
@@ -28,6 +29,21 @@ with ThreadPoolExecutor(200) as pool:
 # Of the services of the fleet, and what hosts often have. A refused packet costs the scan a second, so not all ports.
 PORTS = [22, 53, 80, 111, 443, 2019, 2375, 2376, 3000, 4000, 5432, 6443, 8000, 8080, 9080, 9090, 9100, 9115, 9180, 9400]
 METADATA = ["169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16"]
+# An engine that ends with each request, without an answer.
+BREAKER = """
+import socket, struct
+with socket.create_server(("", 8000)) as server:
+    while True:
+        connection, _address = server.accept()
+        with connection, connection.makefile("rb") as file:
+            print(file.readline().decode().strip(), flush=True)
+            length = 0
+            while (line := file.readline().strip()):
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            file.read(length)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+"""
 LISTENER = "python3 -m http.server --bind 0.0.0.0 8080 --directory /var/empty"
 # The weights of `tiny-chat` are on the host. The stand-ins download at their start, so they have a way out.
 INSIDE = {"no way out": "vllm-tiny-chat-1", "way out": "vllm-pair-1"}
@@ -47,11 +63,11 @@ def addresses(host: Host) -> dict[str, set[str]]:
 
 
 @pytest.fixture
-def listener(host: Host) -> Any:
+def listener(host: Host) -> Iterator[None]:
     """A service of the host that listens on all addresses, as many do."""
     host.check_output(f"mkdir -p /var/empty; systemd-run --quiet --collect --unit listener {LISTENER}")
     wait_until(lambda: host.run("curl -s http://127.0.0.1:8080/").succeeded, "the host's service listens")
-    yield None
+    yield
     host.check_output("systemctl stop listener")
 
 
@@ -112,6 +128,27 @@ def test_a_dead_replica_costs_no_request_of_litellm_either(host: Host, door: Doo
             assert answer.status_code == 200, answer.text
     finally:
         host.check_output("docker start vllm-pair-2")
+
+
+@pytest.fixture
+def breaker(host: Host) -> Iterator[str]:
+    """A second replica of `closed`, which breaks each connection off."""
+    where = "--network fleet-model-closed --network-alias closed.model --entrypoint python3"
+    host.check_output(f"docker run --detach --name breaker {where} inference-fleet/engine-stand-in:1 -c '{BREAKER}'")
+    yield "breaker"
+    host.check_output("docker rm --force breaker")
+
+
+def test_a_request_that_ends_an_engine_reaches_no_other(host: Host, door: Door, breaker: str) -> None:
+    def arrived() -> int:
+        engine = sum(one["method"] == "POST" for one in requests_seen(host, "closed"))
+        return engine + host.check_output(f"docker logs {breaker}").count("POST /v1/chat/completions")
+
+    before = arrived()
+    body = {**CHAT, "model": "closed"}
+    answers = [door.request("POST", "/v1/chat/completions", json=body).status_code for _request in range(20)]
+    assert set(answers) == {200, 502}
+    assert arrived() - before == len(answers)
 
 
 def test_a_model_without_a_replica_is_unavailable_for_now(host: Host, door: Door) -> None:
