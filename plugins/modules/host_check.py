@@ -172,6 +172,10 @@ networks:
       description: Networks of models and services that the inventory no longer has.
       type: list
       elements: str
+    new_caddy:
+      description:
+        - Whether Caddy gets another address in a network where it listens, so that its container has to be recreated.
+      type: bool
     crowd:
       description:
         - Containers of this collection in C(llm-network), where Caddy should be alone. Only C(install) moves them.
@@ -374,6 +378,7 @@ def _work(module: AnsibleModule) -> None:
             create=plan.to_create(host.running, host.site.crowd),
             recreate=dict(plan.recreate),
             remove=list(plan.remove),
+            new_caddy=plan.new_caddy,
             crowd=list(host.site.crowd),
             ours=[network.name for network in host.site.networks if network.ours],
         ),

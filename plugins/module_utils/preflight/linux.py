@@ -180,6 +180,7 @@ def _site(fleet: Fleet, docker: Mapping[str, Any], docker_answers: bool, contain
         name_servers=name_servers(),
         networks=tuple(map(FoundNetwork.parse, networks)),
         crowd=tuple(sorted(_names(one for one in containers if _is_ours(one) and _is_in_front(one)))),
+        caddy=next((_networks(one) for one in containers if _is_ours(one) and _is_caddy(one)), None),
         rules=rules_are_right(),
         untrusted=len(_bodies("".join(certificates.values())) - _bodies(_reads(bundle() or ""))),
         proxy_written=bool(written) and all(_reads(path) == text for path, text in written.items()),
@@ -275,8 +276,15 @@ def _look_up(name: str, resolved: set[str]) -> None:
 
 def _is_in_front(container: Mapping[str, Any]) -> bool:
     """Whether the container, which is not Caddy, is in Caddy's own network."""
-    networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
-    return FRONT in networks and container["Labels"].get("service") != _CADDY["service"]
+    return FRONT in _networks(container) and not _is_caddy(container)
+
+
+def _is_caddy(container: Mapping[str, Any]) -> bool:
+    return bool(container["Labels"].get("service") == _CADDY["service"])
+
+
+def _networks(container: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple((container.get("NetworkSettings") or {}).get("Networks") or ())
 
 
 def _is_ours(container: dict[str, Any]) -> bool:

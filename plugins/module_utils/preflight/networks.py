@@ -34,6 +34,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.host_networ
 # Without fleet_network.subnet: the ranges from which Docker itself chooses, without that of docker0.
 _POOLS = (*(f"172.{second}.0.0/16" for second in range(18, 32)), "192.168.0.0/16")
 _BRIDGE = "com.docker.network.bridge.name"
+_LISTENS = (FRONT, LITELLM, MONITORING)  # where Caddy listens at its own address, which it looks up when it starts
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,14 @@ class FoundNetwork:
 @dataclass(frozen=True)
 class NetworkPlan:
     """create: with their subnets, those in `recreate` included. recreate: name -> why. remove: those of models and
-    services that the inventory no longer has. faults: as in preflight."""
+    services that the inventory no longer has. faults: as in preflight. new_caddy: whether Caddy gets another address in
+    a network where it listens, so that its container has to be recreated."""
 
     create: tuple[tuple[Net, tuple[Subnet, ...]], ...] = ()
     recreate: tuple[tuple[str, str], ...] = ()
     remove: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    new_caddy: bool = False
 
     def to_create(self, running: Collection[str] = (), crowd: Collection[str] = ()) -> list[dict[str, Any]]:
         """As options of community.docker.docker_network. running: the collection's containers that run. crowd: those in
@@ -90,7 +93,7 @@ class NetworkPlan:
         """The containers that join the network at once: so they reach the others when these leave the network of
         previous versions. LiteLLM reached the models without Caddy; it is recreated later, in its own networks."""
         for_caddy = net.name in (LITELLM, MONITORING) or net.name.startswith(MODEL)
-        if "caddy" in running and for_caddy and FRONT not in dict(self.recreate):
+        if "caddy" in running and for_caddy and not self.new_caddy:
             yield "caddy"
         if "litellm" in running and "litellm" in crowd and net.name.startswith((LITELLM, POSTGRES, MODEL)):
             yield "litellm"
@@ -102,8 +105,10 @@ def plan_networks(
     setting: Network,
     routes: Iterable[Route] = (),
     name_servers: Iterable[str] = (),
+    caddy: Optional[Collection[str]] = None,
 ) -> NetworkPlan:
-    """routes, name_servers: those of the host, which new subnets avoid unless `setting` has a subnet."""
+    """routes, name_servers: those of the host, which new subnets avoid unless `setting` has a subnet. caddy: the
+    networks of Caddy's container, if there is one."""
     present = {one.name: one for one in found}
     names = {one.name for one in wanted}
     taken_names = [net.name for net in wanted if net.name in present and not present[net.name].ours]
@@ -142,6 +147,8 @@ def plan_networks(
         recreate=recreate,
         remove=tuple(one.name for one in found if one.ours and one.name not in names),
         faults=tuple(faults),
+        new_caddy=caddy is not None
+        and any(name in leaving or (name in present and name not in caddy) for name in _LISTENS if name in names),
     )
 
 

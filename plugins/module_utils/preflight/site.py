@@ -30,19 +30,21 @@ _PROXY, _CA, _LEFTOVER, _RESTART = "proxy", "ca", "leftover", "restart"
 class Site:
     """What was found.
 
-    networks: those of Docker. crowd: the collection's containers in `llm-network`, where Caddy should be alone. rules:
-    whether the host has the packet filter rules of `host_rules`. untrusted: the number of certificates of
-    `fleet_ca_bundle` that the host does not trust. proxy_written: whether Docker's service gets `fleet_proxy`, from
-    the files on the host. files: those of this collection for a proxy and certificates. leftover: those of them that
-    the fleet does not want. docker_proxy: the proxy of the running Docker without its password, and what it reaches
-    without the proxy. outdated: whether the proxy or the trusted certificates changed after Docker started. selinux:
-    whether Docker separates containers by SELinux. firewalld: whether it runs.
+    networks: those of Docker. crowd: the collection's containers in `llm-network`, where Caddy should be alone. caddy:
+    the networks of Caddy's container, if there is one. rules: whether the host has the packet filter rules of
+    `host_rules`. untrusted: the number of certificates of `fleet_ca_bundle` that the host does not trust.
+    proxy_written: whether Docker's service gets `fleet_proxy`, from the files on the host. files: those of this
+    collection for a proxy and certificates. leftover: those of them that the fleet does not want. docker_proxy: the
+    proxy of the running Docker without its password, and what it reaches without the proxy. outdated: whether the
+    proxy or the trusted certificates changed after Docker started. selinux: whether Docker separates containers by
+    SELinux. firewalld: whether it runs.
     """
 
     routes: tuple[Route, ...] = ()
     name_servers: tuple[str, ...] = ()
     networks: tuple[FoundNetwork, ...] = ()
     crowd: tuple[str, ...] = ()
+    caddy: Optional[tuple[str, ...]] = None
     rules: bool = True
     untrusted: int = 0
     proxy_written: bool = False
@@ -54,7 +56,7 @@ class Site:
     firewalld: bool = False
 
     def network_plan(self, fleet: Fleet) -> NetworkPlan:
-        return plan_networks(fleet.networks, self.networks, fleet.network, self.routes, self.name_servers)
+        return plan_networks(fleet.networks, self.networks, fleet.network, self.routes, self.name_servers, self.caddy)
 
 
 def site_to_do(fleet: Fleet, site: Site, docker_runs: bool, systemd: bool, busy: tuple[str, ...]) -> list[str]:
@@ -143,10 +145,10 @@ def _subnets(fleet: Fleet, site: Site) -> Iterator[Check]:
             yield from _clashes(fleet, site, f"network {network.name}", str(subnet), WARN, change)
     yield from map(Check.parse, plan.faults)
     for name, why in plan.recreate:
-        cost = (
-            "Caddy with it, so clients are refused until Caddy runs again" if name == FRONT else "no model is reloaded"
-        )
-        yield Check(f"network {name}", INSTALL, why, f"install recreates it; {cost}")
+        yield Check(f"network {name}", INSTALL, why, "install recreates it; no model is reloaded")
+    if plan.new_caddy:
+        remedy = "install recreates it; clients are refused until it runs again"
+        yield Check("caddy", INSTALL, "gets another address", remedy)
     if site.crowd:
         yield Check(
             f"network {FRONT}",

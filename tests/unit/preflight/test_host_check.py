@@ -45,7 +45,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> No
     assert {check["state"] for check in answer.pop("checks")} == {"ok"}
     networks = answer.pop("networks")
     assert [one["name"] for one in networks.pop("create")] == [net.name for net in fleet(entry()).networks]
-    assert networks == {"recreate": {}, "remove": [], "crowd": [], "ours": []}
+    assert networks == {"recreate": {}, "new_caddy": False, "remove": [], "crowd": [], "ours": []}
     assert answer == {
         "packages": [],
         "system": {

@@ -178,8 +178,25 @@ def test_only_caddy_joins_the_network_of_a_new_model_and_not_if_caddy_is_recreat
     running = {"caddy", "litellm"}
     (new,) = plan_networks(models("a", "b"), there, POOL).to_create(running, ())
     assert (new["name"], new["connected"]) == ("fleet-model-b", ["caddy"])
-    moved = plan_networks(models("a", "b"), there, Network("10.90.0.0/24")).to_create(running, ())
-    assert not any(one["connected"] for one in moved)
+    moved = plan_networks(models("a", "b"), there, Network("10.90.0.0/24"), caddy=["llm-network", "fleet-litellm"])
+    assert not any(one["connected"] for one in moved.to_create(running, ()))
+
+
+def test_caddy_is_recreated_only_if_an_address_changes_at_which_it_listens() -> None:
+    there = applied(plan_networks(models("a"), (), POOL))
+    listens = ["llm-network", "fleet-litellm"]
+    assert not plan_networks(models("a"), there, POOL, caddy=[*listens, "fleet-model-a"]).new_caddy
+    assert not plan_networks(models("a"), there, POOL, caddy=listens).new_caddy  # it joins the model's network
+    assert plan_networks(models("a"), there, POOL, caddy=["llm-network"]).new_caddy  # somebody disconnected it
+    assert not plan_networks(models("a"), there, POOL).new_caddy  # there is none yet
+    bigger = plan_networks(models("a", replicas=13), there, POOL, caddy=listens)
+    assert (bool(bigger.recreate), bigger.new_caddy) == (True, False)
+    without = tuple(one for one in there if one.name != "fleet-litellm")
+    assert not plan_networks(
+        models("a"), without, POOL, caddy=["llm-network"]
+    ).new_caddy  # an upgrade: the network is new
+    elsewhere = tuple(replace(one, internal=False) if one.name == "fleet-litellm" else one for one in there)
+    assert plan_networks(models("a"), elsewhere, POOL, caddy=listens).new_caddy
 
 
 # What differs

@@ -101,8 +101,20 @@ def test_a_network_that_has_another_subnet_is_recreated() -> None:
     assert reported(Site(networks=(front("172.18.0.0/16"),)), network={"subnet": "10.89.0.0/24"}) == [
         "ok fleet_network.subnet: no route of the host overlaps 10.89.0.0/24",
         "install network llm-network: its IPv4 subnet is 172.18.0.0/16; expected a part of 10.89.0.0/24; install "
-        "recreates it; Caddy with it, so clients are refused until Caddy runs again",
+        "recreates it; no model is reloaded",
     ]
+
+
+def test_a_caddy_that_gets_another_address_is_recreated() -> None:
+    site = Site(networks=(front("172.18.0.0/16"),), caddy=("llm-network",))
+    (check,) = (
+        one
+        for one in checks(fleet(network={"subnet": "10.89.0.0/24"}), replace(GOOD, site=site))
+        if one.name == "caddy"
+    )
+    assert str(check) == "caddy: gets another address; install recreates it; clients are refused until it runs again"
+    assert check.state == "install"
+    assert not [one for one in checks(fleet(), replace(GOOD, site=site)) if one.name == "caddy"]
 
 
 def test_a_network_that_has_a_part_of_the_subnet_is_right_and_its_own_route_no_clash() -> None:
