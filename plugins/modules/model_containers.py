@@ -12,8 +12,8 @@ author:
 description:
   - Compares the whole list of a host's models with Docker's state in one call, and changes only the differences. A
     container without differences is not touched, so its model stays loaded.
-  - Every replica of a model is one container, C(vllm-NAME-REPLICA), in the Docker network C(llm-network), without
-    published ports.
+  - Every replica of a model is one container, C(vllm-NAME-REPLICA), in the Docker network C(fleet-model-NAME) of its
+    model, without published ports. A model that needs other machines is in C(fleet-out-NAME), too.
   - Compares image ID, entrypoint, command, environment, mounts, networks, devices, labels, restart policy, shared
     memory, IPC mode, capabilities, C(no-new-privileges) and the limit of memory with the inventory and the image's
     defaults. Networks and the restart policy are corrected in place; for any other difference the container is

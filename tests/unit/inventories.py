@@ -66,6 +66,7 @@ models = all_of(
         "recipe": st.just("whisper"),
         "open": st.booleans(),
         "direct": st.booleans(),
+        "outbound": st.booleans(),
         "ready_timeout": st.integers(1, 9999),
         "adapters": st.dictionaries(
             words.map("lora/{}".format), words.map("own/{}".format) | words.map("/srv/{}/".format), max_size=2
@@ -130,7 +131,7 @@ inventories = all_of(
         "fleet_postgres": some(volume=words.map("pg-{}".format)),
         "fleet_backup": some(folder=words, keep=st.integers(1), spend_logs=st.booleans(), max_mb=st.integers(1)),
         "fleet_energy": st.booleans() | some(interval=st.integers(1), keep_days=st.integers(1)),
-        "fleet_network": some(subnet=st.just("10.89.0.0/24"), ipv6=st.just("fd4c:7e31:9a02::/64")),
+        "fleet_network": some(subnet=st.just("10.89.0.0/20"), ipv6=st.just("fd4c:7e31:9a02::/64")),
         "fleet_proxy": hosts.map("http://{}:3128".format)
         | all_of(
             url=hosts.map("http://me:secret@{}:3128".format),

@@ -30,6 +30,7 @@ class Screen:
         self.asked: dict[str, tuple[Answer, bool]] = {}
         self.answers: dict[str, Answer | Exception] = {
             "inference.fleet.model_containers": NO_MODELS,
+            "inference.fleet.host_rules": {"changed_rules": []},
             "community.docker.docker_host_info": {"containers": []},
         }
         self.printed: Mapping[str, str] = {}
@@ -100,6 +101,12 @@ def test_what_the_host_says_is_its_status(screen: Screen) -> None:
     assert asked["services"] == [{**caddy, "image_id": "sha256:1", "digest": "sha256:f2a1"}]
     assert asked["last_restore"]["record"] == record.plain()
     assert (asked["last_restore"]["unit"], len(asked["last_restore"]["text"])) == ("inactive", 2)
+
+
+def test_a_host_that_lacks_its_rules_says_that_install_writes_them(screen: Screen) -> None:
+    screen.answers["inference.fleet.host_rules"] = {"changed_rules": ["iptables"]}
+    assert ask(screen)["install_would"] == ["write the rules of iptables"]
+    assert screen.asked["inference.fleet.host_rules"] == ({}, True)
 
 
 def test_a_host_without_a_record_and_without_systemd_says_so(screen: Screen) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from lab.fixtures import Admin, Door, identities, inspect, wait_until
+from lab.fixtures import Admin, Door, address, identities, inspect, wait_until
 from lab.prometheus import Prometheus
 from testinfra.host import Host
 
@@ -162,15 +162,21 @@ def test_nothing_of_it_is_reachable_but_grafana_through_caddy(door: Door) -> Non
 
 
 def test_caddys_admin_api_is_not_where_its_metrics_are(host: Host) -> None:
-    address = inspect(host, "caddy")["caddy"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
-    assert "caddy_http_requests_total" in host.check_output(f"curl -s http://{address}:9180/metrics")
-    assert host.check_output(f"curl -s http://{address}:9180/config/") == ""
-    assert host.run(f"curl -s http://{address}:2019/config/").rc != 0
+    caddy = address(host, "caddy", "fleet-monitoring")
+    assert "caddy_http_requests_total" in host.check_output(f"curl -s http://{caddy}:9180/metrics")
+    assert "no such path" in host.check_output(f"curl -s http://{caddy}:9180/config/")
+    assert host.run(f"curl -s http://{caddy}:2019/config/").rc != 0
+
+
+def test_prometheus_reaches_of_the_containers_only_their_metrics(host: Host) -> None:
+    caddy = f"http://{address(host, 'caddy', 'fleet-monitoring')}:9180"
+    for path in ("/replicas/postgres/metrics", "/replicas/vllm-whole-1/v1/models", "/litellm/key/list"):
+        assert "no such path" in host.check_output(f"curl -s {caddy}{path}"), path
 
 
 def test_litellm_tells_its_metrics_to_prometheus_alone_whose_key_opens_nothing_else(host: Host) -> None:
-    address = inspect(host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
-    ask = f"curl -s -o /dev/null -w '%{{http_code}}' http://{address}:4000"
+    litellm = address(host, "litellm", "fleet-litellm")
+    ask = f"curl -s -o /dev/null -w '%{{http_code}}' http://{litellm}:4000"
     assert host.check_output(f"{ask}/metrics/") == "401"
     header = '-H "Authorization: Bearer $(cat /etc/inference-fleet/monitoring/litellm_key)"'
     assert host.check_output(f"{ask}/metrics/ {header}") == "200"

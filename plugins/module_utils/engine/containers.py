@@ -19,7 +19,6 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs imp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     CAPABILITIES,
     MANAGED_BY,
-    NETWORK,
     Model,
     is_secret_name,
     name_taken,
@@ -279,7 +278,7 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certi
         command=model.command,
         env={**env, **dict(model.env)},
         mounts=tuple(mounts),
-        networks=(NETWORK,),
+        networks=fleet.networks_of(model),
         aliases=(f"{model.name}.{REPLICAS}",),
         devices=devices,
         labels={"managed-by": MANAGED_BY, "model-name": model.name, "model-type": model.type},

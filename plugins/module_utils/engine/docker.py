@@ -204,9 +204,11 @@ class Docker:
                 user=spec.user or None,
                 host_config=self._api.create_host_config(**host_config),
                 networking_config=self._api.create_networking_config(
-                    {network: self._api.create_endpoint_config(aliases=list(spec.aliases)) for network in spec.networks}
+                    {spec.networks[0]: self._api.create_endpoint_config(aliases=list(spec.aliases))}
                 ),
             )
+        for network in spec.networks[1:]:  # older engines create a container in one network only
+            self.connect(spec.name, network, spec.aliases)
 
     def unused_compiled(self) -> dict[str, str]:
         """The volumes with compiled code that no container has -> their folders on this host."""

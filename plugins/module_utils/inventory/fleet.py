@@ -35,8 +35,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs imp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     ENGINE_PORT,
-    NETWORK,
-    SERVICES,
+    INNER_PORT,
+    METRICS_PORT,
     Model,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.monitoring import Monitoring
@@ -44,6 +44,16 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.network 
     Network,
     Proxy,
     certificate_files,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import (
+    FRONT,
+    LITELLM,
+    MONITORING,
+    POSTGRES,
+    Net,
+    model_networks,
+    networks,
+    service_networks,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, plain
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
@@ -65,6 +75,7 @@ DOWNLOADS = (BEFORE_START, AT_START, NEVER) = ("before_start", "at_start", "neve
 RUN_VARIABLES = (
     "fleet_break_lock",
     "fleet_check_models",
+    "fleet_move_networks",
     "fleet_restoring",
     "fleet_remove_all",
     "fleet_rotate",
@@ -232,8 +243,7 @@ class Fleet:
                 ca_bundle=certificates(read, "fleet_ca_bundle"),
                 logs=read.nested("fleet_logs", Logs.parse, Logs()),
             )
-            containers = len(SERVICES) + sum(len(model.containers) for model in fleet.models)
-            read.faults.extend(fleet.network.size_faults(containers))
+            read.faults.extend(fleet.network.size_faults(fleet.networks))
             # `models` lacks each model with a fault, so the models of keys cannot be checked then.
             read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
             read.faults.extend(
@@ -264,6 +274,16 @@ class Fleet:
         """What the model reads from the host, without the files that its recipe puts into the image."""
         in_image = self.recipe(model.recipe).files if model.recipe and not model.image else {}
         return tuple(one for one in model.host_paths if one.path not in in_image)
+
+    @property
+    def networks(self) -> tuple[Net, ...]:
+        """The Docker networks of the host."""
+        alerts = bool(self.monitoring and self.monitoring.alertmanagers)
+        return networks(self.models, self.cache.downloads == AT_START, bool(self.monitoring), alerts)
+
+    def networks_of(self, model: Model) -> tuple[str, ...]:
+        """The networks of the model's containers."""
+        return model_networks(model, self.cache.downloads == AT_START)
 
     @property
     def paths(self) -> Paths:
@@ -297,7 +317,6 @@ class Fleet:
         data["base_url"] = self.https.base_url(host)
         data["proxy"] = {"url": self.proxy.shown, "direct": list(self.proxy.direct)} if self.proxy else None
         data["ca_files"] = certificate_files(self.ca_bundle)
-        data["subnets"] = [{"subnet": str(one)} for one in self.network.subnets]
         data["cache"]["source"] = self.cache.source
         data["logs"] = self.logs.public()
         data["monitoring"] = self.monitoring.public() if self.monitoring else None
@@ -307,8 +326,11 @@ class Fleet:
         data["secret_prefixes"] = {name: rule.prefix for name, rule in rules.items() if rule.prefix}
         data["permanent_secrets"] = [name for name, rule in rules.items() if not rule.rotates]
         data["overlapping_secrets"] = [name for name, rule in rules.items() if rule.overlaps]
-        data.update(network=NETWORK, engine_port=ENGINE_PORT, paths=self.paths.public())
-        data.update(metrics_alias=METRICS_ALIAS, open_alias=OPEN_ALIAS)
+        of_services = service_networks(self.networks).items()
+        data["networks_of"] = {service: [{"name": name} for name in names] for service, names in of_services}
+        data["networks"] = dict(front=FRONT, litellm=LITELLM, postgres=POSTGRES, monitoring=MONITORING)
+        data["ports"] = dict(inner=INNER_PORT, metrics=METRICS_PORT)
+        data.update(engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, open_alias=OPEN_ALIAS, paths=self.paths.public())
         for shown, model in zip(data["models"], self.models):
             del shown["env"]
             shown.update(

@@ -45,7 +45,7 @@ ENGINE_PORT = 8000  # of the API in every model container; not published on the 
 # other right. (Not DAC_READ_SEARCH: with it, a container opens files of the host by their handles.)
 CAPABILITIES = ("DAC_OVERRIDE",)
 MOST_PROCESSES = 16384  # of a container, threads included: 8 GPUs on a host with 192 cores need some thousands
-NETWORK = "llm-network"  # the Docker network of all containers
+INNER_PORT, METRICS_PORT = 9080, 9180  # of Caddy, for LiteLLM and for Prometheus alone; not published either
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
 SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their removal, clients' side first
 
@@ -115,6 +115,7 @@ class Model:
     shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs. memory: the most bytes that a container may
     use, with /dev/shm; None for no limit.
     env: may contain secrets; `secret_env` has their names.
+    outbound: whether its containers may connect to other machines; None for only if they need it.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Model:
     shm_size: int
     adapters: Adapters = ()
     memory: Optional[int] = None
+    outbound: Optional[bool] = None
 
     @classmethod
     def parse(cls, data: object, path: str) -> Model:
@@ -154,6 +156,7 @@ class Model:
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
                 memory=_bytes(read.text("memory", None, _SIZE, "a size such as 64g")) or None,
+                outbound=None if read.raw("outbound") is None else read.flag("outbound"),
             )
             if model.memory is not None and model.memory < _LEAST_MEMORY:
                 read.fault("memory", f"expected at least {_size(_LEAST_MEMORY)}, got {_size(model.memory)}")

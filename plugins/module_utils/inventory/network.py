@@ -7,12 +7,13 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 from urllib.parse import urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import is_address, is_name
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import Net
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
@@ -21,13 +22,15 @@ Subnet = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 # Without characters that have a meaning in a systemd EnvironmentFile; other characters are percent-encoded.
 _PROXY = re.compile(r"(https?)://(?:[A-Za-z0-9._~%!&*+,=:-]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?/?")
 _PROXY_EXPECTED = "the http or https URL of a proxy, such as http://proxy.example.com:3128"
+_LONGEST_IPV6_PREFIX = 124
 _ALWAYS_DIRECT = ("localhost", "127.0.0.1", "::1")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Network:
-    """`fleet_network`: the subnets of the Docker network. subnet: None if Docker chooses. ipv6: None for no IPv6."""
+    """`fleet_network`: the subnets that all Docker networks of a host share. subnet: None if the collection chooses
+    free ones. ipv6: None for no IPv6; only networks with a way out have it."""
 
     subnet: Optional[str] = None
     ipv6: Optional[str] = None
@@ -41,19 +44,22 @@ class Network:
             )
 
     @property
-    def subnets(self) -> tuple[Subnet, ...]:
-        return tuple(ipaddress.ip_network(one) for one in (self.subnet, self.ipv6) if one)
+    def ipv6_prefix(self) -> int:
+        """The prefix of one network's part of `ipv6`."""
+        return min(ipaddress.ip_network(self.ipv6 or "::/0").prefixlen + 16, _LONGEST_IPV6_PREFIX)
 
-    def size_faults(self, containers: int) -> list[str]:
-        """The faults of subnets with too few addresses. containers: the number of containers in the network."""
-        needed = containers + 3  # the network itself, its gateway and the broadcast address
-        named = {"subnet": self.subnet, "ipv6": self.ipv6}
-        sizes = {key: ipaddress.ip_network(one).num_addresses for key, one in named.items() if one}
+    def size_faults(self, networks: Sequence[Net]) -> list[str]:
+        """The faults of subnets that are too small for these networks."""
+        needed = {
+            "subnet": sum(one.room for one in networks),
+            "ipv6": sum(1 << 128 - self.ipv6_prefix for one in networks if not one.internal),
+        }
+        sizes = {key: ipaddress.ip_network(text).num_addresses for key, text in vars(self).items() if text}
         return [
-            f"fleet_network.{key}: {named[key]} has {size} addresses; expected at least {needed}, for {containers} "
-            "containers"
+            f"fleet_network.{key}: {getattr(self, key)} has {size} addresses; expected at least {needed[key]}, for "
+            f"{len(networks)} networks: one for each model, and those of the services"
             for key, size in sizes.items()
-            if size < needed
+            if size < needed[key]
         ]
 
 

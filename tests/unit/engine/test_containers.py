@@ -62,7 +62,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
             Mount("fleet-hf-cache", "/var/cache/inference-fleet", read_only=True),
             Mount(compiled(world), "/var/tmp"),
         ),
-        "networks": ("llm-network",),
+        "networks": ("fleet-model-a",),
         "devices": ("GPU-2", "GPU-3"),
         "labels": {"managed-by": "inference.fleet", "model-name": "a", "model-type": "chat"},
         "restart": "on-failure",
@@ -402,9 +402,9 @@ def test_other_containers_keep_running_while_one_is_recreated() -> None:
 @pytest.mark.parametrize(
     ("networks", "steps"),
     [
-        ((), ["connect vllm-a-1 (llm-network)"]),
-        (("llm-network", "bridge"), ["disconnect vllm-a-1 (bridge)"]),
-        (("bridge",), ["disconnect vllm-a-1 (bridge)", "connect vllm-a-1 (llm-network)"]),
+        ((), ["connect vllm-a-1 (fleet-model-a)"]),
+        (("fleet-model-a", "bridge"), ["disconnect vllm-a-1 (bridge)"]),
+        (("bridge",), ["disconnect vllm-a-1 (bridge)", "connect vllm-a-1 (fleet-model-a)"]),
     ],
 )
 def test_networks_are_corrected_in_place(networks: tuple[str, ...], steps: list[str]) -> None:
@@ -412,13 +412,28 @@ def test_networks_are_corrected_in_place(networks: tuple[str, ...], steps: list[
     world.engine.change_spec("vllm-a-1", networks=networks)
     assert world.steps() == steps
     world.converge()
-    assert world.engine.containers["vllm-a-1"].spec.networks == ("llm-network",)
+    assert world.engine.containers["vllm-a-1"].spec.networks == ("fleet-model-a",)
+
+
+def test_a_container_of_a_previous_version_moves_to_the_network_of_its_model_and_is_not_recreated() -> None:
+    world = converged(cpu("a"))
+    world.engine.change_spec("vllm-a-1", networks=("llm-network",))
+    assert world.steps() == ["disconnect vllm-a-1 (llm-network)", "connect vllm-a-1 (fleet-model-a)"]
+
+
+def test_a_model_that_gets_a_way_out_gets_another_network_and_is_not_recreated() -> None:
+    world = converged(cpu("a"))
+    world.inventory(cpu("a", outbound=True))
+    assert world.steps() == ["connect vllm-a-1 (fleet-out-a)"]
+    world.converge()
+    world.inventory(cpu("a"))
+    assert world.steps() == ["disconnect vllm-a-1 (fleet-out-a)"]
 
 
 def test_a_container_without_its_models_name_is_reconnected() -> None:
     world = converged(cpu("a"))
     world.engine.change_spec("vllm-a-1", aliases=())
-    assert world.steps() == ["disconnect vllm-a-1 (llm-network)", "connect vllm-a-1 (llm-network)"]
+    assert world.steps() == ["disconnect vllm-a-1 (fleet-model-a)", "connect vllm-a-1 (fleet-model-a)"]
     world.converge()
     assert world.engine.containers["vllm-a-1"].spec.aliases == ("a.model",)
     assert world.steps() == []
@@ -595,7 +610,7 @@ def test_the_diff_shows_corrections_in_place_once() -> None:
     world.engine.change_spec("vllm-a-1", networks=("bridge", "host"), restart="no")
     assert world.plan().diff() == {
         "before": "vllm-a-1.networks: bridge host\nvllm-a-1.restart: no\n",
-        "after": "vllm-a-1.networks: llm-network\nvllm-a-1.restart: on-failure\n",
+        "after": "vllm-a-1.networks: fleet-model-a\nvllm-a-1.restart: on-failure\n",
     }
 
 
@@ -656,7 +671,7 @@ DRIFT = st.one_of(
     st.fixed_dictionaries(
         {},
         optional={
-            "networks": st.sampled_from([(), ("bridge",), ("llm-network", "bridge")]),
+            "networks": st.sampled_from([(), ("bridge",), ("llm-network",), ("fleet-model-a", "bridge")]),
             "restart": st.sampled_from(["no", "always"]),
             "ipc": st.just("host"),
             "devices": st.sampled_from([("0",), ("0", "1"), ("all",), ("MIG-c6d4f1ef",)]),

@@ -302,9 +302,9 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
     containers were captured before they had an init, HF_HOME, the entrypoint that counts deaths, and before they were
-    confined."""
+    confined and had a network for each model."""
     asked = fleet(
-        entry(**{"image": IMAGE, **one}),
+        entry(**{"image": IMAGE, "outbound": False, **one}),
         cache={"path": "/tmp/probe/cache/", "downloads": "at_start", "compiled": False},
     )
     data = captured(file)
@@ -313,6 +313,8 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     data["Config"]["Env"] += ["HF_HOME=/var/cache/inference-fleet", "HF_MODULES_CACHE=/tmp/inference-fleet-modules"]
     data["Mounts"][0]["Destination"] = "/var/cache/inference-fleet"
     data["HostConfig"].update(CapDrop=["ALL"], CapAdd=["DAC_OVERRIDE"], SecurityOpt=["no-new-privileges"])
+    networks = data["NetworkSettings"]["Networks"]
+    networks[f"fleet-model-{one['name']}"] = networks.pop("llm-network")
     container = engine._container(data)
     images = host.observe([IMAGE]).images
     held = {container.spec.name: container.spec.devices}
@@ -519,7 +521,18 @@ def test_a_container_is_found_by_its_models_name_in_the_network(api: FakeApi, ho
     api.says["create_endpoint_config"] = lambda **options: docker.types.EndpointConfig("1.41", **options)
     api.says["create_networking_config"] = networks.update
     host.create(desired_containers(fleet(entry(name="a", devices={"cpu": True})), {})[0].spec)
-    assert networks == {"llm-network": {"Aliases": ["a.model"]}}
+    assert networks == {"fleet-model-a": {"Aliases": ["a.model"]}}
+
+
+def test_a_container_is_created_in_one_network_and_connected_to_the_second(api: FakeApi, host: engine.Docker) -> None:
+    """Engines before API 1.44 refuse several networks at the creation."""
+    networks: dict[str, Any] = {}
+    connected: list[Any] = []
+    api.says["create_networking_config"] = networks.update
+    api.says["connect_container_to_network"] = lambda *given, **options: connected.append((*given, options["aliases"]))
+    host.create(desired_containers(fleet(entry(name="a", outbound=True, devices={"cpu": True})), {})[0].spec)
+    assert list(networks) == ["fleet-model-a"]
+    assert connected == [("vllm-a-1", "fleet-out-a", ["a.model"])]
 
 
 def test_a_container_that_is_reconnected_is_found_by_its_models_name_too(api: FakeApi, host: engine.Docker) -> None:

@@ -22,13 +22,6 @@ def refused(name: str, data: Any) -> list[str]:
 # Subnets
 
 
-def test_subnets_are_those_of_the_docker_network() -> None:
-    fact = fleet(network={"subnet": "10.89.0.0/24", "ipv6": "fd4c:7e31:9a02::/64"}).public()
-    assert fact["subnets"] == [{"subnet": "10.89.0.0/24"}, {"subnet": "fd4c:7e31:9a02::/64"}]
-    assert fact["network"] == "llm-network"
-    assert fleet().public()["subnets"] == []
-
-
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -50,11 +43,22 @@ def test_what_is_no_subnet_is_a_fault(data: Any, why: str) -> None:
     assert fault.startswith(f"fleet_network.{why}")
 
 
-def test_a_subnet_has_an_address_for_each_container() -> None:
-    assert fleet(entry(devices={"cpu": True}, replicas=4), network={"subnet": "10.89.0.0/28"})
-    assert faults(lambda: fleet(entry(devices={"cpu": True}, replicas=6), network={"subnet": "10.89.0.0/28"})) == [
-        "fleet_network.subnet: 10.89.0.0/28 has 16 addresses; expected at least 17, for 14 containers"
+def test_a_subnet_has_room_for_a_network_of_each_model() -> None:
+    """24 addresses for the services, 16 and more for each model."""
+    models = [entry(name=name, devices={"cpu": True}) for name in ("a", "b", "c")]
+    assert fleet(*models[:2], network={"subnet": "10.89.0.0/26"})
+    assert faults(lambda: fleet(*models, network={"subnet": "10.89.0.0/26"})) == [
+        "fleet_network.subnet: 10.89.0.0/26 has 64 addresses; expected at least 72, for 6 networks: one for each "
+        "model, and those of the services"
     ]
+
+
+def test_a_prefix_of_ipv6_has_room_for_each_network_with_a_way_out() -> None:
+    models = [entry(name=name, outbound=True) for name in ("a", "b", "c", "d")]
+    network = {"ipv6": "fd00::/122"}  # four networks of 16 addresses
+    assert fleet(*models[:3], network=network)
+    (fault,) = faults(lambda: fleet(*models, network=network))
+    assert fault.startswith("fleet_network.ipv6: fd00::/122 has 64 addresses; expected at least 80, for 11 networks")
 
 
 # The proxy

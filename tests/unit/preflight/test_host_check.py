@@ -11,7 +11,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia i
 from ansible_collections.inference.fleet.plugins.modules import host_check
 from ansible_collections.inference.fleet.tests.unit.preflight.hosts import GOOD
 from ansible_collections.inference.fleet.tests.unit.running import FleetModule
-from ansible_collections.inference.fleet.tests.unit.samples import entry
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 COMMAND = "/usr/bin/nvidia-persistenced --verbose"
 
@@ -43,6 +43,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> FleetModule:
 def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> None:
     answer = run(models=[entry()])
     assert {check["state"] for check in answer.pop("checks")} == {"ok"}
+    networks = answer.pop("networks")
+    assert [one["name"] for one in networks.pop("create")] == [net.name for net in fleet(entry()).networks]
+    assert networks == {"recreate": {}, "new_caddy": False, "remove": [], "crowd": [], "ours": []}
     assert answer == {
         "packages": [],
         "system": {
@@ -55,13 +58,14 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> No
         },
         "docker_version": "28.2.2",
         "docker_to_start": False,
-        "network": False,
+        "rules": True,
         "site_to_do": [],
         "site_files": [],
         "site_leftover": [],
         "selinux": False,
         "firewalld": False,
         "services": [],
+        "running": {},
         "watchers": [],
         "gpu_to_do": [],
         "persistence_command": "",
