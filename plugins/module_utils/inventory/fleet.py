@@ -330,7 +330,9 @@ class Fleet:
         data["networks_of"] = {service: [{"name": name} for name in names] for service, names in of_services}
         data["networks"] = dict(front=FRONT, litellm=LITELLM, postgres=POSTGRES, monitoring=MONITORING)
         data["ports"] = dict(inner=INNER_PORT, metrics=METRICS_PORT)
-        data.update(engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, open_alias=OPEN_ALIAS, paths=self.paths.public())
+        data.update(
+            engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, open_alias=OPEN_ALIAS, paths=self.paths.public()
+        )
         for shown, model in zip(data["models"], self.models):
             del shown["env"]
             shown.update(

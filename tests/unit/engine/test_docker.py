@@ -43,6 +43,12 @@ def captured(name: str) -> dict[str, Any]:
     return data
 
 
+def move_to_its_network(data: dict[str, Any], model: str) -> None:
+    """The containers were captured before each model had a network."""
+    networks = data["NetworkSettings"]["Networks"]
+    networks[f"fleet-model-{model}"] = networks.pop("llm-network")
+
+
 class FakeApi:
     """A FAKE of docker.APIClient: it answers from the captured files. says: method -> what it does instead."""
 
@@ -178,7 +184,9 @@ def test_a_confined_container_as_docker_reports_it_differs_in_nothing_from_what_
     host: engine.Docker,
 ) -> None:
     asked = fleet(entry(name="probe-confined", source="own/a", devices={"cpu": True}, image=IMAGE, memory="1g"))
-    observed = Observed((engine._container(captured("confined")),), frozenset(), host.observe([IMAGE]).images)
+    data = captured("confined")
+    move_to_its_network(data, "probe-confined")
+    observed = Observed((engine._container(data),), frozenset(), host.observe([IMAGE]).images)
     (start,) = plan_containers(desired_containers(asked, {}), observed).actions
     assert str(start) == "start vllm-probe-confined-1 (was created)"
 
@@ -313,8 +321,7 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     data["Config"]["Env"] += ["HF_HOME=/var/cache/inference-fleet", "HF_MODULES_CACHE=/tmp/inference-fleet-modules"]
     data["Mounts"][0]["Destination"] = "/var/cache/inference-fleet"
     data["HostConfig"].update(CapDrop=["ALL"], CapAdd=["DAC_OVERRIDE"], SecurityOpt=["no-new-privileges"])
-    networks = data["NetworkSettings"]["Networks"]
-    networks[f"fleet-model-{one['name']}"] = networks.pop("llm-network")
+    move_to_its_network(data, one["name"])
     container = engine._container(data)
     images = host.observe([IMAGE]).images
     held = {container.spec.name: container.spec.devices}

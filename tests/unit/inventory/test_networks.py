@@ -120,10 +120,10 @@ def test_a_model_that_downloads_at_its_start_needs_one(source: str, out: bool) -
 def test_every_service_is_in_its_own_networks_and_in_no_other() -> None:
     """`strict`: it leaves the networks of previous versions. Check mode leaves out networks that do not exist yet."""
     created = [
-        task["community.docker.docker_container"]
+        task["inference.fleet.service_container"]
         for file in ROLES.glob("*/tasks/*.yml")
         for task in tasks(yaml.safe_load(file.read_text()))
-        if "image" in task.get("community.docker.docker_container", {})
+        if "image" in task.get("inference.fleet.service_container", {})
     ]
     assert {container["name"] for container in created} == set(SERVICES)
     for container in created:
