@@ -182,6 +182,7 @@ def test_the_lookup_gives_them_to_a_task() -> None:
         ({}, CaddySettings(max_body_mb=512)),
         ({"max_body_mb": None}, CaddySettings()),
         ({"max_body_mb": 1}, CaddySettings(1)),
+        ({"max_api_body_mb": 64, "check_key_above_kb": 1}, CaddySettings(512, 64, 1)),
     ],
 )
 def test_reads_how_large_a_request_may_be(data: Any, caddy: CaddySettings) -> None:
@@ -189,7 +190,12 @@ def test_reads_how_large_a_request_may_be(data: Any, caddy: CaddySettings) -> No
 
 
 def test_reads_the_settings_of_litellm() -> None:
-    assert fleet(litellm={"workers": 4, "restart_wait": 0}).litellm == LiteLLMSettings(4, 0)
+    assert fleet(litellm={"workers": 4, "restart_wait": 0}).litellm == LiteLLMSettings(4, 0, 10)
+
+
+@pytest.mark.parametrize(("data", "gigabytes"), [({}, 4), ({"workers": 3}, 8), ({"workers": 3, "memory_gb": 2}, 2)])
+def test_the_limit_of_memory_grows_with_the_workers(data: Any, gigabytes: int) -> None:
+    assert fleet(litellm=data).litellm.memory_gb == gigabytes
 
 
 # Anything at all
