@@ -250,7 +250,8 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certi
     image = fleet.image_of(model)
     mounts = [Mount(fleet.cache.source, CACHE_MOUNT), *_from_the_host(fleet, model)]
     # Some images have another HOME (vLLM-Omni's from 0.31 on: /tmp), and would look for the mounted folders there.
-    env = {"HF_HOME": CACHE_MOUNT, **_hub_env(fleet, model)}
+    # A domain of `allowed-media-domains` could redirect vLLM into the internal network.
+    env = {"HF_HOME": CACHE_MOUNT, "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0", **_hub_env(fleet, model)}
     if env.get("HF_HUB_OFFLINE") != "1" and repositories(model):
         env.update(fleet.proxy.environment if fleet.proxy else {})
         if fleet.ca_bundle and certificates:

@@ -57,8 +57,8 @@ def check_rotates(name: str) -> None:
 
 @dataclass(frozen=True)
 class LiteLLMSettings:
-    """`fleet_litellm`. workers: number of processes. restart_wait: seconds between stop and start. memory_gb: the limit of
-    the container's memory, in GB (10^9 bytes)."""
+    """`fleet_litellm`. workers: number of processes. restart_wait: seconds between stop and start.
+    memory_gb: the limit of the container's memory, in GB (10^9 bytes)."""
 
     workers: int = 1
     restart_wait: int = 5
@@ -77,9 +77,9 @@ class LiteLLMSettings:
 
 @dataclass(frozen=True)
 class CaddySettings:
-    """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes). max_api_body_mb: the
-    largest one of routes to LiteLLM. check_key_above_kb: the size in kB of a body before which LiteLLM is asked about the key.
-    """
+    """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes).
+    max_api_body_mb: the largest one for LiteLLM. check_key_above_kb: above this size of a body, in kB, the key is
+    checked first."""
 
     max_body_mb: int = 512
     max_api_body_mb: int = 32

@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Loaded by LiteLLM in its container: refuses requests before they cost anything, or reach what their key does not open.
+"""Loaded by LiteLLM in its container: refuses requests before they cost anything, or reach what no key gives access to.
 
-Gate refuses unknown keys before a body is read. LiteLLM alone reads and parses the body first, and then takes 20 ms of its only
-event loop for each unknown key.
+Gate refuses unknown keys before a body is read. LiteLLM alone reads and parses the body first, and then takes 20 ms
+of its only event loop for each unknown key.
 
-Guard refuses requests of a valid key for another model. LiteLLM checks the key for the model of the body, but uses the model
-of the query or the path (`?model=`, `/engines/X/`). With other parameters, LiteLLM calls other providers on the internet, or
-bypasses its own choice of a deployment.
+Guard refuses requests of a valid key for another model. LiteLLM checks the key for the model of the body, but uses the
+model of the query or the path (`?model=`, `/engines/X/`). With other parameters, LiteLLM calls other providers on the
+internet, or bypasses its own choice of a deployment.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import asyncio
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 from fastapi import HTTPException
@@ -76,7 +76,7 @@ class Keys:
         if not key.startswith("sk-"):
             return False
         token = hashlib.sha256(key.encode()).hexdigest()
-        if self._until.get(token, 0) > time.monotonic():
+        if self._until.get(token, 0) > monotonic():
             return True
         answer = self._waiting.setdefault(token, asyncio.get_running_loop().create_future())
         if self._querying is None or self._querying.done():
@@ -92,7 +92,7 @@ class Keys:
                 found = set(await self._query(tokens))
                 for token in tokens:
                     self._until.pop(token, None)
-                self._until.update(dict.fromkeys(found, time.monotonic() + KNOWN_SECONDS))
+                self._until.update(dict.fromkeys(found, monotonic() + KNOWN_SECONDS))
             except Exception:  # the database does not answer: LiteLLM says so to the client
                 found = set(tokens)
             for token, answer in answers.items():
@@ -101,7 +101,7 @@ class Keys:
 
 
 class Gate:
-    """Before LiteLLM's own application (ASGI): answers 401 to a request with an unknown key, without reading its body."""
+    """Before LiteLLM's application (ASGI): answers 401 to a request with an unknown key, without reading its body."""
 
     def __init__(self, app: App, keys: Keys) -> None:
         self._app = app
@@ -134,7 +134,7 @@ def _is_master(key: str) -> bool:
 
 async def _valid(tokens: list[str]) -> list[str]:
     rows = await proxy_server.prisma_client.db.litellm_verificationtoken.find_many(where={"token": {"in": tokens}})
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     return [row.token for row in rows if not row.blocked and (row.expires is None or row.expires > now)]
 
 

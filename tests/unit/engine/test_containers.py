@@ -39,7 +39,11 @@ def compiled(world: World, name: str = "vllm-a-1") -> str:
     return str(source)
 
 
-PLACES = {"HF_HOME": "/root/.cache/huggingface", "VLLM_CACHE_ROOT": "/root/.cache/vllm"}
+PLACES = {
+    "HF_HOME": "/root/.cache/huggingface",
+    "VLLM_CACHE_ROOT": "/root/.cache/vllm",
+    "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
+}
 
 # What a container should be
 
@@ -255,6 +259,11 @@ def test_the_environment_names_the_mounted_folders_whatever_home_the_image_has()
         one = spec(World(cpu("a", type=kind)))
         assert {one.env["HF_HOME"], one.env["VLLM_CACHE_ROOT"]} == {mount.target for mount in one.mounts}
     assert spec(World(cpu("a", env={"HF_HOME": "/srv/own"}))).env["HF_HOME"] == "/srv/own"
+
+
+def test_redirects_of_media_are_the_choice_of_the_inventory() -> None:
+    env = {"VLLM_MEDIA_URL_ALLOW_REDIRECTS": 1}
+    assert spec(World(cpu("a", env=env))).env["VLLM_MEDIA_URL_ALLOW_REDIRECTS"] == "1"
 
 
 def test_other_settings_of_logs_recreate_no_container() -> None:
@@ -542,7 +551,7 @@ def test_the_diff_shows_each_difference_of_a_container_before_and_after() -> Non
     world.inventory(entry(**one, devices={"gpus": [1]}, env={"A": "2", "B": "3"}, shm_size="2g"), cache=cache)
     diff = world.plan().diff()
     same = "vllm-a-1.env.HF_HOME: /root/.cache/huggingface\nvllm-a-1.env.PATH: /usr/bin\n"
-    inherited = f"{same}vllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
+    inherited = f"{same}vllm-a-1.env.VLLM_MEDIA_URL_ALLOW_REDIRECTS: 0\nvllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
     assert diff["before"] == f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: GPU-0\nvllm-a-1.shm_size: {1 << 30}\n"
     assert diff["after"] == (
         f"vllm-a-1.env.A: 2\nvllm-a-1.env.B: 3\n{inherited}vllm-a-1.devices: GPU-1\nvllm-a-1.shm_size: {2 << 30}\n"

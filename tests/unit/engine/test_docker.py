@@ -261,7 +261,7 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
-    containers were captured before they had an init, HF_HOME and the entrypoint that counts deaths."""
+    containers were captured before they had an init, HF_HOME, limits on URLs and the entrypoint that counts deaths."""
     asked = fleet(
         entry(**{"image": IMAGE, **one}),
         cache={"path": "/tmp/probe/cache/", "downloads": "at_start", "compiled": False},
@@ -269,7 +269,8 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     data = captured(file)
     data["HostConfig"]["Init"] = True
     data["Config"]["Entrypoint"] = list(ENTRYPOINT)
-    data["Config"]["Env"].append("HF_HOME=/root/.cache/huggingface")
+    data["Config"]["Env"] += ["HF_HOME=/root/.cache/huggingface", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=0"]
+    data["Config"]["Cmd"][5:5] = ["--allowed-media-domains", "none/"]
     container = engine._container(data)
     images = host.observe([IMAGE]).images
     held = {container.spec.name: container.spec.devices}
@@ -434,8 +435,13 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     assert config["restart_policy"] == {"Name": "on-failure"}
     assert config["init"] is True
     assert "port_bindings" not in config
-    places = {"HF_HOME": "/root/.cache/huggingface", "VLLM_CACHE_ROOT": "/root/.cache/vllm"}
-    assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1", **places})
+    assert (made["name"], made["image"]) == ("vllm-a-1", desired.spec.image)
+    assert made["environment"] == {
+        "A": "1",
+        "HF_HOME": "/root/.cache/huggingface",
+        "VLLM_CACHE_ROOT": "/root/.cache/vllm",
+        "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
+    }
 
 
 def test_leaves_logs_to_the_configuration_of_docker_where_the_inventory_says_so(
