@@ -182,8 +182,8 @@ def test_the_key_of_a_large_request_is_checked_before_its_body_is_read(route: st
     text = caddyfile(caddy={"check_key_above_kb": 7}, litellm_admin=True)
     lines = block(text, route)
     assert lines.index("import known_key") < lines.index("import to_litellm")
-    assert "uri /fleet/key" in block(text, "forward_auth litellm:4000")[-1]
-    assert "> 7000 " in block(text, "(known_key)")[0]
+    assert "uri /fleet/key" in block(text, "forward_auth litellm:4000")
+    assert "> 7168 " in block(text, "(known_key)")[0]
 
 
 def test_grafana_has_a_path_where_there_is_monitoring() -> None:

@@ -78,7 +78,7 @@ class LiteLLMSettings:
 @dataclass(frozen=True)
 class CaddySettings:
     """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes).
-    max_api_body_mb: the largest one for LiteLLM. check_key_above_kb: above this size of a body, in kB, the key is
+    max_api_body_mb: the largest one for LiteLLM. check_key_above_kb: above this size of a body, in KiB, the key is
     checked first."""
 
     max_body_mb: int = 512
@@ -88,9 +88,10 @@ class CaddySettings:
     @classmethod
     def parse(cls, data: object, path: str) -> CaddySettings:
         with Fields(data, path) as read:
+            max_body_mb = read.integer("max_body_mb", cls.max_body_mb, at_least=1)
             return cls(
-                max_body_mb=read.integer("max_body_mb", cls.max_body_mb, at_least=1),
-                max_api_body_mb=read.integer("max_api_body_mb", cls.max_api_body_mb, at_least=1),
+                max_body_mb=max_body_mb,
+                max_api_body_mb=min(read.integer("max_api_body_mb", cls.max_api_body_mb, at_least=1), max_body_mb),
                 check_key_above_kb=read.integer("check_key_above_kb", cls.check_key_above_kb, at_least=1),
             )
 

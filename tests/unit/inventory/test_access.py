@@ -181,7 +181,7 @@ def test_the_lookup_gives_them_to_a_task() -> None:
     [
         ({}, CaddySettings(max_body_mb=512)),
         ({"max_body_mb": None}, CaddySettings()),
-        ({"max_body_mb": 1}, CaddySettings(1)),
+        ({"max_body_mb": 1}, CaddySettings(1, 1)),
         ({"max_api_body_mb": 64, "check_key_above_kb": 1}, CaddySettings(512, 64, 1)),
     ],
 )
