@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 
 FILE = Path(__file__).resolve().parents[2] / "roles/litellm/files/fleet_guard.py"
 MASTER = "sk-master"
+DISCONNECT = {"type": "http.disconnect"}
 Result = TypeVar("Result")
 
 
@@ -51,9 +52,11 @@ class Application:
 
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self.heard: list[Any] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
+        self.heard = [await receive() for _message in range(3)] if scope["type"] == "http" else []
 
 
 def token(key: str) -> str:
@@ -102,16 +105,29 @@ def guard(litellm: SimpleNamespace) -> Any:
     return module
 
 
-async def ask(litellm: SimpleNamespace, *authorization: str, path: str = "/v1/models", kind: str = "http") -> int:
+async def ask(
+    litellm: SimpleNamespace,
+    *authorization: str,
+    path: str = "/v1/models",
+    kind: str = "http",
+    body: Sequence[bytes] = (b"",),
+    content_type: str = "application/json",
+) -> int:
     """The status that the gate answers with, or 0 if LiteLLM's application gets the request."""
     headers = [(b"authorization", one.encode("latin-1")) for one in authorization]
+    headers.append((b"content-type", content_type.encode()))
+    messages = [{"type": "http.request", "body": part, "more_body": True} for part in body]
+    messages[-1]["more_body"] = False
+    left = iter([*messages, DISCONNECT, DISCONNECT])
+    litellm.reads = 0
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     async def receive() -> Any:
-        raise AssertionError("the body was read")
+        litellm.reads += 1
+        return next(left)
 
     await litellm.app.middleware_stack({"type": kind, "path": path, "headers": headers}, receive, send)
     return int(sent[0]["status"]) if sent else 0
@@ -138,6 +154,7 @@ def test_refuses_an_unknown_key_without_reading_the_body(
     guard: Any, litellm: SimpleNamespace, authorization: str
 ) -> None:
     assert run(ask(litellm, authorization)) == [401]
+    assert litellm.reads == 0
 
 
 @pytest.mark.parametrize(
@@ -238,6 +255,33 @@ def test_loaded_twice_it_stands_before_litellm_once(guard: Any, litellm: SimpleN
     guard.__spec__.loader.exec_module(guard)
     assert litellm.app.middleware_stack is stack
     assert isinstance(stack._app, Application)
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("body", [[b""], [b'{"model": "own"}'], [b"{", b"", b"}"]])
+def test_litellm_gets_a_body_as_it_was_sent(guard: Any, litellm: SimpleNamespace, body: list[bytes]) -> None:
+    assert run(ask(litellm, f"Bearer {MASTER}", body=body)) == [0]
+    heard = litellm.app.middleware_stack._app.heard
+    assert [one["body"] for one in heard if one is not DISCONNECT] == body[:3]
+    assert heard[-1] is DISCONNECT or len(body) == 3
+
+
+@pytest.mark.parametrize(("sign", "most"), [(b"[", 100_000), (b"{", 100_000), (b",", 1_000_000)])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_refuses_a_body_of_very_many_parts(
+    guard: Any, litellm: SimpleNamespace, sign: bytes, most: int, parts: int
+) -> None:
+    part = sign * (most // parts)
+    assert run(ask(litellm, f"Bearer {MASTER}", body=[part] * parts)) == [0]
+    assert run(ask(litellm, f"Bearer {MASTER}", body=[part] * parts + [sign, b"never read"])) == [400]
+    assert litellm.reads == parts + 1
+
+
+def test_a_form_is_left_to_litellm(guard: Any, litellm: SimpleNamespace) -> None:
+    body = [b"[" * 200_000]
+    assert run(ask(litellm, f"Bearer {MASTER}", body=body, content_type="multipart/form-data; boundary=x")) == [0]
 
 
 # Models

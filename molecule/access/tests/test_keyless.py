@@ -87,6 +87,18 @@ def test_a_refused_key_writes_no_row_into_the_database(door: Door, host: Host, v
     assert psql(host, ROWS) == before + 1
 
 
+@pytest.mark.parametrize("unit", [b"{},", b"[],", b'"",', b"1,"])
+@pytest.mark.parametrize("base", ["/v1", "/open/pair/v1"])
+def test_a_body_of_very_many_parts_is_refused_at_once(door: Door, base: str, unit: bytes) -> None:
+    """LiteLLM alone takes seconds for 8 MB, and of objects over 1 GB of memory."""
+    body = b'{"model": "pair", "messages": [' + unit * (8 * MEGABYTE // len(unit)) + b"1]}"
+    started = time.monotonic()
+    answer = door.request("POST", f"{base}/chat/completions", data=body, more={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert "too many objects" in answer.text
+    assert time.monotonic() - started < AT_ONCE_S
+
+
 def test_litellm_ends_before_anything_else_where_memory_runs_out(host: Host) -> None:
     found = inspect(host)
     assert found["litellm"]["HostConfig"]["Memory"] == 4_000 * MEGABYTE
