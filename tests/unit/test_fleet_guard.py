@@ -164,6 +164,7 @@ def test_refuses_an_unknown_key_without_reading_the_body(
         ({"blocked": False}, 0),
         ({"expires": datetime.now(UTC) - timedelta(seconds=1)}, 401),
         ({"expires": datetime.now(UTC) + timedelta(hours=1)}, 0),
+        ({"expires": datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=1)}, 401),
     ],
 )
 def test_a_key_that_no_longer_counts_is_unknown(
@@ -268,7 +269,7 @@ def test_litellm_gets_a_body_as_it_was_sent(guard: Any, litellm: SimpleNamespace
     assert heard[-1] is DISCONNECT or len(body) == 3
 
 
-@pytest.mark.parametrize(("sign", "most"), [(b"[", 100_000), (b"{", 100_000), (b",", 1_000_000)])
+@pytest.mark.parametrize(("sign", "most"), [(b"[", 100_000), (b"{", 100_000), (b"&", 100_000), (b",", 1_000_000)])
 @pytest.mark.parametrize("parts", [1, 2])
 def test_refuses_a_body_of_very_many_parts(
     guard: Any, litellm: SimpleNamespace, sign: bytes, most: int, parts: int
@@ -279,9 +280,18 @@ def test_refuses_a_body_of_very_many_parts(
     assert litellm.reads == parts + 1
 
 
-def test_a_form_is_left_to_litellm(guard: Any, litellm: SimpleNamespace) -> None:
-    body = [b"[" * 200_000]
-    assert run(ask(litellm, f"Bearer {MASTER}", body=body, content_type="multipart/form-data; boundary=x")) == [0]
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("multipart/form-data; boundary=x", 0),
+        ("Multipart/Form-Data ;boundary=x", 0),
+        ("multipart/form-datax", 400),
+        ("application/x-www-form-urlencoded", 400),
+        ("application/json; x=multipart/form-data", 400),
+    ],
+)
+def test_files_are_left_to_litellm(guard: Any, litellm: SimpleNamespace, content_type: str, status: int) -> None:
+    assert run(ask(litellm, f"Bearer {MASTER}", body=[b"[" * 200_000], content_type=content_type)) == [status]
 
 
 # Models

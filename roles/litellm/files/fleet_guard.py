@@ -45,7 +45,7 @@ KNOWN_SECONDS = 60  # LiteLLM itself remembers a key as long
 PAUSE_SECONDS = 0.2  # between two queries: however many keys are tried, the database sees five queries a second
 QUERIED = 500  # keys a query
 # The most of a body, texts in it included: the text of a million tokens and the tokens of a large batch are below.
-MOST = {b"[": 100_000, b"{": 100_000, b",": 1_000_000}
+MOST = {b"[": 100_000, b"{": 100_000, b"&": 100_000, b",": 1_000_000}
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -124,11 +124,13 @@ class Gate:
             return await _respond(send, 401, "unknown, expired or blocked key", "invalid_api_key")
         if asked:
             return await _respond(send, 200)
-        if _is_form(scope):
+        if _has_files(scope):
             return await self._app(scope, receive, send)
         parts = await _read(receive)
         if parts is None:
-            return await _respond(send, 400, "the body has too many objects, lists or commas", "invalid_request")
+            return await _respond(
+                send, 400, "the body has too many objects, lists, fields or commas", "invalid_request"
+            )
 
         async def read() -> MutableMapping[str, Any]:
             return parts.popleft() if parts else await receive()
@@ -143,9 +145,10 @@ def _bearer(scope: Scope) -> str:
     return key if scheme == "Bearer" else ""
 
 
-def _is_form(scope: Scope) -> bool:
-    """Whether LiteLLM reads a form, not JSON."""
-    return any(name == b"content-type" and b"form" in value for name, value in scope["headers"])
+def _has_files(scope: Scope) -> bool:
+    """Whether Starlette reads a form with files, and limits the number of its parts."""
+    types = [value.split(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
+    return types == [b"multipart/form-data"]
 
 
 async def _read(receive: Receive) -> deque[MutableMapping[str, Any]] | None:
@@ -167,7 +170,11 @@ def _is_master(key: str) -> bool:
 async def _valid(tokens: list[str]) -> list[str]:
     rows = await proxy_server.prisma_client.db.litellm_verificationtoken.find_many(where={"token": {"in": tokens}})
     now = datetime.now(UTC)
-    return [row.token for row in rows if not row.blocked and (row.expires is None or row.expires > now)]
+    return [row.token for row in rows if not row.blocked and (row.expires is None or _aware(row.expires) > now)]
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 async def _respond(send: Send, status: int, message: str = "", code: str = "") -> None:
