@@ -33,7 +33,7 @@ class Database:
     def __init__(self) -> None:
         self.rows: dict[str, SimpleNamespace] = {}
         self.queries: list[list[str]] = []
-        self.fails = False
+        self.fails = self.hangs = False
         self.litellm_verificationtoken = self
 
     def add(self, key: str, **changes: Any) -> None:
@@ -44,6 +44,8 @@ class Database:
         self.queries.append(where["token"]["in"])
         if self.fails:
             raise ConnectionError
+        if self.hangs:
+            await asyncio.sleep(60)
         return [self.rows[one] for one in self.queries[-1] if one in self.rows]
 
 
@@ -217,7 +219,9 @@ def test_a_key_that_is_created_later_is_found(guard: Any, litellm: SimpleNamespa
 def test_without_the_database_litellm_answers(guard: Any, litellm: SimpleNamespace) -> None:
     litellm.database.fails = True
     assert run(ask(litellm, "Bearer sk-any")) == [0]
-    litellm.database.fails = False
+    litellm.database.fails, litellm.database.hangs, guard.QUERY_SECONDS = False, True, 0.01
+    assert run(ask(litellm, "Bearer sk-any")) == [0]
+    litellm.database.hangs = False
     assert run(ask(litellm, "Bearer sk-any")) == [401], "what was not looked up is not remembered"
 
 

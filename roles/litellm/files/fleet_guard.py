@@ -44,6 +44,7 @@ KEY_CHECK = "/fleet/key"  # Caddy asks here whether the key of a large request i
 KNOWN_SECONDS = 60  # LiteLLM itself remembers a key as long
 PAUSE_SECONDS = 0.2  # between two queries: however many keys are tried, the database sees five queries a second
 QUERIED = 500  # keys a query
+QUERY_SECONDS = 5
 # The most of a body, texts in it included: the text of a million tokens and the tokens of a large batch are below.
 MOST = {b"[": 100_000, b"{": 100_000, b"&": 100_000, b",": 1_000_000}
 
@@ -69,7 +70,7 @@ class Guard(CustomLogger):
 
 
 class Keys:
-    """The keys that LiteLLM has. Unknown keys wait for the next query; known ones do not wait."""
+    """The keys that LiteLLM has. A key waits for the next query if it is unknown, or has been known for a while."""
 
     def __init__(self, query: Callable[[list[str]], Awaitable[Iterable[str]]]) -> None:
         """query: tokens (SHA-256 of keys, in hex) -> those that LiteLLM has."""
@@ -95,11 +96,11 @@ class Keys:
             tokens = sorted(self._waiting, key=lambda token: token not in self._until)[:QUERIED]
             answers = {token: self._waiting.pop(token) for token in tokens}
             try:
-                found = set(await self._query(tokens))
+                found = set(await asyncio.wait_for(self._query(tokens), QUERY_SECONDS))
                 for token in tokens:
                     self._until.pop(token, None)
                 self._until.update(dict.fromkeys(found, monotonic() + KNOWN_SECONDS))
-            except Exception:  # the database does not answer: LiteLLM says so to the client
+            except Exception:  # the database does not answer: LiteLLM decides, and says so to the client
                 found = set(tokens)
             for token, answer in answers.items():
                 answer.set_result(token in found)
@@ -179,7 +180,7 @@ def _aware(moment: datetime) -> datetime:
 
 async def _respond(send: Send, status: int, message: str = "", code: str = "") -> None:
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-    body = json.dumps({"error": error}).encode() if message else b"{}"
+    body = json.dumps({"error": error}, separators=(",", ":")).encode() if message else b"{}"
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
