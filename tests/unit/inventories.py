@@ -112,8 +112,10 @@ inventories = all_of(
         "fleet_images": some(vllm=words.map("example/{}:1".format), caddy=words.map("example/{}:2".format)),
         "fleet_cache": some(path=words.map("/srv/{}/".format), min_free_gb=st.integers(0), compiled=st.booleans()),
         "fleet_logs": some(driver=st.sampled_from(["json-file", "local", "daemon"]), max_file=st.integers(2)),
-        "fleet_litellm": some(workers=st.integers(1), restart_wait=st.integers(0), spend_log_days=st.integers(1)),
-        "fleet_caddy": some(max_body_mb=st.integers(1)),
+        "fleet_litellm": some(
+            workers=st.integers(1), restart_wait=st.integers(0), spend_log_days=st.integers(1), memory_gb=st.integers(1)
+        ),
+        "fleet_caddy": some(**dict.fromkeys(("max_body_mb", "max_api_body_mb", "check_key_above_kb"), st.integers(1))),
         "fleet_monitoring": st.booleans()
         | some(
             retention=st.builds("{}{}".format, st.integers(1, 999), st.sampled_from("hdwy")),

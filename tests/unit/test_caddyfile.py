@@ -168,7 +168,23 @@ def test_another_certificate_of_the_same_names_changes_it() -> None:
 
 @pytest.mark.parametrize("megabytes", [1, 512, 2000])
 def test_it_takes_requests_as_large_as_was_asked_for(megabytes: int) -> None:
-    assert block(caddyfile(caddy={"max_body_mb": megabytes}), "request_body") == [f"max_size {megabytes}MB"]
+    text = caddyfile(caddy={"max_body_mb": megabytes}, litellm_admin=True)
+    assert block(text, "request_body") == [f"max_size {megabytes}MB"]
+    assert f"import at_most {megabytes}" in block(text, "handle @direct")
+
+
+@pytest.mark.parametrize("route", ["handle @api", "handle @open", "handle"])
+def test_litellm_gets_no_request_larger_than_was_asked_for(route: str) -> None:
+    assert "import at_most 7" in block(caddyfile(caddy={"max_api_body_mb": 7}, litellm_admin=True), route)
+
+
+@pytest.mark.parametrize("route", ["handle @api", "handle"])
+def test_the_key_of_a_large_request_is_checked_before_its_body_is_read(route: str) -> None:
+    text = caddyfile(caddy={"check_key_above_kb": 7}, litellm_admin=True)
+    lines = block(text, route)
+    assert lines.index("import known_key") < lines.index("import to_litellm")
+    assert "uri /fleet/key" in block(text, "forward_auth litellm:4000")
+    assert "> 7168 " in block(text, "(known_key)")[0]
 
 
 def test_grafana_has_a_path_where_there_is_monitoring() -> None:
@@ -217,7 +233,7 @@ def test_only_refused_connections_are_tried_again() -> None:
 
 def test_only_the_switch_opens_the_rest_of_litellm() -> None:
     assert block(caddyfile(), "handle") == ['import refuse 404 not_found "no such path"']
-    assert block(caddyfile(litellm_admin=True), "handle") == ["import to_litellm"]
+    assert block(caddyfile(litellm_admin=True), "handle")[-1] == "import to_litellm"
 
 
 # Paths

@@ -264,6 +264,8 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certi
     mounts = [Mount(fleet.cache.source, CACHE_MOUNT, read_only=not online), *_from_the_host(fleet, model)]
     # Some images have another HOME (vLLM-Omni's from 0.31 on: /tmp), and would look for the mounted folders there.
     env = {"HF_HOME": CACHE_MOUNT, "HF_MODULES_CACHE": MODULES}
+    # A domain of `allowed-media-domains` could redirect vLLM into the internal network.
+    env["VLLM_MEDIA_URL_ALLOW_REDIRECTS"] = "0"
     env.update(_hub_env(fleet) if online else {"HF_HUB_OFFLINE": "1"})
     if online and fleet.ca_bundle and certificates:
         env.update(SSL_CERT_FILE=CERTIFICATES_MOUNT, REQUESTS_CA_BUNDLE=CERTIFICATES_MOUNT)

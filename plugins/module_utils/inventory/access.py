@@ -61,34 +61,46 @@ def check_rotates(name: str) -> None:
 @dataclass(frozen=True)
 class LiteLLMSettings:
     """`fleet_litellm`. workers: number of processes. restart_wait: seconds between stop and start.
-
-    spend_log_days: days for which LiteLLM keeps its row of each request.
+    spend_log_days: days for which LiteLLM keeps its row of each request. memory_gb: the limit of the container's memory,
+    in GB (10^9 bytes).
     """
 
     workers: int = 1
     restart_wait: int = 5
     spend_log_days: int = 90
+    memory_gb: int = 4
 
     @classmethod
     def parse(cls, data: object, path: str) -> LiteLLMSettings:
         with Fields(data, path) as read:
+            workers = read.integer("workers", cls.workers, at_least=1)
             return cls(
-                workers=read.integer("workers", cls.workers, at_least=1),
+                workers=workers,
                 restart_wait=read.integer("restart_wait", cls.restart_wait),
                 spend_log_days=read.integer("spend_log_days", cls.spend_log_days, at_least=1),
+                memory_gb=read.integer("memory_gb", 2 * (workers + 1), at_least=1),
             )
 
 
 @dataclass(frozen=True)
 class CaddySettings:
-    """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes)."""
+    """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes).
+    max_api_body_mb: the largest one for LiteLLM. check_key_above_kb: above this size of a body, in KiB, the key is
+    checked first."""
 
     max_body_mb: int = 512
+    max_api_body_mb: int = 32
+    check_key_above_kb: int = 256
 
     @classmethod
     def parse(cls, data: object, path: str) -> CaddySettings:
         with Fields(data, path) as read:
-            return cls(max_body_mb=read.integer("max_body_mb", cls.max_body_mb, at_least=1))
+            max_body_mb = read.integer("max_body_mb", cls.max_body_mb, at_least=1)
+            return cls(
+                max_body_mb=max_body_mb,
+                max_api_body_mb=min(read.integer("max_api_body_mb", cls.max_api_body_mb, at_least=1), max_body_mb),
+                check_key_above_kb=read.integer("check_key_above_kb", cls.check_key_above_kb, at_least=1),
+            )
 
 
 @dataclass(frozen=True)

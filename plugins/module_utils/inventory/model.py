@@ -53,6 +53,8 @@ _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LONGEST_DNS_LABEL = 63  # RFC 1035, section 2.3.4
 _SIZE = r"[1-9][0-9]{0,5}[kmg]"
 _LEAST_MEMORY = 256 << 20  # no vLLM starts with less
+# For vLLM an empty list means every domain. No URL has a host with a slash.
+_DOMAINS, _NO_DOMAIN = "allowed-media-domains", "none/"
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 # Not TOKENIZERS_PARALLELISM or MAX_TOKENS: Ansible would mask every `false` or `1` in the output.
 _SECRET_NAME = re.compile(
@@ -243,6 +245,8 @@ class Model:
     def command(self) -> tuple[str, ...]:
         """The arguments of `vllm serve`, sorted by name, so that their order in the inventory has no effect."""
         command = [self.source, "--served-model-name", self.name, "--port", str(ENGINE_PORT)]
+        if not dict(self.args).get(_DOMAINS):
+            command += [f"--{_DOMAINS}", _NO_DOMAIN]
         if self.type in OMNI_TYPES:
             command.append("--omni")
             # Without them, vLLM-Omni ends a start after 300 and 600 s.

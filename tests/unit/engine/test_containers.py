@@ -45,6 +45,7 @@ PLACES = {
     "HF_HOME": "/var/cache/inference-fleet",
     "HF_MODULES_CACHE": "/tmp/inference-fleet-modules",
     "VLLM_CACHE_ROOT": "/var/tmp/vllm",
+    "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
 }
 
 # What a container should be
@@ -290,6 +291,11 @@ def test_a_container_of_an_earlier_version_is_recreated_once_and_check_mode_says
     assert "vllm-a-1.capabilities: DAC_OVERRIDE\n" in plan.diff()["after"]
     world.converge()
     assert world.steps() == []
+
+
+def test_redirects_of_media_are_the_choice_of_the_inventory() -> None:
+    env = {"VLLM_MEDIA_URL_ALLOW_REDIRECTS": 1}
+    assert spec(World(cpu("a", env=env))).env["VLLM_MEDIA_URL_ALLOW_REDIRECTS"] == "1"
 
 
 def test_other_settings_of_logs_recreate_no_container() -> None:

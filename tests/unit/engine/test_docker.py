@@ -309,7 +309,7 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
-    containers were captured before they had an init, HF_HOME, the entrypoint that counts deaths, and before they were
+    containers were captured before they had an init, HF_HOME, limits on URLs, the entrypoint that counts deaths, and before they were
     confined and had a network for each model."""
     asked = fleet(
         entry(**{"image": IMAGE, "outbound": False, **one}),
@@ -322,6 +322,8 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     data["Mounts"][0]["Destination"] = "/var/cache/inference-fleet"
     data["HostConfig"].update(CapDrop=["ALL"], CapAdd=["DAC_OVERRIDE"], SecurityOpt=["no-new-privileges"])
     move_to_its_network(data, one["name"])
+    data["Config"]["Env"] += ["VLLM_MEDIA_URL_ALLOW_REDIRECTS=0"]
+    data["Config"]["Cmd"][5:5] = ["--allowed-media-domains", "none/"]
     container = engine._container(data)
     images = host.observe([IMAGE]).images
     held = {container.spec.name: container.spec.devices}

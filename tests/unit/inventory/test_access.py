@@ -182,7 +182,8 @@ def test_the_lookup_gives_them_to_a_task() -> None:
     [
         ({}, CaddySettings(max_body_mb=512)),
         ({"max_body_mb": None}, CaddySettings()),
-        ({"max_body_mb": 1}, CaddySettings(1)),
+        ({"max_body_mb": 1}, CaddySettings(1, 1)),
+        ({"max_api_body_mb": 64, "check_key_above_kb": 1}, CaddySettings(512, 64, 1)),
     ],
 )
 def test_reads_how_large_a_request_may_be(data: Any, caddy: CaddySettings) -> None:
@@ -191,7 +192,7 @@ def test_reads_how_large_a_request_may_be(data: Any, caddy: CaddySettings) -> No
 
 def test_reads_the_settings_of_litellm() -> None:
     given = {"workers": 4, "restart_wait": 0, "spend_log_days": 7}
-    assert fleet(litellm=given).litellm == LiteLLMSettings(4, 0, 7)
+    assert fleet(litellm=given).litellm == LiteLLMSettings(4, 0, 7, 10)
 
 
 def test_spend_logs_are_kept_for_90_days_and_never_for_ever() -> None:
@@ -209,6 +210,11 @@ def test_the_secret_of_the_sign_in_is_never_generated_and_changes_with_the_inven
     assert SECRET not in str(public)
     (fault,) = faults(check_rotates, "oidc_client_secret")
     assert fault.startswith("secret: expected a secret that rotates, got 'oidc_client_secret'")
+
+
+@pytest.mark.parametrize(("data", "gigabytes"), [({}, 4), ({"workers": 3}, 8), ({"workers": 3, "memory_gb": 2}, 2)])
+def test_the_limit_of_memory_grows_with_the_workers(data: Any, gigabytes: int) -> None:
+    assert fleet(litellm=data).litellm.memory_gb == gigabytes
 
 
 # Anything at all

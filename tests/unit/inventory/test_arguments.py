@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 BASE = ["Qwen/Qwen3-8B", "--served-model-name", "qwen3-8b", "--port", "8000"]
+NO_DOMAIN = ["--allowed-media-domains", "none/"]
 RECIPES = recipes()
 
 
@@ -30,7 +31,8 @@ def words(args: Any, **changes: Any) -> list[str]:
     """The words of the command line that come from the arguments."""
     command = list(model(args=args, **changes).command)
     assert command[: len(BASE)] == BASE
-    return command[len(BASE) :]
+    rest = command[len(BASE) :]
+    return rest[len(NO_DOMAIN) :] if rest[: len(NO_DOMAIN)] == NO_DOMAIN else rest
 
 
 def own_words(recipe: dict[str, Any]) -> list[str]:
@@ -38,6 +40,18 @@ def own_words(recipe: dict[str, Any]) -> list[str]:
 
 
 # The words
+
+
+@pytest.mark.parametrize("kind", ["chat", "vision", "embedding", "stt", "tts", "image"])
+@pytest.mark.parametrize("args", [{}, {"allowed-media-domains": []}, {"max-model-len": 8}])
+def test_a_model_fetches_no_url_unless_the_inventory_allows_its_domain(kind: str, args: dict[str, Any]) -> None:
+    assert list(model(type=kind, args=args).command)[len(BASE) :][:2] == NO_DOMAIN
+
+
+def test_the_inventory_allows_domains_of_urls() -> None:
+    domains = ["media.example.com", "cdn.example.com"]
+    command = list(model(args={"allowed_media_domains": domains}).command)
+    assert command[len(BASE) :] == ["--allowed-media-domains", *domains]
 
 
 @pytest.mark.parametrize(

@@ -52,13 +52,13 @@ def test_an_empty_inventory_is_a_fleet_without_models() -> None:
         recipes={},
         https=Https(mode="internal", names=()),
         cache=Cache(path=None, min_free_gb=20),
-        litellm=LiteLLMSettings(workers=1, restart_wait=5),
+        litellm=LiteLLMSettings(workers=1, restart_wait=5, memory_gb=4),
         direct_keys=(),
         secrets=Secrets(None, None, None),
         hf_token=None,
         mig=Layout(),
         monitoring=None,
-        caddy=CaddySettings(max_body_mb=512),
+        caddy=CaddySettings(max_body_mb=512, max_api_body_mb=32, check_key_above_kb=256),
         litellm_admin=False,
     )
 
@@ -119,6 +119,11 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory(switch: dict[str, 
         ),
         ({"litellm": {"worker": 1}}, ["fleet_litellm.worker: unknown key; did you mean 'workers'?"]),
         ({"caddy": {"max_body_mb": 0}}, ["fleet_caddy.max_body_mb: expected a whole number of at least 1, got 0"]),
+        (
+            {"caddy": {"check_key_above_kb": 0}},
+            ["fleet_caddy.check_key_above_kb: expected a whole number of at least 1, got 0"],
+        ),
+        ({"litellm": {"memory_gb": 0}}, ["fleet_litellm.memory_gb: expected a whole number of at least 1, got 0"]),
         ({"caddy": {"max_body": 1}}, ["fleet_caddy.max_body: unknown key; did you mean 'max_body_mb'?"]),
         (
             {"litellm_admin": "yes"},
