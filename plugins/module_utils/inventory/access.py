@@ -61,9 +61,8 @@ def check_rotates(name: str) -> None:
 @dataclass(frozen=True)
 class LiteLLMSettings:
     """`fleet_litellm`. workers: number of processes. restart_wait: seconds between stop and start.
-    spend_log_days: days for which LiteLLM keeps its row of each request. memory_gb: the limit of the container's memory,
-    in GB (10^9 bytes).
-    """
+    spend_log_days: days for which LiteLLM keeps its row of each request.
+    memory_gb: the limit of the container's memory, in GB (10^9 bytes)."""
 
     workers: int = 1
     restart_wait: int = 5

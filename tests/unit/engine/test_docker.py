@@ -309,8 +309,8 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
-    containers were captured before they had an init, HF_HOME, limits on URLs, the entrypoint that counts deaths, and before they were
-    confined and had a network for each model."""
+    containers were captured before they had an init, HF_HOME, limits on URLs, the entrypoint that counts deaths, and
+    before they were confined and had a network for each model."""
     asked = fleet(
         entry(**{"image": IMAGE, "outbound": False, **one}),
         cache={"path": "/tmp/probe/cache/", "downloads": "at_start", "compiled": False},
