@@ -56,7 +56,7 @@ SPEC = dict(state=dict(type="str", choices=["present", "absent"], default="prese
 
 
 def main() -> None:
-    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True))
+    run(_work, AnsibleModule(argument_spec=SPEC, supports_check_mode=True), alone="host_rules")
 
 
 def _work(module: AnsibleModule) -> None:

@@ -49,6 +49,12 @@ def move_to_its_network(data: dict[str, Any], model: str) -> None:
     networks[f"fleet-model-{model}"] = networks.pop("llm-network")
 
 
+def limit_its_urls(data: dict[str, Any]) -> None:
+    """The containers were captured before they had limits on URLs."""
+    data["Config"]["Env"] += ["VLLM_MEDIA_URL_ALLOW_REDIRECTS=0"]
+    data["Config"]["Cmd"][5:5] = ["--allowed-media-domains", "none/"]
+
+
 class FakeApi:
     """A FAKE of docker.APIClient: it answers from the captured files. says: method -> what it does instead."""
 
@@ -186,6 +192,7 @@ def test_a_confined_container_as_docker_reports_it_differs_in_nothing_from_what_
     asked = fleet(entry(name="probe-confined", source="own/a", devices={"cpu": True}, image=IMAGE, memory="1g"))
     data = captured("confined")
     move_to_its_network(data, "probe-confined")
+    limit_its_urls(data)
     observed = Observed((engine._container(data),), frozenset(), host.observe([IMAGE]).images)
     (start,) = plan_containers(desired_containers(asked, {}), observed).actions
     assert str(start) == "start vllm-probe-confined-1 (was created)"
@@ -322,8 +329,7 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     data["Mounts"][0]["Destination"] = "/var/cache/inference-fleet"
     data["HostConfig"].update(CapDrop=["ALL"], CapAdd=["DAC_OVERRIDE"], SecurityOpt=["no-new-privileges"])
     move_to_its_network(data, one["name"])
-    data["Config"]["Env"] += ["VLLM_MEDIA_URL_ALLOW_REDIRECTS=0"]
-    data["Config"]["Cmd"][5:5] = ["--allowed-media-domains", "none/"]
+    limit_its_urls(data)
     container = engine._container(data)
     images = host.observe([IMAGE]).images
     held = {container.spec.name: container.spec.devices}

@@ -33,7 +33,7 @@ def container(monitoring: Any, **more: Any) -> dict[str, Any]:
     values = {name: value or SALT for name, value in parsed.given_secrets.items()}
     variables = {"fleet": parsed.public(), "__fleet_secrets": {"values": values}, **trusted(task["vars"])}
     templar = Templar(DataLoader(), variables)
-    options = task["community.docker.docker_container"]
+    options = task["inference.fleet.service_container"]
     del options["labels"]["datasources"]  # a lookup, whose loader only a run has
     return {name: templar.template(trusted(options[name])) for name in ("env", "mounts", "labels")}
 
