@@ -195,7 +195,9 @@ def test_a_confined_container_as_docker_reports_it_differs_in_nothing_from_what_
     limit_its_urls(data)
     (volume,) = (mount for mount in data["Mounts"] if mount["Destination"] == "/var/tmp")
     (desired,) = desired_containers(asked, {})
-    volume["Name"] = next(mount.source for mount in desired.spec.mounts if mount.target == "/var/tmp")  # has the command
+    volume["Name"] = next(
+        mount.source for mount in desired.spec.mounts if mount.target == "/var/tmp"
+    )  # has the command
     observed = Observed((engine._container(data),), frozenset(), host.observe([IMAGE]).images)
     (start,) = plan_containers(desired_containers(asked, {}), observed).actions
     assert str(start) == "start vllm-probe-confined-1 (was created)"
