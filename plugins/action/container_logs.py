@@ -12,7 +12,6 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.report.logs import since_seconds
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 
 POLL_SECONDS = 2
@@ -28,11 +27,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = dict(self._task.args)
         follow = boolean(arguments.pop("follow", False))
-        try:
-            if since := arguments.get("since"):
-                arguments["since"] = str(since_seconds(str(since), time.time()))
-        except FleetError as error:
-            return {"failed": True, "msg": str(error)}
+        if since := arguments.get("since"):
+            arguments["since"] = str(since_seconds(str(since), time.time()))
         answer = self._read(arguments, task_vars)
         lost = 0
         while follow and not answer.get("failed"):

@@ -48,8 +48,6 @@ class ActionModule(ActionBase):
                 for path in changed:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(made[path])
-        except FleetError as error:
-            return {"failed": True, "msg": str(error)}
         except ImportError as error:
             lines = REQUIREMENTS.read_text().splitlines()
             packages = " ".join(f"'{line}'" for line in lines if line[:1] not in ("", "#"))

@@ -40,8 +40,6 @@ class ActionModule(ActionBase):
             if answer["rc"] or not now.isdigit():
                 raise FleetError(f"{folder}: cannot be read: {(answer['stderr'] or answer['stdout']).strip()}")
             data = gzip.decompress(base64.b64decode(packed)) if packed else b""
-        except FleetError as error:
-            return {"failed": True, "msg": str(error)}
         except (ValueError, OSError, EOFError, zlib.error):
             message = f"{folder}: the host's answer is incomplete, or has output of a login script"
             return {"failed": True, "msg": message}

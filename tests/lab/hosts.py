@@ -94,7 +94,8 @@ class Lab:
         """Load images that are missing or outdated in the store."""
         record = self._root / "store.images"
         wanted = {tag: str(self._client.images.get(tag).id) for tag in tags}
-        present = dict(line.split() for line in record.read_text().splitlines()) if record.exists() else {}
+        there = record.exists() and self._folder(STORE_HOST).exists()
+        present = dict(line.split() for line in record.read_text().splitlines()) if there else {}
         missing = [tag for tag, image in wanted.items() if present.get(tag) != image]
         if not missing:
             return
