@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from types import TracebackType
+from typing import Any, Protocol
 
 PART = 1 << 16
 ANSWER_SECONDS = 30
@@ -77,14 +78,18 @@ class Keyless:
         return "\r\n".join([*lines, "", ""]).encode()
 
 
+class Clients(Protocol):
+    def send_all(self) -> Counter[Any]: ...
+
+
 class Flood:
-    """Waits for the clients at the end of the block. `statuses`: their answers.
+    """Waits for the clients at the end of the block. `found`: what their `send_all` returns.
 
     They have a process of their own, with the lowest priority: what they need of this machine's processors must not
     delay the clients that are measured.
     """
 
-    def __init__(self, clients: Keyless) -> None:
+    def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._pool = ProcessPoolExecutor(1, get_context("spawn"), os.nice, (19,))
 
@@ -97,8 +102,11 @@ class Flood:
     ) -> None:
         self._pool.shutdown()
 
+    def ended(self) -> bool:
+        return self._answers.done()
+
     @property
-    def statuses(self) -> Counter[int]:
+    def found(self) -> Counter[Any]:
         return self._answers.result()
 
 

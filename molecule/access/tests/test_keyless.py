@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from lab.fixtures import Door, inspect, wait_until
+from lab.fixtures import EXTENDED, Door, inspect, wait_until
 from lab.keyless import Flood, Keyless
 from lab.load import Load, Stream
 from lab.raw import CLOSED, Wire
 from lab.raw_http2 import Http2Wire
+from lab.slow import KINDS, Slow
 from testinfra.host import Host
 
 CHATS = "/v1/chat/completions"
@@ -23,6 +24,8 @@ KEYLESS = 200
 CLIENTS = 10
 SECONDS = 20
 MEGABYTE = 1_000_000
+HEAD_SECONDS = 30  # Caddy's limit for a handshake and for the head of a request
+SLOW = 10_000 // len(KINDS) + 1 if EXTENDED else 200
 
 
 def psql(host: Host, query: str) -> int:
@@ -108,6 +111,31 @@ def test_litellm_ends_before_anything_else_where_memory_runs_out(host: Host) -> 
     assert scores.pop("litellm") > max(scores.values())
 
 
+def test_slow_clients_cost_the_others_nothing(door: Door, host: Host, virtual_key: str) -> None:
+    started = {name: one["State"]["StartedAt"] for name, one in inspect(host).items()}
+    memory, rows = used_memory(host), psql(host, ROWS)
+    streams = [Stream(f"client {one}", CHATS, "pair", virtual_key, 1) for one in range(CLIENTS)]
+    slow = Slow(door.address, str(door.certificate), SLOW, HEAD_SECONDS + 10)
+    with Load(door.url, str(door.certificate), *streams) as load, Flood(slow) as flood:
+        most = (0, 0)
+        while not flood.ended():
+            most = max(most, (connections(host), (used_memory(host) - memory) // MEGABYTE))
+    print(f"at most {most[0]} connections, with {most[1]} MB; {dict(flood.found)}; {load.summary()}")
+    assert most[0] > SLOW
+    assert load.failed() == []
+    assert flood.found == {"handshake closed": SLOW, "head closed": SLOW, "body open": SLOW}
+    assert {name: one["State"]["StartedAt"] for name, one in inspect(host).items()} == started
+    assert psql(host, ROWS) - rows <= len(load.answers)
+    wait_until(lambda: used_memory(host) < memory + 200 * MEGABYTE, "the memory is free again")
+
+
+def connections(host: Host) -> int:
+    """Of Caddy with its clients, whether encrypted or not."""
+    process = host.check_output("docker inspect --format '{{.State.Pid}}' caddy")
+    ports = "'( sport = :80 or sport = :443 )'"
+    return int(host.check_output(f"nsenter --target {process} --net ss --no-header --tcp {ports} | wc -l"))
+
+
 @pytest.mark.extended
 @pytest.mark.parametrize("size", [LARGEST, 256 << 10])
 def test_keyless_clients_cost_the_others_nothing(door: Door, host: Host, virtual_key: str, size: int) -> None:
@@ -119,9 +147,9 @@ def test_keyless_clients_cost_the_others_nothing(door: Door, host: Host, virtual
             if path:
                 with Flood(Keyless(door.address, str(door.certificate), path, size, KEYLESS, SECONDS)) as flood:
                     pass
-                print(path, dict(flood.statuses))
-                assert flood.statuses.total() > KEYLESS
-                assert set(flood.statuses) <= {0, 401 if path == CHATS else 404}
+                print(path, dict(flood.found))
+                assert flood.found.total() > KEYLESS
+                assert set(flood.found) <= {0, 401 if path == CHATS else 404}
             else:
                 time.sleep(SECONDS)
         assert load.failed() == []
