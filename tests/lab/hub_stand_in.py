@@ -34,8 +34,8 @@ LFS_BYTES = 100_000
 class Hub:
     """folder: OWNER/NAME/files. token: the one it knows. gated: repositories that this token may not read
     either; private: those that are hidden without it. cut: path -> bytes after which its next transfer breaks off.
-    broken: paths that it fails to send. claims: path -> bytes that it says a file has. planted: repository -> files whose
-    paths no folder can hold."""
+    broken: paths that it fails to send. claims: path -> bytes that it says a file has. planted: repository -> files
+    whose paths no folder can hold."""
 
     folder: Path
     token: str = "hf_known_token"

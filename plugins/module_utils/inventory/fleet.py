@@ -278,8 +278,11 @@ class Fleet:
     @property
     def networks(self) -> tuple[Net, ...]:
         """The Docker networks of the host."""
-        alerts = bool(self.monitoring and self.monitoring.alertmanagers)
-        return networks(self.models, self.cache.downloads == AT_START, bool(self.monitoring), alerts)
+        return networks(self.models, self.cache.downloads == AT_START, bool(self.monitoring), self._watchers_out)
+
+    @property
+    def _watchers_out(self) -> tuple[str, ...]:
+        return self.monitoring.out if self.monitoring else ()
 
     def networks_of(self, model: Model) -> tuple[str, ...]:
         """The networks of the model's containers."""
@@ -326,7 +329,7 @@ class Fleet:
         data["secret_prefixes"] = {name: rule.prefix for name, rule in rules.items() if rule.prefix}
         data["permanent_secrets"] = [name for name, rule in rules.items() if not rule.rotates]
         data["overlapping_secrets"] = [name for name, rule in rules.items() if rule.overlaps]
-        of_services = service_networks(self.networks).items()
+        of_services = service_networks(self.networks, self._watchers_out).items()
         data["networks_of"] = {service: [{"name": name} for name in names] for service, names in of_services}
         data["networks"] = dict(front=FRONT, litellm=LITELLM, postgres=POSTGRES, monitoring=MONITORING)
         data["ports"] = dict(inner=INNER_PORT, metrics=METRICS_PORT)

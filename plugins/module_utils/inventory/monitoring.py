@@ -108,6 +108,12 @@ class Monitoring:
                 oidc=read.nested("oidc", Oidc.parse, None),
             )
 
+    @property
+    def out(self) -> tuple[str, ...]:
+        """The containers that connect to other machines."""
+        reasons = {"prometheus": self.alertmanagers, "grafana": self.oidc}
+        return tuple(name for name, reason in reasons.items() if reason)
+
     def public(self) -> dict[str, Any]:
         """Plain data for templates, which need an Alertmanager's address in parts, and Grafana's settings."""
         urls = map(urlsplit, self.alertmanagers)

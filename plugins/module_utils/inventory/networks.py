@@ -18,7 +18,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub impo
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import WATCHERS, Model
 
 FRONT = "llm-network"
-LITELLM, POSTGRES, MONITORING, ALERTS = "fleet-litellm", "fleet-postgres", "fleet-monitoring", "fleet-alerts"
+LITELLM, POSTGRES, MONITORING = "fleet-litellm", "fleet-postgres", "fleet-monitoring"
+MONITORING_OUT = "fleet-monitoring-out"
 MODEL, OUT = "fleet-model-", "fleet-out-"  # prefixes, before the name of a model
 # Prefixes of the bridges' device names: the rules on the host (host_rules) hold for each device with such a name.
 INTERNAL_DEVICE, OUT_DEVICE = "fli-", "flo-"
@@ -43,14 +44,14 @@ class Net:
         return prefix and prefix + hashlib.sha256(self.name.encode()).hexdigest()[:8]
 
 
-def networks(models: Sequence[Model], at_start: bool, monitoring: bool, alerts: bool) -> tuple[Net, ...]:
-    """at_start: whether containers download weights by themselves. alerts: whether the monitoring sends alerts to other
-    hosts."""
+def networks(models: Sequence[Model], at_start: bool, monitoring: bool, watchers_out: Sequence[str]) -> tuple[Net, ...]:
+    """at_start: whether containers download weights by themselves. watchers_out: the containers of the monitoring that
+    connect to other machines."""
     found = [Net(FRONT, False, 1, 8), Net(LITELLM, True, 2, 8), Net(POSTGRES, True, 2, 8)]
     if monitoring:
         found.append(Net(MONITORING, True, len(WATCHERS) + 1, 16))
-    if alerts:
-        found.append(Net(ALERTS, False, 1, 8))
+    if watchers_out:
+        found.append(Net(MONITORING_OUT, False, len(watchers_out), 8))
     for model in (one for one in models if one.containers):
         replicas = len(model.containers)
         # Twice the replicas: a replica and its successor may run side by side.
@@ -64,17 +65,16 @@ def model_networks(model: Model, at_start: bool) -> tuple[str, ...]:
     return (MODEL + model.name, *([OUT + model.name] if has_way_out(model, at_start) else []))
 
 
-def service_networks(wanted: Sequence[Net]) -> Mapping[str, list[str]]:
-    """Service -> its networks."""
+def service_networks(wanted: Sequence[Net], watchers_out: Sequence[str]) -> Mapping[str, list[str]]:
+    """Service -> its networks. watchers_out: as for `networks`."""
     names = [one.name for one in wanted]
+    watching = [name for name in names if name == MONITORING]
     inner = [name for name in names if name in (LITELLM, MONITORING) or name.startswith(MODEL)]
-    watching = [name for name in names if name in (MONITORING, ALERTS)]
     return {
         "caddy": [FRONT, *inner],
         "litellm": [LITELLM, POSTGRES],
         "postgres": [POSTGRES],
-        **dict.fromkeys(WATCHERS, watching[:1]),
-        "prometheus": watching,
+        **{name: watching + [MONITORING_OUT] * (name in watchers_out) for name in WATCHERS},
     }
 
 

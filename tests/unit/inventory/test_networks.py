@@ -44,7 +44,7 @@ def test_each_model_has_a_network_of_its_own_with_caddy() -> None:
             *("caddy", "prometheus", "grafana"),
             *("node-exporter", "blackbox-exporter", "dcgm-exporter"),
         },
-        "fleet-alerts": {"prometheus"},
+        "fleet-monitoring-out": {"prometheus"},
         "fleet-model-a": {"caddy", "a"},
         "fleet-model-b": {"caddy", "b"},
     }
@@ -83,7 +83,14 @@ def test_an_absent_model_has_no_network_and_a_stopped_one_keeps_it() -> None:
 def test_the_monitoring_has_networks_where_there_is_monitoring() -> None:
     assert "fleet-monitoring" not in names()
     assert "fleet-monitoring" in names(monitoring=True)
-    assert "fleet-alerts" not in names(monitoring=True)
+    assert "fleet-monitoring-out" not in names(monitoring=True)
+
+
+def test_a_grafana_that_asks_another_machine_who_signs_in_has_a_way_out() -> None:
+    urls = {name: f"https://sso.example.com/{name}" for name in ("auth_url", "token_url", "api_url")}
+    oidc = {"client_id": "grafana", **urls}
+    found = members(fleet(monitoring={"oidc": oidc}))
+    assert found["fleet-monitoring-out"] == {"grafana"}
 
 
 def test_a_replica_and_its_successor_fit_side_by_side() -> None:
