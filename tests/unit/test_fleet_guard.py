@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import sys
 import time
 from collections.abc import Awaitable, Sequence
@@ -94,6 +95,7 @@ def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         module = ModuleType(name)
         vars(module).update(content)
         monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(logging, "setLogRecordFactory", lambda _factory: None)
     return found
 
 
@@ -323,3 +325,17 @@ def test_refuses_requests_beyond_the_key(guard: Any, data: dict[str, Any], statu
     with pytest.raises(Refusal) as refused:
         hook(guard, data)
     assert refused.value.status_code == status
+
+
+def test_no_log_line_is_a_clients(guard: Any) -> None:
+    text = "pair\r\nFORGED \x1b[2J\x9b31m\u2028\x00\tx"
+    try:
+        raise ValueError(text)
+    except ValueError:
+        record = guard.Record("LiteLLM", 40, "x.py", 1, "no model %s", (text,), sys.exc_info())
+    lines = logging.Formatter("%(message)s").format(record).split("\n")
+    assert lines[:2] == ["no model pair\\r", "    FORGED \\x1b[2J\\x9b31m\\u2028\\x00\tx"]
+    assert lines[2] == "Traceback (most recent call last):"
+    assert all(line.startswith("    ") for line in lines[3:])
+    assert "\x1b" not in "".join(lines)
+    assert guard.Record("LiteLLM", 20, "x.py", 1, "plain", (), None).getMessage() == "plain"

@@ -11,6 +11,8 @@ seconds of its event loop: 8 MB of `{},{},...` took 4 s and over 1 GB, also for 
 Guard refuses requests of a valid key for another model. LiteLLM checks the key for the model of the body, but uses the
 model of the query or the path (`?model=`, `/engines/X/`). With other parameters, LiteLLM calls other providers on the
 internet, or bypasses its own choice of a deployment.
+
+Record keeps what clients send, such as names of models, from writing lines of the log or controlling a terminal.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ import asyncio
 import hashlib
 import hmac
 import json
+import logging
+import re
+import traceback
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from datetime import UTC, datetime
@@ -47,6 +52,8 @@ QUERIED = 500  # keys a query
 QUERY_SECONDS = 5
 # The most of a body, texts in it included: the text of a million tokens and the tokens of a large batch are below.
 MOST = {b"[": 100_000, b"{": 100_000, b"&": 100_000, b",": 1_000_000}
+
+CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -139,6 +146,22 @@ class Gate:
         return await self._app(scope, read, send)
 
 
+class Record(logging.LogRecord):
+    """Further lines of a record are indented, so that only LiteLLM begins a line."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if self.exc_info and self.exc_info[0]:
+            self.exc_text = _shown("".join(traceback.format_exception(*self.exc_info)).rstrip())
+
+    def getMessage(self) -> str:
+        return _shown(super().getMessage())
+
+
+def _shown(text: str) -> str:
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text).replace("\n", "\n    ")
+
+
 def _bearer(scope: Scope) -> str:
     """The key of the request, or an empty text."""
     values = [value for name, value in scope["headers"] if name == b"authorization"]
@@ -192,5 +215,6 @@ def _install(app: Any) -> None:
         app.middleware_stack = Gate(app.middleware_stack, Keys(_valid))
 
 
+logging.setLogRecordFactory(Record)
 guard = Guard()
 _install(proxy_server.app)
