@@ -103,8 +103,8 @@ inventories = all_of(
         "fleet_hf_token": secrets,
         "fleet_images": some(vllm=words.map("example/{}:1".format), caddy=words.map("example/{}:2".format)),
         "fleet_cache": some(path=words.map("/srv/{}/".format), min_free_gb=st.integers(0), compiled=st.booleans()),
-        "fleet_logs": some(driver=st.sampled_from(["json-file", "local", "daemon"]), max_file=st.integers(2)),
-        "fleet_litellm": some(workers=st.integers(1), restart_wait=st.integers(0)),
+        "fleet_logs": some(driver=st.sampled_from(["json-file", "local", "daemon"]), max_file=st.integers(2, 1000)),
+        "fleet_litellm": some(workers=st.integers(1, 256), restart_wait=st.integers(0)),
         "fleet_caddy": some(max_body_mb=st.integers(1)),
         "fleet_monitoring": st.booleans()
         | some(

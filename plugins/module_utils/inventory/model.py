@@ -39,6 +39,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
 GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
+# More than any host has: eight GPUs of seven MIG devices, 16 GPUs. Containers, plans and messages are made from them.
+MOST_REPLICAS = MOST_GPUS = 64
+LONGEST_TIMEOUT = 7 * 86400
 MANAGED_BY = "inference.fleet"  # label of the collection's containers
 ENGINE_PORT = 8000  # of the API in every model container; not published on the host
 NETWORK = "llm-network"  # the Docker network of all containers
@@ -135,7 +138,7 @@ class Model:
                 type=read.one_of("type", TYPES),
                 source=_source(read),
                 devices=read.nested("devices", Devices.parse, Devices(count=1)),
-                replicas=read.integer("replicas", 1, at_least=1),
+                replicas=read.integer("replicas", 1, at_least=1, at_most=MOST_REPLICAS),
                 state=read.one_of("state", STATES, "running"),
                 args=read_args(read),
                 env=tuple(sorted(read.values("env", _parse_env_value, secret=True).items())),
@@ -143,7 +146,7 @@ class Model:
                 recipe=read.text("recipe", None),
                 open=read.flag("open"),
                 direct=read.flag("direct"),
-                ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
+                ready_timeout=read.integer("ready_timeout", 1800, at_least=1, at_most=LONGEST_TIMEOUT),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
             )
@@ -287,6 +290,8 @@ def _adapter_faults(model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _parse_gpus(data: Any, path: str) -> Devices:
+    if is_whole(data, at_least=MOST_GPUS + 1):
+        raise FleetError(f"{path}: expected at most {MOST_GPUS} GPUs for a replica, got {show(data)}")
     if is_whole(data, at_least=1):
         return Devices(count=data)
     if not isinstance(data, (list, tuple)) or not data:

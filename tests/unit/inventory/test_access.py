@@ -192,6 +192,12 @@ def test_reads_the_settings_of_litellm() -> None:
     assert fleet(litellm={"workers": 4, "restart_wait": 0}).litellm == LiteLLMSettings(4, 0)
 
 
+def test_refuses_more_processes_of_litellm_than_a_host_has_memory_for() -> None:
+    assert faults(lambda: fleet(litellm={"workers": 10**9})) == [
+        "fleet_litellm.workers: expected a whole number of at least 1 and at most 256, got 1000000000"
+    ]
+
+
 # Anything at all
 
 
