@@ -49,7 +49,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import HostPath
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import FILE, HostPath, hiding_fault
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import (
     VirtualKey,
     faults_between_keys,
@@ -228,6 +228,13 @@ class Fleet:
                 if key.alias == METRICS_ALIAS or key.alias.startswith(OPEN_ALIAS)
             )
             read.faults.extend(_faults_between(models, {*SHIPPED, *read.names("fleet_recipes")}))
+            read.faults.extend(
+                f"fleet_models[{index}].{one.key}: {hiding_fault(one)}"
+                for index, model in models.items()
+                if model.files_are_in_recipe
+                for one in fleet.host_paths(model)
+                if one.kind == FILE and hiding_fault(one)
+            )
             read.faults.extend(_faults_between_keys(direct_keys, fleet.secrets.master_key))
             return fleet
 
@@ -246,8 +253,8 @@ class Fleet:
 
     def host_paths(self, model: Model) -> tuple[HostPath, ...]:
         """What the model reads from the host, without the files that its recipe puts into the image."""
-        in_image = self.recipe(model.recipe).files if model.recipe and not model.image else {}
-        return tuple(one for one in model.host_paths if one.path not in in_image)
+        recipe = {**SHIPPED, **self.recipes}.get(model.recipe or "") if model.files_are_in_recipe else None
+        return tuple(one for one in model.host_paths if not recipe or one.path not in recipe.files)
 
     @property
     def paths(self) -> Paths:

@@ -28,9 +28,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import (
     ADAPTER_NAME,
+    ADAPTER_SOURCE,
+    FILE,
+    SOURCE,
     Adapters,
     HostPath,
     adapters_in,
+    hiding_fault,
     host_paths,
     reference_faults,
 )
@@ -215,6 +219,11 @@ class Model:
         return host_paths(self.source, self.args, self.adapters)
 
     @property
+    def files_are_in_recipe(self) -> bool:
+        """Whether a recipe may put files into the image that args name by absolute paths."""
+        return bool(self.recipe) and not self.image
+
+    @property
     def all_adapters(self) -> Adapters:
         """The LoRA adapters in `adapters` or `args`, which clients use by their names."""
         return self.adapters or adapters_in(self.args)
@@ -266,12 +275,12 @@ _SOURCE = "a hub repository such as Qwen/Qwen3-8B, or an absolute path on the ho
 
 
 def _source(read: Fields) -> Any:
-    source = read.text("source", pattern=r"/[^\0\r\n:]*|[\w.-]+(/[\w.-]+)?", expected=_SOURCE)
+    source = read.text("source", pattern=SOURCE, expected=_SOURCE)
     return clean_path(source) if source and source.startswith("/") else source
 
 
 def _parse_adapter(data: object, path: str) -> str:
-    if not isinstance(data, str) or not re.fullmatch(r"/[^\0\r\n:,]*|[\w.-]+/[\w.-]+", data):
+    if not isinstance(data, str) or not re.fullmatch(ADAPTER_SOURCE, data):
         raise FleetError(
             f"{path}: expected a hub repository such as owner/adapter, or an absolute path on the host without a colon "
             f"or comma, got {show(data)}"
@@ -287,6 +296,11 @@ def _adapter_faults(model: Model) -> Iterator[tuple[str, str]]:
     for name, _source in model.adapters:
         if not re.fullmatch(ADAPTER_NAME, name):
             yield "adapters", f"expected names of letters, digits and . _ / - inside, got {show(name)}"
+    for one in model.host_paths if model.source else ():
+        if one.kind != FILE or not model.files_are_in_recipe:
+            fault = hiding_fault(one)
+            if fault:
+                yield one.key, fault
 
 
 def _parse_gpus(data: Any, path: str) -> Devices:

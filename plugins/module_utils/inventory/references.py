@@ -22,6 +22,7 @@ Adapters = tuple[tuple[str, str], ...]  # name -> hub repository or folder on th
 FILE, FOLDER, ADAPTER = "file", "folder", "adapter"
 ADAPTER_NAME = r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?"
 _LORA_MODULES = "lora-modules"
+_MEDIA = "allowed-local-media-path"
 _MAPPINGS = ("speculative-config", "hf-overrides", "default-mm-loras")
 # Option (and key in its mapping) -> the kind of a host path in it.
 _PATHS = {
@@ -35,15 +36,25 @@ _PATHS = {
     ("tokenizer",): FOLDER,
     ("hf-config-path",): FOLDER,
     ("generation-config",): FOLDER,
-    ("allowed-local-media-path",): FOLDER,
+    (_MEDIA,): FOLDER,
     ("speculative-config", "model"): FOLDER,
 }
 _IN_THE_CONTAINER = ("/vllm-workspace/", "/root/.cache/")  # vllm/vllm-openai's working folder; the cache's mount
-# Folders that an image needs itself: a mount would hide them.
+# What an image, the kernel or the collection has there itself: a mount would hide it.
 _OF_THE_IMAGE = re.compile(
-    r"/|/(bin|boot|etc|lib\d*|libx32|opt|root|run|sbin|tmp|usr|var)|/(usr|var)/[^/]+|/(dev|proc|sys)(/.*)?"
+    r"/|/(etc|opt|root|run|tmp|usr|var|vllm-workspace)"
+    r"|/(bin|boot|lib\d*|libx32|sbin|proc|sys|dev(?!/shm/.)|run/secrets|var/run)(/.*)?"
+    r"|/etc/[^/]+|/etc/(ld\.so\.conf\.d|pki|ssl)/.*"
+    r"|/usr/(?!(local|share)/).*|/usr/local/(share|(bin|cuda[^/]*|etc|include|lib\d*|sbin|src)(/.*)?)"
+    r"|/var/(backups|cache|lib|local|lock|log|mail|opt|spool|tmp)"
+    r"|/opt/(nvidia|rocm[^/]*|venv)(/.*)?"
+    r"|/root/\.cache(/huggingface|/vllm)?"
 )
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+# huggingface_hub, utils/_validators.py: `.` and `-` are inside a name, and not doubled.
+_NAME = r"(?![^/]*(--|\.\.))\w([\w.-]*\w)?"
+REPOSITORY = f"{_NAME}/{_NAME}"
+SOURCE = rf"/[^\0\r\n:]*|{_NAME}(/{_NAME})?"
+ADAPTER_SOURCE = rf"/[^\0\r\n:,]*|{REPOSITORY}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class HostPath:
 
 
 def is_repository(value: Any) -> bool:
-    return isinstance(value, str) and bool(_REPOSITORY.fullmatch(value))
+    return isinstance(value, str) and bool(re.fullmatch(REPOSITORY, value))
 
 
 def adapters_in(args: Args) -> Adapters:
@@ -84,8 +95,8 @@ def code_repositories(args: Args) -> list[str]:
 
 
 def host_paths(source: str, args: Args, adapters: Adapters) -> tuple[HostPath, ...]:
-    """What containers read from the host. Of the container are relative paths, `/` itself (as in some recipes'
-    `allowed-local-media-path`), and paths below `_IN_THE_CONTAINER`."""
+    """What containers read from the host. Of the container are relative paths, paths below `_IN_THE_CONTAINER`, and
+    `allowed-local-media-path: /`, as in some recipes."""
     given = options(args)
     weights = [HostPath("source", source, FOLDER)] if source.startswith("/") else []
     found: list[tuple[str, Any, str]] = []
@@ -93,7 +104,8 @@ def host_paths(source: str, args: Args, adapters: Adapters) -> tuple[HostPath, .
         value = given.get(option)
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
-        found.append((".".join(["args", option, *keys]), value, kind))
+        if (option, value) != (_MEDIA, "/"):
+            found.append((".".join(["args", option, *keys]), value, kind))
     found += [(f"adapters.{name}", source, ADAPTER) for name, source in adapters]
     found += [(f"args.{_LORA_MODULES}", source, ADAPTER) for _name, source in adapters_in(args)]
     found += [("args.default-mm-loras", source, ADAPTER) for source in further_adapters(args)]
@@ -101,6 +113,18 @@ def host_paths(source: str, args: Args, adapters: Adapters) -> tuple[HostPath, .
         *weights,
         *(HostPath(key, clean_path(value), kind) for key, value, kind in found if _is_on_the_host(value)),
     )
+
+
+def hiding_fault(one: HostPath) -> Optional[str]:
+    """Why the path cannot be mounted."""
+    if not _OF_THE_IMAGE.fullmatch(one.path):
+        return None
+    if one.kind == FILE:
+        return (
+            f"{one.path} would hide a file of the image; copy the file into a folder of its own, such as /srv/models, "
+            f"or name a file of the image by a relative path, such as ..{one.path}"
+        )
+    return f"{one.path} would hide a folder of the image; use a folder of its own, such as /srv/models"
 
 
 def reference_faults(args: Args, adapters: Adapters) -> Iterator[tuple[str, str]]:
@@ -119,9 +143,6 @@ def reference_faults(args: Args, adapters: Adapters) -> Iterator[tuple[str, str]
         yield f"args.{_LORA_MODULES}", "has no effect beside `adapters`; write all adapters into `adapters`"
     if (adapters or adapters_in(args)) and given.get("enable-lora") is False:
         yield "args.enable-lora", "expected true (the default if there are adapters), got False"
-    for one in host_paths("", args, adapters):
-        if one.kind != FILE and _OF_THE_IMAGE.fullmatch(one.path):
-            yield one.key, f"{one.path} would hide a folder of the image; use a folder of its own, such as /srv/models"
 
 
 def _modules(value: Any) -> Iterator[tuple[str, Optional[str], Optional[str]]]:
@@ -146,5 +167,4 @@ def _text(value: Any) -> Optional[str]:
 def _is_on_the_host(value: Any) -> bool:
     if not isinstance(value, str) or not re.fullmatch(r"/[^\0\r\n]*", value):
         return False
-    path = clean_path(value)
-    return path != "/" and not path.startswith(_IN_THE_CONTAINER)
+    return not clean_path(value).startswith(_IN_THE_CONTAINER)

@@ -87,10 +87,90 @@ def test_a_path_of_the_host_is_known_with_its_option(option: str, kind: str) -> 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "examples/tool_chat_template_hermes.jinja", "/vllm-workspace/examples/x.jinja", "../opt/x.jinja", "auto"],
+    ["examples/tool_chat_template_hermes.jinja", "/vllm-workspace/examples/x.jinja", "../opt/x.jinja", "auto"],
 )
 def test_a_path_in_the_image_is_not_of_the_host(path: str) -> None:
     assert paths(args={"chat-template": path}) == []
+
+
+def test_any_file_of_the_container_may_be_read_as_media() -> None:
+    assert paths(args={"allowed-local-media-path": "/"}) == []
+
+
+HIDING = [
+    *(
+        "/",
+        "/etc",
+        "/proc",
+        "/proc/x",
+        "/sys/class",
+        "/dev",
+        "/dev/shm",
+        "/root",
+        "/bin",
+        "/lib64/x",
+        "/usr/lib/python3",
+    ),
+    *(
+        "/usr/bin/vllm",
+        "/usr/local",
+        "/usr/local/lib/python3.12",
+        "/usr/local/cuda-13.0",
+        "/var",
+        "/var/lib",
+        "/etc/passwd",
+    ),
+    *("/etc/ssl/certs", "/run/secrets/x", "/opt", "/opt/nvidia", "/srv/../etc/", "/vllm-workspace", "/root/.cache"),
+    "/root/.cache/huggingface",
+]
+
+
+@pytest.mark.parametrize("path", HIDING)
+def test_no_mount_hides_what_the_image_or_the_kernel_has_there(path: str) -> None:
+    shown = {"/srv/../etc/": "/etc"}.get(path, path)
+    assert model_faults(source=path) == [
+        f"source: {shown} would hide a folder of the image; use a folder of its own, such as /srv/models"
+    ]
+    if not path.startswith("/root/.cache/"):  # in args, a path of the container
+        (fault,) = model_faults(adapters={"x": path})
+        assert fault.startswith(f"adapters.x: {shown} would hide a folder of the image")
+        (fault,) = model_faults(args={"chat-template": path})
+        assert fault == (
+            f"args.chat-template: {shown} would hide a file of the image; copy the file into a folder of its own, such "
+            f"as /srv/models, or name a file of the image by a relative path, such as ..{shown}"
+        )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/srv/x",
+            "/home/me/x",
+            "/data",
+            "/opt/models",
+            "/var/models",
+            "/var/lib/models",
+            "/usr/share/models",
+            "/root/x",
+        ),
+        *("/tmp/x", "/mnt/a/b", "/dev/shm/x", "/etc/vllm/x", "/media", "/usr/local/models", "/library/x"),
+    ],
+)
+def test_other_folders_of_the_host_are_mounted(path: str) -> None:
+    for changes in ({"source": path}, {"adapters": {"x": path}}, {"args": {"chat-template": path}}):
+        assert [one for _key, one, _kind in paths(**changes)] == [path]
+
+
+def test_a_recipe_may_put_a_file_where_no_mount_may_be() -> None:
+    def with_recipe(path: str) -> dict[str, Any]:
+        return entry(recipe="own", args={"chat-template": path})
+
+    recipes = {"own": {"files": {"/usr/share/own.jinja": "x", "/usr/bin/own": "x"}}}
+    assert fleet(with_recipe("/usr/bin/own"), recipes=recipes).models
+    for path in ("/usr/bin/vllm", "/proc/x"):
+        (fault,) = faults(lambda path=path: fleet(with_recipe(path), recipes=recipes))
+        assert fault.startswith(f"fleet_models[0].args.chat-template: {path} would hide a file of the image")
 
 
 def test_weights_are_of_the_host_wherever_they_are() -> None:
