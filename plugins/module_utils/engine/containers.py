@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import is_online, repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
+    CACHE_MOUNT,
     MANAGED_BY,
     NETWORK,
     Model,
@@ -26,7 +27,6 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.model im
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 REPLICAS = "model"  # NAME.model resolves to all replicas of a model in Docker's DNS; the dot avoids container names
-CACHE_MOUNT = "/root/.cache/huggingface"
 CERTIFICATES_MOUNT = "/run/secrets/host-certificates.crt"
 COMPILED_MOUNT = "/root/.cache/vllm"
 COMPILED = "fleet-compiled-"  # prefix of the volumes with compiled code, one per container and configuration

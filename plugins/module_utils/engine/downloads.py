@@ -17,7 +17,6 @@ from typing import Optional, Protocol
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Cached, Download, in_gb, whole
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
-    CACHE_MOUNT,
     CERTIFICATES_MOUNT,
     Container,
     Mount,
@@ -25,7 +24,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import CACHE_MOUNT, MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RUN
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 

@@ -52,6 +52,14 @@ NETWORK = "llm-network"  # the Docker network of all containers
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
 SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their removal, clients' side first
 
+CACHE_MOUNT = "/root/.cache/huggingface"  # of the weights, in every model container
+_IN_THE_CACHE = "weights are in the cache of all models; fleet_cache.path sets another folder on the host"
+# Environment variables of model containers that only the collection sets -> what to use instead.
+OWN_ENV = {
+    **dict.fromkeys(("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE"), _IN_THE_CACHE),
+    "NVIDIA_VISIBLE_DEVICES": "set `devices` instead",
+    "VLLM_API_KEY": "Caddy checks keys",
+}
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LONGEST_DNS_LABEL = 63  # RFC 1035, section 2.3.4
 _SIZE = r"[1-9][0-9]{0,5}[kmg]"
@@ -159,9 +167,10 @@ class Model:
             for fault in size_faults(model.args, *_devices_of(model), omni=model.type in OMNI_TYPES):
                 read.faults.append(read.at("args") + (fault if fault.startswith(":") else f".{fault}"))
             read.faults.extend(f"{read.path}.{key}: {fault}" for key, fault in _adapter_faults(model))
-            for key, _value in model.env:
-                if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
-                    read.fault(f"env.{key}", "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL")
+            for key, value in model.env:
+                fault = _env_fault(key, value)
+                if fault:
+                    read.fault(f"env.{key}", fault)
             if model.open and model.type and model.type not in GATEWAY_TYPES:
                 read.fault(
                     "open",
@@ -330,6 +339,16 @@ def _parse_env_value(data: object, path: str) -> str:
     if isinstance(data, bool) or not isinstance(data, (str, int, float)):
         raise FleetError(f"{path}: expected text or a number (quote true and false), got {show(data, secret=True)}")
     return str(data)
+
+
+def _env_fault(key: str, value: str) -> Optional[str]:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+        return "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL"
+    if key in OWN_ENV:
+        return f"set by the collection; {OWN_ENV[key]}"
+    if key == "VLLM_CACHE_ROOT" and f"{clean_path(value)}/".startswith(f"{CACHE_MOUNT}/"):
+        return f"{CACHE_MOUNT} is the cache of all models; compiled code is executed, so it needs a folder of its own"
+    return None
 
 
 def _name_faults(model: Model) -> list[str]:
