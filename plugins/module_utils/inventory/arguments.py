@@ -30,6 +30,22 @@ RESERVED = {
     "port": "the container is reached inside the Docker network",
     "api-key": "it would be visible in a command line; Caddy checks keys",
 }
+_TLS = "Caddy ends TLS; set fleet_https instead"
+_NO_HTTP = "clients and checks need the HTTP port of the container, so the model would not become ready"
+# Options that cannot work here, unless they are false -> the reason, or what to use instead.
+REFUSED = {
+    "config": "its options would not be checked; write them into `args`",
+    "download-dir": "weights are in the cache of all models; set fleet_cache.path instead",
+    "enable-ssl-refresh": _TLS,
+    "grpc": _NO_HTTP,
+    "headless": f"{_NO_HTTP}; a model runs on one host",
+    "ssl-ca-certs": _TLS,
+    "ssl-cert-reqs": _TLS,
+    "ssl-certfile": _TLS,
+    "ssl-ciphers": _TLS,
+    "ssl-keyfile": _TLS,
+    "uds": _NO_HTTP,
+}
 # Spellings of vLLM and vLLM-Omni for the same option -> its long name.
 ALIASES = {
     "O": "optimization-level",
@@ -138,7 +154,7 @@ def read_args(read: Fields) -> Args:
         if key in written:
             read.fault(path, f"is the same option as {written[key]}; give one of the two")
         written[key] = given
-        fault = _name_fault(key.partition(".")[0])
+        fault = _name_fault(key.partition(".")[0], value)
         try:
             found[key] = value if fault else _parsed(key, value, read.at(path))
         except FleetError as error:
@@ -215,12 +231,14 @@ def size_faults(args: Args, gpus: int, device: str, omni: bool = False) -> Itera
         yield f": expected parallel sizes that divide {whole}, got {product} ({shown})"
 
 
-def _name_fault(option: str) -> Optional[str]:
+def _name_fault(option: str, value: object) -> Optional[str]:
     if option in RESERVED:
         return f"set by the collection; {RESERVED[option]}"
+    if option in REFUSED:
+        return None if value is False else f"is refused; {REFUSED[option]}"
     # argparse takes the beginning of a name for the name, so the collection would overlook the option.
     if len(option) > 2 and option not in SIZES:
-        for name in (*RESERVED, *SIZES):
+        for name in (*RESERVED, *REFUSED, *SIZES):
             if name.startswith(option):
                 return f"expected the whole name of an option; did you mean {name!r}?"
     return None

@@ -33,6 +33,8 @@ _PATHS = {
     ("mm-encoder-fp8-scale-path",): FILE,
     ("stage-configs-path",): FILE,
     ("deploy-config",): FILE,
+    ("strategy-config",): FILE,
+    ("log-config-file",): FILE,
     ("tokenizer",): FOLDER,
     ("hf-config-path",): FOLDER,
     ("generation-config",): FOLDER,

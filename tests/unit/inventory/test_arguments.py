@@ -120,6 +120,19 @@ def test_refuses_arguments_that_the_collection_sets(name: str, why: str) -> None
     assert model_faults(args={spelling: "x"}) == [f"args.{spelling}: set by the collection; {why}"]
 
 
+@pytest.mark.parametrize(("name", "why"), arguments.REFUSED.items())
+def test_refuses_arguments_that_cannot_work_here(name: str, why: str) -> None:
+    for spelling in (name, name.replace("-", "_")):
+        for value in ("/srv/x", True, None):
+            assert model_faults(args={spelling: value}) == [f"args.{spelling}: is refused; {why}"]
+    assert model(args={name: False}).args == ((name, False),)
+
+
+def test_a_refused_option_is_refused_with_a_key_behind_a_dot_too() -> None:
+    (fault,) = model_faults(args={"config.x": 1})
+    assert fault.startswith("args.config.x: is refused; its options would not be checked")
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -374,12 +387,12 @@ def test_no_option_is_taken_for_the_beginning_of_another(version: str) -> None:
     for word in table(version):
         name = arguments.long_name(word.lstrip("-"))
         if name not in RESERVED and word != "-h":
-            assert arguments._name_fault(name) is None
+            assert arguments._name_fault(name, False) is None
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_sizes_and_reserved_options_are_vllms(version: str) -> None:
     known = table(version)
     omni = {"usp", "ring", "allgather-degree", "cfg-parallel-size"}
-    for name in {*RESERVED, *arguments.SIZES} - omni - {"model"}:
+    for name in {*RESERVED, *arguments.REFUSED, *arguments.SIZES} - omni - {"model"}:
         assert f"--{name}" in known

@@ -71,6 +71,8 @@ def test_a_draft_model_of_the_host_is_mounted() -> None:
     [
         ("chat-template", "file"),
         ("tool-parser-plugin", "file"),
+        ("log-config-file", "file"),
+        ("strategy-config", "file"),
         ("reasoning-parser-plugin", "file"),
         ("structured-outputs-config.reasoning_parser_plugin", "file"),
         ("tokenizer", "folder"),
