@@ -353,8 +353,8 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
             faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
         first.setdefault(model.name, index)
         faults += [
-            f"{path}.adapters: {name!r} is also the name of a model or of another adapter"
-            for name in model.adapter_names
+            f"{path}.{model.adapters_key}: {name!r} is also the name of a model or of another adapter"
+            for name in dict.fromkeys(model.adapter_names)
             if taken[name] > 1
         ]
         if model.recipe and model.recipe not in recipes:

@@ -30,6 +30,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.referenc
     ADAPTER_NAME,
     ADAPTER_SOURCE,
     FILE,
+    LORA_MODULES,
     SOURCE,
     Adapters,
     HostPath,
@@ -238,6 +239,11 @@ class Model:
         return self.adapters or adapters_in(self.args)
 
     @property
+    def adapters_key(self) -> str:
+        """The key of the model's entry that has the adapters."""
+        return "adapters" if self.adapters else f"args.{LORA_MODULES}"
+
+    @property
     def adapter_names(self) -> tuple[str, ...]:
         return tuple(name for name, _source in self.all_adapters)
 
@@ -280,20 +286,14 @@ def is_secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
-_SOURCE = "a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a colon"
-
-
 def _source(read: Fields) -> Any:
-    source = read.text("source", pattern=SOURCE, expected=_SOURCE)
+    source = read.text("source", pattern=SOURCE[0], expected=SOURCE[1])
     return clean_path(source) if source and source.startswith("/") else source
 
 
 def _parse_adapter(data: object, path: str) -> str:
-    if not isinstance(data, str) or not re.fullmatch(ADAPTER_SOURCE, data):
-        raise FleetError(
-            f"{path}: expected a hub repository such as owner/adapter, or an absolute path on the host without a colon "
-            f"or comma, got {show(data)}"
-        )
+    if not isinstance(data, str) or not re.fullmatch(ADAPTER_SOURCE[0], data):
+        raise FleetError(f"{path}: expected {ADAPTER_SOURCE[1]}, got {show(data)}")
     return clean_path(data) if data.startswith("/") else data
 
 
@@ -301,7 +301,7 @@ def _adapter_faults(model: Model) -> Iterator[tuple[str, str]]:
     """Key of the model's entry -> fault, of all that the model names outside its own weights."""
     yield from reference_faults(model.args, model.adapters)
     if model.all_adapters and model.type in OMNI_TYPES:
-        yield "adapters", f"is for types that vLLM serves, not for {model.type}, which vLLM-Omni serves"
+        yield model.adapters_key, f"is for types that vLLM serves, not for {model.type}, which vLLM-Omni serves"
     for name, _source in model.adapters:
         if not re.fullmatch(ADAPTER_NAME, name):
             yield "adapters", f"expected names of letters, digits and . _ / - inside, got {show(name)}"

@@ -186,6 +186,46 @@ def test_code_that_overrides_name_is_downloaded_without_weights() -> None:
         assert further(args={"hf-overrides": given_}) == [Repository("own/code", weights=False)]
 
 
+def test_code_of_a_tokenizer_is_a_list_of_two_classes() -> None:
+    tokenizer = {"auto_map": {"AutoTokenizer": ["own/code--tokenization_x.T", None]}}
+    for overrides in (tokenizer, {"text_config": tokenizer}):
+        assert further(args={"hf-overrides": overrides}) == [Repository("own/code", weights=False)]
+    assert model_faults(args={"hf-overrides": {"auto_map": {"AutoModel": "../x--y.C"}}}) == [
+        "args.hf-overrides: expected owner/name--file.Class in auto_map, got '../x--...'"
+    ]
+
+
+@pytest.mark.parametrize("option", ["tokenizer", "hf-config-path", "generation-config", "speculative-config.model"])
+def test_a_tokenizer_or_draft_may_be_what_a_source_may_be(option: str) -> None:
+    weights = option == "speculative-config.model"
+    for name in ("gpt2", "own/x"):
+        assert further(args={option: name}) == [Repository(name, weights=weights)]
+    assert paths(args={option: "/srv/x"}) == [(f"args.{option}", "/srv/x", "folder")]
+    assert further(args={option: "../opt/x"}) == paths(args={option: "../opt/x"}) == []
+    for wrong in ("s3://bucket/x", "own/x:Q4_K_M", "own/x/y", "own/..", "https://hub/x", "", "/srv/a:b", 7):
+        assert model_faults(args={option: wrong}) == [
+            f"args.{option}: expected a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without "
+            f"a colon, got {wrong!r}"
+        ]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"generation-config": "auto"},
+        {"generation-config": "vllm"},
+        {"speculative-config": {"method": "ngram", "model": "ngram"}},
+        {"speculative-config": {"model": "[ngram]"}},
+        {"speculative-config": {"method": "suffix"}},
+        {"speculative-config": {"method": "mtp", "model": None}},
+        {"speculative-config": {"method": "custom_class", "model": "own.module.Class"}},
+    ],
+    ids=str,
+)
+def test_a_word_of_vllm_is_no_repository(args: dict[str, Any]) -> None:
+    assert further(args=args) == []
+
+
 # Adapters
 
 
@@ -248,6 +288,37 @@ def test_an_adapter_for_a_kind_of_input_is_downloaded_and_has_no_name_of_its_own
             {"adapters": {"x": "own/x"}, "args": {"enable-lora": False}},
             "args.enable-lora: expected true (the default if there are adapters), got False",
         ),
+        *(
+            (
+                {"adapters": {name: "own/x"}},
+                f"adapters: expected names of letters, digits and . _ / - inside, got {name!r}",
+            )
+            for name in ("a/../b", "a/./b", "a//b")
+        ),
+        *(
+            (
+                {"args": {"lora-modules": [f"x={source}"]}},
+                "args.lora-modules[0]: expected a hub repository such as owner/adapter, or an absolute path on the "
+                f"host without a colon or comma, got '{source}'",
+            )
+            for source in ("adapter", "s3://b/a", "own/a:main", "own/..", "own/a y=own/b", "/srv/a y=/srv/b", "./a")
+        ),
+        *(
+            (
+                {"args": {"lora-modules": text}},
+                f"args.lora-modules: expected one adapter or a list, got {text!r}; write several as a list",
+            )
+            for text in ("sql=own/a tone=/srv/t", '["sql=own/a"]', "sql=own/a\ntone=own/b")
+        ),
+        ({"args": {"lora-modules": '{"name": "x", "path": "own"}'}}, "args.lora-modules: expected a hub repository"),
+        (
+            {"args": {"default-mm-loras": {"audio": "own"}}},
+            "args.default-mm-loras.audio: expected a hub repository such",
+        ),
+        (
+            {"type": "tts", "args": {"lora-modules": ["x=own/x"]}},
+            "args.lora-modules: is for types that vLLM serves, not for tts",
+        ),
         ({"args": {"lora-modules": ["own/x"]}}, "args.lora-modules[0]: expected NAME=SOURCE or {name: NAME"),
         ({"args": {"lora-modules": "a=b,c"}}, "args.lora-modules: expected NAME=SOURCE or {name: NAME"),
         ({"args": {"allowed-local-media-path": "/etc"}}, "args.allowed-local-media-path: /etc would hide a folder of"),
@@ -274,6 +345,18 @@ def test_no_adapter_has_the_name_of_a_model_or_another_adapter(entries: list[dic
     found = faults(fleet, *entries)
     assert found
     assert all("is also the name of a model or of another adapter" in fault for fault in found)
+
+
+def test_an_adapter_that_is_given_twice_is_one_fault_at_its_own_key() -> None:
+    assert faults(fleet, entry(args={"lora-modules": ["x=own/a", "x=own/b"]})) == [
+        "fleet_models[0].args.lora-modules: 'x' is also the name of a model or of another adapter"
+    ]
+
+
+def test_one_adapter_may_be_given_as_text() -> None:
+    for text in ("sql=own/sql", ' {"name": "sql", "path": "own/sql"}'):
+        assert model(args={"lora-modules": text}).all_adapters == (("sql", "own/sql"),)
+    assert model(args={"lora-modules": ["x=/srv/my adapters"]}).all_adapters == (("x", "/srv/my adapters"),)
 
 
 def test_a_key_may_name_an_adapter() -> None:
