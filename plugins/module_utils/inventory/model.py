@@ -169,9 +169,9 @@ class Model:
                 read.faults.append(read.at("args") + (fault if fault.startswith(":") else f".{fault}"))
             read.faults.extend(f"{read.path}.{key}: {fault}" for key, fault in _adapter_faults(model))
             for key, value in model.env:
-                fault = _env_fault(key, value)
-                if fault:
-                    read.fault(f"env.{key}", fault)
+                wrong = _env_fault(key, value)
+                if wrong:
+                    read.fault(f"env.{key}", wrong)
             if model.open and model.type and model.type not in GATEWAY_TYPES:
                 read.fault(
                     "open",

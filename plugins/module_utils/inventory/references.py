@@ -90,7 +90,7 @@ def is_repository(value: Any) -> bool:
 def named_sources(args: Args) -> dict[str, Any]:
     """Option, or option and key behind a dot -> the repository or folder that it names, whatever it is."""
     given = options(args)
-    found = {
+    found: dict[str, Any] = {
         option: given[option] for option in ("tokenizer", "hf-config-path", "generation-config") if option in given
     }
     if found.get("generation-config") in _NO_FOLDER:
@@ -105,7 +105,7 @@ def named_sources(args: Args) -> dict[str, Any]:
 def adapters_in(args: Args) -> Adapters:
     """The adapters in `lora-modules`, without those that have faults."""
     modules = _modules(options(args).get(LORA_MODULES))
-    return tuple(sorted((name, source) for _place, name, source in modules if name and _is_adapter(source)))
+    return tuple(sorted((name, source) for _place, name, source in modules if name and source and _is_adapter(source)))
 
 
 def further_adapters(args: Args) -> list[str]:

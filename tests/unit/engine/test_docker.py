@@ -438,6 +438,17 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1", **places})
 
 
+def test_the_volume_with_compiled_code_is_named_by_the_image_that_is_on_the_host(
+    api: FakeApi, host: engine.Docker
+) -> None:
+    made: dict[str, Any] = {}
+    api.says["create_host_config"] = made.update
+    asked = desired_containers(fleet(entry(name="a", image=IMAGE, devices={"cpu": True})), {})[0].spec
+    host.create(asked)
+    assert made["mounts"][-1]["Source"] == asked.mounts_with(captured("image")["Id"])[-1].source
+    assert engine.is_compiled(made["mounts"][-1]["Source"])
+
+
 def test_leaves_logs_to_the_configuration_of_docker_where_the_inventory_says_so(
     api: FakeApi, host: engine.Docker
 ) -> None:
