@@ -219,18 +219,18 @@ class Fleet:
             )
             containers = len(SERVICES) + sum(len(model.containers) for model in fleet.models)
             read.faults.extend(fleet.network.size_faults(containers))
-            # `models` lacks each model with a fault, so the models of keys cannot be checked then.
-            read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
+            known, complete = _with_parts(models, read.raw("fleet_models"), absent)
+            read.faults.extend(faults_between_keys(keys, known.values() if complete else None))
             read.faults.extend(
                 f"fleet_keys[{index}].alias: {key.alias!r} is reserved for the collection; "
                 f"choose an alias that is not {METRICS_ALIAS} and does not begin with {OPEN_ALIAS}"
                 for index, key in keys.items()
                 if key.alias == METRICS_ALIAS or key.alias.startswith(OPEN_ALIAS)
             )
-            read.faults.extend(_faults_between(models, {*SHIPPED, *read.names("fleet_recipes")}))
+            read.faults.extend(_faults_between(known, {*SHIPPED, *read.names("fleet_recipes")}))
             read.faults.extend(
                 f"fleet_models[{index}].{one.key}: {hiding_fault(one)}"
-                for index, model in models.items()
+                for index, model in known.items()
                 if model.files_are_in_recipe
                 for one in fleet.host_paths(model)
                 if one.kind == FILE and hiding_fault(one)
@@ -340,16 +340,32 @@ def _endpoint(data: object, path: str) -> str:
     return data.rstrip("/")
 
 
+def _with_parts(models: Mapping[int, Model], data: Any, absent: Collection[str]) -> tuple[dict[int, Model], bool]:
+    """The models, and of entries with faults what can be read; by index in the inventory. And whether all that a key
+    may name is among them. data: the value of `fleet_models`."""
+    entries = data if isinstance(data, (list, tuple)) else ()
+    parts = {
+        index: Model.part(entry, f"fleet_models[{index}]") for index, entry in enumerate(entries) if index not in models
+    }
+    read = {index: part[0] for index, part in parts.items() if part}
+    known = {
+        **models,
+        **{index: replace(one, state="absent") if one.name in absent else one for index, one in read.items()},
+    }
+    complete = (data is None or entries is data) and all(part and part[1] for part in parts.values())
+    return dict(sorted(known.items())), complete
+
+
 def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> list[str]:
-    """Faults between entries. models: by index in the inventory. recipes: all names, also those of recipes with
-    faults."""
+    """Faults between entries. models: by index in the inventory, without a name where the name has a fault. recipes:
+    all names, also those of recipes with faults."""
     faults = []
     first: dict[str, int] = {}
     holder: dict[int, str] = {}
     taken = Counter(name for model in models.values() for name in (model.name, *model.adapter_names))
     for index, model in models.items():
         path = f"fleet_models[{index}]"
-        if model.name in first:
+        if model.name and model.name in first:
             faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
         first.setdefault(model.name, index)
         faults += [
@@ -365,7 +381,7 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
         for gpu in model.devices.pinned if model.state != "absent" else ():
             if gpu in holder:
                 faults.append(f"{path}.devices.gpus: GPU {gpu} is already taken by {holder[gpu]}")
-            holder.setdefault(gpu, f"{model.name} ({path})")
+            holder.setdefault(gpu, f"{model.name} ({path})" if model.name else path)
     return faults
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import (
@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout i
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import (
     NUMBER,
     Fields,
+    below,
     clean_path,
     is_whole,
     plain,
@@ -185,6 +186,24 @@ class Model:
                 )
             return model
 
+    @classmethod
+    def part(cls, data: object, path: str) -> Optional[tuple[Model, bool]]:
+        """What can be read of an entry with faults, to compare it with other entries: keys with a fault have no value,
+        or one without effect. And whether all is read that a key of `fleet_keys` needs. None if nothing can be read."""
+        if not isinstance(data, Mapping):
+            return None
+        try:
+            return cls.parse(data, path), True
+        except FleetError as error:
+            faulty = [key for key in data if any(_is_at(fault, below(path, key)) for fault in error.faults)]
+        rest = {key: value for key, value in data.items() if key not in faulty and value is not None}
+        try:
+            found = cls.parse({**_NO_EFFECT, **dict.fromkeys({"state"} & {*faulty}, "absent"), **rest}, path)
+        except FleetError:
+            return None
+        complete = {"name", "type"} <= rest.keys() and not {"adapters", "args"} & {*faulty}
+        return replace(found, name=rest.get("name", "")), complete
+
     def plain(self) -> dict[str, Any]:
         """The model in the form of an inventory. In `args`, null is a value."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -271,6 +290,13 @@ class Model:
         if self.all_adapters and "enable-lora" not in dict(self.args):
             command.append("--enable-lora")
         return tuple(command)
+
+
+_NO_EFFECT = {"name": "x", "type": "chat", "source": "x/x"}
+
+
+def _is_at(fault: str, path: str) -> bool:
+    return bool(re.match(re.escape(path) + r"[.:\[]", fault))
 
 
 def name_taken(container: str) -> str:
