@@ -21,6 +21,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 Args = tuple[tuple[str, Any], ...]
+Spellings = tuple[tuple[str, str], ...]  # long name of an option, perhaps with keys behind a dot -> as it was given
 
 # Options of `vllm serve` that only the collection sets -> the reason, or what to use instead.
 RESERVED = {
@@ -177,6 +178,18 @@ def long_name(key: str) -> str:
     option, dot, rest = key.partition(".")
     option = option.replace("_", "-")
     return ALIASES.get(option, option) + dot + rest
+
+
+def spellings(given: Any) -> Spellings:
+    """How an inventory names options, where it has other names than the long ones, longest long name first."""
+    found = []
+    for key in map(str, given) if isinstance(given, Mapping) else ():
+        option, *rest = long_name(key).split(".")
+        option = option[3:] if option.startswith("no-") else option
+        name = ".".join([*_PART_OF.get(option, (option,)), *rest])
+        if name != key:
+            found.append((name, key))
+    return tuple(sorted(found, key=lambda pair: (-len(pair[0]), pair)))
 
 
 def options(args: Args) -> dict[str, Any]:

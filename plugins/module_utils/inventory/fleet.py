@@ -300,7 +300,7 @@ class Fleet:
         data["overlapping_secrets"] = [name for name, rule in rules.items() if rule.overlaps]
         data.update(network=NETWORK, engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, paths=self.paths.public())
         for shown, model in zip(data["models"], self.models):
-            del shown["env"]
+            del shown["env"], shown["spellings"]
             shown.update(
                 containers=list(model.containers),
                 adapters=list(model.adapter_names),

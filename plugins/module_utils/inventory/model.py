@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import (
     TENSOR,
     Args,
+    Spellings,
     read_args,
     size_faults,
+    spellings,
     tensor_parallel,
     words,
 )
@@ -125,7 +127,7 @@ class Model:
 
     ready_timeout: seconds from the start of a container until /health succeeds.
     shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs.
-    env: may contain secrets; `secret_env` has their names.
+    env: may contain secrets; `secret_env` has their names. spellings: of args, for messages.
     """
 
     name: str
@@ -143,6 +145,7 @@ class Model:
     ready_timeout: int
     shm_size: int
     adapters: Adapters = ()
+    spellings: Spellings = field(default=(), compare=False)
 
     @classmethod
     def parse(cls, data: object, path: str) -> Model:
@@ -163,12 +166,14 @@ class Model:
                 ready_timeout=read.integer("ready_timeout", 1800, at_least=1, at_most=LONGEST_TIMEOUT),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
+                spellings=spellings(read.raw("args")),
             )
             for fault in _name_faults(model):
                 read.fault("name", fault)
             for fault in size_faults(model.args, *_devices_of(model), omni=model.type in OMNI_TYPES):
-                read.faults.append(read.at("args") + (fault if fault.startswith(":") else f".{fault}"))
-            read.faults.extend(f"{read.path}.{key}: {fault}" for key, fault in _adapter_faults(model))
+                option, _colon, text = fault.partition(":")
+                read.faults.append(f"{read.path}.{model.written(f'args.{option}' if option else 'args')}:{text}")
+            read.faults.extend(f"{read.path}.{model.written(key)}: {fault}" for key, fault in _adapter_faults(model))
             for key, value in model.env:
                 wrong = _env_fault(key, value)
                 if wrong:
@@ -206,7 +211,7 @@ class Model:
 
     def plain(self) -> dict[str, Any]:
         """The model in the form of an inventory. In `args`, null is a value."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "spellings"}
         return {
             **plain(own),
             "args": dict(self.args),
@@ -245,7 +250,15 @@ class Model:
     @property
     def host_paths(self) -> tuple[HostPath, ...]:
         """The files and folders of the host that the containers read: the weights, and those in adapters and args."""
-        return host_paths(self.source, self.args, self.adapters)
+        found = host_paths(self.source, self.args, self.adapters)
+        return tuple(replace(one, key=self.written(one.key)) for one in found)
+
+    def written(self, key: str) -> str:
+        """A key of the entry as the inventory has it: `args.tp` for `args.tensor-parallel-size`."""
+        for name, given in self.spellings:
+            if key == f"args.{name}" or key.startswith((f"args.{name}.", f"args.{name}[")):
+                return f"args.{given}{key[len(f'args.{name}') :]}"
+        return key
 
     @property
     def files_are_in_recipe(self) -> bool:
@@ -260,7 +273,7 @@ class Model:
     @property
     def adapters_key(self) -> str:
         """The key of the model's entry that has the adapters."""
-        return "adapters" if self.adapters else f"args.{LORA_MODULES}"
+        return "adapters" if self.adapters else self.written(f"args.{LORA_MODULES}")
 
     @property
     def adapter_names(self) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def option_checks(fleet: Fleet, tables: Mapping[Program, Union[Table, str]]) -> 
         for key, value in model.args:
             fault = _fault(key, value, known, f"of `vllm serve` in {fleet.image_of(model)}")
             if fault:
-                yield Check(f"fleet_models[{index}].args.{key}", FAULT, *fault)
+                yield Check(f"fleet_models[{index}].{model.written(f'args.{key}')}", FAULT, *fault)
     if checked:
         yield Check("args", OK, "compared with the options of the images on this host")
 

@@ -295,14 +295,34 @@ def test_takes_sizes_that_multiply_to_the_gpus(devices: dict[str, Any], args: di
         (
             {"gpus": 4},
             {"tensor_parallel_size": 0},
-            "args.tensor-parallel-size: expected a whole number of at least 1, got 0",
+            "args.tensor_parallel_size: expected a whole number of at least 1, got 0",
         ),
-        ({"cpu": True}, {"tp": "two"}, "args.tensor-parallel-size: expected a whole number of at least 1, got 'two'"),
-        ({"gpus": 2}, {"tp": True}, "args.tensor-parallel-size: expected a whole number of at least 1, got True"),
+        ({"cpu": True}, {"tp": "two"}, "args.tp: expected a whole number of at least 1, got 'two'"),
+        ({"gpus": 2}, {"tp": True}, "args.tp: expected a whole number of at least 1, got True"),
     ],
 )
 def test_refuses_sizes_that_do_not_fit_the_gpus(devices: dict[str, Any], args: dict[str, Any], message: str) -> None:
     assert model_faults(devices=devices, args=args) == [message]
+
+
+@pytest.mark.parametrize(
+    ("args", "key"),
+    [
+        ({"tp": "two"}, "tp"),
+        ({"pipeline_parallel_size": 0}, "pipeline_parallel_size"),
+        ({"sc": "own/draft"}, "sc"),
+        ({"sc": {"model": "s3://x"}}, "sc.model"),
+        ({"speculative_config.model": "s3://x"}, "speculative_config.model"),
+        ({"spec-model": "s3://x", "speculative-config.revision": "2"}, "spec-model"),
+        ({"lora_modules": ["x"]}, "lora_modules[0]"),
+        ({"chat_template": "/proc/x"}, "chat_template"),
+        ({"no-enable-lora": True, "lora-modules": ["x=own/x"]}, "no-enable-lora"),
+    ],
+    ids=str,
+)
+def test_a_fault_names_an_option_as_the_inventory_does(args: dict[str, Any], key: str) -> None:
+    (fault,) = model_faults(args=args)
+    assert fault.startswith(f"args.{key}: ")
 
 
 # What vLLM reads

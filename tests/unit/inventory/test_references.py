@@ -84,7 +84,7 @@ def test_a_draft_model_of_the_host_is_mounted() -> None:
 def test_a_path_of_the_host_is_known_with_its_option(option: str, kind: str) -> None:
     for spelling in (option, option.replace("-", "_")):
         (one,) = model(args={spelling: "/srv/own/it"}).host_paths
-        assert (one.key, one.path, one.kind) == (f"args.{option}", "/srv/own/it", kind)
+        assert (one.key, one.path, one.kind) == (f"args.{spelling}", "/srv/own/it", kind)
 
 
 @pytest.mark.parametrize(

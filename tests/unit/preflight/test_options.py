@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import NEEDS, pack, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import option_program
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.image_options import image_options
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.options import (
@@ -114,6 +115,12 @@ HERE = "of `vllm serve` in vllm/vllm-openai:v0.22.0"
 def test_refuses_values_of_another_kind(args: dict[str, Any], message: str) -> None:
     (key,) = args
     assert with_numbers(args) == [f"fleet_models[0].args.{key}: {message}"]
+
+
+def test_names_an_option_as_the_inventory_does_on_the_host_too() -> None:
+    asked = unpack(json.loads(json.dumps(pack(with_args(args={"q": "fp8"}), NEEDS["host_check"]))))
+    check, *_others = option_checks(asked, {PROGRAM: parse_table([{"options": ["--port"], "kind": "value"}])})
+    assert check.name == "fleet_models[0].args.q"
 
 
 @pytest.mark.parametrize("value", [8192, "8192", "32k", "1.5M", "auto", -1, 0.5, "None", "", "inf", "1e-3"])
