@@ -47,7 +47,7 @@ texts = st.text(max_size=12)
 secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=20)
 profiles = st.sampled_from(["1g.10gb", "1g.10gb+me", "1c.3g.40gb", "2c.3g.40gb", "3g.40gb", "7g.80gb"])
 
-_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
+_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 _items = st.integers(min_value=0) | texts.filter(lambda text: not text.startswith("-"))
 _arguments = _scalars | st.lists(_items, max_size=3) | st.dictionaries(texts, _scalars, max_size=3)
 models = all_of(

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from math import prod
+from math import isfinite, prod
 from operator import itemgetter
 from typing import Any, Optional
 
@@ -268,11 +268,15 @@ def _parsed(key: str, value: object, path: str) -> Any:
                 raise FleetError(f"{path}[{place}]: {show(item)} begins with a dash, so vLLM would read an option")
             items.append(_plain(item, f"{path}[{place}]"))
         return items
+    if isinstance(value, float) and "." not in key:
+        return value  # a word of the command line, which may be nan or inf
     return _plain(value, path)
 
 
 def _plain(value: object, path: str) -> Any:
     """Data that JSON can hold."""
+    if isinstance(value, float) and not isfinite(value):
+        raise FleetError(f"{path}: expected a number that JSON has, got {show(value)}")
     if isinstance(value, _SCALARS):
         return value
     if isinstance(value, (list, tuple)):

@@ -44,6 +44,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.network 
     Network,
     Proxy,
     certificate_files,
+    has_valid_port,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, plain
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
@@ -335,7 +336,7 @@ def _endpoint(data: object, path: str) -> str:
     expected = "expected the URL of a hub without a name or password in it"
     if isinstance(data, str) and "@" in data:
         raise FleetError(f"{path}: {expected}; what was found is not shown")
-    if not isinstance(data, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", data):
+    if not isinstance(data, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", data) or not has_valid_port(data):
         raise FleetError(f"{path}: {expected}, such as {HUB}, got {show(data)}")
     return data.rstrip("/")
 

@@ -82,6 +82,7 @@ def own_words(recipe: dict[str, Any]) -> list[str]:
         ),
         # Words that vLLM would take for an option
         ({"x": -0.5}, ["--x=-0.5"]),
+        ({"x": float("inf")}, ["--x", "inf"]),
         ({"x": "--some_text"}, ["--x=--some_text"]),
         ({"a.b": -1}, ["--a.b=-1"]),
         # Keys of a mapping are text in JSON
@@ -159,6 +160,9 @@ def test_a_refused_option_is_refused_with_a_key_behind_a_dot_too() -> None:
             {"a": {datetime.date(2026, 1, 1): 1}},
             "args.a: expected keys that are text or numbers, got datetime.date(2026, 1, 1)",
         ),
+        ({"hf-overrides": {"x": float("nan")}}, "args.hf-overrides.x: expected a number that JSON has, got nan"),
+        ({"hf-overrides.x": float("inf")}, "args.hf-overrides.x: expected a number that JSON has, got inf"),
+        ({"a": {"b": [1.0, float("-inf")]}}, "args.a.b[1]: expected a number that JSON has, got -inf"),
         ({"a": {"b": {1: 2, "1": 3}}}, "args.a.b.1: is given twice, as text and without quotes"),
         ({1: 1, "1": 2}, "args.1: is the same option as 1; give one of the two"),
         (

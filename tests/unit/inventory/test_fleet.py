@@ -212,6 +212,13 @@ def test_a_key_is_compared_with_models_that_have_another_fault() -> None:
     assert fleet_faults("no entry", keys=keys)[1:] == []
 
 
+@pytest.mark.parametrize("port", [0, 65536, 99999])
+def test_the_hub_has_a_port_that_exists(port: int) -> None:
+    (fault,) = fleet_faults(cache={"endpoint": f"https://hub.example:{port}/hf"})
+    assert fault.startswith("fleet_cache.endpoint: expected the URL of a hub")
+    assert fleet(cache={"endpoint": "https://hub.example:65535/hf"}).cache.endpoint
+
+
 # Between entries
 
 
