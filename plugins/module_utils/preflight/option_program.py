@@ -39,8 +39,9 @@ def kind_of(action: argparse.Action) -> str:
 def is_number(action: argparse.Action) -> bool:
     """Whether an option takes numbers, apart from words such as `auto`."""
     found = _read(action, "1")
-    takes_one = isinstance(found, (int, float)) and not isinstance(found, bool)
-    return takes_one and all(_read(action, text) is None for text in ("x", "[1, 2]", '{"a": 1}'))
+    if not isinstance(found, (int, float)) or isinstance(found, bool) or action.choices is not None:
+        return False
+    return all(_read(action, text) is None for text in ("x", "[1, 2]", '{"a": 1}'))
 
 
 def _read(action: argparse.Action, text: str) -> Any:
