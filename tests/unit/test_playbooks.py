@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.switches import SWITCHES, switch, switch_faults
 from jinja2 import Environment, meta
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
@@ -90,6 +92,42 @@ def test_refuses_tags_before_a_host_is_contacted(words: list[str], tmp_path: Pat
     assert run.returncode == 2
     assert "--tags and --skip-tags are not supported" in run.stdout + run.stderr
     assert "missing required arguments" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["-e", "follow=maybe"], "-e follow=maybe: expected true or false"),
+        (["-e", "prune=maybe"], "-e prune=maybe: expected true or false"),
+        (["-e", '{"mig_force": 2}'], "-e mig_force=2: expected true or false"),
+        (["-e", "uninstall_confirm="], "-e uninstall_confirm=: expected true or false"),
+        (
+            ["-e", "prune=ja update=y", "-e", "other_host=si"],
+            "-e other_host=si: expected true or false; -e prune=ja: expected true or false",
+        ),
+    ],
+    ids=str,
+)
+def test_names_an_option_that_is_neither_true_nor_false_as_it_was_written(
+    words: list[str], fault: str, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.yml").write_text("fleet: {hosts: {gpu1: {ansible_host: 192.0.2.1}}}")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml"), *words]
+    run = subprocess.run([*command, "inference.fleet.install"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert f"nothing was done; {fault}" in run.stdout + run.stderr
+    assert "UNREACHABLE" not in run.stdout
+
+
+@pytest.mark.parametrize("value", ["yes", "True", "0", "off", True, False, 1])
+def test_reads_what_ansible_reads_as_true_or_false(value: object) -> None:
+    assert switch_faults({"prune": value, "format": "maybe"}) == []
+
+
+def test_an_action_names_an_option_that_is_neither_true_nor_false() -> None:
+    with pytest.raises(FleetError, match="^wait: expected true or false, got 'maybe'$"):
+        switch({"wait": "maybe"}, "wait")
+    assert switch({}, "wait", True) and not switch({"wait": "no"}, "wait", True)
 
 
 @pytest.mark.parametrize("file", sorted(ROLES.glob("*/tasks/*.yml")), ids=str)
@@ -216,6 +254,12 @@ def test_every_option_of_a_playbook_is_in_the_table_and_nothing_else() -> None:
                 table[playbook.strip()].update(re.findall(r"`([a-z_]+)`", options))
     used = {playbook.stem: options_of(playbook) for playbook in PLAYBOOKS.glob("*.yml")}
     assert {name: options for name, options in used.items() if options} == dict(table)
+
+
+def test_every_option_that_is_true_or_false_is_checked() -> None:
+    table = (PLAYBOOKS.parent / "docs" / "playbooks.md").read_text()
+    named = re.findall(r"^\| `(\w+)` \|[^|]*\| `true`: ", table, re.MULTILINE)
+    assert sorted(named) == sorted(SWITCHES)
 
 
 def test_the_readme_names_every_playbook() -> None:
