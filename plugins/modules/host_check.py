@@ -20,8 +20,8 @@ description:
   - Fails with every fault in one message, unless O(report) is set.
   - Compares the models' arguments with the options of C(vllm serve) in their images, for images that are on the host.
     An image is asked in a temporary container without a GPU and without a network, which takes up to 5 minutes. The
-    list is kept in C(/var/lib/inference-fleet/options) by the ID of the image, so that the image is asked once. In check
-    mode and in M(inference.fleet.preflight) lists that exist are used, and none is written or removed.
+    list is kept in C(/var/lib/inference-fleet/options) by the ID of the image, so that the image is asked once.
+    In check mode and in M(inference.fleet.preflight) lists that exist are used, and none is written or removed.
   - Needs only Python on the host. Changes nothing else.
 extends_documentation_fragment:
   - inference.fleet.fleet

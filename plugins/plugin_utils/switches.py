@@ -29,7 +29,7 @@ def switch(options: Mapping[str, Any], name: str, default: bool = False) -> bool
     """Raises FleetError for a value that is neither true nor false."""
     value = options.get(name, default)
     try:
-        return boolean(value)
+        return bool(boolean(value))
     except TypeError:
         raise FleetError(f"{name}: expected true or false, got {show(value)}") from None
 

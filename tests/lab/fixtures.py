@@ -130,11 +130,13 @@ class Admin:
         )
         output = ended.stdout + ended.stderr
         assert "{" in ended.stdout, output
-        reported, _end = json.JSONDecoder().raw_decode(ended.stdout, ended.stdout.index('{\n    "'))
+        start = ended.stdout.index('{\n    "')
+        reported, _end = json.JSONDecoder().raw_decode(ended.stdout, start)
         results = [result for play in reported["plays"] for task in play["tasks"] for result in task["hosts"].values()]
-        return Run(
-            ended.returncode, reported["stats"], "\n".join(str(one["msg"]) for one in results if one.get("msg")), output
-        )
+        lines = "\n".join(str(one["msg"]) for one in results if one.get("msg")).splitlines()
+        # Faults of several lines are printed before the JSON, and the message of the task has the first line.
+        lines += [line for line in ended.stdout[:start].splitlines() if line not in lines]
+        return Run(ended.returncode, reported["stats"], "\n".join(lines), output)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:

@@ -125,7 +125,7 @@ def test_reads_what_ansible_reads_as_true_or_false(value: object) -> None:
 
 
 def test_an_action_names_an_option_that_is_neither_true_nor_false() -> None:
-    with pytest.raises(FleetError, match="^wait: expected true or false, got 'maybe'$"):
+    with pytest.raises(FleetError, match=r"^wait: expected true or false, got 'maybe'$"):
         switch({"wait": "maybe"}, "wait")
     assert switch({}, "wait", True) and not switch({"wait": "no"}, "wait", True)
 
@@ -158,14 +158,56 @@ def test_uninstall_removes_by_name_and_after_a_confirmation() -> None:
     assert state["when"] == "__others.matched == 0"
 
 
-def test_a_fault_of_the_inventory_is_printed_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "playbook",
+    ["prefetch", "preflight", "status", "add_model -e model=a", "build_images", "backup", "root_certificate"],
+)
+def test_a_fault_of_the_inventory_is_printed_once(playbook: str, tmp_path: Path) -> None:
+    fault = "fleet_models[0] (a).type: expected one of chat"
     host = {"ansible_connection": "local", "ansible_become": False, "fleet_models": [{"name": "a", "type": "llm"}]}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"fleet": {"hosts": {"gpu1": host}}}))
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
-    run = subprocess.run([*command, "inference.fleet.prefetch"], capture_output=True, text=True, check=False)
+    words = f"inference.fleet.{playbook}".split()
+    run = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert (run.stdout + run.stderr).count("fleet_models[0] (a).type: expected one of chat") == 1
+    assert (run.stdout + run.stderr).count(fault) == 1
+    assert f"gpu1\n  nothing was touched; the inventory of this host has faults:\n  {fault}" in run.stdout
     assert "Check the host" not in run.stdout
+
+
+ONE_LINE = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - inference.fleet.show: {lines: no such thing, fail: true}
+"""
+READ = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - block:
+        - block:
+            - inference.fleet.show: {lines: [one, two], fail: true}
+              register: __read
+      rescue:
+        - ansible.builtin.assert: {that: "ansible_failed_result.msg == 'one\\ntwo' and __read.msg == 'one\\ntwo'"}
+        - inference.fleet.show: {lines: [three, four], fail: true}
+"""
+
+
+def test_a_fault_of_one_line_is_printed_once(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(ONE_LINE)
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "play.yml"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, (run.stdout + run.stderr).count("no such thing")) == (2, 1)
+
+
+def test_a_rescue_reads_the_whole_message(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(READ)
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "play.yml"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "localhost\n  three\n  four\n" in run.stdout
+    assert run.stdout.count("two") == 1
 
 
 BROKEN = """
@@ -193,7 +235,8 @@ def test_the_log_of_an_engine_is_printed_once_and_the_run_goes_on_and_fails(tmp_
     output = run.stdout + run.stderr
     assert (run.returncode, output.count("the run goes on")) == (2, 1), output
     assert output.count("got 'end-of-log'") == 1
-    assert "gpu1: the run is incomplete; the faults are printed above" in output
+    assert "gpu1\n  the run is incomplete; the faults:\n  " in output
+    assert '"msg": "the run is incomplete; the faults: (the rest is printed above)"' in output
 
 
 # docs/playbooks.md
