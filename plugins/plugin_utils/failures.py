@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.playbook.task import Task
 from ansible.utils.display import Display
@@ -56,6 +57,8 @@ def action(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
 
 def _print_once(task: Task, answer: dict[str, Any], host: str) -> None:
     """Raises _Printed. A message of several lines is printed as text, unless something else reads the message."""
+    if constants.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] != "default":
+        return  # for a program, which gets the whole message
     if Display().verbosity > 2 or answer.get("warnings") or answer.get("deprecations"):
         return  # for Ansible to print, with the exception
     if task.failed_when or task.until or task.retries:

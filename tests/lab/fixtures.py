@@ -130,13 +130,11 @@ class Admin:
         )
         output = ended.stdout + ended.stderr
         assert "{" in ended.stdout, output
-        start = ended.stdout.index('{\n    "')
-        reported, _end = json.JSONDecoder().raw_decode(ended.stdout, start)
+        reported, _end = json.JSONDecoder().raw_decode(ended.stdout, ended.stdout.index('{\n    "'))
         results = [result for play in reported["plays"] for task in play["tasks"] for result in task["hosts"].values()]
-        lines = "\n".join(str(one["msg"]) for one in results if one.get("msg")).splitlines()
-        # Faults of several lines are printed before the JSON, and the message of the task has the first line.
-        lines += [line for line in ended.stdout[:start].splitlines() if line not in lines]
-        return Run(ended.returncode, reported["stats"], "\n".join(lines), output)
+        return Run(
+            ended.returncode, reported["stats"], "\n".join(str(one["msg"]) for one in results if one.get("msg")), output
+        )
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:

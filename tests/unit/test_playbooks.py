@@ -175,6 +175,23 @@ def test_a_fault_of_the_inventory_is_printed_once(playbook: str, tmp_path: Path)
     assert "Check the host" not in run.stdout
 
 
+@pytest.mark.parametrize("playbook", ["install", "keys", "backup", "uninstall", "prune_cache", "reboot_restore"])
+def test_a_run_that_took_no_lock_releases_none(playbook: str) -> None:
+    text = (PLAYBOOKS / f"{playbook}.yml").read_text()
+    assert "register: __fleet_lock" in text + (ROLES / "fleet/tasks/begin_alone.yml").read_text()
+    (release,) = yaml.safe_load((ROLES / "fleet/tasks/end.yml").read_text())
+    assert release["when"] == "__fleet_lock is defined"
+
+
+def test_after_a_fault_of_the_inventory_no_host_is_contacted(tmp_path: Path) -> None:
+    host = {"ansible_host": "192.0.2.1", "ansible_ssh_common_args": "-o ConnectTimeout=1", "fleet_models": 1}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"fleet": {"hosts": {"gpu1": host}}}))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    run = subprocess.run([*command, "inference.fleet.install"], capture_output=True, text=True, check=False)
+    assert "fleet_models: expected a list" in run.stdout
+    assert "UNREACHABLE" not in run.stdout
+
+
 ONE_LINE = """
 - hosts: all
   gather_facts: false

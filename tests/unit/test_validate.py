@@ -263,9 +263,24 @@ def test_a_model_that_another_host_of_the_play_has_is_no_fault_of_this_one() -> 
 
 def test_a_model_that_no_host_of_the_play_has_is_a_fault() -> None:
     answer = validate({"fleet_models": [entry()]}, {"gpu2": {"fleet_models": []}}, model="qwen-8b")
-    assert answer["msg"].endswith(
-        "model: 'qwen-8b' is not in this host's inventory; did you mean 'qwen3-8b'? (fleet_models has qwen3-8b)"
+    assert answer["msg"] == (
+        "nothing was touched; -e model: 'qwen-8b' is not in this host's inventory; did you mean 'qwen3-8b'? "
+        "(fleet_models has qwen3-8b)"
     )
+
+
+def test_a_secret_that_does_not_rotate_is_a_fault_of_the_option_and_not_of_the_inventory() -> None:
+    answer = validate({"fleet_models": [entry()]}, rotate=["nonsense"])
+    assert answer["msg"].startswith(
+        "nothing was touched; -e secret: expected a secret that rotates, got 'nonsense'; run"
+    )
+
+
+def test_faults_of_the_inventory_come_before_those_of_options() -> None:
+    assert validate({"fleet_models": [entry(replicas=0)]}, rotate=["nonsense"])["msg"].splitlines() == [
+        "nothing was touched; the inventory of this host has faults:",
+        "fleet_models[0] (qwen3-8b).replicas: expected a whole number of at least 1, got 0",
+    ]
 
 
 @pytest.mark.parametrize("name", ["own", "whisper"])
