@@ -320,7 +320,7 @@ def _work(module: AnsibleModule) -> None:
     if host.docker_version:
         options = image_options(fleet, OPTIONS_FOLDER, module.params["ask_images"], not module.check_mode)
         found += tuple(option_checks(fleet, options))
-    gpu_checks = tuple(nvidia_checks(fleet, host.nvidia)) if host.nvidia else ()
+    gpu_checks = tuple(nvidia_checks(fleet, host.nvidia, host.os_id)) if host.nvidia else ()
     devices = DevicePlan()
     if host.nvidia and host.nvidia.gpus:
         gpus = host.nvidia.gpus
