@@ -140,7 +140,8 @@ def test_every_service_container_runs_with_an_init(file: Path) -> None:
 @pytest.mark.parametrize("name", ["install", "reboot_restore"])
 def test_what_removes_the_models_of_no_inventory_asks_for_a_word_before_it_removes_all(name: str) -> None:
     (play,) = [one for one in yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text()) if "hosts" in one]
-    assert play["vars"]["fleet_remove_all"].startswith("{{ prune | default(")
+    assert play["vars"]["fleet_remove_all"] == "{{ prune }}"
+    assert play["vars"]["prune"] == (False if name == "install" else "{{ restore_by_itself | default(false) }}")
 
 
 def test_uninstall_removes_by_name_and_after_a_confirmation() -> None:
@@ -290,9 +291,8 @@ def templates(part: Any) -> Iterator[str]:
             yield from (f"{{{{ {text} }}}}" for text in texts) if key in EXPRESSIONS else texts
 
 
-def options_of(playbook: Path) -> set[str]:
+def options_of(text: str) -> set[str]:
     """The variables that the playbook reads and that nothing but `-e` sets."""
-    text = playbook.read_text()
     jinja = Environment()
     jinja.filters = jinja.tests = AnyName()
     names: set[str] = set()
@@ -312,8 +312,40 @@ def test_every_option_of_a_playbook_is_in_the_table_and_nothing_else() -> None:
             options, playbooks = line.split("|")[1:3]
             for playbook in playbooks.split(","):
                 table[playbook.strip()].update(re.findall(r"`([a-z_]+)`", options))
-    used = {playbook.stem: options_of(playbook) for playbook in PLAYBOOKS.glob("*.yml")}
+    used = {playbook.stem: options_of(playbook.read_text()) for playbook in PLAYBOOKS.glob("*.yml")}
     assert {name: options for name, options in used.items() if options} == dict(table)
+
+
+@pytest.mark.parametrize("playbook", sorted(set(PLAYBOOKS.glob("*.yml")) - {PLAYBOOKS / "check_hosts.yml"}), ids=str)
+def test_no_variable_of_an_inventory_is_taken_for_an_option(playbook: Path) -> None:
+    """Variables of a play hide those of an inventory, and `-e` hides both."""
+    for play in yaml.safe_load(playbook.read_text()):
+        if "hosts" in play:
+            assert sorted(options_of(yaml.safe_dump([play])) - set(play.get("vars", {}))) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("remove_model", "model is not defined: run again"),
+        ("rotate_keys", "no secret is named"),
+        ("restore_backup", "this run has no file and gpu1"),
+        ("status -e format=yaml", "format: expected text or json, got 'yaml'"),
+        ("status", "the inventory of this host has faults"),
+    ],
+)
+def test_an_inventory_with_variables_of_these_names_has_no_effect(words: str, found: str, tmp_path: Path) -> None:
+    host = {"ansible_connection": "local", "ansible_become": False, "fleet_models": 1}
+    if "format" in words:
+        host["fleet_models"] = []
+        host["ansible_python_interpreter"] = "/no/such/python"
+    generic = {"model": "a", "secret": "master_key", "file": "/b", "format": "html", "prune": True, "follow": "maybe"}
+    inventory = {"fleet": {"hosts": {"gpu1": host}}, "all": {"vars": generic}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    run = subprocess.run([*command, *f"inference.fleet.{words}".split()], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert found in run.stdout + run.stderr
 
 
 def test_every_option_that_is_true_or_false_is_checked() -> None:
