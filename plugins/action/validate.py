@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
     parse_fleet,
     remember,
     url_names,
+    with_page,
 )
 
 
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):
             others = [
                 fault for fault in error.faults if not any(path.startswith(fault.partition(":")[0]) for path in paths)
             ]
-            lines = "\n".join(dict.fromkeys([*empty, *unread, *others]))
+            lines = "\n".join(map(with_page, dict.fromkeys([*empty, *unread, *others])))
             return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{lines}"}
         try:
             self._check_names(fleet, task_vars or {})

@@ -38,8 +38,8 @@ def api_version(engine: Mapping[str, Any]) -> str:
         if not last:
             accepts = f"from {_text(lowest)} on"
         raise FleetError(
-            f"Docker Engine {engine.get('Version', 'of an unknown version')} accepts the API {accepts}, expected one of "
-            f"{_text(OLDEST)} to {_text(NEWEST)}; {remedy}"
+            f"Docker Engine {engine.get('Version', 'of an unknown version')} accepts the API {accepts}, "
+            f"expected one of {_text(OLDEST)} to {_text(NEWEST)}; {remedy}"
         )
     return _text(chosen)
 
