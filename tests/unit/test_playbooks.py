@@ -213,6 +213,14 @@ READ = """
 """
 
 
+def test_quickstart_removes_the_service_also_without_a_terminal() -> None:
+    """`./quickstart --down` has been the request already; without a terminal the question of the playbook ends the run."""
+    text = (PLAYBOOKS.parent / "quickstart").read_text()
+    assert re.findall(r"^ *playbook inference\.fleet\.uninstall(.*)$", text, re.MULTILINE) == [
+        " --extra-vars uninstall_confirm=true"
+    ]
+
+
 def test_a_fault_of_one_line_is_printed_once(tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(ONE_LINE)
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "play.yml"]
