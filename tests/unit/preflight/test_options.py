@@ -335,6 +335,17 @@ def test_no_engine_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert docker_api.request("POST", "/containers/create", {}) == (0, b"")
 
 
+def test_writes_and_removes_nothing_where_it_may_not_keep_answers(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "options"
+    assert image_options(with_args(**ONE), str(folder), may_keep=False) == {PROGRAM: parse_table(LISTED)}
+    assert not folder.exists()
+    assert engine.asked[-1] == "DELETE /containers/c1"
+    folder.mkdir()
+    (folder / f"{'cd' * 32}.json").write_text("[]")
+    image_options(with_args(**ONE), str(folder), may_keep=False)
+    assert [file.name for file in folder.iterdir()] == [f"{'cd' * 32}.json"]
+
+
 # The program that runs in the image
 
 
