@@ -367,7 +367,7 @@ def human_readable(text: str) -> int:
         ({"type": int, "nargs": "+"}, False),
         ({"action": "store_true"}, False),
     ],
-    ids=str,
+    ids=["int", "float", "function", "text", "none", "json", "bool", "list", "flag"],
 )
 def test_knows_which_options_take_numbers(options: dict[str, Any], number: bool) -> None:
     parser = argparse.ArgumentParser(add_help=False)
