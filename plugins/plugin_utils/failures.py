@@ -25,16 +25,8 @@ class _Printed(AnsibleActionFail):  # type: ignore[misc]  # Ansible has no types
     """A result that Ansible prints once: without the key `exception`, its message is not printed as an error, too."""
 
     @property
-    def result_contribution(self) -> dict[str, Any]:
-        return self.result_of_task
-
-    @property
     def omit_exception_key(self) -> bool:
         return True
-
-    def __init__(self, result: dict[str, Any]) -> None:
-        super().__init__(str(result.get("msg", "")))
-        self.result_of_task = result
 
 
 def action(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -68,7 +60,7 @@ def _print_once(task: Task, answer: dict[str, Any], host: str) -> None:
     if more and not read:
         Display().display(headed(host, [first, *more.splitlines()]))
         answer = {**answer, "msg": f"{first} (the rest is printed above)"}
-    raise _Printed({"changed": False, **answer})
+    raise _Printed(str(answer.get("msg", "")), result={"changed": False, **answer})
 
 
 def _is_rescued(task: Task) -> bool:

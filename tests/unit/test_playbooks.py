@@ -214,7 +214,7 @@ READ = """
 
 
 def test_quickstart_removes_the_service_also_without_a_terminal() -> None:
-    """`./quickstart --down` has been the request already; without a terminal the question of the playbook ends the run."""
+    """`./quickstart --down` has been the request; without a terminal a question ends the run."""
     text = (PLAYBOOKS.parent / "quickstart").read_text()
     assert re.findall(r"^ *playbook inference\.fleet\.uninstall(.*)$", text, re.MULTILINE) == [
         " --extra-vars uninstall_confirm=true"
