@@ -70,9 +70,11 @@ while kill -0 "$vllm"; do
   sleep 1
 done > /dev/null 2>&1 &
 trap 'asked=yes; kill -TERM "$vllm" 2> /dev/null' TERM INT
-while kill -0 "$vllm" 2> /dev/null; do
+# A signal interrupts `wait`. The shell keeps the status of a vLLM that has ended.
+while true; do
   wait "$vllm"
   status=$?
+  kill -0 "$vllm" 2> /dev/null || break
 done
 [ -z "$asked" ] || stopped
 echo "$(date +%s) $(cat {deaths}-served 2> /dev/null)" >> {deaths}
