@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
@@ -22,6 +21,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump impo
     TooLarge,
     read_secrets,
 )
+from ansible_collections.inference.fleet.plugins.plugin_utils.switches import switch
 from ansible_collections.inference.fleet.plugins.plugin_utils.vault_stream import PartReader
 
 ROOT = Path(__file__).parents[2]  # the collection's
@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
                 stamp(datetime.now(timezone.utc)),
                 database.version(),
                 _version(),
-                boolean(arguments["spend_logs"]),
+                switch(arguments, "spend_logs"),
             )
             path, keep = folder.path_of(host, about.made), int(arguments["keep"])
             result = {"changed": True, "path": str(path), "postgres": about.postgres, "warnings": []}

@@ -19,8 +19,9 @@ description:
     can be partitioned and assigned to the models.
   - Fails with every fault in one message, unless O(report) is set.
   - Compares the models' arguments with the options of C(vllm serve) in their images, for images that are on the host.
-    An image is asked once, in a container without a GPU and without a network, which is removed. The list is kept in
-    C(/var/lib/inference-fleet/options) by the ID of the image.
+    An image is asked in a temporary container without a GPU and without a network, which takes up to 5 minutes. The
+    list is kept in C(/var/lib/inference-fleet/options) by the ID of the image, so that the image is asked once.
+    In check mode and in M(inference.fleet.preflight) lists that exist are used, and none is written or removed.
   - Needs only Python on the host. Changes nothing else.
 extends_documentation_fragment:
   - inference.fleet.fleet
@@ -66,7 +67,8 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Never changes anything.
+    description:
+      - Writes nothing to the disk of the host. With O(ask_images), images may be asked in temporary containers.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -351,9 +353,9 @@ def _work(module: AnsibleModule) -> None:
     removal = removal_checks(fleet, host, module.params["remove_all"]) if prune else ()
     found = checks(fleet, host) + removal
     if host.docker_version:
-        options = image_options(fleet, OPTIONS_FOLDER, module.params["ask_images"])
+        options = image_options(fleet, OPTIONS_FOLDER, module.params["ask_images"], not module.check_mode)
         found += tuple(option_checks(fleet, options))
-    gpu_checks = tuple(nvidia_checks(fleet, host.nvidia)) if host.nvidia else ()
+    gpu_checks = tuple(nvidia_checks(fleet, host.nvidia, host.os_id)) if host.nvidia else ()
     devices = DevicePlan()
     if host.nvidia and host.nvidia.gpus:
         gpus = host.nvidia.gpus

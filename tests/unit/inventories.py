@@ -47,7 +47,7 @@ texts = st.text(max_size=12)
 secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=20)
 profiles = st.sampled_from(["1g.10gb", "1g.10gb+me", "1c.3g.40gb", "2c.3g.40gb", "3g.40gb", "7g.80gb"])
 
-_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
+_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 _items = st.integers(min_value=0) | texts.filter(lambda text: not text.startswith("-"))
 _arguments = _scalars | st.lists(_items, max_size=3) | st.dictionaries(texts, _scalars, max_size=3)
 models = all_of(
@@ -111,9 +111,12 @@ inventories = all_of(
         "fleet_hf_token": secrets,
         "fleet_images": some(vllm=words.map("example/{}:1".format), caddy=words.map("example/{}:2".format)),
         "fleet_cache": some(path=words.map("/srv/{}/".format), min_free_gb=st.integers(0), compiled=st.booleans()),
-        "fleet_logs": some(driver=st.sampled_from(["json-file", "local", "daemon"]), max_file=st.integers(2)),
+        "fleet_logs": some(driver=st.sampled_from(["json-file", "local", "daemon"]), max_file=st.integers(2, 1000)),
         "fleet_litellm": some(
-            workers=st.integers(1), restart_wait=st.integers(0), spend_log_days=st.integers(1), memory_gb=st.integers(1)
+            workers=st.integers(1, 256),
+            restart_wait=st.integers(0),
+            spend_log_days=st.integers(1),
+            memory_gb=st.integers(1),
         ),
         "fleet_caddy": some(**dict.fromkeys(("max_body_mb", "max_api_body_mb", "check_key_above_kb"), st.integers(1))),
         "fleet_monitoring": st.booleans()

@@ -103,7 +103,17 @@ class Spec:
                 "image": image.id,
                 "env": {**image.env, **self.env},
                 "labels": {**image.labels, **self.labels},
+                "mounts": self.mounts_with(image.id),
             }
+        )
+
+    def mounts_with(self, image: str) -> tuple[Mount, ...]:
+        """The mounts in a container of the image with that ID. The digest in the name of the volume with compiled code
+        stands for the image, the command and the devices, so that a volume has the code of one configuration."""
+        digest = hashlib.sha256(json.dumps([image, self.command, self.devices]).encode()).hexdigest()
+        own = f"{COMPILED}{self.name}"
+        return tuple(
+            replace(mount, source=f"{own}-{digest[:12]}") if mount.source == own else mount for mount in self.mounts
         )
 
 
@@ -259,7 +269,6 @@ def without_lacking(desired: Iterable[Desired], given: Iterable[str]) -> tuple[D
 
 
 def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certificates: Optional[str]) -> Spec:
-    image = fleet.image_of(model)
     online = downloads_itself(model, fleet.cache.downloads == AT_START)
     mounts = [Mount(fleet.cache.source, CACHE_MOUNT, read_only=not online), *_from_the_host(fleet, model)]
     # Some images have another HOME (vLLM-Omni's from 0.31 on: /tmp), and would look for the mounted folders there.
@@ -271,11 +280,12 @@ def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certi
         env.update(SSL_CERT_FILE=CERTIFICATES_MOUNT, REQUESTS_CA_BUNDLE=CERTIFICATES_MOUNT)
         mounts.append(Mount(certificates, CERTIFICATES_MOUNT, read_only=True))
     if fleet.cache.compiled and "VLLM_CACHE_ROOT" not in dict(model.env):
-        mounts.append(Mount(_compiled(name, image, model.command, devices), COMPILED_MOUNT))
+        # The container executes this code, so no other has the volume. `Spec.mounts_with` adds a digest to its name.
+        mounts.append(Mount(f"{COMPILED}{name}", COMPILED_MOUNT))
         env["VLLM_CACHE_ROOT"] = COMPILED_ROOT
     return Spec(
         name=name,
-        image=image,
+        image=fleet.image_of(model),
         entrypoint=ENTRYPOINT,
         command=model.command,
         env={**env, **dict(model.env)},
@@ -301,16 +311,8 @@ def _from_the_host(fleet: Fleet, model: Model) -> list[Mount]:
     return mounts
 
 
-def _compiled(container: str, image: str, command: tuple[str, ...], devices: tuple[str, ...]) -> str:
-    """The volume with what vLLM compiles at its start. The container executes this code, so no other container has the
-    volume. A container with another image, command or device gets an empty volume, so that a volume holds the code of
-    one configuration."""
-    digest = hashlib.sha256(json.dumps([COMPILED_MOUNT, image, command, devices]).encode()).hexdigest()
-    return f"{COMPILED}{container}-{digest[:12]}"
-
-
 def is_compiled(volume: str) -> bool:
-    """Whether the volume has a name of `_compiled`."""
+    """Whether the volume has a name of `Spec.mounts_with`."""
     return bool(re.fullmatch(COMPILED + r"vllm-[a-z0-9-]+-[0-9]+-[0-9a-f]{12}", volume))
 
 

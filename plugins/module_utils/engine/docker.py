@@ -164,6 +164,8 @@ class Docker:
 
     def create(self, spec: Spec) -> None:
         """Creates the container without starting it."""
+        image = self._image(spec.image)
+        mounts = spec.mounts_with(image.id) if image else spec.mounts
         host_config: dict[str, Any] = {
             "mounts": [
                 DockerMount(
@@ -172,7 +174,7 @@ class Docker:
                     type="bind" if mount.source.startswith("/") else "volume",
                     read_only=mount.read_only,
                 )
-                for mount in spec.mounts
+                for mount in mounts
             ],
             "network_mode": spec.networks[0],
             "restart_policy": {"Name": spec.restart},

@@ -58,6 +58,9 @@ def check_rotates(name: str) -> None:
     )
 
 
+MOST_WORKERS = 256  # processes of several hundred MB each
+
+
 @dataclass(frozen=True)
 class LiteLLMSettings:
     """`fleet_litellm`. workers: number of processes. restart_wait: seconds between stop and start.
@@ -72,7 +75,7 @@ class LiteLLMSettings:
     @classmethod
     def parse(cls, data: object, path: str) -> LiteLLMSettings:
         with Fields(data, path) as read:
-            workers = read.integer("workers", cls.workers, at_least=1)
+            workers = read.integer("workers", cls.workers, at_least=1, at_most=MOST_WORKERS)
             return cls(
                 workers=workers,
                 restart_wait=read.integer("restart_wait", cls.restart_wait),

@@ -44,6 +44,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.network 
     Network,
     Proxy,
     certificate_files,
+    has_valid_port,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import (
     FRONT,
@@ -59,7 +60,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import HostPath
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import FILE, HostPath, hiding_fault
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import (
     VirtualKey,
     faults_between_keys,
@@ -244,16 +245,23 @@ class Fleet:
                 logs=read.nested("fleet_logs", Logs.parse, Logs()),
             )
             read.faults.extend(fleet.network.size_faults(fleet.networks))
-            # `models` lacks each model with a fault, so the models of keys cannot be checked then.
-            read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
+            known, complete = _with_parts(models, read.raw("fleet_models"), absent)
+            read.faults.extend(faults_between_keys(keys, known.values() if complete else None))
             read.faults.extend(
                 f"fleet_keys[{index}].alias: {key.alias!r} is reserved for the collection; "
                 f"choose an alias that is not {METRICS_ALIAS} and does not begin with {OPEN_ALIAS}"
                 for index, key in keys.items()
                 if key.alias == METRICS_ALIAS or key.alias.startswith(OPEN_ALIAS)
             )
-            read.faults.extend(_faults_between(models, {*SHIPPED, *read.names("fleet_recipes")}))
-            read.faults.extend(_faults_of_cache(fleet, models) if fleet.cache.path else ())
+            read.faults.extend(_faults_between(known, {*SHIPPED, *read.names("fleet_recipes")}))
+            read.faults.extend(_faults_of_cache(fleet, known) if fleet.cache.path else ())
+            read.faults.extend(
+                f"fleet_models[{index}].{one.key}: {hiding_fault(one)}"
+                for index, model in known.items()
+                if model.files_are_in_recipe
+                for one in fleet.host_paths(model)
+                if one.kind == FILE and hiding_fault(one)
+            )
             read.faults.extend(_faults_between_keys(direct_keys, fleet.secrets.master_key))
             return fleet
 
@@ -272,8 +280,8 @@ class Fleet:
 
     def host_paths(self, model: Model) -> tuple[HostPath, ...]:
         """What the model reads from the host, without the files that its recipe puts into the image."""
-        in_image = self.recipe(model.recipe).files if model.recipe and not model.image else {}
-        return tuple(one for one in model.host_paths if one.path not in in_image)
+        recipe = {**SHIPPED, **self.recipes}.get(model.recipe or "") if model.files_are_in_recipe else None
+        return tuple(one for one in model.host_paths if not recipe or one.path not in recipe.files)
 
     @property
     def networks(self) -> tuple[Net, ...]:
@@ -337,7 +345,7 @@ class Fleet:
             engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, open_alias=OPEN_ALIAS, paths=self.paths.public()
         )
         for shown, model in zip(data["models"], self.models):
-            del shown["env"]
+            del shown["env"], shown["spellings"]
             shown.update(
                 containers=list(model.containers),
                 adapters=list(model.adapter_names),
@@ -372,26 +380,42 @@ def _endpoint(data: object, path: str) -> str:
     expected = "expected the URL of a hub without a name or password in it"
     if isinstance(data, str) and "@" in data:
         raise FleetError(f"{path}: {expected}; what was found is not shown")
-    if not isinstance(data, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", data):
+    if not isinstance(data, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", data) or not has_valid_port(data):
         raise FleetError(f"{path}: {expected}, such as {HUB}, got {show(data)}")
     return data.rstrip("/")
 
 
+def _with_parts(models: Mapping[int, Model], data: Any, absent: Collection[str]) -> tuple[dict[int, Model], bool]:
+    """The models, and of entries with faults what can be read; by index in the inventory. And whether all that a key
+    may name is among them. data: the value of `fleet_models`."""
+    entries = data if isinstance(data, (list, tuple)) else ()
+    parts = {
+        index: Model.part(entry, f"fleet_models[{index}]") for index, entry in enumerate(entries) if index not in models
+    }
+    read = {index: part[0] for index, part in parts.items() if part}
+    known = {
+        **models,
+        **{index: replace(one, state="absent") if one.name in absent else one for index, one in read.items()},
+    }
+    complete = (data is None or entries is data) and all(part and part[1] for part in parts.values())
+    return dict(sorted(known.items())), complete
+
+
 def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> list[str]:
-    """Faults between entries. models: by index in the inventory. recipes: all names, also those of recipes with
-    faults."""
+    """Faults between entries. models: by index in the inventory, without a name where the name has a fault. recipes:
+    all names, also those of recipes with faults."""
     faults = []
     first: dict[str, int] = {}
     holder: dict[int, str] = {}
     taken = Counter(name for model in models.values() for name in (model.name, *model.adapter_names))
     for index, model in models.items():
         path = f"fleet_models[{index}]"
-        if model.name in first:
+        if model.name and model.name in first:
             faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
         first.setdefault(model.name, index)
         faults += [
-            f"{path}.adapters: {name!r} is also the name of a model or of another adapter"
-            for name in model.adapter_names
+            f"{path}.{model.adapters_key}: {name!r} is also the name of a model or of another adapter"
+            for name in dict.fromkeys(model.adapter_names)
             if taken[name] > 1
         ]
         if model.recipe and model.recipe not in recipes:
@@ -402,7 +426,7 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
         for gpu in model.devices.pinned if model.state != "absent" else ():
             if gpu in holder:
                 faults.append(f"{path}.devices.gpus: GPU {gpu} is already taken by {holder[gpu]}")
-            holder.setdefault(gpu, f"{model.name} ({path})")
+            holder.setdefault(gpu, f"{model.name} ({path})" if model.name else path)
     return faults
 
 

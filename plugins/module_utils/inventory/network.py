@@ -23,6 +23,10 @@ Subnet = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 _PROXY = re.compile(r"(https?)://(?:[A-Za-z0-9._~%!&*+,=:-]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?/?")
 _PROXY_EXPECTED = "the http or https URL of a proxy, such as http://proxy.example.com:3128"
 _LONGEST_IPV6_PREFIX = 124
+# IANA, "IPv4 Special-Purpose Address Registry": addresses that no host in a network may have.
+_RESERVED = tuple(map(ipaddress.ip_network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
+# IANA, "IPv6 Global Unicast Address Space", and RFC 4193.
+_UNICAST = tuple(map(ipaddress.ip_network, ("2000::/3", "fc00::/7")))
 _ALWAYS_DIRECT = ("localhost", "127.0.0.1", "::1")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 
@@ -125,7 +129,9 @@ def _subnet(version: int, example: str) -> Callable[[object, str], str]:
             raise FleetError(f"{path}: {expected}, got {show(data)}{host_bits}") from None
         if found is None or found.version != version:
             raise FleetError(f"{path}: {expected}, got {show(data)}")
-        if found.is_multicast or found.is_loopback or found.is_link_local or found.prefixlen == 0:
+        if any(overlaps(found, one) for one in _RESERVED) or (
+            version == 6 and not any(is_inside(found, one) for one in _UNICAST)
+        ):
             raise FleetError(f"{path}: {expected}, got {show(data)}, which is reserved for another purpose")
         return str(found)
 
@@ -134,7 +140,7 @@ def _subnet(version: int, example: str) -> Callable[[object, str], str]:
 
 def _proxy_url(data: Any, path: str) -> str:
     found = _PROXY.fullmatch(data) if isinstance(data, str) else None
-    if found and is_name(found[2].strip("[]")):
+    if found and is_name(found[2].strip("[]")) and has_valid_port(data):
         return str(data).rstrip("/")
     secret = isinstance(data, str) and "@" in data
     hint = "; percent-encode special characters of the password" if secret else ""
@@ -149,6 +155,14 @@ def _destination(data: object, path: str) -> str:
     raise FleetError(
         f"{path}: expected a domain, an address or a network such as corp.example.com or 10.0.0.0/8, got {show(data)}"
     )
+
+
+def has_valid_port(url: str) -> bool:
+    """Whether the port of the URL is from 1 to 65535, or not given."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _covers(destination: str, host: str) -> bool:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Asks images for the options of their `vllm serve`, each once, and keeps the answers by image ID.
+"""Asks images for the options of their `vllm serve`, and keeps the answers by image ID where it may.
 
 A container without a GPU and without a network runs option_program, and is removed.
 """
@@ -40,11 +40,13 @@ _ENVIRONMENT = (
 )
 
 
-def image_options(fleet: Fleet, folder: str, may_ask: bool = True) -> dict[Program, Union[Table, str]]:
+def image_options(
+    fleet: Fleet, folder: str, may_ask: bool = True, may_keep: bool = True
+) -> dict[Program, Union[Table, str]]:
     """The options of each program whose image is on the host, or the reason why they are not known.
 
     folder: where the answers are kept; those of images that no model has any more are removed. may_ask: whether
-    containers may run; else only kept answers count.
+    containers may run; else only kept answers count. may_keep: whether the folder may change.
     """
     found: dict[Program, Union[Table, str]] = {}
     kept = set()
@@ -63,10 +65,12 @@ def image_options(fleet: Fleet, folder: str, may_ask: bool = True) -> dict[Progr
             try:
                 answer = _answer(image["Id"], program.omni)
                 found[program] = parse_table(answer)
-                _keep(file, answer)
+                if may_keep:
+                    _keep(file, answer)
             except FleetError as error:
                 found[program] = str(error)
-    _remove_others(Path(folder), kept)
+    if may_keep:
+        _remove_others(Path(folder), kept)
     return found
 
 

@@ -164,12 +164,13 @@ def _clashes(fleet: Fleet, site: Site, name: str, text: str, state: str, remedy:
     """Routes and machines whose addresses the subnet would take over."""
     subnet = ipaddress.ip_network(text)
     own_devices = {network.device for network in site.networks if network.ours}
-    found = []
+    found, inside = [], False
     for route in site.routes:
         # Default routes, and VPNs that replace them by two halves, say nothing about the addresses in use.
         if route.device in own_devices or route.destination.prefixlen <= 1 or not overlaps(subnet, route.destination):
             continue
         if route.gateway and is_inside(subnet, route.destination) and subnet != route.destination:
+            inside = True
             yield Check(
                 name,
                 WARN,
@@ -180,7 +181,7 @@ def _clashes(fleet: Fleet, site: Site, name: str, text: str, state: str, remedy:
             found.append(f"overlaps the host's route {route}")
     found += [f"contains {what} {address}" for what, address in _needed(fleet, site) if _has(subnet, address)]
     yield from (Check(name, state, f"{text} {one}", remedy) for one in found)
-    if not found and state == FAULT:
+    if not (found or inside) and state == FAULT:
         yield Check(name, OK, f"no route of the host overlaps {text}")
 
 

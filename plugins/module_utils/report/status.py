@@ -166,7 +166,8 @@ def _down(model: Mapping[str, Any], now: datetime) -> Iterator[str]:
     """Why each replica that should answer does not, and the end of its log."""
     for one in model["containers"] if model["wanted"] else ():
         if not one["ready"]:
-            log = [f"the end of its log (docker logs {one['name']}):", *(f"  {text}" for text in one["log"])]
+            whole = f"the playbook logs with -e model={model['name']} -e lines=0 prints all"
+            log = [f"the end of its log ({whole}):", *(f"  {text}" for text in one["log"])]
             yield "\n  ".join([f"{one['name']}: {_why(one, now)}", *(log if one["log"] else ())])
 
 

@@ -22,7 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.images i
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import CACHE_MOUNT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
+from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, REGISTRY, World, converged, cpu
 from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, entry, faults, fleet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +37,9 @@ def spec(world: World, name: str = "vllm-a-1") -> Any:
 
 def compiled(world: World, name: str = "vllm-a-1") -> str:
     """The volume with its compiled code."""
-    (source,) = (mount.source for mount in spec(world, name).mounts if mount.target == COMPILED_MOUNT)
+    one = spec(world, name)
+    mounts = one.mounts_with(REGISTRY[one.image].id)
+    (source,) = (mount.source for mount in mounts if mount.target == COMPILED_MOUNT)
     return str(source)
 
 
@@ -61,7 +63,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "env": {"A": "1", "HF_HUB_OFFLINE": "1", **PLACES},
         "mounts": (
             Mount("fleet-hf-cache", "/var/cache/inference-fleet", read_only=True),
-            Mount(compiled(world), "/var/tmp"),
+            Mount("fleet-compiled-vllm-a-1", "/var/tmp"),
         ),
         "networks": ("fleet-model-a",),
         "devices": ("GPU-2", "GPU-3"),
@@ -255,6 +257,25 @@ def test_no_two_containers_or_configurations_share_compiled_code() -> None:
     assert all(is_compiled(volume) for volume in volumes)
 
 
+def test_an_image_rebuilt_under_the_same_name_gets_no_code_of_the_previous_one() -> None:
+    world = converged(cpu("a"))
+    before = set(world.engine.compiled)
+    world.engine.images[STANDARD] = replace(REGISTRY[STANDARD], id="sha256:9")
+    assert not world.converge().faults
+    (volume,) = world.engine.compiled - before
+    assert is_compiled(volume)
+    assert list(world.engine.unused_compiled()) == list(before)
+    assert world.steps() == []
+
+
+def test_an_image_that_the_plan_does_not_know_yet_names_the_volume_too() -> None:
+    world = World(cpu("a"))
+    assert not world.engine.images
+    world.converge()
+    assert world.engine.compiled == {compiled(world)}
+    assert world.steps() == []
+
+
 def test_another_environment_keeps_the_compiled_code() -> None:
     assert compiled(World(cpu("a"))) == compiled(World(cpu("a", env={"A": "1"})))
 
@@ -271,7 +292,6 @@ def test_the_environment_names_the_mounted_folders_whatever_home_the_image_has()
         one = spec(World(cpu("a", type=kind)))
         assert [mount.target for mount in one.mounts] == [one.env["HF_HOME"], "/var/tmp"]
         assert one.env["VLLM_CACHE_ROOT"] == "/var/tmp/vllm"
-    assert spec(World(cpu("a", env={"HF_HOME": "/srv/own"}))).env["HF_HOME"] == "/srv/own"
 
 
 def test_a_limit_of_memory_is_the_inventorys_and_another_one_recreates_the_container() -> None:
@@ -372,7 +392,7 @@ def test_a_container_that_somebody_changed_is_recreated(drift: dict[str, Any], p
 def test_a_container_is_recreated_when_its_image_is_another_under_the_same_name() -> None:
     world = converged(cpu("a"))
     world.engine.images[STANDARD] = replace(world.engine.images[STANDARD], id="sha256:newer")
-    assert world.steps()[0] == "remove vllm-a-1 (changed: image)"
+    assert world.steps()[0] == "remove vllm-a-1 (changed: image, mounts)"
 
 
 def test_a_container_whose_image_is_gone_is_recreated_from_a_pull() -> None:
@@ -777,4 +797,5 @@ def test_a_resolved_spec_is_what_was_asked_for_on_top_of_the_image() -> None:
     resolved = asked.resolved(image)
     assert (resolved.image, resolved.env) == ("sha256:9", {"PATH": "/own", "B": "2", "HF_HUB_OFFLINE": "1", **PLACES})
     assert resolved.labels == {**asked.labels, "vendor": "x"}
-    assert replace(resolved, image=asked.image, env=asked.env, labels=asked.labels) == asked
+    assert resolved.mounts == asked.mounts_with("sha256:9")
+    assert replace(resolved, image=asked.image, env=asked.env, labels=asked.labels, mounts=asked.mounts) == asked

@@ -195,10 +195,10 @@ def test_a_confined_container_as_docker_reports_it_differs_in_nothing_from_what_
     limit_its_urls(data)
     (volume,) = (mount for mount in data["Mounts"] if mount["Destination"] == "/var/tmp")
     (desired,) = desired_containers(asked, {})
-    volume["Name"] = next(
-        mount.source for mount in desired.spec.mounts if mount.target == "/var/tmp"
-    )  # has the command
-    observed = Observed((engine._container(data),), frozenset(), host.observe([IMAGE]).images)
+    images = host.observe([IMAGE]).images
+    mounts = desired.spec.mounts_with(images[IMAGE].id)
+    volume["Name"] = next(mount.source for mount in mounts if mount.target == "/var/tmp")  # has the command
+    observed = Observed((engine._container(data),), frozenset(), images)
     (start,) = plan_containers(desired_containers(asked, {}), observed).actions
     assert str(start) == "start vllm-probe-confined-1 (was created)"
 
@@ -524,6 +524,17 @@ def test_reads_what_the_kernel_can_limit(method: str, key: str, api: FakeApi, ho
     for info, able in (({key: True}, True), ({key: False}, False), ({}, False)):
         api.says["info"] = lambda info=info: info
         assert getattr(host, method)() is able
+
+
+def test_the_volume_with_compiled_code_is_named_by_the_image_that_is_on_the_host(
+    api: FakeApi, host: engine.Docker
+) -> None:
+    made: dict[str, Any] = {}
+    api.says["create_host_config"] = made.update
+    asked = desired_containers(fleet(entry(name="a", image=IMAGE, devices={"cpu": True})), {})[0].spec
+    host.create(asked)
+    assert made["mounts"][-1]["Source"] == asked.mounts_with(captured("image")["Id"])[-1].source
+    assert engine.is_compiled(made["mounts"][-1]["Source"])
 
 
 def test_leaves_logs_to_the_configuration_of_docker_where_the_inventory_says_so(

@@ -217,6 +217,12 @@ def test_the_limit_of_memory_grows_with_the_workers(data: Any, gigabytes: int) -
     assert fleet(litellm=data).litellm.memory_gb == gigabytes
 
 
+def test_refuses_more_processes_of_litellm_than_a_host_has_memory_for() -> None:
+    assert faults(lambda: fleet(litellm={"workers": 10**9})) == [
+        "fleet_litellm.workers: expected a whole number of at least 1 and at most 256, got 1000000000"
+    ]
+
+
 # Anything at all
 
 

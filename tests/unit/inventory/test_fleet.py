@@ -187,6 +187,43 @@ def test_every_fault_of_an_inventory_is_in_one_message() -> None:
     ]
 
 
+def test_a_fault_of_an_entry_hides_no_fault_between_entries() -> None:
+    assert fleet_faults(
+        entry(name="a", devices={"gpus": [0]}, shm_size="8GB", recipe="nope"),
+        entry(name="a", soruce="x", replicas=0, adapters={"sql": "own/x"}),
+        entry(name="B", devices={"gpus": [0, 1]}),
+        entry(name="sql", devices={"gpus": [1]}, state="gone"),
+        keys=[{"alias": "x", "models": ["typo"]}],
+    ) == [
+        "fleet_models[0].shm_size: expected a size such as 8g or 512m, got '8GB'",
+        "fleet_models[1].replicas: expected a whole number of at least 1, got 0",
+        "fleet_models[1].soruce: unknown key; did you mean 'source'?",
+        "fleet_models[2].name: expected a DNS label (a-z, 0-9 and - inside), got 'B'",
+        "fleet_models[3].state: expected one of running, stopped, absent, got 'gone'",
+        "fleet_models[0].recipe: 'nope' is neither in fleet_recipes nor one of the collection's own "
+        "(whisper, voxtral, gemma3n)",
+        "fleet_models[1].name: 'a' is also the name of fleet_models[0]",
+        "fleet_models[1].adapters: 'sql' is also the name of a model or of another adapter",
+        "fleet_models[2].devices.gpus: GPU 0 is already taken by a (fleet_models[0])",
+    ]
+
+
+def test_a_key_is_compared_with_models_that_have_another_fault() -> None:
+    keys = [{"alias": "x", "models": ["qwen3-8b", "typo"]}]
+    typo = "fleet_keys[0].models: the fleet has no model 'typo'"
+    assert fleet_faults(entry(shm_size="8"), keys=keys)[1:] == [typo]
+    assert fleet_faults(entry(args={"port": 1}), keys=keys)[1:] == [], "an adapter in args may have that name"
+    assert fleet_faults(entry(name="T"), keys=keys)[1:] == []
+    assert fleet_faults("no entry", keys=keys)[1:] == []
+
+
+@pytest.mark.parametrize("port", [0, 65536, 99999])
+def test_the_hub_has_a_port_that_exists(port: int) -> None:
+    (fault,) = fleet_faults(cache={"endpoint": f"https://hub.example:{port}/hf"})
+    assert fault.startswith("fleet_cache.endpoint: expected the URL of a hub")
+    assert fleet(cache={"endpoint": "https://hub.example:65535/hf"}).cache.endpoint
+
+
 # Between entries
 
 

@@ -28,6 +28,7 @@ def test_docker_decides_where_the_inventory_says_so() -> None:
         ({"max_size": 50}, "fleet_logs.max_size: expected a size such as 50m or 1g, got 50"),
         ({"max_size": "50MB"}, "fleet_logs.max_size: expected a size such as 50m or 1g, got '50MB'"),
         ({"max_file": 0}, "fleet_logs.max_file: expected a whole number of at least 1, got 0"),
+        ({"max_file": 1001}, "fleet_logs.max_file: expected a whole number of at least 1 and at most 1000, got 1001"),
         ({"driver": "local", "max_file": 1}, "fleet_logs.max_file: expected at least 2 with driver local, got 1"),
         ({"driver": "journald"}, "fleet_logs.driver: expected one of json-file, local, daemon, got 'journald'"),
     ],

@@ -19,7 +19,7 @@ from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, ent
 from hypothesis import given
 from hypothesis import strategies as st
 
-KEYS = [field.name for field in fields(Model)]
+KEYS = [field.name for field in fields(Model) if field.compare]
 
 # Defaults
 
@@ -55,6 +55,8 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
 
 
 # Single keys: faults and their messages
+
+DOTS = (".", "..", "org/..", "../org", "org/.", "./x", "a..b/c", "a--b/c", "-a/b", "a/b-", "/srv/a:b")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,13 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
                 "source: expected a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a "
                 f"colon, got '{source}'",
             )
-            for source in ("own/model-GGUF:Q4_K_M", "s3://bucket/model", "gs://bucket/model", "/srv/model.gguf:x")
+            for source in (
+                "own/model-GGUF:Q4_K_M",
+                "s3://bucket/model",
+                "gs://bucket/model",
+                "/srv/model.gguf:x",
+                *DOTS,
+            )
         ),
         ("replicas", 0, "replicas: expected a whole number of at least 1, got 0"),
         ("replicas", -1, "replicas: expected a whole number of at least 1, got -1"),
@@ -117,6 +125,14 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
         ("direct", 1, "direct: expected true or false, got 1"),
         ("ready_timeout", 0, "ready_timeout: expected a whole number of at least 1, got 0"),
         ("ready_timeout", -60, "ready_timeout: expected a whole number of at least 1, got -60"),
+        ("replicas", 65, "replicas: expected a whole number of at least 1 and at most 64, got 65"),
+        ("replicas", 10**30, f"replicas: expected a whole number of at least 1 and at most 64, got {10**30}"),
+        (
+            "ready_timeout",
+            10**9,
+            "ready_timeout: expected a whole number of at least 1 and at most 604800, got 1000000000",
+        ),
+        ("devices", {"gpus": 65}, "devices.gpus: expected at most 64 GPUs for a replica, got 65"),
         ("shm_size", "8", "shm_size: expected a size such as 8g or 512m, got '8'"),
         ("shm_size", "8GB", "shm_size: expected a size such as 8g or 512m, got '8GB'"),
         ("shm_size", "-8g", "shm_size: expected a size such as 8g or 512m, got '-8g'"),

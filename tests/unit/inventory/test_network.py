@@ -61,6 +61,27 @@ def test_a_prefix_of_ipv6_has_room_for_each_network_with_a_way_out() -> None:
     assert fault.startswith("fleet_network.ipv6: fd00::/122 has 64 addresses; expected at least 80, for 11 networks")
 
 
+@pytest.mark.parametrize(
+    ("key", "subnet"),
+    [
+        *(("subnet", one) for one in ("240.0.0.0/24", "255.255.255.0/24", "0.0.0.0/24", "224.0.0.0/3", "128.0.0.0/1")),
+        *(("subnet", one) for one in ("169.254.7.0/24", "0.0.0.0/0", "224.1.0.0/24")),
+        *(("ipv6", one) for one in ("::ffff:10.0.0.0/120", "::/64", "fe80::/64", "ff02::/64", "::/0", "4000::/64")),
+    ],
+)
+def test_no_subnet_has_addresses_that_no_host_may_have(key: str, subnet: str) -> None:
+    (fault,) = refused("fleet_network", {key: subnet})
+    assert fault.startswith(f"fleet_network.{key}: expected an IPv")
+    assert fault.endswith("which is reserved for another purpose")
+
+
+@pytest.mark.parametrize("subnet", ["10.0.0.0/8", "100.64.0.0/24", "172.30.0.0/16", "192.168.7.0/24", "203.0.113.0/24"])
+def test_other_subnets_may_be_used(subnet: str) -> None:
+    assert fleet(network={"subnet": subnet}).network.subnet == subnet
+    for ipv6 in ("fd4c:7e31:9a02::/64", "2001:db8::/64", "2a01:4f8::/64"):
+        assert fleet(network={"ipv6": ipv6}).network.ipv6 == ipv6
+
+
 # The proxy
 
 
@@ -74,7 +95,18 @@ def test_a_proxy_is_a_url_or_a_mapping() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["proxy.example.com:3128", "socks5://proxy:1080", "http://", "http://proxy_1:3128", "http://p/path", 3128, "a b"],
+    [
+        "proxy.example.com:3128",
+        "http://proxy:0",
+        "http://proxy:99999",
+        "http://[fd00::3]:65536",
+        "socks5://proxy:1080",
+        "http://",
+        "http://proxy_1:3128",
+        "http://p/path",
+        3128,
+        "a b",
+    ],
 )
 def test_what_is_no_proxy_is_a_fault(data: Any) -> None:
     (fault,) = refused("fleet_proxy", {"url": data})

@@ -20,7 +20,7 @@ from ansible_collections.inference.fleet.tests.unit.test_failures import loaded,
 ROOT = Path(__file__).parents[3]
 READS = {
     *("backup_info", "container_logs", "energy_report", "energy_usage", "gpu_info", "host_backup", "service_ready"),
-    *("show", "status_report", "summary", "validate"),  # nothing on a host
+    *("check_options", "show", "status_report", "summary", "validate"),  # nothing on a host
     "host_lock",
     "restore_log",  # a restore without the lock must also be recorded
     "virtual_key_file",  # on the controller

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import OPTIONS
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
 from ansible_collections.inference.fleet.plugins.modules import host_check
@@ -160,3 +161,13 @@ def test_a_faulty_inventory_is_told_with_its_paths(world: World, run: FleetModul
     answer = run(models=[entry(replicas=0)])
     assert answer["msg"] == "fleet_models[0].replicas: expected a whole number of at least 1, got 0"
     assert world.asked == ()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_answers_of_images_are_kept_only_outside_check_mode(
+    world: World, run: FleetModule, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(host_check, "image_options", lambda _fleet, *more: given.extend(more) or {})
+    run(check=check, models=[entry()])
+    assert given == [OPTIONS, True, not check]

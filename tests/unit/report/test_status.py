@@ -231,7 +231,7 @@ def test_a_replica_that_is_down_has_the_end_of_its_log() -> None:
     assert (
         "  down:\n"
         "    vllm-qwen3-8b-1: is exited with exit code 137, restarts by Docker: 5\n"
-        "      the end of its log (docker logs vllm-qwen3-8b-1):\n"
+        "      the end of its log (the playbook logs with -e model=qwen3-8b -e lines=0 prints all):\n"
         "        loading\n"
         "        out of memory\n"
     ) in status_text("gpu1", status(entry(), containers=(DEAD,)), NOW)
