@@ -136,7 +136,7 @@ def uninstalled_after(admin: Admin, spare: Spare) -> Iterator[None]:
     assert run.status != 0
     assert "nothing was removed; answer yes, or run again with -e uninstall_confirm=true" in run.messages
     assert "the volume fleet-caddy-data, with Caddy's own CA" in run.messages
-    assert spare.host.file("/var/lib/inference-fleet/restore.json").exists
+    assert spare.host.file("/etc/inference-fleet/config.json").exists
     run = admin.play("uninstall", *spare.words, "-e", "uninstall_confirm=true")
     assert run.status == 0, run.output
     assert "/var/lib/inference-fleet/models" in run.output
