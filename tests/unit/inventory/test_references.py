@@ -187,7 +187,7 @@ def test_a_recipe_may_put_a_file_where_no_mount_may_be() -> None:
 
 
 def test_weights_are_of_the_host_wherever_they_are() -> None:
-    for folder in ("/var/cache/inference-fleet/own", "/vllm-workspace/own"):
+    for folder in ("/var/cache/own", "/vllm-workspace/own"):
         assert paths(source=folder) == [("source", folder, "folder")]
 
 
