@@ -16,7 +16,7 @@ import tarfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import IO, Any, Optional, Protocol, cast
+from typing import Any, BinaryIO, Optional, Protocol, cast
 from urllib.parse import quote
 
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -81,10 +81,10 @@ class Backup:
             "sha256": {**{name: _digest(members[name]) for name in members}, DUMP: self.dump.sha256},
         }
         # In its modes "w|" and "r|" tarfile uses nothing of the file but `write` or `read`.
-        with tarfile.open(fileobj=cast("IO[bytes]", file), mode="w|") as tar:
+        with tarfile.open(fileobj=cast(BinaryIO, file), mode="w|") as tar:
             for name, content in {MANIFEST: json.dumps(manifest, indent=2).encode(), **members}.items():
                 tar.addfile(_member(name, len(content)), io.BytesIO(content))
-            tar.addfile(_member(DUMP, self.dump.size), cast("IO[bytes]", dump))
+            tar.addfile(_member(DUMP, self.dump.size), cast(BinaryIO, dump))
 
     @classmethod
     def unpack(cls, file: SupportsRead, path: str, take: Callable[[bytes], object] = len) -> Backup:
@@ -95,7 +95,7 @@ class Backup:
         members: dict[str, bytes] = {}
         dump = None
         try:
-            with tarfile.open(fileobj=cast("IO[bytes]", file), mode="r|") as tar:
+            with tarfile.open(fileobj=cast(BinaryIO, file), mode="r|") as tar:
                 for member in tar:
                     if member.isfile() and member.name == DUMP:
                         dump = _pass_on(tar, member, take)

@@ -45,7 +45,7 @@ def test_check_mode_shows_a_new_model_and_does_nothing(admin: Admin, host: Host,
     run = admin.play("install", "--limit", "light", "--check", "--diff", variables=on_light(door, NEW))
     assert run.status == 0, run.output
     assert "vllm-new-1: created from inference-fleet/engine-stand-in:1" in run.output
-    assert "model_name: new" in run.output
+    assert 'model_name: \\"new\\"' in run.output
     assert identities(host) == before
 
 
@@ -99,7 +99,7 @@ def test_remove_model_touches_that_model_and_the_gateways_configuration(admin: A
     assert run.status == 0, run.output
     after = identities(host)
     assert set(before) - set(after) == {"vllm-new-1"}
-    assert "light  restarted: litellm; removed: vllm-new-1; updated: caddy" in run.messages
+    assert "light  restarted: litellm; removed: vllm-new-1; updated: Caddy's configuration, caddy" in run.messages
     assert {name for name in after if before[name] != after[name]} == {"litellm"}
     assert door.chat("new").status_code in (400, 404)
 

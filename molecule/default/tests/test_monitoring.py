@@ -30,14 +30,19 @@ SEEN = 4  # requests of a kind
 
 
 def counted(prometheus: Prometheus) -> Counter[str]:
-    """Requests to the model tiny-chat: what its engine answered, and what LiteLLM did by status."""
-    engine, gateway = prometheus.query_all(
+    """Requests to the model tiny-chat: what its engine answered, and what LiteLLM did by status. LiteLLM does not count
+    unknown keys; Caddy does."""
+    engine, gateway, refused = prometheus.query_all(
         [
             'sum(vllm:request_success_total{model="tiny-chat"})',
             'sum by (status_code) (litellm_proxy_total_requests_metric_total{requested_model="tiny-chat"})',
+            'sum by (code) (caddy_http_request_duration_seconds_count{handler="subroute", server!~"inner|metrics", '
+            'code="401"})',
         ]
     )
-    return Counter({one.get("status_code", "engine"): int(one["value"]) for one in [*engine, *gateway]})
+    return Counter(
+        {one.get("status_code", one.get("code", "engine")): int(one["value"]) for one in [*engine, *gateway, *refused]}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from typing import Optional
 
@@ -62,26 +62,26 @@ class Folder:
     @contextmanager
     def below(self, *names: str) -> Iterator[Folder]:
         """The folder of these nested names; missing if one of them is something else than a folder."""
-        if not names:
-            yield self
-            return
-        with self._opened(names[0])._closing() as folder, folder.below(*names[1:]) as last:
-            yield last
+        with ExitStack() as stack:
+            folder = self
+            for name in names:
+                folder = stack.enter_context(folder._opened(name)._closing())
+            yield folder
 
     @contextmanager
     def made(self, *names: str) -> Iterator[Folder]:
         """The folder of these nested names. Missing ones are created; what is no folder is removed first."""
-        if not names:
-            yield self
-            return
-        self.clear(names[0])
-        with self._naming(names[0]), suppress(FileExistsError):
-            os.mkdir(names[0], 0o755, dir_fd=self._descriptor)
-        with self.below(names[0]) as folder:
-            if not folder:
-                raise FleetError(f"{folder._path}: expected a folder, found something that was put there meanwhile")
-            with folder.made(*names[1:]) as last:
-                yield last
+        with ExitStack() as stack:
+            folder = self
+            for name in names:
+                folder.clear(name)
+                with folder._naming(name), suppress(FileExistsError):
+                    os.mkdir(name, 0o755, dir_fd=folder._descriptor)
+                folder = stack.enter_context(folder.below(name))
+                if not folder:
+                    what = "expected a folder, found something that was put there meanwhile"
+                    raise FleetError(f"{folder._path}: {what}")
+            yield folder
 
     def names(self) -> list[str]:
         """Sorted, without names that have line breaks, control characters or bytes that are no UTF-8."""
@@ -104,8 +104,8 @@ class Folder:
         """This folder and those below it, each with its names from here. Folders deeper than DEEPEST are left out."""
         yield where, self
         for name in self.names() if len(where) < DEEPEST else ():
-            with self.below(name) as folder:
-                if folder:
+            with ExitStack() as stack:
+                if folder := stack.enter_context(self.below(name)):
                     yield from folder.walk((*where, name))
 
     def size(self, name: str) -> Optional[int]:
