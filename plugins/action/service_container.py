@@ -17,7 +17,8 @@ class ActionModule(Locked):
         answer: dict[str, Any] = self._execute_module(
             module_name="community.docker.docker_container", module_args=dict(self._task.args), task_vars=task_vars
         )
-        fault = None if answer.get("_ansible_parsed", True) else FAULTS.get(answer.get("rc", 0))
+        # Ansible adds `module_stdout` to the result of a module that has not answered.
+        fault = FAULTS.get(answer.get("rc", 0)) if "module_stdout" in answer else None
         return {"failed": True, "msg": fault} if fault else answer
 
     def _compute_environment_string(self, raw_environment_out: Any = None) -> str:

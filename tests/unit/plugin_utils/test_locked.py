@@ -83,7 +83,7 @@ def test_the_container_of_a_service_is_changed_behind_the_lock(monkeypatch: pyte
 
 @pytest.mark.parametrize("status", [locked.BUSY, locked.NOT_OWN])
 def test_what_kept_a_container_from_a_change_is_reported(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = {"failed": True, "_ansible_parsed": False, "rc": status, "msg": "no JSON"}
+    answer = {"failed": True, "module_stdout": "", "rc": status, "msg": "no JSON"}
     monkeypatch.setattr(ActionBase, "_execute_module", lambda *_given, **_how: answer)
     action = service_container.ActionModule(SimpleNamespace(args={}, check_mode=False), *[None] * 5)
     assert action.run(task_vars={}) == {"failed": True, "msg": locked.FAULTS[status]}
