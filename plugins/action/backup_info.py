@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Vault, read
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
+from ansible_collections.inference.fleet.plugins.plugin_utils.switches import switch
 
 
 class ActionModule(ActionBase):
@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
         try:
             backup = read(path, Vault(self._loader, arguments.get("vault_password_file")))
             about = backup.about
-            if about.host != host and not boolean(arguments.get("other_host", False)):
+            if about.host != host and not switch(arguments, "other_host"):
                 raise FleetError(
                     f"{path}: is of another host: {about.in_words}; to restore that host as {host}, "
                     f"run again with -e other_host=true"

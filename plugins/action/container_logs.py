@@ -8,11 +8,11 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.report.logs import since_seconds
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
+from ansible_collections.inference.fleet.plugins.plugin_utils.switches import switch
 
 POLL_SECONDS = 2
 LOST_AT_MOST = 30
@@ -26,7 +26,8 @@ class ActionModule(ActionBase):
     @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         arguments = dict(self._task.args)
-        follow = boolean(arguments.pop("follow", False))
+        follow = switch(arguments, "follow")
+        arguments.pop("follow", None)
         if since := arguments.get("since"):
             arguments["since"] = str(since_seconds(str(since), time.time()))
         answer = self._read(arguments, task_vars)

@@ -5,18 +5,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
-from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, stamp
+from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, Dump, stamp
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Folder, Vault, read
-from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump import Database, read_secrets
+from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump import (
+    Database,
+    TooLarge,
+    read_secrets,
+)
+from ansible_collections.inference.fleet.plugins.plugin_utils.switches import switch
+from ansible_collections.inference.fleet.plugins.plugin_utils.vault_stream import PartReader
 
 ROOT = Path(__file__).parents[2]  # the collection's
 
@@ -39,37 +45,61 @@ class ActionModule(ActionBase):
                 stamp(datetime.now(timezone.utc)),
                 database.version(),
                 _version(),
-                boolean(arguments["spend_logs"]),
+                switch(arguments, "spend_logs"),
             )
             path, keep = folder.path_of(host, about.made), int(arguments["keep"])
-            result = {"changed": True, "path": str(path), "postgres": about.postgres}
+            result = {"changed": True, "path": str(path), "postgres": about.postgres, "warnings": []}
             if self._task.check_mode:
-                return {**result, "size": None, "removed": [str(one) for one in folder.old(host, keep, path.name)]}
+                coming = [str(one) for one in folder.old(host, keep, path.name)]
+                return {**result, "size": None, "spend_logs": about.spend_logs, "removed": coming}
             secrets = read_secrets(self._remote, arguments["config_folder"])
-            dump = database.dump(about.spend_logs, int(arguments["max_mb"]) * 10**6)
-            self._write(Backup(about, secrets, dump), path, folder, vault, database)
+            try:
+                dump, without = _dump(database, about.spend_logs, int(arguments["max_mb"]) * 10**6)
+                about = replace(about, spend_logs=about.spend_logs and not without)
+                _write(Backup(about, secrets, dump), path, folder, vault, database)
+            finally:
+                database.discard()
             old = folder.old(host, keep)
             for one in old:
                 one.unlink()
         except FleetError as error:
             return {"failed": True, "msg": f"no backup of {host} was made, and none was removed: {error}"}
-        return {**result, "size": path.stat().st_size, "removed": [str(one) for one in old]}
-
-    def _write(self, backup: Backup, path: Path, folder: Folder, vault: Vault, database: Database) -> None:
-        """Gives the file its final name, which makes it a backup, after it was read back completely."""
-        part = folder.begin(backup.about.host, vault.encrypt(backup.pack()))
-        try:
-            written = read(part, vault)
-            if written != backup:
-                raise FleetError(f"{part}: the file on the disk differs from what was written; check the disk")
-            database.check(written.dump)
-            folder.finish(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        return {
+            **result,
+            "size": path.stat().st_size,
+            "spend_logs": about.spend_logs,
+            "removed": [str(one) for one in old],
+            "warnings": [f"{path} has no spend logs: {without}"] if without else [],
+        }
 
     def _remote(self, command: str, data: bytes) -> dict[str, Any]:
         answer: dict[str, Any] = self._low_level_execute_command(command, in_data=data)
         return answer
+
+
+def _dump(database: Database, spend_logs: bool, max_bytes: int) -> tuple[Dump, str]:
+    """Also returns why the spend logs are left out although they were asked for; empty if they are not."""
+    without = ""
+    try:
+        if spend_logs:
+            return database.dump(True, max_bytes), ""
+    except TooLarge as error:
+        without = f"with them, {error}; raise max_mb, or keep fewer days of them (fleet_litellm.spend_log_days)"
+    try:
+        return database.dump(False, max_bytes), without
+    except TooLarge as error:
+        raise FleetError(f"{error}, and that without spend logs; raise max_mb, or free space") from None
+
+
+def _write(backup: Backup, path: Path, folder: Folder, vault: Vault, database: Database) -> None:
+    """Gives the file its final name, which makes it a backup, after it was read back completely."""
+    part = folder.begin(backup.about.host, vault, backup, PartReader(database.parts(backup.dump)))
+    try:
+        if read(part, vault) != backup:
+            raise FleetError(f"{part}: the file on the disk differs from what was written; check the disk")
+        folder.finish(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _refuse_as_inventory(folder: Path, sources: Any) -> None:

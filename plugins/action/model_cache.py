@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import below
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import to_wire
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import of_hosts
+from ansible_collections.inference.fleet.plugins.plugin_utils.switches import switch
 from ansible_collections.inference.fleet.plugins.plugin_utils.watched import Watched
 
 
@@ -23,7 +23,7 @@ class ActionModule(Watched):
     def more(self, fleet: Fleet, arguments: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
         """The models of the other hosts, without their environments. Raises FleetError for a model with a fault,
         since the weights that it uses are unknown."""
-        if not boolean(arguments.get("prune", False)):
+        if not switch(arguments, "prune"):
             return {}
         given = arguments.get("others")
         others = of_hosts("fleet_models", task_vars) if given is None else given

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.inference.fleet.plugins.plugin_utils.switches import switch
 from ansible_collections.inference.fleet.plugins.plugin_utils.watched import Watched
 from ansible_collections.inference.fleet.plugins.plugin_utils.with_fleet import WithFleet
 
@@ -17,11 +17,11 @@ class ActionModule(Watched):
 
     def carry_out(self, task_vars: Any) -> dict[str, Any]:
         # A restore at boot has no reader, and depends on as little as possible.
-        if boolean(self.arguments.get("keep_going", False)):
+        if switch(self.arguments, "keep_going"):
             return WithFleet.carry_out(self, task_vars)
         return super().carry_out(task_vars)
 
     def is_settled(self, planned: Mapping[str, Any]) -> bool:
-        waits = boolean(self.arguments.get("wait", True))
+        waits = switch(self.arguments, "wait", True)
         loading = [one for one in planned.get("containers", ()) if one["wanted"] and not one["ready"]]
         return super().is_settled(planned) and not (waits and loading)

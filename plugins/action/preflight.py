@@ -17,6 +17,7 @@ class ActionModule(WithFleet):
 
     def carry_out(self, task_vars: Any) -> dict[str, Any]:
         host = task_vars["inventory_hostname"]
+        self._task.check_mode = True  # of host_check: it writes nothing
         answer = self._module({**self.arguments, "thorough": True, "report": True, "now": time.time()}, task_vars)
         if answer.get("failed"):
             return answer

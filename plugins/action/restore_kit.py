@@ -8,13 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.collection_loader._collection_finder import _get_collection_path
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.collection_archive import collection_files, digest, pack
+from ansible_collections.inference.fleet.plugins.plugin_utils.locked import Locked
 
 
-class ActionModule(ActionBase):
+class ActionModule(Locked):
     TRANSFERS_FILES = True
 
     @failures.action

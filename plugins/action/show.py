@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.report.table import check_lines, headed
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
+from ansible_collections.inference.fleet.plugins.plugin_utils.switches import switch
 
 
 class ActionModule(ActionBase):
@@ -21,5 +22,7 @@ class ActionModule(ActionBase):
         lines = [lines] if isinstance(lines, str) else [str(line) for line in lines]
         lines += check_lines(self._task.args.get("checks", []))
         text = headed(str(self._task.args.get("head", task_vars["inventory_hostname"])), lines)
+        if switch(self._task.args, "fail"):
+            return {"failed": True, "msg": "\n".join(lines)}
         Display().display(text)
         return {"changed": False, "msg": text}

@@ -25,6 +25,7 @@ UNIT = (
 SERVICES = {
     "containers": True,
     "containers_all": True,
+    "verbose_output": True,  # else without the ID of the image
     "containers_filters": {"label": ["managed-by=inference.fleet", "service"]},
 }
 
@@ -41,6 +42,7 @@ class ActionModule(WithFleet):
             return {"failed": True, "msg": f"fail_on: expected one of {', '.join(FAIL_ON)}, got {fail_on!r}"}
         try:
             models = _good(self._module({**arguments, "prune": True, "report": True}, task_vars))
+            rules = _good(self._execute_module("inference.fleet.host_rules", {}, task_vars=task_vars))
             services = _good(
                 self._execute_module("community.docker.docker_host_info", dict(SERVICES), task_vars=task_vars)
             )
@@ -48,6 +50,7 @@ class ActionModule(WithFleet):
             restore = last_restore(self._printed(f"cat {RESTORE_RECORD}"), self._printed(UNIT))
         except (AnsibleError, FleetError) as error:
             return {"changed": False, "status": without_status(str(error)), "down": []}
+        models["actions"] = [*models["actions"], *(f"write the rules of {one}" for one in rules["changed_rules"])]
         found = host_status(task_vars["fleet"], models, services["containers"], restore)
         return {"changed": False, "status": found, "down": down_models(found["models"], str(fail_on))}
 

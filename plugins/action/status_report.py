@@ -14,10 +14,12 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.report.status import (
+    difference_lines,
     document,
     status_text,
     without_status,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.report.table import headed
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 
 
@@ -37,7 +39,12 @@ class ActionModule(ActionBase):
         now = datetime.now(timezone.utc)
         # One line, so that a program can find it in Ansible's output.
         text_json = json.dumps(document(hosts, now))
-        text = "\n\n".join(status_text(host, one, now) for host, one in hosts.items())
+        blocks = [status_text(host, one, now) for host, one in hosts.items()]
+        if differences := difference_lines(hosts):
+            blocks.append(
+                headed("images that are not the same everywhere (docs/operations.md, Upgrading)", differences)
+            )
+        text = "\n\n".join(blocks)
         Display().display(text_json if kind == "json" else text)
         if (dest := arguments.get("dest")) and not self._task.check_mode:
             try:

@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
     parse_fleet,
     remember,
     url_names,
+    with_page,
 )
 
 
@@ -41,7 +42,6 @@ class ActionModule(ActionBase):
         ]
         try:
             fleet = parse_fleet(variables)
-            self._check_names(fleet, task_vars or {})
             verdict = certificates.check(fleet.https, datetime.now(timezone.utc))
             authorities = certificates.check_authorities(fleet.ca_bundle, datetime.now(timezone.utc))
             lenient = self._task.args.get("certificates") == "warn"
@@ -52,8 +52,12 @@ class ActionModule(ActionBase):
             others = [
                 fault for fault in error.faults if not any(path.startswith(fault.partition(":")[0]) for path in paths)
             ]
-            lines = "\n".join(dict.fromkeys([*empty, *unread, *others]))
+            lines = "\n".join(map(with_page, dict.fromkeys([*empty, *unread, *others])))
             return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{lines}"}
+        try:
+            self._check_names(fleet, task_vars or {})
+        except FleetError as error:
+            return {"failed": True, "msg": f"nothing was touched; -e {error}"}
         remember(fleet, task_vars or {})
         own = url_names(fleet, task_vars, self._templar)
         strangers = [f"{name}: not a variable of inference.fleet; it has no effect" for name in foreign(variables)]

@@ -9,8 +9,7 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Returns one key for each open model. The key is valid for that model only. The keys of other models have the state
-    V(absent). The list is empty if no model is open.
+  - Returns one key for each open model. The key is valid for that model only. The list is empty if no model is open.
 positional: _input, models
 options:
   _input:

@@ -12,6 +12,10 @@ description:
   - C(pg_restore) reads the dump of a file that M(inference.fleet.host_backup) has written into the database
     C(litellm_restored), in one transaction that is rolled back at the first error. The database in use does not
     change, and LiteLLM can use it meanwhile.
+  - The dump goes to C(/var/lib/inference-fleet/.database.dump) on the host, which only root can read, in parts of 8
+    MiB, and is removed after the load.
+  - The role C(litellm) loads the dump and owns the new database. The role C(fleet_admin) must exist; the entry point
+    C(owner) of the role C(postgres) creates it.
   - A database C(litellm_restored) that an interrupted run left is recreated.
   - Fails if PostgreSQL on the host has an older major version than the PostgreSQL of the dump.
 options:

@@ -12,11 +12,12 @@ description:
   - Takes a dump of LiteLLM's database (C(pg_dump) in the custom format) and the host's secrets, and writes both to one
     file on the controller, HOST-YYYYmmddTHHMMSSZ.fleet-backup, mode 0600, encrypted by Ansible Vault. Without a
     password nothing is written.
-  - The file is read back from the disk, decrypted and compared, and the database's C(pg_restore) reads the whole dump.
-    Then the file is renamed to its final name, and backups of the same host beyond O(keep) are removed.
-  - The dump passes only through the connection. Neither the host nor the controller stores an unencrypted dump in a
-    file.
-  - Ansible Vault holds everything in memory, so back up one host at a time (C(throttle=1)).
+  - The database's C(pg_restore) reads the whole dump. The file is read back from the disk, decrypted and compared. Then
+    the file is renamed to its final name, and backups of the same host beyond O(keep) are removed.
+  - The dump is written to C(/var/lib/inference-fleet/.database.dump) on the host, which only root can read, fetched in
+    parts of 8 MiB, and removed. The controller never stores it unencrypted, and has only a part of it in memory.
+  - If the dump with the spend logs is larger than O(max_mb), or than half of the host's free space, the backup is made
+    without them, with a warning.
 options:
   folder:
     description: The folder on the controller; it is created (0700) if it is missing.
@@ -31,7 +32,7 @@ options:
     type: bool
     required: true
   max_mb:
-    description: The largest dump to accept, in MB (10^6 bytes).
+    description: The largest dump to accept, in MB (10^6 bytes). A larger one without spend logs is a failure.
     type: int
     required: true
   config_folder:
@@ -64,7 +65,6 @@ EXAMPLES = r"""
     spend_logs: false
     max_mb: 100
     config_folder: /etc/inference-fleet
-  throttle: 1
 """
 
 RETURN = r"""
@@ -81,6 +81,10 @@ postgres:
   returned: success
   type: str
   sample: "15.19"
+spend_logs:
+  description: Whether the backup has the rows of C(LiteLLM_SpendLogs).
+  returned: success
+  type: bool
 removed:
   description: Backups that were removed, or in check mode would be.
   returned: success

@@ -19,8 +19,9 @@ description:
     can be partitioned and assigned to the models.
   - Fails with every fault in one message, unless O(report) is set.
   - Compares the models' arguments with the options of C(vllm serve) in their images, for images that are on the host.
-    An image is asked once, in a container without a GPU and without a network, which is removed. The list is kept in
-    C(/var/lib/inference-fleet/options) by the ID of the image.
+    An image is asked in a temporary container without a GPU and without a network, which takes up to 5 minutes. The
+    list is kept in C(/var/lib/inference-fleet/options) by the ID of the image, so that the image is asked once.
+    In check mode and in M(inference.fleet.preflight) lists that exist are used, and none is written or removed.
   - Needs only Python on the host. Changes nothing else.
 extends_documentation_fragment:
   - inference.fleet.fleet
@@ -66,7 +67,8 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Never changes anything.
+    description:
+      - Writes nothing to the disk of the host. With O(ask_images), images may be asked in temporary containers.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -155,8 +157,38 @@ docker_to_start:
   description: Whether Docker must be started now, or enabled for every boot.
   returned: success
   type: bool
-network:
-  description: Whether the Docker network C(llm-network) exists.
+networks:
+  description: The Docker networks that the run has to change.
+  returned: success
+  type: dict
+  contains:
+    create:
+      description:
+        - Networks to create, those of RV(networks.recreate) included, as options of M(community.docker.docker_network).
+      type: list
+      elements: dict
+    recreate:
+      description: Networks to remove before, since their subnet or their kind is not that of the inventory, with why.
+      type: dict
+    remove:
+      description: Networks of models and services that the inventory no longer has.
+      type: list
+      elements: str
+    new_caddy:
+      description:
+        - Whether Caddy gets another address in a network where it listens, so that its container has to be recreated.
+      type: bool
+    crowd:
+      description:
+        - Containers of this collection in C(llm-network), where Caddy should be alone. Only C(install) moves them.
+      type: list
+      elements: str
+    ours:
+      description: All networks that this collection created.
+      type: list
+      elements: str
+rules:
+  description: Whether the host has the rules of M(inference.fleet.host_rules).
   returned: success
   type: bool
 site_to_do:
@@ -193,6 +225,11 @@ services:
   type: list
   elements: str
   sample: [caddy, grafana, prometheus, litellm, postgres]
+running:
+  description: The part of RV(services) whose container runs, with the ID of the container.
+  returned: success
+  type: dict
+  sample: {caddy: 6edb8e3bd99443ba}
 watchers:
   description: The part of RV(services) that belongs to C(fleet_monitoring).
   returned: success
@@ -316,9 +353,9 @@ def _work(module: AnsibleModule) -> None:
     removal = removal_checks(fleet, host, module.params["remove_all"]) if prune else ()
     found = checks(fleet, host) + removal
     if host.docker_version:
-        options = image_options(fleet, OPTIONS_FOLDER, module.params["ask_images"])
+        options = image_options(fleet, OPTIONS_FOLDER, module.params["ask_images"], not module.check_mode)
         found += tuple(option_checks(fleet, options))
-    gpu_checks = tuple(nvidia_checks(fleet, host.nvidia)) if host.nvidia else ()
+    gpu_checks = tuple(nvidia_checks(fleet, host.nvidia, host.os_id)) if host.nvidia else ()
     devices = DevicePlan()
     if host.nvidia and host.nvidia.gpus:
         gpus = host.nvidia.gpus
@@ -331,6 +368,7 @@ def _work(module: AnsibleModule) -> None:
     if faults and not module.params["report"]:
         module.fail_json(msg="\n".join(faults))
     own = host.containers - host.foreign
+    plan = host.site.network_plan(fleet)
     module.exit_json(
         checks=[check.as_dict() for check in found],
         faults=faults,
@@ -338,13 +376,22 @@ def _work(module: AnsibleModule) -> None:
         system=_system(host),
         docker_version=host.docker_version,
         docker_to_start=host.docker_to_start,
-        network=host.network,
+        networks=dict(
+            create=plan.to_create(host.running, host.site.crowd),
+            recreate=dict(plan.recreate),
+            remove=list(plan.remove),
+            new_caddy=plan.new_caddy,
+            crowd=list(host.site.crowd),
+            ours=[network.name for network in host.site.networks if network.ours],
+        ),
+        rules=host.site.rules,
         site_to_do=host.site_to_do(fleet),
         site_files=list(host.site.files),
         site_leftover=list(host.site.leftover),
         selinux=host.site.selinux,
         firewalld=host.site.firewalld,
         services=[name for name in SERVICES if name in own],
+        running={name: host.running[name] for name in SERVICES if name in host.running},
         watchers=[name for name in WATCHERS if name in own],
         gpu_to_do=host.nvidia.to_do if host.nvidia else [],
         persistence_command=host.nvidia.unit_command if host.nvidia else "",

@@ -15,7 +15,10 @@ description:
   - A lock whose process has ended is taken over with a warning. This is checked on the machine of the process, so it
     works for runs from the same machine; a lock left by another machine is taken over with O(take_over=true).
   - If a module of a killed run still changes the host, C(model_containers) and C(recipe_image) are stopped, and the
-    task waits up to half an hour for the end of another one; with O(take_over=true), every module is stopped.
+    task waits up to half an hour for the end of another one; with O(take_over=true), every module is stopped. With
+    O(wait) too, as in a restore at boot, every module is stopped after 10 minutes.
+  - A run whose lock was taken over stops. Its next module that would change the host finds the lock of another run and
+    fails. A module that acts keeps the others waiting until it ends, by a lock of the kernel.
   - The lock is a file under C(/run), so a reboot removes it.
 options:
   state:
@@ -43,6 +46,11 @@ options:
   replaces:
     description: The ended holder whose lock may be taken over. Set by the action plugin.
     type: dict
+  stops:
+    description: The modules to stop if they still work when this run has the lock. Set by the action plugin.
+    type: list
+    elements: str
+    default: []
 attributes:
   action:
     support: full
@@ -73,6 +81,7 @@ holder:
     user: ann
     host: admin-laptop
     pid: 4711
+    run: 5e1f6a0f8bb0c5d3a1f7c3a9b0a4d2e6
     since: 2026-11-24 02:40:11 UTC
     command: ansible-playbook inference.fleet.install
 works:
@@ -87,12 +96,11 @@ works:
 import fcntl
 import json
 import os
-from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import LOCK
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
-from ansible_collections.inference.fleet.plugins.module_utils.system.work import MARKED, RESUMABLE, worker
+from ansible_collections.inference.fleet.plugins.module_utils.system.work import parse_holder, worker
 
 SPEC = dict(
     state=dict(type="str", choices=["present", "absent"], default="present"),
@@ -101,8 +109,8 @@ SPEC = dict(
     path=dict(type="path", default=LOCK),
     owner=dict(type="dict"),
     replaces=dict(type="dict"),
+    stops=dict(type="list", elements="str", default=[]),
 )
-_HOLDER = {"user", "host", "machine", "pid", "started", "since", "command"}
 
 
 def main() -> None:
@@ -116,14 +124,16 @@ def _work(module: AnsibleModule) -> None:
     if module.check_mode and not os.path.exists(path):
         module.exit_json(holder=None)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    with open(path, "a+", errors="replace") as file:
+    with open(path, "a+", errors="replace", opener=_opened) as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # briefly, for this file; the content of the file is the lock
         file.seek(0)
-        holder = _parse(file.read())
-        mine = holder is not None and all(holder.get(key) == owner[key] for key in ("machine", "pid", "started"))
+        holder = parse_holder(file.read())
+        mine = holder is not None and holder.get("run") == owner["run"]
         if module.params["state"] == "absent":
             wanted = None if mine else holder
-        elif holder is None or mine or module.params["take_over"] or holder == module.params["replaces"]:
+        elif mine:
+            wanted = holder
+        elif holder is None or module.params["take_over"] or holder == module.params["replaces"]:
             wanted = owner
         else:
             wanted = holder
@@ -131,21 +141,16 @@ def _work(module: AnsibleModule) -> None:
             file.truncate(0)
             file.write(json.dumps(wanted))
     works = None
-    if module.params["state"] == "present" and wanted == owner and not module.check_mode:
-        stops: tuple[str, ...] = (
-            MARKED if module.params["take_over"] else RESUMABLE if module.params["replaces"] else ()
-        )
-        works = worker(os.path.dirname(path), () if module.params["wait"] else stops)
+    if module.params["state"] == "present" and (mine or wanted == owner) and not module.check_mode:
+        works = worker(os.path.dirname(path), module.params["stops"])
     module.exit_json(holder=wanted, works=works and dict(pid=works[0], module=works[1]))
 
 
-def _parse(text: str) -> Optional[dict[str, Any]]:
-    """The holder; None for a truncated or damaged file."""
-    try:
-        holder = json.loads(text)
-    except ValueError:
-        return None
-    return holder if isinstance(holder, dict) and holder.keys() >= _HOLDER else None
+def _opened(path: str, flags: int) -> int:
+    """For root alone: whoever can open the file can lock it, and so stop every run."""
+    opened = os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    os.fchmod(opened, 0o600)
+    return opened
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - Takes a list of virtual keys in one call, compares it with LiteLLM's keys, and changes only the differences. A key
-    is identified by its alias. Keys whose alias is not in the list are never changed.
+    is identified by its alias. Keys whose alias is not in the list are never changed, except by O(exclusive_prefix).
   - The module calls LiteLLM at the address of its container in Docker's network, so LiteLLM needs no port on the host.
     The module must run as a user who may use Docker and read O(master_key_file), such as root.
   - An option that a key does not (or no longer) have gets LiteLLM's default, which is no limit.
@@ -81,6 +81,10 @@ options:
       key:
         description: The value of the key, C(sk-) and at least 16 printable ASCII characters. Generated if not given.
         type: str
+  exclusive_prefix:
+    description: Keys whose alias begins with this text and is not in O(keys) are deleted.
+    type: str
+    default: ""
   values:
     description:
       - Alias to the value for a new key without O(keys[].key). The value of an existing key is not compared.
@@ -199,6 +203,7 @@ KEY_SPEC = dict(
 )
 SPEC = dict(
     keys=dict(type="list", elements="dict", required=True, options=KEY_SPEC, no_log=False),
+    exclusive_prefix=dict(type="str", default=""),
     values=dict(type="dict", no_log=True),
     master_key_file=dict(type="path", default="/etc/inference-fleet/secrets/master_key", no_log=False),
     container=dict(type="str", default="litellm"),
@@ -215,7 +220,8 @@ def _work(module: AnsibleModule) -> None:
         litellm = LiteLLM(Docker(), module.params["container"], module.params["master_key_file"])
         observed = litellm.keys()
         now = datetime.now(timezone.utc)
-        plan_for = partial(plan_keys, desired=desired, now=now)
+        prefix = module.params["exclusive_prefix"]
+        plan_for = partial(plan_keys, desired=desired, now=now, exclusive_prefix=prefix)
         plan = plan_for(observed)
         outcome = Outcome() if module.check_mode else converge(plan, litellm, module.params["values"], plan_for)
     except FleetError as error:

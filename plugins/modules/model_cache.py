@@ -19,7 +19,10 @@ description:
   - Checks the free disk space before a download and file sizes after it. After an interrupted download, complete files
     are kept, and the next call downloads the others. If a repository has safetensors, other formats of the same weights
     are not downloaded.
-  - The container gets the token as a file in memory with mode 0600, which is removed afterwards.
+  - The container gets the token as a file in memory with mode 0600, which is removed afterwards. It runs as root with
+    no capability but C(DAC_OVERRIDE), since the cache is root's.
+  - What is in the cache is not trusted, since containers can write it. No link is followed except to a file in
+    C(blobs) of the same repository, and only regular files and snapshots named by a commit count.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
   - C(hf) in the image (huggingface_hub 0.34 or later)
@@ -193,7 +196,8 @@ def _fill(
     module: AnsibleModule, fleet: Fleet, names: Iterable[str], docker: DockerVolumes, folder: CacheFolder
 ) -> dict[str, Any]:
     wanted = wanted_of(fleet, names, module.params["stopped"]) if fleet.cache.downloads != AT_START else ()
-    cache = folder.observe() if wanted else {}
+    repos = {one.repo for one in wanted}
+    cache = folder.observe(repos)
     answers = _answers(fleet, to_ask(wanted, cache, module.params["update"]), cache)
     plan = plan_fill(wanted, cache, answers, folder.free())
     for warning in plan.warnings:
@@ -205,7 +209,7 @@ def _fill(
             folder.remove_listing(listing)
     if done and not module.check_mode:
         done = _download(plan, fleet, docker, folder, Progress(module.params["progress"]), faults)
-    after = folder.observe() if done and not module.check_mode else cache
+    after = folder.observe(repos) if done and not module.check_mode else cache
     revisions = [_as_it_is(one, after) for one in wanted]
     return dict(
         changed=bool(done or plan.listings),

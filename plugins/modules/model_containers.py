@@ -12,11 +12,14 @@ author:
 description:
   - Compares the whole list of a host's models with Docker's state in one call, and changes only the differences. A
     container without differences is not touched, so its model stays loaded.
-  - Every replica of a model is one container, C(vllm-NAME-REPLICA), in the Docker network C(llm-network), without
-    published ports.
+  - Every replica of a model is one container, C(vllm-NAME-REPLICA), in the Docker network C(fleet-model-NAME) of its
+    model, without published ports. A model that needs other machines is in C(fleet-out-NAME), too.
   - Compares image ID, entrypoint, command, environment, mounts, networks, devices, labels, restart policy, shared
-    memory and IPC mode with the inventory and the image's defaults. Networks and the restart policy are corrected in
-    place; for any other difference the container is recreated.
+    memory, IPC mode, capabilities, C(no-new-privileges) and the limit of memory with the inventory and the image's
+    defaults. Networks and the restart policy are corrected in place; for any other difference the container is
+    recreated.
+  - A container has no capability but C(DAC_OVERRIDE), cannot gain privileges, runs as the image's user, and has at most
+    16384 processes. The cache of weights is mounted read-only unless the model downloads by itself.
   - What vLLM compiles at its start is kept in a volume C(fleet-compiled-CONTAINER-DIGEST), one for each container and
     configuration, unless C(fleet_cache.compiled) is false. Volumes that no container has are removed after
     containers were removed, and with O(prune).
@@ -171,6 +174,9 @@ containers:
       description: The reference of the image.
       type: str
       sample: vllm/vllm-openai:v0.31.0
+    image_id:
+      description: The ID of the image that the container has; empty if the container is missing.
+      type: str
     exit_code:
       description: The exit code of the last end, if the container does not run; null if it runs or never ran.
       type: int
@@ -192,6 +198,12 @@ unused_images:
   returned: when O(report) is set
   type: list
   elements: str
+digests:
+  description:
+    - ID of each image on the host to its digest in the registry, C(sha256:) and 64 digits. An image that was built or
+      loaded on the host has no digest, and is missing.
+  returned: when O(report) is set
+  type: dict
 faults:
   description: Container or image to its fault.
   returned: failure
@@ -281,6 +293,12 @@ def _work(module: AnsibleModule) -> None:
         gpus = _gpus(module, fleet, docker, observed, acting_on)
         present, minors = device_nodes()
         nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
+        limited = [model.name for model in fleet.models if model.memory and model.name in acting_on]
+        if limited and not docker.limits_memory():
+            raise FleetError(
+                f"memory of {', '.join(limited)}: this host's kernel cannot limit the memory of containers; enable its "
+                "memory controller (kernel option cgroup_enable=memory), or remove `memory`"
+            )
         needs_cpus = any(model.devices.cpu and model.containers for model in fleet.models)
         cores = host_cores() if needs_cpus and docker.limits_cpus() else ()
         desired = desired_containers(fleet, gpus.plan.given, acting_on, nodes, bundle(), cores)
@@ -295,7 +313,7 @@ def _work(module: AnsibleModule) -> None:
             outcome = converge(plan, docker, module.params["wait"], Progress(module.params["progress"]))
             _remove_compiled(module, docker, outcome)
         after = docker.observe(()) if outcome.done else observed
-        unused = unused_images(fleet, docker.images_of_host()) if module.params["report"] else ()
+        images = docker.images_of_host() if module.params["report"] else []
     except FleetError as error:
         module.fail_json(msg=str(error))
     for image in sorted(set(plan.kept.values())):
@@ -311,7 +329,8 @@ def _work(module: AnsibleModule) -> None:
         result.update(
             trouble=gpus.trouble,
             actions=[*gpus.plan.partition.actions, *actions],
-            unused_images=list(map(str, unused)),
+            unused_images=list(map(str, unused_images(fleet, images))),
+            digests={one.id: one.digest for one in images if one.digest},
         )
     # Faults of the GPUs first: they are the reason why containers do not start.
     faults = [*(() if module.params["report"] else gpus.trouble), *outcome.faults.values()]
@@ -376,6 +395,7 @@ def _as_they_are(
                 devices=list(devices),
                 device=describe(gpus, devices) if container and (gpus or not devices) else "-",
                 image=one.spec.image,
+                image_id=container.spec.image if container else "",
                 exit_code=container.exit_code if container and container.status in ENDED else None,
                 restarts=container.restarts if container else 0,
                 log=[],

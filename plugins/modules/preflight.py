@@ -10,7 +10,8 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - Runs M(inference.fleet.host_check) with its options C(thorough) and C(report), and prints one line for each check.
-  - Fails with the faults if C(install) would stop. Changes nothing.
+  - Fails with the faults if C(install) would stop. Runs M(inference.fleet.host_check) in check mode, so that nothing is
+    written to the disk of the host; an image may be asked for its options in a temporary container without a network.
 extends_documentation_fragment:
   - inference.fleet.fleet
 options:
@@ -28,7 +29,7 @@ attributes:
     description: Runs M(inference.fleet.host_check) on the host and prints on the controller.
   check_mode:
     support: full
-    description: Never changes anything.
+    description: The module does the same in check mode and outside it.
   diff_mode:
     support: none
     description: There is nothing to show.

@@ -25,6 +25,13 @@ options:
     description: The version, in full.
     type: str
     required: true
+  requirements:
+    description:
+      - Requirements for pip, C(ansible-core) of that version and all that it needs. Each has a version and the SHA-256
+        of its files. pip installs no other file and builds no package. Other pins of the same version get a new
+        environment.
+    type: str
+    required: true
   proxy:
     description: The proxy for pip, in the form of the variable C(fleet_proxy). No command line contains the proxy.
     type: dict
@@ -55,6 +62,7 @@ EXAMPLES = r"""
 - name: Install ansible-core for the boot-time restore
   inference.fleet.restore_environment:
     ansible_core: 2.19.14
+    requirements: "{{ lookup('ansible.builtin.file', 'requirements.txt') }}"
 """
 
 RETURN = r"""
@@ -67,11 +75,15 @@ ansible_core:
 
 from functools import partial
 from pathlib import Path
+from typing import Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import (
     LINK,
     ansible_core,
+    check_pins,
+    digest,
+    pins,
     python_for_ansible,
     renew,
 )
@@ -83,6 +95,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.host_networ
 SPEC = dict(
     path=dict(type="path", default=KIT),
     ansible_core=dict(type="str", required=True),
+    requirements=dict(type="str", required=True),
     proxy=dict(
         type="dict",
         options=dict(
@@ -99,7 +112,10 @@ def main() -> None:
 
 def _work(module: AnsibleModule) -> None:
     folder, version, python = Path(module.params["path"]), module.params["ansible_core"], python_for_ansible()
+    requirements = module.params["requirements"]
+    check_pins(requirements, version)
     before = ansible_core(folder / LINK, python)
+    changed = before != version or pins(folder / LINK) != digest(requirements)
     # The settings of the boot-time restore: Ansible's temporary files go to the same place.
     environment = {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
     if module.params["proxy"]:
@@ -107,10 +123,15 @@ def _work(module: AnsibleModule) -> None:
     if module.params["host_certificates"]:
         environment["PIP_CERT"] = bundle() or ""
     command = partial(module.run_command, environ_update=environment, handle_exceptions=False)
-    if before != version and not module.check_mode:
-        renew(folder, version, python, command)
-    diff = dict(before=f"ansible-core {before or 'none'}\n", after=f"ansible-core {version}\n")
-    module.exit_json(changed=before != version, ansible_core=before, diff=diff)
+    diff = dict(before=_line(before, pins(folder / LINK)), after=_line(version, digest(requirements)))
+    if changed and not module.check_mode:
+        renew(folder, version, requirements, python, command)
+    module.exit_json(changed=changed, ansible_core=before, diff=diff)
+
+
+def _line(version: Optional[str], digest_of_pins: Optional[str]) -> str:
+    """The text for Ansible's diff mode."""
+    return f"ansible-core {version}, pins {(digest_of_pins or 'none')[:8]}\n" if version else "no ansible-core\n"
 
 
 if __name__ == "__main__":

@@ -56,6 +56,10 @@ ansible_core:
   returned: success
   type: str
   sample: 2.19.14
+requirements:
+  description: The SHA-256 of the pins from which that C(ansible-core) was installed; null if unknown.
+  returned: success
+  type: str
 systemd:
   description: Whether the host runs systemd, which can start a restore at boot.
   returned: success
@@ -77,6 +81,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import (
     LINK,
     ansible_core,
+    pins,
     python_for_ansible,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import KIT
@@ -110,6 +115,7 @@ def _work(module: AnsibleModule) -> None:
     module.exit_json(
         changed=changed,
         ansible_core=ansible_core(folder / LINK, python_for_ansible()),
+        requirements=pins(folder / LINK),
         systemd=os.path.isdir("/run/systemd/system"),
         now=time.time(),
     )

@@ -25,6 +25,12 @@ options:
   head:
     description: The head of the lines. Default is the name of the host.
     type: str
+  fail:
+    description:
+      - Fail with the lines. Unlike with M(ansible.builtin.fail), they are printed once.
+    type: bool
+    default: false
+    version_added: 0.2.0
 attributes:
   action:
     support: full
@@ -52,7 +58,7 @@ EXAMPLES = r"""
 RETURN = r"""
 msg:
   description: The printed text.
-  returned: success
+  returned: always
   type: str
   sample: "gpu1.example.com: everything in the cache is used"
 """

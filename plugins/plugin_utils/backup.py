@@ -13,10 +13,10 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, BinaryIO, Optional, Protocol, cast
 from urllib.parse import quote
 
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -24,8 +24,17 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 FORMAT = 1
 SUFFIX = ".fleet-backup"
 MANIFEST, DUMP, SECRETS = "manifest.json", "database.dump", "secrets/"
+PART = 8 * 2**20  # bytes of a dump that are in memory at a time
 _STAMP = "%Y%m%dT%H%M%SZ"
 _SECRET_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")  # secrets become root's files on a host
+
+
+class SupportsRead(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class SupportsWrite(Protocol):
+    def write(self, data: bytes, /) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -48,56 +57,77 @@ class About:
 
 
 @dataclass(frozen=True)
+class Dump:
+    """A dump of the database, which is too large for memory. size: in bytes. sha256: in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Backup:
     """secrets: file name -> content without the line end. dump: of the database."""
 
     about: About
     secrets: Mapping[str, str]
-    dump: bytes
+    dump: Dump
 
-    def pack(self) -> bytes:
-        members = {**{SECRETS + name: value.encode() for name, value in self.secrets.items()}, DUMP: self.dump}
+    def pack(self, file: SupportsWrite, dump: SupportsRead) -> None:
+        """Writes the tar file. dump: the content of the dump."""
+        members = {SECRETS + name: value.encode() for name, value in self.secrets.items()}
         manifest = {
             "format": FORMAT,
             **asdict(self.about),
-            "sha256": {name: _digest(members[name]) for name in members},
+            "sha256": {**{name: _digest(members[name]) for name in members}, DUMP: self.dump.sha256},
         }
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
+        # In its modes "w|" and "r|" tarfile uses nothing of the file but `write` or `read`.
+        with tarfile.open(fileobj=cast(BinaryIO, file), mode="w|") as tar:
             for name, content in {MANIFEST: json.dumps(manifest, indent=2).encode(), **members}.items():
-                member = tarfile.TarInfo(name)
-                member.size, member.mode = len(content), 0o600
-                tar.addfile(member, io.BytesIO(content))
-        return packed.getvalue()
+                tar.addfile(_member(name, len(content)), io.BytesIO(content))
+            tar.addfile(_member(DUMP, self.dump.size), cast(BinaryIO, dump))
 
     @classmethod
-    def unpack(cls, data: bytes, path: str) -> Backup:
-        """path: for messages. Raises FleetError if `data` is not a backup, not complete, or of a newer format."""
-        members = _members(data)
+    def unpack(cls, file: SupportsRead, path: str, take: Callable[[bytes], object] = len) -> Backup:
+        """path: for messages. take: is called with each part of the dump, in order.
+
+        Raises FleetError if the file is not a backup, not complete, or of a newer format.
+        """
+        members: dict[str, bytes] = {}
+        dump = None
         try:
+            with tarfile.open(fileobj=cast(BinaryIO, file), mode="r|") as tar:
+                for member in tar:
+                    if member.isfile() and member.name == DUMP:
+                        dump = _pass_on(tar, member, take)
+                    elif member.isfile():
+                        members[member.name] = _content(tar, member)
             manifest = json.loads(members[MANIFEST])
             newer = manifest["format"] > FORMAT
-        except (KeyError, TypeError, ValueError):
+        except (tarfile.TarError, EOFError, KeyError, TypeError, ValueError):
             raise FleetError(f"{path}: is not a backup; expected a file that the playbook backup has written") from None
         if newer:
             raise FleetError(
                 f"{path}: was written by a newer inference.fleet ({manifest.get('collection')}), in format "
                 f"{manifest['format']}, where this one reads {FORMAT}; install that version or a later one"
             )
-        return cls._parse(manifest, members, path)
+        return cls._parse(manifest, members, dump, path)
 
     @classmethod
-    def _parse(cls, manifest: Mapping[str, Any], members: Mapping[str, bytes], path: str) -> Backup:
+    def _parse(
+        cls, manifest: Mapping[str, Any], members: Mapping[str, bytes], dump: Optional[Dump], path: str
+    ) -> Backup:
         try:
             about = About(**{name: manifest[name] for name in About.__dataclass_fields__})
             datetime.strptime(about.made, _STAMP)
-            wrong = [name for name, digest in manifest["sha256"].items() if _digest(members[name]) != digest]
+            if dump is None:
+                raise KeyError(DUMP)
+            found = {**{name: _digest(content) for name, content in members.items()}, DUMP: dump.sha256}
+            wrong = [name for name, digest in manifest["sha256"].items() if found[name] != digest]
             secrets = {
                 name.removeprefix(SECRETS): members[name].decode()
                 for name in manifest["sha256"]
                 if name.startswith(SECRETS)
             }
-            dump = members[DUMP]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FleetError(f"{path}: is a backup with a missing or invalid part: {error}") from None
         strange = [name for name in secrets if not _SECRET_NAME.fullmatch(name)]
@@ -133,14 +163,12 @@ def beyond(names: Collection[str], host: str, keep: int) -> list[str]:
     return of_host[:-keep]
 
 
-def is_cut_off(encrypted: bytes) -> bool:
-    """Whether a tar file encrypted by Ansible Vault is truncated.
+def is_cut_off(digits: int) -> bool:
+    """Whether a tar file encrypted by Ansible Vault, with that many hexadecimal digits, is truncated.
 
     tar pads to blocks of 10240 bytes. Vault adds one cipher block (16), writes this, a salt and a digest
     (64 each) in hexadecimal separated by line ends, and encodes all of it in hexadecimal again.
     """
-    _header, _end, body = encrypted.partition(b"\n")
-    digits = len(body.translate(None, b"\r\n "))
     return digits % (4 * tarfile.RECORDSIZE) != 2 * (64 + 1 + 64 + 1 + 2 * 16)
 
 
@@ -156,6 +184,20 @@ def _members(data: bytes) -> dict[str, bytes]:
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
     return file.read() if file else b""
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o600
+    return member
+
+
+def _pass_on(tar: tarfile.TarFile, member: tarfile.TarInfo, take: Callable[[bytes], object]) -> Dump:
+    file, digest = tar.extractfile(member), hashlib.sha256()
+    while part := file.read(PART) if file else b"":
+        digest.update(part)
+        take(part)
+    return Dump(member.size, digest.hexdigest())
 
 
 def _digest(content: bytes) -> str:

@@ -6,22 +6,31 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from glob import escape
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, BinaryIO, Optional
 
-from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, is_encrypted, match_encrypt_secret
+from ansible.parsing.vault import match_encrypt_secret
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import (
     SUFFIX,
     Backup,
+    SupportsRead,
     beyond,
     file_name,
     is_cut_off,
     plain_name,
 )
 from ansible_collections.inference.fleet.plugins.plugin_utils.vault import passwords, sync
+from ansible_collections.inference.fleet.plugins.plugin_utils.vault_stream import (
+    PartReader,
+    VaultWriter,
+    count_digits,
+    decrypted,
+    is_vault,
+    right_password,
+)
 
 _PART = SUFFIX + ".part"
 _PASSWORDS = "fleet_backup_vault_password_file, or --vault-password-file or --ask-vault-pass to ansible-playbook"
@@ -40,39 +49,37 @@ class Vault:
                 f"no password to encrypt the backup with, and a backup is never written unencrypted; give {_PASSWORDS}"
             )
 
-    def encrypt(self, data: bytes) -> bytes:
+    def writer(self, file: BinaryIO) -> VaultWriter:
         self.require_password()
         _name, secret = match_encrypt_secret(self._secrets)
-        return bytes(VaultLib(self._secrets).encrypt(data, secret))
+        return VaultWriter(file, secret.bytes)
 
-    def decrypt(self, data: bytes, path: str) -> bytes:
-        """path: for messages."""
-        if not is_encrypted(data):
+    def reader(self, file: BinaryIO, path: str) -> PartReader:
+        """Raises FleetError unless the whole file is as it was written. path: for messages."""
+        if not is_vault(file):
             raise FleetError(
                 f"{path}: is not a backup; a backup is encrypted by Ansible Vault and begins with $ANSIBLE_VAULT"
             )
         if not self._secrets:
             raise FleetError(f"{path}: is encrypted by Ansible Vault; give its password: {_PASSWORDS}")
-        try:
-            return bytes(VaultLib(self._secrets).decrypt(data))
-        except (AnsibleError, ValueError):
-            if is_cut_off(data):
-                raise FleetError(
-                    f"{path}: is truncated: its end is missing; copy it again, or use another backup"
-                ) from None
-            raise FleetError(
-                f"{path}: no given password decrypts it; give the password of the day of the backup: {_PASSWORDS}. "
-                f"If the password is right, the file is damaged"
-            ) from None
+        password = right_password(file, [secret.bytes for _name, secret in self._secrets])
+        if password is not None:
+            return decrypted(file, password)
+        if is_cut_off(count_digits(file)):
+            raise FleetError(f"{path}: is truncated: its end is missing; copy it again, or use another backup")
+        raise FleetError(
+            f"{path}: no given password decrypts it; give the password of the day of the backup: {_PASSWORDS}. "
+            f"If the password is right, the file is damaged"
+        )
 
 
-def read(path: Path, vault: Vault) -> Backup:
-    """Raises FleetError if the file is missing or not a valid backup."""
+def read(path: Path, vault: Vault, take: Callable[[bytes], object] = len) -> Backup:
+    """take: is called with each part of the dump. Raises FleetError if the file is missing or not a valid backup."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            return Backup.unpack(vault.reader(file, str(path)), str(path), take)
     except OSError as error:
         raise FleetError(f"{path}: {error.strerror}; expected a file that the playbook backup has written") from None
-    return Backup.unpack(vault.decrypt(data, str(path)), str(path))
 
 
 class Folder:
@@ -84,23 +91,36 @@ class Folder:
     def path_of(self, host: str, made: str) -> Path:
         return self.path / file_name(host, made)
 
-    def begin(self, host: str, encrypted: bytes) -> Path:
+    def begin(self, host: str, vault: Vault, backup: Backup, dump: SupportsRead) -> Path:
         """Writes and syncs a file that does not count as a backup yet, readable by its owner only.
 
-        Removes files of the same host that an interrupted run left.
+        Removes files of the same host that an interrupted run left, and its own if it fails.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in self.path.glob(f".{escape(plain_name(host))}.*{_PART}"):
                 left.unlink()
             handle, name = tempfile.mkstemp(dir=self.path, prefix=f".{plain_name(host)}.", suffix=_PART)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        part = Path(name)
+        try:
             with os.fdopen(handle, "wb") as file:
-                file.write(encrypted)
+                writer = vault.writer(file)
+                backup.pack(writer, dump)
+                writer.finish()
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise FleetError(f"{self.path}: {error.strerror}; the backup was to be written there") from None
-        return Path(name)
+            part.unlink()
+            raise self._unwritable(error) from None
+        except BaseException:
+            part.unlink()
+            raise
+        return part
+
+    def _unwritable(self, error: OSError) -> FleetError:
+        return FleetError(f"{self.path}: {error.strerror or error}; the backup was to be written there")
 
     def finish(self, part: Path, path: Path) -> None:
         part.replace(path)

@@ -25,6 +25,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils import certificate
 
 # Keys of fleet_https whose value may be a file on the admin's machine. The host gets the content, not the path.
 _FILES = ("cert", "key", "directory_root")
+_PASSWORD = "the vault password: --ask-vault-pass or --vault-password-file"
 _MAX_BYTES = 1_000_000
 _ENTRY = re.compile(r"\b(fleet_[a-z_]+)\[(\d+)\](?! \()")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@/ -]{0,62}")
@@ -169,6 +170,12 @@ def of_hosts(variable: str, task_vars: Mapping[str, Any], hosts: Iterable[str] |
     return found
 
 
+def with_page(fault: str) -> str:
+    """The fault, with the page that has the way out for sources that are not supported."""
+    elsewhere = re.search(r"got '([^']*\.gguf\b|[^']*gguf:|(s3|gs|r2|az|abfss?)://)", fault, re.IGNORECASE)
+    return f'{fault}; see docs/models.md, "GGUF files and object stores"' if elsewhere else fault
+
+
 def _templated(value: Any, path: str, templar: Any, faults: list[str]) -> Any:
     """The templated value. A part with an undefined variable, with an error in a template, or with a text that the
     vault passwords do not decrypt, is a fault with its path, and None in the value."""
@@ -181,7 +188,8 @@ def _templated(value: Any, path: str, templar: Any, faults: list[str]) -> Any:
             return {key: _templated(one, below(path, key), templar, faults) for key, one in value.items()}
         if isinstance(value, (list, tuple)):
             return [_templated(one, f"{path}[{index}]", templar, faults) for index, one in enumerate(value)]
-        faults.append(f"{path}: {' '.join(str(error).split())}")
+        words = " ".join(str(error).split())
+        faults.append(f"{path}: {words}{f'; give {_PASSWORD}' if 'vault' in words.lower() else ''}")
     return None
 
 
@@ -218,4 +226,4 @@ def _text(value: Any, loader: Any, folder: str) -> tuple[Any, str | None]:
     except UnicodeDecodeError:
         return value, f"{shown} is not text; expected PEM (openssl x509 and openssl pkey convert from DER)"
     except (AnsibleError, OSError):
-        return value, f"{shown} cannot be read; check its permissions and, if it is encrypted, the vault password"
+        return value, f"{shown} cannot be read; check its permissions and, if it is encrypted, give {_PASSWORD}"

@@ -7,23 +7,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import NEEDS, pack
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_of
+from ansible_collections.inference.fleet.plugins.plugin_utils.locked import Locked
 
 
-class WithFleet(ActionBase):
+class WithFleet(Locked):
     """Runs the module named by `module` with the options `fleet` and `secrets`.
 
     The fleet is the one that inference.fleet.validate parsed in this run. In a task with `models`, or in a run
     without inference.fleet.validate, the action parses the variables of the host.
     """
 
-    _supports_check_mode = True
-    module = ""
     arguments: Mapping[str, Any]  # of the module
 
     @failures.action

@@ -25,7 +25,7 @@ Timings = dict[int, dict[str, list[float]]]
 def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findings]:
     traces.refuse(traces.foreign(docker), "the bench needs a machine without model containers of somebody else")
     traces.need_images(docker, traces.ENGINE)
-    with tempfile.TemporaryDirectory() as folder, traces.network_and_volume(docker):
+    with tempfile.TemporaryDirectory() as folder, traces.networks_and_volume(docker, max(COUNTS)):
         playbooks = Playbooks(Path(folder), _variables(0))
         try:
             timings = {count: _time(playbooks, count, say) for count in COUNTS}

@@ -47,9 +47,14 @@ SETTINGS = (
     Setting("no change: same settings twice"),
     Setting("with the master key", master=True),
     Setting(
+        "without Caddy on the way to the engine",
+        Gateway(api_base=f"http://{STAND_IN.container}:{ENGINE_PORT}/v1"),
+        "the choice of a replica, and of what is tried again",
+    ),
+    Setting(
         "--num_workers 2",
         Gateway(arguments=("--num_workers", "2")),
-        "least busy and rpm limits count per worker without Redis; 400 MB more",
+        "rpm limits count per worker without Redis; 400 MB more",
     ),
     Setting("--run_gunicorn", Gateway(arguments=("--num_workers", "1", "--run_gunicorn"))),
     _environment(LITELLM_LOG="ERROR", loses="a log line a request"),
@@ -61,11 +66,6 @@ SETTINGS = (
     _general(database_connection_pool_limit=50),
     _general(store_model_in_db=False),
     _general(user_api_key_cache_ttl=600, loses="a changed key may keep its previous rights for 10 minutes"),
-    Setting(
-        "routing_strategy: simple-shuffle",
-        Gateway(config={"router_settings": {"routing_strategy": "simple-shuffle"}}),
-        "least busy",
-    ),
     Setting("a price per token", Gateway(model_info=PRICE)),
     _environment(PYTHON_GC_THRESHOLD="20000,50,100"),
     _environment(LEGACY_MULTI_INSTANCE_RATE_LIMITING="true"),
@@ -81,7 +81,8 @@ SETTINGS = (
 
 def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findings]:
     with stack(docker, (STAND_IN,), say) as running:
-        say("starting LiteLLM as the role runs it")
+        say("starting Caddy and LiteLLM as the roles run them")
+        running.run_caddy()  # the way to the engines
         running.run_litellm(BASE)
         straight = _target(running, STAND_IN.container, ENGINE_PORT, "none")
         base = _target(running, BASE, LITELLM_PORT, running.virtual_key(BASE))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import ssl
@@ -71,7 +72,7 @@ STAND_IN = Engine("made-up", traces.ENGINE, ("example/made-up", "--served-model-
 class Gateway:
     """How a LiteLLM is run: what differs from the role's arguments, environment and configuration.
 
-    An empty variable and a setting of None are left out.
+    An empty variable and a setting of None are left out. api_base: of the models, in place of Caddy's inner listener.
     """
 
     arguments: tuple[str, ...] = ("--num_workers", "1")
@@ -79,6 +80,7 @@ class Gateway:
     config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     model_info: Mapping[str, Any] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
+    api_base: str = ""
 
 
 class Stack:
@@ -135,6 +137,8 @@ class Stack:
             config[section] = {key: value for key, value in merged.items() if value is not None}
         for model in config["model_list"]:
             model["model_info"].update(gateway.model_info)
+            if gateway.api_base:
+                model["litellm_params"]["api_base"] = gateway.api_base
         (folder / "changed.yaml").write_text(yaml.safe_dump(config))
         command = ["--config", "/etc/litellm/changed.yaml", "--port", str(LITELLM_PORT), *gateway.arguments]
         environment = {
@@ -155,7 +159,9 @@ class Stack:
         original, folder = self._folder / "caddy", self._folder / name
         if folder != original:
             shutil.copytree(original, folder, dirs_exist_ok=True)
-        (folder / "Changed").write_text(change((original / "Caddyfile").read_text()))
+        # Here all containers are in one network.
+        text = re.sub(r"\bcaddy\.[a-z]+-[a-z]+", f"{name}.{NETWORK}", (original / "Caddyfile").read_text())
+        (folder / "Changed").write_text(change(text))
         command = ["caddy", "run", "--config", "/etc/caddy/Changed", "--adapter", "caddyfile"]
         self._run(name, CADDY, command, {}, mounts=[Mount("/etc/caddy", str(folder), type="bind", read_only=True)])
 

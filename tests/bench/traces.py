@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 
 from docker import DockerClient
 from docker.errors import NotFound
+from docker.types import IPAMConfig, IPAMPool
 from playbook import BenchError
 
-NETWORK = "llm-network"
+NETWORK = "fleet-model-"  # before the name of the model
+POOL = IPv4Network("10.203.0.0/16")
 CACHE = "fleet-hf-cache"
 ENGINE = "inference-fleet/engine-stand-in:1"
 _OWN = re.compile(r"vllm-bench-\d{3}-\d+")
@@ -51,9 +54,15 @@ def need_images(docker: DockerClient, *references: str) -> None:
 
 
 @contextmanager
-def network_and_volume(docker: DockerClient) -> Iterator[None]:
-    """What model containers need; what this created is removed afterwards."""
-    made = [] if docker.networks.list(names=[f"^{NETWORK}$"]) else [docker.networks.create(NETWORK)]
+def networks_and_volume(docker: DockerClient, models: int) -> Iterator[None]:
+    """What the containers of so many models need; what this created is removed afterwards."""
+    made = [
+        docker.networks.create(
+            NETWORK + model_name(index), internal=True, ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
+        )
+        for index, subnet in zip(range(models), POOL.subnets(new_prefix=28), strict=False)
+        if not docker.networks.list(names=[f"^{NETWORK}{model_name(index)}$"])
+    ]
     had_cache = has_volume(docker, CACHE)
     try:
         yield

@@ -9,7 +9,7 @@ MODEL = 'model=~"$model"'
 # The label of a slice that several models share has all their names.
 SHARED = 'model=~"(.*, )?($model)(, .*)?"'
 # The outermost handler of Caddy's site, which sees each request once.
-CADDY = 'handler="subroute"'
+CADDY = 'handler="subroute", server!~"inner|metrics"'  # what clients ask for
 
 
 def quantile(q: float, histogram: str, by: str, where: str = "") -> str:

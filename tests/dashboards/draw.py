@@ -42,7 +42,7 @@ class Prometheus:
     def __init__(self, host: str, minutes: int) -> None:
         self._host = f"inference-fleet-lab-{host}"
         self._minutes = minutes
-        where = '{{(index .NetworkSettings.Networks "llm-network").IPAddress}}'
+        where = '{{(index .NetworkSettings.Networks "fleet-monitoring").IPAddress}}'
         self._address = self._run("docker", "inspect", "--format", where, "prometheus").strip()
         self.now = float(self._run("date", "+%s"))
 

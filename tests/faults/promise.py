@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 from faults.machine import RESTORE_S, Machine
-from lab.fixtures import SECRETS, Admin, Door, Run, inspect, wait_until
+from lab.fixtures import SECRETS, Admin, Door, Run, address, inspect, wait_until
 
 FOLDER = "/etc/inference-fleet"
 LOCK = "/run/inference-fleet/lock"
@@ -45,11 +45,11 @@ class Promise:
 
         accepts: a status that counts like 200.
         """
-        address = inspect(self._host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
+        litellm = address(self._host, "litellm", "fleet-litellm")
         answer = self._host.check_output(
             f"sed 's/^/Authorization: Bearer /' {SECRETS}/master_key | curl --silent --show-error -H @- "
             f"-H 'Content-Type: application/json' -d '{json.dumps(body)}' --write-out '\n%{{http_code}}' "
-            f"http://{address}:4000{path}"
+            f"http://{litellm}:4000{path}"
         )
         text, _newline, status = answer.rpartition("\n")
         assert status in ("200", accepts), f"{path}: {status}: {text}"

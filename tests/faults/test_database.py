@@ -9,7 +9,7 @@ import pytest
 from faults.amount import some
 from faults.machine import Machine
 from faults.promise import Promise
-from lab.fixtures import SECRETS, inspect
+from lab.fixtures import SECRETS, address
 
 # Runs on the host: creates keys in parallel, kills `pid` after `count` acknowledged keys, and continues until
 # `count` more. Prints the acknowledged keys and the number of refused requests.
@@ -50,7 +50,7 @@ COUNT = 25
 @pytest.mark.parametrize("whom", some(["its main process"] * 3 + ["a session"] * 3))
 def test_every_acknowledged_key_is_there(promise: Promise, machine: Machine, whom: str) -> None:
     pid = machine.main_process("postgres") if whom == "its main process" else session(machine)
-    litellm = inspect(machine.host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
+    litellm = address(machine.host, "litellm", "fleet-litellm")
     machine.host.check_output("cat > /run/make_keys.py <<'END'\n" + MAKE_KEYS + "END")
     reported = json.loads(
         machine.host.check_output(f"python3 /run/make_keys.py {litellm} {pid} {COUNT} {SECRETS}/master_key")

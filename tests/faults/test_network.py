@@ -16,9 +16,10 @@ from faults.promise import Promise
 from lab.fixtures import Admin, inspect, wait_until
 
 STARTUP_S = 8
-# With these options an SSH client detects a lost server within seconds.
+# With these an SSH client detects a lost server within seconds. The run tries 30 times to reach the host again.
 IMPATIENT = "-o ServerAliveInterval=1 -o ServerAliveCountMax=3"
-GIVES_UP_S = 60
+CONNECT_S = 1
+GIVES_UP_S = 300
 
 
 @contextmanager
@@ -27,6 +28,8 @@ def under_way(admin: Admin, promise: Promise, machine: Machine, turn: int, ssh: 
     host, so that the options of `ssh` apply."""
     with tempfile.TemporaryDirectory() as sockets:
         environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets, "ANSIBLE_SSH_EXTRA_ARGS": ssh}
+        if ssh:
+            environment["ANSIBLE_TIMEOUT"] = str(CONNECT_S)
         command = admin.command("install", "--limit", machine.name, variables=slow(promise, turn))
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -87,6 +90,9 @@ def test_a_run_that_was_cut_off_for_good_is_finished_by_the_next(
 
 
 def modules(machine: Machine) -> Sequence[str]:
-    """Ansible's modules that run on the host: a Python that has its program from standard input."""
-    found: Sequence[str] = machine.host.run(r"pgrep --full --exact '/usr/bin/python3(\.[0-9]+)?'").stdout.split()
+    """Ansible's modules that run on the host: a Python that has its program from standard input, or, in the background,
+    from a file."""
+    background = " /.*/(AnsiballZ_|async_wrapper).*"
+    search = rf"pgrep --full --exact '/usr/bin/python3(\.[0-9]+)?({background})?'"
+    found: Sequence[str] = machine.host.run(search).stdout.split()
     return found

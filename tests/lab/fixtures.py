@@ -160,6 +160,11 @@ def inspect(host: Host, *containers: str) -> dict[str, Any]:
     return {one["Name"].lstrip("/"): one for one in json.loads(host.check_output(f"docker inspect {' '.join(names)}"))}
 
 
+def address(host: Host, container: str, network: str) -> str:
+    """The container's address in a Docker network."""
+    return str(inspect(host, container)[container]["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+
 def identities(host: Host) -> dict[str, tuple[str, str]]:
     """A container's ID and start time, which show whether it was recreated or restarted."""
     return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspect(host).items()}

@@ -34,7 +34,8 @@ LFS_BYTES = 100_000
 class Hub:
     """folder: OWNER/NAME/files. token: the one it knows. gated: repositories that this token may not read
     either; private: those that are hidden without it. cut: path -> bytes after which its next transfer breaks off.
-    broken: paths that it fails to send. claims: path -> bytes that it says a file has."""
+    broken: paths that it fails to send. claims: path -> bytes that it says a file has. planted: repository -> files
+    whose paths no folder can hold."""
 
     folder: Path
     token: str = "hf_known_token"
@@ -43,6 +44,7 @@ class Hub:
     cut: dict[str, int] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     claims: dict[str, int] = field(default_factory=dict)
+    planted: dict[str, dict[str, bytes]] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
     asked: list[str] = field(default_factory=list)
     ranges: list[str] = field(default_factory=list)
@@ -50,7 +52,7 @@ class Hub:
     def files(self, repo: str) -> dict[str, bytes]:
         root = self.folder / repo
         files = {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-        return {".gitattributes": GITATTRIBUTES, **files} if files else {}
+        return {".gitattributes": GITATTRIBUTES, **files, **self.planted.get(repo, {})} if files else {}
 
     def commit(self, repo: str) -> str:
         """Changes when a file changes."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from lab.fixtures import inspect
+from lab.fixtures import address
 from testinfra.host import Host
 
 
@@ -23,8 +23,8 @@ class Prometheus:
 
     def _ask_all(self, paths: Sequence[str]) -> list[Any]:
         """Runs all queries in one command, one answer per line."""
-        container = inspect(self._host, "prometheus")["prometheus"]  # recreated, it may have another address
-        root = f"http://{container['NetworkSettings']['Networks']['llm-network']['IPAddress']}:9090"
+        # Recreated, it may have another address.
+        root = f"http://{address(self._host, 'prometheus', 'fleet-monitoring')}:9090"
         urls = " ".join(shlex.quote(root + path) for path in paths)
         lines = self._host.check_output(f"curl -s -w '\\n' {urls}").splitlines()
         answers = [json.loads(line) for line in lines]

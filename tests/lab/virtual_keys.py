@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from .fixtures import SECRETS, Door, inspect
+from .fixtures import SECRETS, Door, address
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def virtual_key(door: Door, host: Host) -> Iterator[str]:
 
 def _litellm(host: Host, path: str, body: dict[str, Any]) -> str:
     """Calls LiteLLM on the host, with the master key, which is in no command line."""
-    address = inspect(host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
+    litellm = address(host, "litellm", "fleet-litellm")
     return host.check_output(
         f"sed 's/^/Authorization: Bearer /' {SECRETS}/master_key | curl --silent --show-error --fail-with-body "
-        f"-H @- -H 'Content-Type: application/json' -d '{json.dumps(body)}' http://{address}:4000{path}"
+        f"-H @- -H 'Content-Type: application/json' -d '{json.dumps(body)}' http://{litellm}:4000{path}"
     )

@@ -29,6 +29,7 @@ SECRETS = {
     "direct_keys": [{"name": "app", "key": "sk-secret-4"}, {"name": "ci"}],
     "hf_token": "hf_secret-5",
 }
+SETTINGS = ("https", "caddy", "monitoring", "litellm_admin", "network", "networks", "engine_port", "ports")
 SECRETIVE = entry(env={"HF_TOKEN": "hf_secret-6"}, open=True, direct=True)
 
 
@@ -88,7 +89,7 @@ def test_no_model_and_no_key_changes_the_caddyfile(entries: list[dict[str, Any]]
 def test_the_caddyfile_is_made_of_these_settings_alone(https: dict[str, Any], switch: bool) -> None:
     """Ansible refuses to render undefined variables."""
     whole = fact(SECRETIVE, https=https, monitoring=switch, litellm_admin=switch, **SECRETS)
-    alone = {key: whole[key] for key in ("https", "caddy", "monitoring", "litellm_admin", "network", "engine_port")}
+    alone = {key: whole[key] for key in SETTINGS}
     assert rendered("Caddyfile.j2", alone) == rendered("Caddyfile.j2", whole)
 
 
@@ -144,7 +145,7 @@ def test_a_client_that_connects_by_address_gets_a_certificate_of_that_address(na
 )
 def test_each_mode_of_https_has_its_tls(https: dict[str, Any], tls: str) -> None:
     found = fact(https=https)
-    first = block(rendered("Caddyfile.j2", found), "https://llm.example.com")[0]
+    _bind, first = block(rendered("Caddyfile.j2", found), "https://llm.example.com")[:2]
     assert first == tls.format(**found["https"]["files"])
 
 
@@ -167,7 +168,23 @@ def test_another_certificate_of_the_same_names_changes_it() -> None:
 
 @pytest.mark.parametrize("megabytes", [1, 512, 2000])
 def test_it_takes_requests_as_large_as_was_asked_for(megabytes: int) -> None:
-    assert block(caddyfile(caddy={"max_body_mb": megabytes}), "request_body") == [f"max_size {megabytes}MB"]
+    text = caddyfile(caddy={"max_body_mb": megabytes}, litellm_admin=True)
+    assert block(text, "request_body") == [f"max_size {megabytes}MB"]
+    assert f"import at_most {megabytes}" in block(text, "handle @direct")
+
+
+@pytest.mark.parametrize("route", ["handle @api", "handle @open", "handle"])
+def test_litellm_gets_no_request_larger_than_was_asked_for(route: str) -> None:
+    assert "import at_most 7" in block(caddyfile(caddy={"max_api_body_mb": 7}, litellm_admin=True), route)
+
+
+@pytest.mark.parametrize("route", ["handle @api", "handle"])
+def test_the_key_of_a_large_request_is_checked_before_its_body_is_read(route: str) -> None:
+    text = caddyfile(caddy={"check_key_above_kb": 7}, litellm_admin=True)
+    lines = block(text, route)
+    assert lines.index("import known_key") < lines.index("import to_litellm")
+    assert "uri /fleet/key" in block(text, "forward_auth litellm:4000")
+    assert "> 7168 " in block(text, "(known_key)")[0]
 
 
 def test_grafana_has_a_path_where_there_is_monitoring() -> None:
@@ -177,12 +194,46 @@ def test_grafana_has_a_path_where_there_is_monitoring() -> None:
 
 def test_metrics_have_a_listener_of_their_own_where_there_is_monitoring() -> None:
     assert "metrics" not in caddyfile()
-    assert block(caddyfile(monitoring=True), "http://:9180") == ["metrics /metrics"]
+    assert block(caddyfile(monitoring=True), "http://:9180")[:2] == ["bind caddy.fleet-monitoring", "handle /metrics {"]
+
+
+def test_each_site_listens_only_where_its_clients_are() -> None:
+    """No model shares one of these networks with Caddy."""
+    assert binds(caddyfile()) == ["caddy.llm-network"] * 3 + ["caddy.fleet-litellm"]
+    assert binds(caddyfile(monitoring=True)) == [
+        *["caddy.llm-network caddy.fleet-monitoring"] * 3,  # the Blackbox exporter looks at the certificates
+        "caddy.fleet-litellm",
+        "caddy.fleet-monitoring",
+    ]
+    sites = re.findall(r"^https?://.* \{$", caddyfile(monitoring=True), re.MULTILINE)
+    assert len(binds(caddyfile(monitoring=True))) == len(sites)
+
+
+def test_with_an_ipv6_subnet_the_public_sites_listen_on_both_addresses() -> None:
+    (public,) = set(binds(caddyfile(network={"ipv6": "fd00:1::/64"}))) - {"caddy.fleet-litellm"}
+    assert public == "tcp4/caddy.llm-network tcp6/caddy.llm-network"
+
+
+def binds(text: str) -> list[str]:
+    return re.findall(r"^\tbind (.+)$", text, re.MULTILINE)
+
+
+def test_direct_requests_and_those_of_litellm_find_their_replica_in_the_same_way() -> None:
+    text = caddyfile()
+    assert "import replicas" in block(text, "handle @direct")
+    assert "import replicas" in block(text, "handle @model")
+    assert text.count("lb_policy") == 1
+
+
+def test_only_refused_connections_are_tried_again() -> None:
+    """By default Caddy repeats a GET whose answer broke off."""
+    replicas = "\n".join(block(caddyfile(), "(replicas)"))
+    assert "lb_retry_match {\n\t\tmethod NONE\n\t}" in replicas
 
 
 def test_only_the_switch_opens_the_rest_of_litellm() -> None:
     assert block(caddyfile(), "handle") == ['import refuse 404 not_found "no such path"']
-    assert block(caddyfile(litellm_admin=True), "handle") == ["import to_litellm"]
+    assert block(caddyfile(litellm_admin=True), "handle")[-1] == "import to_litellm"
 
 
 # Paths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import stat
 from collections.abc import Mapping
@@ -16,8 +17,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.inference.fleet.plugins.action import backup_info, backup_load, host_backup
 from ansible_collections.inference.fleet.plugins.lookup.backup_secrets import LookupModule
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import DUMP as FILE
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, file_name
-from ansible_collections.inference.fleet.tests.unit.plugin_utils.test_backup import tar
+from ansible_collections.inference.fleet.tests.unit.plugin_utils.test_backup import described, packed, tar
 
 Answer = dict[str, Any]
 SALT = "sk-salt-salt-salt"
@@ -32,22 +34,50 @@ def loader(*passwords: str) -> DataLoader:
 
 
 class Host:
-    """A host with PostgreSQL and secrets. refuses: what pg_restore says of any dump."""
+    """A host with PostgreSQL and secrets, and the file of the dump.
 
-    def __init__(self, version: str = "15.20", refuses: str = "") -> None:
+    refuses: what pg_restore says of any dump. large: the size of a dump with the spend logs, if not that of `dump`.
+    damage: replaces the dump on its way to the controller.
+    """
+
+    def __init__(
+        self, version: str = "15.20", refuses: str = "", dump: bytes = DUMP, large: int = 0, damage: bytes = b""
+    ) -> None:
         self.version = version
+        self.dump = dump
         self.refuses = refuses
-        self.fed: list[bytes] = []
+        self.large = large
+        self.damage = damage
+        self.file: bytes | None = None
+        self.loaded: list[bytes] = []
+        self.checked: list[bytes] = []
 
     def __call__(self, command: str, in_data: bytes) -> Answer:
+        answer = self.answer(command, in_data)
+        return {"rc": 0, "stdout": "", "stderr": "", **(answer if isinstance(answer, dict) else {"stdout": answer})}
+
+    def answer(self, command: str, in_data: bytes) -> Answer | str:
         if command.startswith("tar "):
-            return {"rc": 0, "stdout": base64.b64encode(tar(secrets__salt_key=SALT.encode())).decode(), "stderr": ""}
+            return base64.b64encode(tar(secrets__salt_key=SALT.encode())).decode()
+        if f"rm -f {FILE}" in command:
+            self.file = None
+            return "Avail\n100000000\n"
         if "pg_dump" in command:
-            return {"rc": 0, "stdout": base64.b64encode(DUMP).decode(), "stderr": "0\n"}
-        if "pg_restore" in command:
-            self.fed.append(in_data)
-            return {"rc": 1 if self.refuses else 0, "stdout": "", "stderr": self.refuses}
-        return {"rc": 0, "stdout": f"{self.version}\n" if "server_version" in command else "97\n", "stderr": ""}
+            self.file = b"x" * self.large if self.large and "--exclude-table-data" not in command else self.dump
+            return {"stdout": f"{len(self.file)}\n{self.digest()}  -\n", "stderr": "0\n"}
+        if command.startswith("dd "):
+            return base64.b64encode(self.damage or self.file or b"").decode()
+        if "cat >>" in command:
+            self.file = (self.file or b"") + in_data
+        if command.startswith("sha256sum"):
+            return self.digest()
+        if "pg_restore" in command and "--list" not in command:
+            (self.checked if "/dev/null" in command else self.loaded).append(self.file or b"")
+            return {"rc": 1 if self.refuses else 0, "stderr": self.refuses}
+        return f"{self.version}\n" if "server_version" in command else "97\n"
+
+    def digest(self) -> str:
+        return hashlib.sha256(self.file or b"").hexdigest()
 
 
 def act(
@@ -74,13 +104,13 @@ def back_up(folder: Path, host: Host | None = None, keep: int = 14, **more: Any)
 
 def written(path: Path, backup: Backup, password: str = "correct horse") -> Path:
     secret = VaultSecret(password.encode())
-    path.write_bytes(VaultLib([("default", secret)]).encrypt(backup.pack(), secret))
+    path.write_bytes(VaultLib([("default", secret)]).encrypt(packed(backup, DUMP), secret))
     return path
 
 
 def a_backup(**about: Any) -> Backup:
     known = {"host": "gpu1", "made": "20261124T024011Z", "postgres": "15.18", "collection": "0.1.0", **about}
-    return Backup(About(**known), {"salt_key": SALT}, DUMP)
+    return Backup(About(**known), {"salt_key": SALT}, described(DUMP))
 
 
 # host_backup
@@ -94,7 +124,8 @@ def test_writes_one_encrypted_file_of_its_owners_alone(tmp_path: Path) -> None:
     assert re.fullmatch(r"gpu1-\d{8}T\d{6}Z\.fleet-backup", file.name)
     assert (stat.S_IMODE(file.stat().st_mode), stat.S_IMODE(folder.stat().st_mode)) == (0o600, 0o700)
     assert file.read_bytes().startswith(b"$ANSIBLE_VAULT;")
-    assert host.fed == [DUMP], "the database was not asked to read what was written"
+    assert host.checked == [DUMP], "the database was not asked to read the dump"
+    assert host.file is None, "the dump is left on the host"
 
 
 def test_without_a_password_nothing_is_written(tmp_path: Path) -> None:
@@ -125,6 +156,48 @@ def test_one_that_the_database_cannot_read_is_not_kept_and_removes_none(tmp_path
     answer = back_up(tmp_path, Host(refuses="pg_restore: error: end of file"), keep=1)
     assert answer["msg"] == "no backup of gpu1 was made, and none was removed: pg_restore: error: end of file"
     assert list(tmp_path.iterdir()) == [old]
+
+
+def test_spend_logs_that_are_too_large_are_left_out_with_a_warning(tmp_path: Path) -> None:
+    host = Host(large=1_000_001)
+    answer = back_up(tmp_path, host)
+    assert answer["spend_logs"] is False
+    assert answer["warnings"] == [
+        f"{answer['path']} has no spend logs: with them, the dump of the database has more than 1 MB, "
+        "fleet_backup.max_mb; raise max_mb, or keep fewer days of them (fleet_litellm.spend_log_days)"
+    ]
+    about = act(backup_info, {"path": answer["path"]})["about"]
+    assert about["spend_logs"] is False
+    assert host.checked == [DUMP]
+
+
+def test_without_such_spend_logs_there_is_no_warning(tmp_path: Path) -> None:
+    answer = back_up(tmp_path, Host(large=999_999))
+    assert (answer["spend_logs"], answer["warnings"]) == (True, [])
+    assert act(backup_info, {"path": answer["path"]})["about"]["spend_logs"] is True
+
+
+def test_keys_that_are_too_large_fail(tmp_path: Path) -> None:
+    host = Host(dump=b"x" * 1_000_001)
+    assert back_up(tmp_path, host)["msg"] == (
+        "no backup of gpu1 was made, and none was removed: the dump of the database has more than 1 MB, "
+        "fleet_backup.max_mb, and that without spend logs; raise max_mb, or free space"
+    )
+    assert host.file is None and not list(tmp_path.iterdir())
+
+
+def test_a_dump_that_changed_on_its_way_is_no_backup(tmp_path: Path) -> None:
+    host = Host(damage=DUMP.replace(b"gpu1", b"gpu2"))
+    answer = back_up(tmp_path, host)
+    assert "is a backup with changed parts: database.dump" in answer["msg"]
+    assert host.file is None and not list(tmp_path.iterdir())
+
+
+def test_a_dump_that_arrives_cut_off_is_no_backup(tmp_path: Path) -> None:
+    host = Host(damage=DUMP[:-1])
+    answer = back_up(tmp_path, host)
+    assert "the host's answer is incomplete" in answer["msg"]
+    assert host.file is None and not list(tmp_path.iterdir())
 
 
 def test_a_disk_that_gives_back_something_else_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +299,8 @@ def look_up(path: Path, password: str) -> dict[str, str]:
 def test_restores_the_dump_beside_the_database_in_use(tmp_path: Path) -> None:
     host = Host()
     answer = act(backup_load, {"path": str(written(tmp_path / "b", a_backup()))}, host)
-    assert (answer["database"], answer["empty_before"], host.fed) == ("litellm_restored", False, [DUMP])
+    assert (answer["database"], answer["empty_before"], host.loaded) == ("litellm_restored", False, [DUMP])
+    assert host.file is None, "the dump is left on the host"
     assert answer["before"].startswith("litellm_before_20")
 
 
@@ -234,13 +308,13 @@ def test_an_older_server_than_the_backups_is_refused(tmp_path: Path) -> None:
     host = Host(version="15.20")
     answer = act(backup_load, {"path": str(written(tmp_path / "b", a_backup(postgres="16.3")))}, host)
     assert "was made by PostgreSQL 16.3, which 15.20 on this host cannot read" in answer["msg"]
-    assert host.fed == []
+    assert host.loaded == []
 
 
 def test_check_mode_restores_nothing(tmp_path: Path) -> None:
     host = Host()
     assert act(backup_load, {"path": str(tmp_path / "b")}, host, check=True)["changed"] is True
-    assert host.fed == []
+    assert host.loaded == []
 
 
 def test_the_lookup_gives_the_secrets(tmp_path: Path) -> None:

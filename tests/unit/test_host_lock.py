@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 from ansible_collections.inference.fleet.plugins.action import host_lock as action
 from ansible_collections.inference.fleet.plugins.module_utils.system import work
 from ansible_collections.inference.fleet.plugins.modules import host_lock as module
+from ansible_collections.inference.fleet.plugins.plugin_utils import this_run
 from ansible_collections.inference.fleet.tests.unit.running import Module
 
 
@@ -33,8 +35,8 @@ class Host:
         self.monkeypatch = monkeypatch
 
     def run(self, pid: int | None = None, check: bool = False, **arguments: Any) -> dict[str, Any]:
-        self.monkeypatch.setattr(action.os, "getppid", lambda: pid or os.getpid())
-        task = Mock(args={"path": str(self.lock), **arguments})
+        self.monkeypatch.setattr(this_run.os, "getppid", lambda: pid or os.getpid())
+        task = Mock(args={"path": str(self.lock), **arguments}, check_mode=check)
         plugin = action.ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
         self.monkeypatch.setattr(
             plugin, "_execute_module", lambda module_name, module_args, task_vars: self.main(check, **module_args)
@@ -130,12 +132,12 @@ def test_of_two_runs_that_take_over_the_same_dead_lock_one_is_refused(
     winner = host.holder()
     host.lock.write_text(json.dumps({**winner, "pid": ended}))
 
-    def started(pid: int, started: Any = action._started) -> str:
+    def started(pid: int, started: Any = this_run.started) -> str:
         if pid == ended:  # looked at just before the lock is taken over
             host.lock.write_text(json.dumps(winner))
         return str(started(pid))
 
-    monkeypatch.setattr(action, "_started", started)
+    monkeypatch.setattr(this_run, "started", started)
     answer = host.run()
     assert host.holder() == winner
     assert answer["failed"] is True
@@ -157,7 +159,7 @@ def test_a_lock_from_another_container_is_not_taken_over_for_want_of_a_process_h
     """Containers of one image may have the same /etc/machine-id, and never see each other's processes."""
     host.run(other)
     host.lock.write_text(json.dumps({**host.holder(), "pid": ended}))
-    monkeypatch.setattr(action.os, "readlink", lambda path: "pid:[4026532999]")
+    monkeypatch.setattr(this_run.os, "readlink", lambda path: "pid:[4026532999]")
     assert host.run()["failed"] is True
 
 
@@ -207,6 +209,57 @@ def test_check_mode_is_told_of_another_run_too(host: Host, other: int) -> None:
     assert host.holder()["pid"] == other
 
 
+def test_a_run_knows_which_lock_it_has_taken(host: Host) -> None:
+    """The fact, which the actions of modules that change the host read."""
+    assert host.run()["ansible_facts"] == {"inference_fleet_lock": host.holder()["run"]}
+    assert host.run(state="absent")["ansible_facts"] == {"inference_fleet_lock": ""}
+    assert "ansible_facts" not in host.run(check=True)
+
+
+def test_a_run_without_the_lock_has_no_fact(host: Host, other: int) -> None:
+    host.run(other)
+    assert "ansible_facts" not in host.run()
+
+
+def test_a_set_clock_changes_no_holder(host: Host, other: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is an own lock lost, nor is another run taken for ended."""
+    host.run()
+    for days in (-400, 400):
+        monkeypatch.setattr(this_run.time, "gmtime", lambda days=days: time.localtime(days * 86400 + 1.8e9))
+        assert not host.run().get("failed")
+    host.run(state="absent")
+    host.run(other)
+    monkeypatch.setattr(this_run.time, "gmtime", lambda: time.localtime(0))
+    assert host.run()["failed"] is True
+    assert host.holder()["pid"] == other
+
+
+def booted(host: Host, other: int, name: str) -> None:
+    """The lock is of a machine with the same ID, before a reboot or a copy of this one."""
+    host.run(other)
+    host.lock.write_text(json.dumps({**host.holder(), "boot": "of-another-boot", "run": "0" * 32, "host": name}))
+
+
+def test_a_lock_from_before_a_reboot_of_this_machine_is_taken_over(host: Host, other: int) -> None:
+    """Even if a process has the same ID and start by chance."""
+    booted(host, other, socket.gethostname())
+    assert host.run()["warnings"]
+    assert host.holder()["pid"] == os.getpid()
+
+
+def test_a_lock_from_a_copy_of_this_machine_is_not_taken_over(host: Host, other: int) -> None:
+    booted(host, other, "copy")
+    assert host.run()["failed"] is True
+    assert host.holder()["host"] == "copy"
+
+
+def test_only_root_can_keep_a_run_waiting_at_the_file(host: Host) -> None:
+    host.lock.parent.mkdir()
+    host.lock.touch(0o644)
+    host.run()
+    assert {path.stat().st_mode & 0o777 for path in (host.lock, host.lock.parent / "work")} == {0o600}
+
+
 def test_check_mode_gives_nothing_back(host: Host) -> None:
     host.run()
     host.run(check=True, state="absent")
@@ -231,17 +284,17 @@ def test_names_the_playbook_and_no_option_since_that_may_hold_a_secret(
     words: list[str], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cmdline").write_text("\0".join(words))
-    monkeypatch.setattr(action, "Path", lambda _path: tmp_path / "cmdline")
-    assert action._command(1) == command
+    monkeypatch.setattr(this_run, "Path", lambda _path: tmp_path / "cmdline")
+    assert this_run.command(1) == command
 
 
 def test_a_process_that_is_gone_has_no_start_and_no_command(ended: int) -> None:
-    assert (action._started(ended), action._command(ended)) == ("", "ansible-playbook")
+    assert (this_run.started(ended), this_run.command(ended)) == ("", "ansible-playbook")
 
 
 def test_tells_two_processes_of_the_same_id_apart_by_their_start(other: int) -> None:
-    assert action._started(other).isdigit()
-    assert action._started(other) != action._started(os.getpid())
+    assert this_run.started(other).isdigit()
+    assert this_run.started(other) != this_run.started(os.getpid())
 
 
 def test_the_module_alone_cannot_know_who_takes_the_lock(host: Host) -> None:
@@ -260,7 +313,7 @@ def test_the_module_alone_cannot_know_who_takes_the_lock(host: Host) -> None:
     ],
 )
 def test_a_lock_tells_the_playbook_and_no_options(command: str, told: list[str]) -> None:
-    assert action._playbooks(command.split()) == told
+    assert this_run.playbooks(command.split()) == told
 
 
 def test_a_patient_run_gets_the_lock_when_it_is_given_back(host: Host, other: int, quick: None) -> None:
@@ -382,9 +435,44 @@ def test_a_lock_that_is_broken_stops_the_module(host: Host, worker: subprocess.P
     assert worker.wait(10) == -signal.SIGTERM
 
 
-def test_a_restore_neither_stops_the_module_nor_waits_for_it(host: Host, worker: subprocess.Popen[str]) -> None:
-    assert host.run(take_over=True, wait=900)["works"] == {"pid": worker.pid, "module": "model_containers"}
+def test_a_restore_stops_a_module_that_it_continues(host: Host, worker: subprocess.Popen[str]) -> None:
+    """No admin can retry, and the module may wait for a model for half an hour."""
+    assert host.run(take_over=True, wait=900)["works"] is None
+    assert worker.wait(10) == -signal.SIGTERM
+
+
+def test_a_restore_stops_another_module_after_a_wait(host: Host, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action, "RESTORE_SECONDS", 0.3)
+    with working(host, "mig_partition") as module:
+        began = time.monotonic()
+        assert host.run(take_over=True, wait=900)["works"] is None
+        assert module.wait(10) == -signal.SIGTERM
+        assert time.monotonic() - began >= 0.3
+
+
+def test_a_backup_that_waited_works_beside_the_module(host: Host, worker: subprocess.Popen[str]) -> None:
+    assert host.run(wait=600)["works"] == {"pid": worker.pid, "module": "model_containers"}
     assert worker.poll() is None
+
+
+def test_a_module_that_is_paused_is_stopped_too(
+    host: Host, worker: subprocess.Popen[str], quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "KILL_SECONDS", 0.3)
+    worker.send_signal(signal.SIGSTOP)
+    assert host.run(take_over=True)["works"] is None
+    assert worker.wait(10) == -signal.SIGKILL
+
+
+def test_a_mark_that_a_killed_module_left_ends_no_other_process(host: Host, other: int, quick: None) -> None:
+    """Its process ID belongs to another process, and a module that has not written its mark has the lock."""
+    host.run()
+    mark = host.lock.parent / "work"
+    mark.write_text(f"{other} 1 model_containers")
+    with mark.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert work.worker(str(host.lock.parent), work.STOPPABLE) == (other, "model_containers")
+    assert this_run.started(other), "the process lives"
 
 
 def test_check_mode_does_not_wait_for_a_module(host: Host, worker: subprocess.Popen[str]) -> None:

@@ -1,4 +1,4 @@
-"""The rendered configuration of LiteLLM: a deployment for each replica of each model and adapter."""
+"""The rendered configuration of LiteLLM: a deployment for each model and adapter, and no choice of its own."""
 
 from __future__ import annotations
 
@@ -14,34 +14,57 @@ from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 ROLE = Path(__file__).resolve().parents[2] / "roles/litellm"
 
 
-def deployments(*entries: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Name for clients, model of the engine, host of the engine and ID."""
+def config(*entries: dict[str, Any]) -> dict[str, Any]:
+    """Models and router."""
     templar = Templar(DataLoader(), {"fleet": fleet(*entries).public()}).copy_with_new_env(
         searchpath=[str(ROLE / "templates"), str(ROLE / "files")]
     )
-    text = (ROLE / "templates/config.yaml.j2").read_text().split("router_settings:")[0]
+    text = (ROLE / "templates/config.yaml.j2").read_text().split("litellm_settings:")[0]
     rendered = templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True})
+    data: dict[str, Any] = yaml.safe_load(rendered)
+    return data
+
+
+def deployments(*entries: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Name for clients, model of the engine, the model's path at Caddy and ID."""
     return [
         (
             one["model_name"],
             one["litellm_params"]["model"],
-            one["litellm_params"]["api_base"].removeprefix("http://").removesuffix(":8000/v1"),
+            one["litellm_params"]["api_base"].removeprefix("http://caddy:9080/").removesuffix("/v1"),
             one["model_info"]["id"],
         )
-        for one in yaml.safe_load(rendered)["model_list"]
+        for one in config(*entries)["model_list"]
     ]
 
 
-def test_offers_each_adapter_under_its_own_name_on_each_replica() -> None:
-    one = entry(name="a", replicas=2, adapters={"sql": "own/sql", "1.50": "/srv/tone"})
-    assert deployments(one) == [
-        ("a", "hosted_vllm/a", "vllm-a-1", "vllm-a-1"),
-        ("1.50", "hosted_vllm/1.50", "vllm-a-1", "vllm-a-1/1.50"),
-        ("sql", "hosted_vllm/sql", "vllm-a-1", "vllm-a-1/sql"),
-        ("a", "hosted_vllm/a", "vllm-a-2", "vllm-a-2"),
-        ("1.50", "hosted_vllm/1.50", "vllm-a-2", "vllm-a-2/1.50"),
-        ("sql", "hosted_vllm/sql", "vllm-a-2", "vllm-a-2/sql"),
+def test_deletes_spend_logs_of_older_days_every_hour() -> None:
+    text = (ROLE / "templates/config.yaml.j2").read_text()
+    general = "general_settings:" + text.partition("general_settings:")[2]
+    templar = Templar(DataLoader(), {"fleet": fleet(litellm={"spend_log_days": 30}).public()})
+    settings = yaml.safe_load(templar.template(trust_as_template(general)))["general_settings"]
+    assert settings["maximum_spend_logs_retention_period"] == "30d"
+    assert settings["maximum_spend_logs_cleanup_cron"] == "23 * * * *"
+
+
+def test_offers_each_adapter_under_its_own_name() -> None:
+    assert deployments(entry(name="a", adapters={"sql": "own/sql", "1.50": "/srv/tone"})) == [
+        ("a", "hosted_vllm/a", "a", "a"),
+        ("1.50", "hosted_vllm/1.50", "a", "a/1.50"),
+        ("sql", "hosted_vllm/sql", "a", "a/sql"),
     ]
+
+
+def test_no_number_of_replicas_changes_it() -> None:
+    """Replicas come and go without a restart of LiteLLM."""
+    assert config(entry(name="a", replicas=3, devices={"cpu": True})) == config(entry(name="a"))
+
+
+def test_nothing_is_tried_twice_and_no_failure_disables_a_model() -> None:
+    found = config(entry(name="a"))
+    assert {one["litellm_params"]["max_retries"] for one in found["model_list"]} == {0}
+    assert found["router_settings"]["num_retries"] == 0
+    assert found["router_settings"]["disable_cooldowns"] is True
 
 
 def test_offers_the_adapters_in_args_too() -> None:

@@ -53,6 +53,16 @@ def test_makes_what_is_missing_and_then_has_nothing_to_do(run: Run, fake: FakeLi
     assert fake.by_alias("app")["budget_duration"] == "30d"
 
 
+def test_removes_the_keys_of_a_prefix_that_are_not_in_the_list(run: Run, fake: FakeLiteLLM) -> None:
+    run(app("fleet-open-a"), app("fleet-open-b"), app("mine"))
+    planned = run(app("fleet-open-a"), exclusive_prefix="fleet-open-", check=True)
+    assert planned["actions"] == ["delete fleet-open-b (not wanted)"]
+    assert run(app("fleet-open-a"), exclusive_prefix="fleet-open-")["actions"] == planned["actions"]
+    assert run(exclusive_prefix="fleet-open-")["actions"] == ["delete fleet-open-a (not wanted)"]
+    assert run(exclusive_prefix="fleet-open-")["changed"] is False
+    assert fake.by_alias("mine")
+
+
 def test_shows_no_value_that_was_given(run: Run) -> None:
     made = run(app(f"app of {VALUE}", key=VALUE))
     assert made["changed"]

@@ -60,6 +60,17 @@ def test_compiled_code_goes_with_its_container_or_configuration(run: Run, engine
     assert engine.compiled == set()
 
 
+def test_a_host_that_cannot_limit_memory_is_a_fault_where_a_model_asks_for_a_limit(
+    run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker would drop the limit, and every run would recreate the container."""
+    monkeypatch.setattr(engine, "limits_memory", lambda: False)
+    answer = run(cpu("a"), cpu("b", memory="64g"))
+    assert answer["msg"].startswith("memory of b: this host's kernel cannot limit the memory of containers; enable ")
+    assert engine.journal == []
+    assert run(cpu("a"), cpu("b", memory="64g"), names=["a"])["changed"] is True
+
+
 def test_a_volume_that_cannot_be_removed_is_a_warning(
     run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +89,15 @@ def test_reports_the_images_that_nothing_uses(run: Run, engine: FakeEngine) -> N
     assert run(cpu("a"), report=True, check=True)["unused_images"] == ["vllm/vllm-openai:v0.1.0 (21.0 GB)"]
 
 
+def test_reports_the_digests_of_the_images_that_came_from_a_registry(run: Run, engine: FakeEngine) -> None:
+    digest = f"sha256:{'d' * 64}"
+    engine.host_images = [
+        HostImage("sha256:1", ("a:1",), (f"registry:5000/a@{digest}", f"b@{digest}"), 1, True),
+        HostImage("sha256:2", ("built:1",), (), 1, True),
+    ]
+    assert run(cpu("a"), report=True, check=True)["digests"] == {"sha256:1": digest}
+
+
 def test_returns_each_container_as_it_is(run: Run, engine: FakeEngine) -> None:
     (row,) = run(entry(name="a", devices={"gpus": [2]}))["containers"]
     assert row == {
@@ -91,6 +111,7 @@ def test_returns_each_container_as_it_is(run: Run, engine: FakeEngine) -> None:
         "devices": ["GPU-2"],
         "device": "gpu 2",
         "image": STANDARD,
+        "image_id": engine.containers["vllm-a-1"].spec.image,
         "exit_code": None,
         "restarts": 0,
         "log": [],

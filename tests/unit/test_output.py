@@ -19,7 +19,7 @@ from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 Answer = dict[str, Any]
 FLEET = fleet(entry(), https={"names": ["gpu1.example.com"]}).public()
-NO_MODELS: Answer = {"containers": [], "actions": [], "trouble": [], "unused_images": []}
+NO_MODELS: Answer = {"containers": [], "actions": [], "trouble": [], "unused_images": [], "digests": {}}
 
 
 class Screen:
@@ -30,6 +30,7 @@ class Screen:
         self.asked: dict[str, tuple[Answer, bool]] = {}
         self.answers: dict[str, Answer | Exception] = {
             "inference.fleet.model_containers": NO_MODELS,
+            "inference.fleet.host_rules": {"changed_rules": []},
             "community.docker.docker_host_info": {"containers": []},
         }
         self.printed: Mapping[str, str] = {}
@@ -83,21 +84,29 @@ def test_a_host_is_asked_for_the_services_of_this_collection_that_do_not_run_too
     ask(screen)
     arguments, _check_mode = screen.asked["community.docker.docker_host_info"]
     assert arguments["containers_filters"] == {"label": ["managed-by=inference.fleet", "service"]}
-    assert arguments["containers"] is arguments["containers_all"] is True
+    assert arguments["containers"] is arguments["containers_all"] is arguments["verbose_output"] is True
 
 
 def test_what_the_host_says_is_its_status(screen: Screen) -> None:
     record = Restore(1_767_225_600.0, "the host itself", (), 1_767_225_601.0)
-    screen.answers["inference.fleet.model_containers"] = {**NO_MODELS, "actions": ["create a"], "trouble": ["no GPU"]}
+    found = {"actions": ["create a"], "trouble": ["no GPU"], "digests": {"sha256:1": "sha256:f2a1"}}
+    screen.answers["inference.fleet.model_containers"] = {**NO_MODELS, **found}
     screen.answers["community.docker.docker_host_info"] = {
-        "containers": [{"Names": ["/caddy"], "Status": "Up 1 second", "Image": "caddy:2"}]
+        "containers": [{"Names": ["/caddy"], "Status": "Up 1 second", "Image": "caddy:2", "ImageID": "sha256:1"}]
     }
     screen.printed = {"cat /var/lib/": json.dumps(record.plain()), "systemctl show": "ActiveState=inactive\n"}
     asked = ask(screen)
     assert (asked["fault"], asked["install_would"], asked["gpu_trouble"]) == (None, ["create a"], ["no GPU"])
-    assert asked["services"] == [{"name": "caddy", "status": "Up 1 second", "image": "caddy:2"}]
+    caddy = {"name": "caddy", "status": "Up 1 second", "image": "caddy:2"}
+    assert asked["services"] == [{**caddy, "image_id": "sha256:1", "digest": "sha256:f2a1"}]
     assert asked["last_restore"]["record"] == record.plain()
     assert (asked["last_restore"]["unit"], len(asked["last_restore"]["text"])) == ("inactive", 2)
+
+
+def test_a_host_that_lacks_its_rules_says_that_install_writes_them(screen: Screen) -> None:
+    screen.answers["inference.fleet.host_rules"] = {"changed_rules": ["iptables"]}
+    assert ask(screen)["install_would"] == ["write the rules of iptables"]
+    assert screen.asked["inference.fleet.host_rules"] == ({}, True)
 
 
 def test_a_host_without_a_record_and_without_systemd_says_so(screen: Screen) -> None:
@@ -119,6 +128,7 @@ DOWN: Answer = {
     "device": "cpu",
     "devices": [],
     "image": "vllm",
+    "image_id": "sha256:1",
     "started_at": "2026-11-24T02:40:11.81Z",
     "exit_code": 1,
     "restarts": 0,
@@ -182,6 +192,19 @@ def test_hosts_are_printed_one_after_the_other_in_one_piece(screen: Screen, repo
     assert text.endswith("\n\ngpu1: not asked: an earlier task failed on this host")
 
 
+def test_images_that_differ_are_reported_below_all_hosts(screen: Screen) -> None:
+    hosts = {}
+    for name in ("gpu1", "gpu2"):
+        found = {"containers": [{"Names": ["/caddy"], "Status": "Up", "Image": "caddy:2", "ImageID": f"sha256:{name}"}]}
+        screen.answers["community.docker.docker_host_info"] = found
+        hosts[name] = {"asked": {"status": ask(screen)}}
+    screen.run(status_report, {"status": "asked"}, hostvars=hosts, ansible_play_hosts_all=list(hosts))
+    assert screen.shown[-1].endswith(
+        "\n\nimages that are not the same everywhere (docs/operations.md, Upgrading): "
+        "caddy:2: gpu1 on gpu1; gpu2 on gpu2"
+    )
+
+
 def test_the_document_is_one_line(screen: Screen, report: Callable[..., Answer]) -> None:
     report(format="json")
     (text,) = screen.shown
@@ -232,7 +255,8 @@ def test_preflight_prints_a_table_below_the_hosts_name(screen: Screen) -> None:
     answer = screen.run(preflight, {"models": [], "force": True})
     assert not answer.get("failed")
     assert screen.shown == ["gpu1\n  ok       disk   5.0 GB free\n  warn     clock  5.0 GB free"]
-    arguments, _check_mode = screen.asked["inference.fleet.host_check"]
+    arguments, check_mode = screen.asked["inference.fleet.host_check"]
+    assert check_mode  # in which host_check writes nothing
     assert arguments.pop("now") > 1e9
     assert arguments.pop("fleet")["models"] == []
     assert arguments == {"secrets": {}, "force": True, "thorough": True, "report": True}

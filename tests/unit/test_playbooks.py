@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.switches import SWITCHES, switch, switch_faults
 from jinja2 import Environment, meta
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
@@ -92,9 +94,45 @@ def test_refuses_tags_before_a_host_is_contacted(words: list[str], tmp_path: Pat
     assert "missing required arguments" not in run.stdout + run.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["-e", "follow=maybe"], "-e follow=maybe: expected true or false"),
+        (["-e", "prune=maybe"], "-e prune=maybe: expected true or false"),
+        (["-e", '{"mig_force": 2}'], "-e mig_force=2: expected true or false"),
+        (["-e", "uninstall_confirm="], "-e uninstall_confirm=: expected true or false"),
+        (
+            ["-e", "prune=ja update=y", "-e", "other_host=si"],
+            "-e other_host=si: expected true or false; -e prune=ja: expected true or false",
+        ),
+    ],
+    ids=str,
+)
+def test_names_an_option_that_is_neither_true_nor_false_as_it_was_written(
+    words: list[str], fault: str, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.yml").write_text("fleet: {hosts: {gpu1: {ansible_host: 192.0.2.1}}}")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml"), *words]
+    run = subprocess.run([*command, "inference.fleet.install"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert f"nothing was done; {fault}" in run.stdout + run.stderr
+    assert "UNREACHABLE" not in run.stdout
+
+
+@pytest.mark.parametrize("value", ["yes", "True", "0", "off", True, False, 1])
+def test_reads_what_ansible_reads_as_true_or_false(value: object) -> None:
+    assert switch_faults({"prune": value, "format": "maybe"}) == []
+
+
+def test_an_action_names_an_option_that_is_neither_true_nor_false() -> None:
+    with pytest.raises(FleetError, match=r"^wait: expected true or false, got 'maybe'$"):
+        switch({"wait": "maybe"}, "wait")
+    assert switch({}, "wait", True) and not switch({"wait": "no"}, "wait", True)
+
+
 @pytest.mark.parametrize("file", sorted(ROLES.glob("*/tasks/*.yml")), ids=str)
 def test_every_service_container_runs_with_an_init(file: Path) -> None:
-    blocks = re.findall(r"community\.docker\.docker_container:\n((?:\s{4,}.*\n)+)", file.read_text())
+    blocks = re.findall(r"inference\.fleet\.service_container:\n((?:\s{4,}.*\n)+)", file.read_text())
     for block in blocks:
         assert "image:" not in block or "init: true" in block
 
@@ -102,7 +140,8 @@ def test_every_service_container_runs_with_an_init(file: Path) -> None:
 @pytest.mark.parametrize("name", ["install", "reboot_restore"])
 def test_what_removes_the_models_of_no_inventory_asks_for_a_word_before_it_removes_all(name: str) -> None:
     (play,) = [one for one in yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text()) if "hosts" in one]
-    assert play["vars"]["fleet_remove_all"].startswith("{{ prune | default(")
+    assert play["vars"]["fleet_remove_all"] == "{{ prune }}"
+    assert play["vars"]["prune"] == (False if name == "install" else "{{ restore_by_itself | default(false) }}")
 
 
 def test_uninstall_removes_by_name_and_after_a_confirmation() -> None:
@@ -120,14 +159,81 @@ def test_uninstall_removes_by_name_and_after_a_confirmation() -> None:
     assert state["when"] == "__others.matched == 0"
 
 
-def test_a_fault_of_the_inventory_is_printed_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "playbook",
+    ["prefetch", "preflight", "status", "add_model -e model=a", "build_images", "backup", "root_certificate"],
+)
+def test_a_fault_of_the_inventory_is_printed_once(playbook: str, tmp_path: Path) -> None:
+    fault = "fleet_models[0] (a).type: expected one of chat"
     host = {"ansible_connection": "local", "ansible_become": False, "fleet_models": [{"name": "a", "type": "llm"}]}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"fleet": {"hosts": {"gpu1": host}}}))
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
-    run = subprocess.run([*command, "inference.fleet.prefetch"], capture_output=True, text=True, check=False)
+    words = f"inference.fleet.{playbook}".split()
+    run = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert (run.stdout + run.stderr).count("fleet_models[0] (a).type: expected one of chat") == 1
+    assert (run.stdout + run.stderr).count(fault) == 1
+    assert f"gpu1\n  nothing was touched; the inventory of this host has faults:\n  {fault}" in run.stdout
     assert "Check the host" not in run.stdout
+
+
+@pytest.mark.parametrize("playbook", ["install", "keys", "backup", "uninstall", "prune_cache", "reboot_restore"])
+def test_a_run_that_took_no_lock_releases_none(playbook: str) -> None:
+    text = (PLAYBOOKS / f"{playbook}.yml").read_text()
+    assert "register: __fleet_lock" in text + (ROLES / "fleet/tasks/begin_alone.yml").read_text()
+    (release,) = yaml.safe_load((ROLES / "fleet/tasks/end.yml").read_text())
+    assert release["when"] == "__fleet_lock is defined"
+
+
+def test_after_a_fault_of_the_inventory_no_host_is_contacted(tmp_path: Path) -> None:
+    host = {"ansible_host": "192.0.2.1", "ansible_ssh_common_args": "-o ConnectTimeout=1", "fleet_models": 1}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"fleet": {"hosts": {"gpu1": host}}}))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    run = subprocess.run([*command, "inference.fleet.install"], capture_output=True, text=True, check=False)
+    assert "fleet_models: expected a list" in run.stdout
+    assert "UNREACHABLE" not in run.stdout
+
+
+ONE_LINE = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - inference.fleet.show: {lines: no such thing, fail: true}
+"""
+READ = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - block:
+        - block:
+            - inference.fleet.show: {lines: [one, two], fail: true}
+              register: __read
+      rescue:
+        - ansible.builtin.assert: {that: "ansible_failed_result.msg == 'one\\ntwo' and __read.msg == 'one\\ntwo'"}
+        - inference.fleet.show: {lines: [three, four], fail: true}
+"""
+
+
+def test_quickstart_removes_the_service_also_without_a_terminal() -> None:
+    """`./quickstart --down` has been the request; without a terminal a question ends the run."""
+    text = (PLAYBOOKS.parent / "quickstart").read_text()
+    assert re.findall(r"^ *playbook inference\.fleet\.uninstall(.*)$", text, re.MULTILINE) == [
+        " --extra-vars uninstall_confirm=true"
+    ]
+
+
+def test_a_fault_of_one_line_is_printed_once(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(ONE_LINE)
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "play.yml"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, (run.stdout + run.stderr).count("no such thing")) == (2, 1)
+
+
+def test_a_rescue_reads_the_whole_message(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(READ)
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "play.yml"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "localhost\n  three\n  four\n" in run.stdout
+    assert run.stdout.count("two") == 1
 
 
 BROKEN = """
@@ -155,7 +261,8 @@ def test_the_log_of_an_engine_is_printed_once_and_the_run_goes_on_and_fails(tmp_
     output = run.stdout + run.stderr
     assert (run.returncode, output.count("the run goes on")) == (2, 1), output
     assert output.count("got 'end-of-log'") == 1
-    assert "gpu1: the run is incomplete; the faults are printed above" in output
+    assert "gpu1\n  the run is incomplete; the faults:\n  " in output
+    assert '"msg": "the run is incomplete; the faults: (the rest is printed above)"' in output
 
 
 # docs/playbooks.md
@@ -192,9 +299,8 @@ def templates(part: Any) -> Iterator[str]:
             yield from (f"{{{{ {text} }}}}" for text in texts) if key in EXPRESSIONS else texts
 
 
-def options_of(playbook: Path) -> set[str]:
+def options_of(text: str) -> set[str]:
     """The variables that the playbook reads and that nothing but `-e` sets."""
-    text = playbook.read_text()
     jinja = Environment()
     jinja.filters = jinja.tests = AnyName()
     names: set[str] = set()
@@ -214,8 +320,46 @@ def test_every_option_of_a_playbook_is_in_the_table_and_nothing_else() -> None:
             options, playbooks = line.split("|")[1:3]
             for playbook in playbooks.split(","):
                 table[playbook.strip()].update(re.findall(r"`([a-z_]+)`", options))
-    used = {playbook.stem: options_of(playbook) for playbook in PLAYBOOKS.glob("*.yml")}
+    used = {playbook.stem: options_of(playbook.read_text()) for playbook in PLAYBOOKS.glob("*.yml")}
     assert {name: options for name, options in used.items() if options} == dict(table)
+
+
+@pytest.mark.parametrize("playbook", sorted(set(PLAYBOOKS.glob("*.yml")) - {PLAYBOOKS / "check_hosts.yml"}), ids=str)
+def test_no_variable_of_an_inventory_is_taken_for_an_option(playbook: Path) -> None:
+    """Variables of a play hide those of an inventory, and `-e` hides both."""
+    for play in yaml.safe_load(playbook.read_text()):
+        if "hosts" in play:
+            assert sorted(options_of(yaml.safe_dump([play])) - set(play.get("vars", {}))) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("remove_model", "model is not defined: run again"),
+        ("rotate_keys", "no secret is named"),
+        ("restore_backup", "this run has no file and gpu1"),
+        ("status -e format=yaml", "format: expected text or json, got 'yaml'"),
+        ("status", "the inventory of this host has faults"),
+    ],
+)
+def test_an_inventory_with_variables_of_these_names_has_no_effect(words: str, found: str, tmp_path: Path) -> None:
+    host = {"ansible_connection": "local", "ansible_become": False, "fleet_models": 1}
+    if "format" in words:
+        host["fleet_models"] = []
+        host["ansible_python_interpreter"] = "/no/such/python"
+    generic = {"model": "a", "secret": "master_key", "file": "/b", "format": "html", "prune": True, "follow": "maybe"}
+    inventory = {"fleet": {"hosts": {"gpu1": host}}, "all": {"vars": generic}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    run = subprocess.run([*command, *f"inference.fleet.{words}".split()], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert found in run.stdout + run.stderr
+
+
+def test_every_option_that_is_true_or_false_is_checked() -> None:
+    table = (PLAYBOOKS.parent / "docs" / "playbooks.md").read_text()
+    named = re.findall(r"^\| `(\w+)` \|[^|]*\| `true`: ", table, re.MULTILINE)
+    assert sorted(named) == sorted(SWITCHES)
 
 
 def test_the_readme_names_every_playbook() -> None:

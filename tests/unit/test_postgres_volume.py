@@ -17,6 +17,7 @@ FILES = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/handlers/
 COMMANDS = re.compile(
     r"volume\s+(rm|remove|prune)|system\s+prune|down\s.*(-v\b|--volumes)|rm\s.*--volumes|/docker/volumes"
 )
+CONTAINER = ("docker_container", "service_container")
 OURS = {"fleet-caddy-data", "fleet-caddy-config", "fleet-hf-cache"}  # can be created or downloaded again
 
 
@@ -45,9 +46,9 @@ def removes(task: dict[str, Any]) -> str:
             return "recreate"
         if name == "docker_prune" and given.get("volumes"):
             return "docker_prune with volumes"
-        if name == "docker_container" and absent and given.get("keep_volumes") is not True:
+        if name in CONTAINER and absent and given.get("keep_volumes") is not True:
             return "a container with its volumes"
-        if name == "docker_container" and given.get("keep_volumes", True) is not True:
+        if name in CONTAINER and given.get("keep_volumes", True) is not True:
             return "a container with its volumes"
         if name.startswith("docker_compose") and given.get("remove_volumes"):
             return "the volumes of a project"
@@ -72,6 +73,7 @@ def test_no_task_can_remove_it(file: Path) -> None:
         {"community.docker.docker_prune": {"volumes": True}},
         {"community.docker.docker_container": {"name": "postgres", "state": "absent"}},
         {"community.docker.docker_container": {"name": "postgres", "keep_volumes": False}},
+        {"inference.fleet.service_container": {"name": "postgres", "state": "absent"}},
         {"ansible.builtin.command": "docker volume rm fleet-postgres"},
         {"ansible.builtin.command": {"argv": "docker system prune --volumes"}},
         {"ansible.builtin.shell": "docker compose down --volumes"},

@@ -192,7 +192,7 @@ def test_a_host_can_run_its_restore_from_what_it_was_given(tmp_path: Path) -> No
         "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false",
     }
     tasks = run_ansible(tmp_path, "--list-tasks", "inference.fleet.reboot_restore", **there)
-    assert "Create the Docker network" in tasks
+    assert "Refuse connections of models to the host" in tasks
 
 
 def run_ansible(folder: Path, *words: str, **variables: str) -> str:

@@ -263,9 +263,36 @@ def test_a_model_that_another_host_of_the_play_has_is_no_fault_of_this_one() -> 
 
 def test_a_model_that_no_host_of_the_play_has_is_a_fault() -> None:
     answer = validate({"fleet_models": [entry()]}, {"gpu2": {"fleet_models": []}}, model="qwen-8b")
-    assert answer["msg"].endswith(
-        "model: 'qwen-8b' is not in this host's inventory; did you mean 'qwen3-8b'? (fleet_models has qwen3-8b)"
+    assert answer["msg"] == (
+        "nothing was touched; -e model: 'qwen-8b' is not in this host's inventory; did you mean 'qwen3-8b'? "
+        "(fleet_models has qwen3-8b)"
     )
+
+
+def test_a_secret_that_does_not_rotate_is_a_fault_of_the_option_and_not_of_the_inventory() -> None:
+    answer = validate({"fleet_models": [entry()]}, rotate=["nonsense"])
+    assert answer["msg"].startswith(
+        "nothing was touched; -e secret: expected a secret that rotates, got 'nonsense'; run"
+    )
+
+
+@pytest.mark.parametrize(
+    "source", ["s3://bucket/qwen3-8b", "gs://bucket/a", "own/a-GGUF:Q4_K_M", "own/a/b.gguf", "https://host/a.GGUF"]
+)
+def test_a_source_that_is_not_supported_names_the_page_with_the_way_out(source: str) -> None:
+    (_head, fault) = validate({"fleet_models": [entry(source=source)]})["msg"].splitlines()
+    assert fault.endswith(f"got '{source}'; see docs/models.md, \"GGUF files and object stores\"")
+
+
+def test_another_source_names_no_page() -> None:
+    assert "docs/" not in validate({"fleet_models": [entry(source="https://huggingface.co/Qwen/Qwen3-8B")]})["msg"]
+
+
+def test_faults_of_the_inventory_come_before_those_of_options() -> None:
+    assert validate({"fleet_models": [entry(replicas=0)]}, rotate=["nonsense"])["msg"].splitlines() == [
+        "nothing was touched; the inventory of this host has faults:",
+        "fleet_models[0] (qwen3-8b).replicas: expected a whole number of at least 1, got 0",
+    ]
 
 
 @pytest.mark.parametrize("name", ["own", "whisper"])
@@ -471,3 +498,6 @@ all:
         "fleet_models[0] (a).type",
     ]
     assert all("vault" in fault.lower() for fault in faults[:2])
+    assert all(
+        fault.endswith("; give the vault password: --ask-vault-pass or --vault-password-file") for fault in faults[:2]
+    )

@@ -8,8 +8,8 @@ import shlex
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
 from ansible_collections.inference.fleet.tests.vllm_options.parsed import recipes
 
-OWN_WORDS = 5
-"""The source, --served-model-name and --port with their values: the recipes have none of them."""
+OWN_WORDS = 7
+"""The source, and the three options that the collection sets, with their values: the recipes have none of them."""
 
 
 def main() -> None:

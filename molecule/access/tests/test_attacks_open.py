@@ -11,7 +11,7 @@ from lab.fixtures import Door, requests_seen
 from testinfra.host import Host
 
 CHAT: dict[str, Any] = {"model": "pair", "max_tokens": 3, "messages": [{"role": "user", "content": "Hi"}]}
-URL = "http://vllm-closed-1:8000/v1"
+URL = "http://caddy:9080/closed/v1"
 DEPLOYMENT = {"model": "hosted_vllm/closed", "api_base": URL}
 IN_THE_BODY: tuple[dict[str, Any], ...] = (
     *(
@@ -42,9 +42,10 @@ IN_THE_BODY: tuple[dict[str, Any], ...] = (
     {"litellm_params": DEPLOYMENT},
     {"api_base": URL},
     {"base_url": URL},
-    {"model_info": {"id": "vllm-closed-1"}},
+    {"model_info": {"id": "closed"}},
+    {"api_base": "http://vllm-closed-1:8000/v1"},
     *({name: "closed"} for name in ("target_model_names", "model_group", "deployment", "engine", "model_name")),
-    *({name: "vllm-closed-1"} for name in ("deployment_id", "model_id", "specific_deployment")),
+    *({name: "closed"} for name in ("deployment_id", "model_id", "specific_deployment")),
     *({name: {"model": "closed"}} for name in ("extra_body", "completion", "session", "data", "request")),
     *(
         {name: {"model": "closed", "api_base": URL, "model_group": "closed"}}
@@ -179,7 +180,7 @@ def test_a_header_that_names_another_model_opens_none(door: Door) -> None:
 
 
 def test_a_made_up_response_of_another_model_is_nobody_s(door: Door) -> None:
-    told = "litellm:custom_llm_provider:hosted_vllm;model_id:vllm-closed-1;response_id:resp_abc"
+    told = "litellm:custom_llm_provider:hosted_vllm;model_id:closed;response_id:resp_abc"
     made_up = "resp_" + base64.b64encode(told.encode()).decode().rstrip("=")
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/input_items"), ("POST", "/cancel")):
         assert door.request(method, f"/open/pair/v1/responses/{made_up}{path}", key="any").status_code in (400, 403)

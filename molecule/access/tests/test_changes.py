@@ -66,6 +66,7 @@ def test_no_request_is_lost_while_models_come_and_go(admin: Admin, door: Door, h
         assert run.status == 0, run.output
     assert chats(door, "/models/new/v1", "new", door.key) == 404
     assert chats(door, "/open/new/v1", "new", "any") == 404
+    assert open_keys(host) == {"fleet-open-pair", "fleet-open-other"}
     assert untouched(before, identities(host)) == set(before) - {"litellm"}
 
 
@@ -183,6 +184,12 @@ def test_what_cannot_be_rotated_is_refused_before_anything_is_touched(admin: Adm
     assert "direct-nobody: there is no such secret on this host" in is_told("secret=direct-nobody")
     assert "the inventory gives it" in is_told("secret=direct-awkward")
     assert identities(host) == before
+
+
+def open_keys(host: Host) -> set[str]:
+    """The aliases of the keys that Caddy sends to LiteLLM on open routes."""
+    query = """select key_alias from "LiteLLM_VerificationToken" where key_alias like 'fleet-open-%'"""
+    return set(host.check_output("docker exec postgres psql -U litellm -d litellm -Atc %s", query).split())
 
 
 def untouched(before: dict[str, Any], after: dict[str, Any]) -> set[str]:

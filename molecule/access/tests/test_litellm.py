@@ -16,10 +16,10 @@ WAIT_S = 10
 
 
 def psql(host: Host, *commands: str, database: str = "litellm") -> str:
-    """As the tests' own superuser: over the container's socket, which asks for no password."""
+    """As the superuser: over the container's socket, which asks for no password."""
     sql = "; ".join(commands)
     return host.check_output(
-        f"docker exec -i postgres psql -U litellm -d {database} -qAt -v ON_ERROR_STOP=1 <<'END'\n{sql};\nEND"
+        f"docker exec -i postgres psql -U fleet_admin -d {database} -qAt -v ON_ERROR_STOP=1 <<'END'\n{sql};\nEND"
     )
 
 
@@ -44,6 +44,45 @@ def conflict(host: Host) -> Iterator[None]:
     assert forgotten == "1"
     yield
     psql(host, "DROP EVENT TRIGGER IF EXISTS refuse", "DROP FUNCTION IF EXISTS refuse")
+
+
+# From LiteLLM's role as it is now to what hosts had before: initdb's superuser, with the same password.
+AS_BEFORE = (
+    "CREATE ROLE back SUPERUSER",
+    "SET SESSION AUTHORIZATION back",
+    "REASSIGN OWNED BY litellm TO fleet_admin",
+    "ALTER ROLE litellm RENAME TO gone",
+    "ALTER ROLE fleet_admin RENAME TO litellm",
+    "UPDATE pg_authid SET rolpassword = (SELECT rolpassword FROM pg_authid WHERE rolname = 'gone') "
+    "WHERE rolname = 'litellm'",
+    "DROP OWNED BY gone",
+    "DROP ROLE gone",
+    "RESET SESSION AUTHORIZATION",
+    "DROP ROLE back",
+)
+SUPERUSERS = "SELECT string_agg(rolname, ' ') FROM pg_roles WHERE rolsuper"
+OWNERS = "SELECT string_agg(DISTINCT tableowner, ' ') FROM pg_tables WHERE schemaname = 'public'"
+# As LiteLLM, over the network: what a superuser may do on the host's side, and how many of it worked.
+ATTACKS = """
+import os, psycopg
+url = os.environ["DATABASE_URL"]
+as_admin = url.replace("//litellm:", "//fleet_admin:")
+opened = []
+for where, sql in [
+    (url, "COPY (SELECT 1) TO PROGRAM 'id'"), (url, "SELECT pg_read_file('/etc/passwd')"), (url, "CREATE DATABASE x"),
+    (url, "CREATE ROLE x SUPERUSER"), (url, "ALTER SYSTEM SET log_statement = 'all'"), (url, "SET ROLE fleet_admin"),
+    (url, "SELECT rolpassword FROM pg_authid"), (url, "SELECT lo_import('/etc/passwd')"), (as_admin, "SELECT 1"),
+]:
+    try:
+        with psycopg.connect(where, autocommit=True) as database:
+            database.execute(sql)
+        opened.append(sql)
+    except psycopg.Error:
+        pass
+with psycopg.connect(url) as database:
+    database.execute("SELECT 1")
+print(opened)
+"""
 
 
 def is_connected(door: Door, key: str) -> bool:
@@ -114,4 +153,37 @@ def test_a_failed_migration_stops_it_and_says_what_to_do(
     run = admin.play("install")
     assert run.status == 0, run.output
     assert psql(host, f"SELECT count(*) FROM _prisma_migrations WHERE migration_name = '{MIGRATION}'") == "1"
+    assert is_connected(door, virtual_key)
+
+
+def test_litellm_can_do_nothing_outside_its_database(host: Host) -> None:
+    assert (psql(host, SUPERUSERS), psql(host, OWNERS)) == ("fleet_admin", "litellm")
+    answer = host.check_output(f"docker exec -i litellm python3 - <<'END'\n{ATTACKS}\nEND")
+    assert answer == "[]"
+
+
+@pytest.mark.extended
+def test_a_host_whose_litellm_was_a_superuser_is_moved_over_once_and_loses_no_request(
+    admin: Admin, door: Door, host: Host, virtual_key: str
+) -> None:
+    host.check_output("docker stop litellm")
+    psql(host, *AS_BEFORE)
+    host.check_output("docker start litellm")
+    wait_until(lambda: is_connected(door, virtual_key), "LiteLLM answers as a superuser")
+    assert host.check_output(f'docker exec postgres psql -U litellm -Atc "{SUPERUSERS}"') == "litellm"
+    settings = {
+        "fleet_litellm": {"restart_wait": 1, "spend_log_days": 30}
+    }  # as a new version, it changes LiteLLM's file
+    before = identities(host)
+    with Load(door.url, str(door.certificate), Stream("/v1", "/v1/chat/completions", "pair", virtual_key, 3)) as load:
+        load.wait_for(3)
+        run = admin.play("install", variables=settings)
+        load.wait_for(3)
+    print(load.summary())
+    assert run.status == 0, run.output
+    assert load.failed() == []
+    assert (psql(host, SUPERUSERS), psql(host, OWNERS)) == ("fleet_admin", "litellm")
+    assert {name for name, one in identities(host).items() if before[name] != one} == {"litellm"}
+    assert set(admin.play("install", variables=settings).changed().values()) == {0}
+    assert admin.play("install").status == 0
     assert is_connected(door, virtual_key)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2 as httpx
 import openai
 import pytest
-from lab.fixtures import SECRETS, Door, inspect, requests_seen, wait_until
+from lab.fixtures import SECRETS, Door, address, inspect, requests_seen, wait_until
 from testinfra.host import Host
 
 CHAT = {"max_tokens": 8, "messages": [{"role": "user", "content": "Say something."}]}
@@ -93,7 +93,7 @@ def test_a_model_that_is_not_direct_is_not_there(door: Door) -> None:
 
 def test_the_engine_never_sees_a_key(door: Door, host: Host) -> None:
     assert door.request("POST", "/models/pair/v1/chat/completions", json={"model": "pair", **CHAT}).status_code == 200
-    caddy = inspect(host, "caddy")["caddy"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
+    caddy = address(host, "caddy", "fleet-model-pair")
     seen = [one for replica in (1, 2) for one in requests_seen(host, "pair", replica) if one["from"] == caddy]
     assert seen
     assert not any(one["authorization"] for one in seen)

@@ -45,7 +45,7 @@ def test_check_mode_shows_a_new_model_and_does_nothing(admin: Admin, host: Host,
     run = admin.play("install", "--limit", "light", "--check", "--diff", variables=on_light(door, NEW))
     assert run.status == 0, run.output
     assert "vllm-new-1: created from inference-fleet/engine-stand-in:1" in run.output
-    assert "model_name: new" in run.output
+    assert 'model_name: \\"new\\"' in run.output
     assert identities(host) == before
 
 
@@ -99,7 +99,7 @@ def test_remove_model_touches_that_model_and_the_gateways_configuration(admin: A
     assert run.status == 0, run.output
     after = identities(host)
     assert set(before) - set(after) == {"vllm-new-1"}
-    assert "light  restarted: litellm; removed: vllm-new-1" in run.messages
+    assert "light  restarted: litellm; removed: vllm-new-1; updated: Caddy's configuration, caddy" in run.messages
     assert {name for name in after if before[name] != after[name]} == {"litellm"}
     assert door.chat("new").status_code in (400, 404)
 
@@ -107,12 +107,15 @@ def test_remove_model_touches_that_model_and_the_gateways_configuration(admin: A
 def test_drift_is_put_right_and_nothing_else_is_touched(admin: Admin, host: Host) -> None:
     before = identities(host)
     host.check_output("docker stop vllm-vectors-1")
-    host.check_output("docker network disconnect llm-network vllm-pair-1")
+    host.check_output("docker network disconnect fleet-model-pair vllm-pair-1")
+    host.check_output("iptables -t mangle -F INFERENCE-FLEET-IN")
     run = admin.play("install", "--limit", "light")
     assert run.status == 0, run.output
     after = identities(host)
     assert {name for name in after if before[name] != after[name]} == {"vllm-vectors-1"}
-    assert "light  restarted: vllm-vectors-1; updated: config.json, vllm-pair-1" in run.messages.splitlines()
+    updated = "config.json, the host's rules, vllm-pair-1"
+    assert f"light  restarted: vllm-vectors-1; updated: {updated}" in run.messages.splitlines()
+    assert "-i fli-+ -j DROP" in host.check_output("iptables -t mangle -S INFERENCE-FLEET-IN")
     assert after["vllm-vectors-1"][0] == before["vllm-vectors-1"][0], "it was started, not made anew"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from lab.fixtures import Admin, Door, identities, inspect, wait_until
+from lab.fixtures import Admin, Door, address, identities, inspect, wait_until
 from lab.prometheus import Prometheus
 from testinfra.host import Host
 
@@ -30,14 +30,19 @@ SEEN = 4  # requests of a kind
 
 
 def counted(prometheus: Prometheus) -> Counter[str]:
-    """Requests to the model tiny-chat: what its engine answered, and what LiteLLM did by status."""
-    engine, gateway = prometheus.query_all(
+    """Requests to the model tiny-chat: what its engine answered, and what LiteLLM did by status. LiteLLM does not count
+    unknown keys; Caddy does."""
+    engine, gateway, refused = prometheus.query_all(
         [
             'sum(vllm:request_success_total{model="tiny-chat"})',
             'sum by (status_code) (litellm_proxy_total_requests_metric_total{requested_model="tiny-chat"})',
+            'sum by (code) (caddy_http_request_duration_seconds_count{handler="subroute", server!~"inner|metrics", '
+            'code="401"})',
         ]
     )
-    return Counter({one.get("status_code", "engine"): int(one["value"]) for one in [*engine, *gateway]})
+    return Counter(
+        {one.get("status_code", one.get("code", "engine")): int(one["value"]) for one in [*engine, *gateway, *refused]}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -162,15 +167,21 @@ def test_nothing_of_it_is_reachable_but_grafana_through_caddy(door: Door) -> Non
 
 
 def test_caddys_admin_api_is_not_where_its_metrics_are(host: Host) -> None:
-    address = inspect(host, "caddy")["caddy"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
-    assert "caddy_http_requests_total" in host.check_output(f"curl -s http://{address}:9180/metrics")
-    assert host.check_output(f"curl -s http://{address}:9180/config/") == ""
-    assert host.run(f"curl -s http://{address}:2019/config/").rc != 0
+    caddy = address(host, "caddy", "fleet-monitoring")
+    assert "caddy_http_requests_total" in host.check_output(f"curl -s http://{caddy}:9180/metrics")
+    assert "no such path" in host.check_output(f"curl -s http://{caddy}:9180/config/")
+    assert host.run(f"curl -s http://{caddy}:2019/config/").rc != 0
+
+
+def test_prometheus_reaches_of_the_containers_only_their_metrics(host: Host) -> None:
+    caddy = f"http://{address(host, 'caddy', 'fleet-monitoring')}:9180"
+    for path in ("/replicas/postgres/metrics", "/replicas/vllm-whole-1/v1/models", "/litellm/key/list"):
+        assert "no such path" in host.check_output(f"curl -s {caddy}{path}"), path
 
 
 def test_litellm_tells_its_metrics_to_prometheus_alone_whose_key_opens_nothing_else(host: Host) -> None:
-    address = inspect(host, "litellm")["litellm"]["NetworkSettings"]["Networks"]["llm-network"]["IPAddress"]
-    ask = f"curl -s -o /dev/null -w '%{{http_code}}' http://{address}:4000"
+    litellm = address(host, "litellm", "fleet-litellm")
+    ask = f"curl -s -o /dev/null -w '%{{http_code}}' http://{litellm}:4000"
     assert host.check_output(f"{ask}/metrics/") == "401"
     header = '-H "Authorization: Bearer $(cat /etc/inference-fleet/monitoring/litellm_key)"'
     assert host.check_output(f"{ask}/metrics/ {header}") == "200"
@@ -185,7 +196,8 @@ def test_grafana_is_behind_a_login_of_its_own(host: Host, door: Door) -> None:
     given = door.request("GET", "/grafana/stand-in").json()
     assert given["dashboards"].keys() == {"overview.json", "model.json", "gpus.json", "gateway.json"}
     assert given["datasources"] == ["Prometheus"]
-    assert given["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    for served in ("AUTH_ANONYMOUS", "METRICS", "SNAPSHOTS", "PUBLIC_DASHBOARDS"):
+        assert given["environment"][f"GF_{served}_ENABLED"] == "false"
     assert given["environment"]["GF_USERS_ALLOW_SIGN_UP"] == "false"
     password = host.check_output("cat /etc/inference-fleet/monitoring/grafana_admin_password")
     assert len(password) > 40

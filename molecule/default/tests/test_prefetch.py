@@ -21,6 +21,7 @@ TOKEN = "hf_known_token"
 # Of a type that LiteLLM does not offer: it need not restart for these tests.
 SERVED = {"name": "served", "type": "stt", "source": "lab/tiny-chat", "devices": {"cpu": True}}
 LARGE = {"name": "large", "type": "chat", "source": "lab/large", "devices": {"cpu": True}, "state": "stopped"}
+PLANTED = {"above": "../../../../../../../root/planted", "option": "--local-dir=/root", "lines": "a\nb.json"}
 CACHE = "/var/lib/docker/volumes/fleet-hf-cache/_data"
 
 
@@ -50,10 +51,11 @@ def site(host: Host, admin: Admin, door: Door, tmp_path_factory: pytest.TempPath
     packed = base64.b64decode(host.check_output("tar -C /srv/models -cz tiny-chat | base64"))
     (folder / "lab").mkdir()
     subprocess.run(["tar", "-C", str(folder / "lab"), "-xz"], input=packed, check=True)
-    for name in ("large", "gated", "huge"):
+    for name in ("large", "gated", "huge", *PLANTED):
         _repository(folder / "lab" / name, 24 * MB if name == "large" else 1000)
     private = {"lab/tiny-chat", "lab/large"}  # the client has to come with the token
-    hub = Hub(folder, TOKEN, gated={"lab/gated"}, private=private, claims={"huge.safetensors": 10**15})
+    planted = {f"lab/{name}": {path: b"planted"} for name, path in PLANTED.items()}
+    hub = Hub(folder, TOKEN, gated={"lab/gated"}, private=private, claims={"huge.safetensors": 10**15}, planted=planted)
     machine = host.check_output("ip route show default").split()[2]
     with serving(hub, machine) as port:
         yield Site(hub, f"http://{machine}:{port}", admin, door.models)
@@ -120,6 +122,7 @@ def test_each_repository_that_cannot_be_had_is_told_and_the_others_are_downloade
         {**LARGE, "name": "missing", "source": "lab/missing"},
         {**LARGE, "name": "old", "source": "lab/large", "args": {"revision": "v1"}},
         {**LARGE, "name": "huge", "source": "lab/huge"},
+        *({**LARGE, "name": name, "source": f"lab/{name}"} for name in PLANTED),
     ]
     run = site.play("prefetch", SERVED, *models)
     assert run.status != 0
@@ -129,6 +132,10 @@ def test_each_repository_that_cannot_be_had_is_told_and_the_others_are_downloade
     )
     assert f"lab/missing: {site.url} has no such repository, or the token may not see it" in run.messages
     assert "lab/large: has no revision 'v1'" in run.messages
+    for name in PLANTED:
+        assert f"lab/{name}: {site.url} reports a file " in run.messages
+        assert not host.file(f"{CACHE}/hub/models--lab--{name}").exists
+    assert not host.file("/root/planted").exists
     assert "lab/huge: 1000000.0 GB are to be downloaded, and " in run.messages
     wrong = site.play("prefetch", models[1], token="hf_wrong")
     assert f"lab/missing: {site.url} does not know the token in fleet_hf_token" in wrong.messages
@@ -164,6 +171,21 @@ def test_vllm_starts_from_the_cache_without_a_hub(site: Site, host: Host, door: 
         assert site.hub.asked == []
     finally:
         site.play("remove_model", served, more=("-e", "model=served"))
+
+
+def test_what_a_container_leaves_in_the_cache_harms_nothing_of_the_host(site: Site, host: Host) -> None:
+    commit, hub = site.hub.commit("lab/large"), f"{CACHE}/hub"
+    snapshot = f"{hub}/models--lab--large/snapshots/{commit}"
+    host.check_output("mkdir -p /root/own && echo kept > /root/own/shadow")
+    host.check_output(f"rm -r {hub}/models--lab--large/refs && ln -s /root/own {hub}/models--lab--large/refs")
+    host.check_output(f"ln -sf /root/own/shadow {snapshot}/config.json && mkfifo {snapshot}/pipe")
+    host.check_output(f"mkdir {hub}/models--lab--planted && ln -s /root/own {hub}/models--lab--planted/snapshots")
+    run = site.play("prefetch", SERVED, LARGE)
+    assert run.status == 0, run.output
+    assert host.check_output(f"cat {hub}/models--lab--large/refs/main {snapshot}/config.json") == f"{commit}{{}}"
+    run = site.play("prune_cache", SERVED, LARGE, more=("-e", "prune_cache_confirm=yes"))
+    assert "remove lab/planted (0 bytes)" in run.messages
+    assert host.check_output("cat /root/own/shadow; ls /root/own; rm -r /root/own") == "kept\nshadow"
 
 
 def test_what_no_model_uses_is_removed_when_that_was_confirmed(site: Site, host: Host) -> None:

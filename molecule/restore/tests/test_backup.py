@@ -97,7 +97,7 @@ def keys(backups: Backups) -> Iterator[dict[str, str]]:
     backups.make_keys(*({"alias": key["alias"], "state": "absent"} for key in KEYS))
     for name in databases(backups.host):
         if name.startswith("litellm_before_"):
-            backups.host.check_output(f"docker exec postgres dropdb --username=litellm {name}")
+            backups.host.check_output(f"docker exec postgres dropdb --username=fleet_admin {name}")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def uninstalled_after(admin: Admin, spare: Spare) -> Iterator[None]:
     assert run.status != 0
     assert "nothing was removed; answer yes, or run again with -e uninstall_confirm=true" in run.messages
     assert "the volume fleet-caddy-data, with Caddy's own CA" in run.messages
-    assert spare.host.file("/var/lib/inference-fleet/restore.json").exists
+    assert spare.host.file("/etc/inference-fleet/config.json").exists
     run = admin.play("uninstall", *spare.words, "-e", "uninstall_confirm=true")
     assert run.status == 0, run.output
     assert "/var/lib/inference-fleet/models" in run.output
@@ -167,6 +167,7 @@ def see_that_no_secret_lies_about(host: Host) -> None:
             host.run(f"grep --recursive --files-with-matches --text --fixed-strings -e {secret} {places}").stdout == ""
         )
     assert host.run("find /tmp /var/tmp /run /root /dev/shm -name '*dump*' -o -name '*backup*'").stdout == ""
+    assert not host.file("/var/lib/inference-fleet/.database.dump").exists
     left = host.check_output("docker exec postgres find /tmp /var/tmp -type f")
     assert left == ""
 
@@ -253,7 +254,29 @@ def test_a_dump_that_the_database_cannot_read_is_no_backup(
     assert backups.files() == before
 
 
-def test_a_dump_above_the_limit_is_refused_with_the_way_out(backups: Backups, host: Host, backup: Path) -> None:
+def test_spend_logs_above_the_limit_are_left_out_with_a_warning(
+    backups: Backups, host: Host, backup: Path, keys: dict[str, str]
+) -> None:
+    rows = (
+        """INSERT INTO "LiteLLM_SpendLogs" (request_id, call_type, api_key, "startTime", "endTime") """
+        "SELECT 'filler ' || sha512(n::text::bytea)::text, 'x', 'x', now(), now() FROM generate_series(1, 40000) n"
+    )
+    psql = "docker exec postgres psql -U litellm -c %s"
+    host.check_output(psql, rows)
+    try:
+        run = backups.backup(max_mb=1)
+    finally:
+        host.check_output(psql, """DELETE FROM "LiteLLM_SpendLogs" WHERE api_key = 'x'""")
+    assert run.status == 0, run.output
+    assert f"{backups.newest()} has no spend logs: with them, the dump of the database has more than 1 MB" in run.output
+    assert "without spend logs" in run.messages
+    tables = contents(host, backups.parts(backups.newest())["database.dump"])
+    assert "TABLE DATA public LiteLLM_VerificationToken litellm" in tables
+    assert "TABLE DATA public LiteLLM_SpendLogs litellm" not in tables
+    see_that_no_secret_lies_about(host)
+
+
+def test_keys_above_the_limit_are_refused_with_the_way_out(backups: Backups, host: Host, backup: Path) -> None:
     filler = "CREATE TABLE filler AS SELECT sha512(n::text::bytea) FROM generate_series(1, 40000) n"
     host.check_output(f'docker exec postgres psql -U litellm -c "{filler}"')
     before = backups.files()
@@ -262,7 +285,7 @@ def test_a_dump_above_the_limit_is_refused_with_the_way_out(backups: Backups, ho
     finally:
         host.check_output("docker exec postgres psql -U litellm -c 'DROP TABLE filler'")
     assert run.status != 0
-    assert "more than 1 MB, fleet_backup.max_mb" in run.messages and "spend_logs: false leaves out" in run.messages
+    assert "more than 1 MB, fleet_backup.max_mb, and that without spend logs; raise max_mb" in run.messages
     assert backups.files() == before
 
 
@@ -353,7 +376,7 @@ def test_keys_that_were_deleted_are_back_with_their_limits(
     now = identities(host)
     assert {name for name in before if now[name] != before[name]} == {"litellm"}
     (kept,) = [name for name in databases(host) if name != "litellm"]
-    assert f"kept as {kept}" in run.messages and f"dropdb --username=litellm {kept}" in run.messages
+    assert f"kept as {kept}" in run.messages and f"dropdb --username=fleet_admin {kept}" in run.messages
     see_that_no_secret_lies_about(host)
 
 

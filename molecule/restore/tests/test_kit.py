@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from lab.fixtures import Admin
@@ -15,10 +16,12 @@ UNIT = "inference-fleet-restore.service"
 
 
 @pytest.mark.extended
-def test_an_upgrade_that_cannot_be_had_leaves_what_is_in_use(host: Host, admin: Admin) -> None:
+def test_an_upgrade_that_cannot_be_had_leaves_what_is_in_use(host: Host, admin: Admin, tmp_path: Path) -> None:
     see = f"ls --directory {FOLDER}/*; readlink {FOLDER}/*; systemctl cat {UNIT}; systemctl is-enabled {UNIT}"
     before = host.check_output(see)
-    run = admin.play("install", variables={"restore_ansible_core": "2.99.0"})
+    pins = tmp_path / "pins.txt"
+    pins.write_text(f"ansible-core==2.99.0 --hash=sha256:{'0' * 64}\n")
+    run = admin.play("install", variables={"restore_ansible_core": "2.99.0", "restore_requirements": str(pins)})
     assert run.status != 0
     assert "No matching distribution found for ansible-core==2.99.0" in run.messages
     assert "The previous one is still in use, ansible-playbook [core 2.19.14]. What to do: " in run.messages

@@ -3,10 +3,12 @@
 """The Python environment with ansible-core for a host's boot-time restore.
 
 A link points to the environment in use: a new environment is created beside it, and the link is switched when complete.
+pip installs only files whose SHA-256 is among the pins, and the environment keeps the pins that it was made from.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Callable
@@ -14,17 +16,19 @@ from pathlib import Path
 from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import fault_of
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import switch
 
 LINK = "venv"
+PINS = "requirements.txt"
 PYTHON = "/usr/bin/python3"  # the system's, which a system upgrade replaces
 OLDEST_PYTHON = 11  # of 3.x, for ansible-core 2.19
 Run = Callable[[list[str]], tuple[int, str, str]]  # -> status, standard output and error; raises OSError
 _PREFIX = "ansible_core-"
+_SHOWN = 8  # lines of pip: below a wrong hash it names the package
 _REMEDY = (
-    "provide it at the source in the host's /etc/pip.conf (a mirror, or a folder of wheels), or set "
-    "restore_ansible_core to an available version, written in full as in 2.19.14; then run install again"
+    "provide the files of the pins, unchanged, at the source in the host's /etc/pip.conf (a mirror, or a folder of "
+    "wheels), or set restore_ansible_core and restore_requirements to what is there; then run install again"
 )
 
 
@@ -49,16 +53,53 @@ def ansible_core(environment: Path, python: Path) -> Optional[str]:
     return None
 
 
-def renew(folder: Path, version: str, python: Path, run: Run) -> None:
-    """Creates an environment and points LINK in the folder to it. Raises FleetError where that version cannot be
-    installed, and OSError; the previous environment then stays in use."""
-    new = folder / f"{LINK}-{version}-{python.name}"  # scripts contain this path, so it cannot be moved later
+def pins(environment: Path) -> Optional[str]:
+    """What `digest` returns for the pins that the environment was made from; None if that is unknown."""
     try:
-        if ansible_core(new, python) != version:  # equal if a run was interrupted before the last step
+        return digest((environment / PINS).read_text())
+    except OSError:
+        return None
+
+
+def digest(requirements: str) -> str:
+    return hashlib.sha256(requirements.encode()).hexdigest()
+
+
+def check_pins(requirements: str, version: str) -> None:
+    """Raises FleetError unless every requirement has a version and a hash, and ansible-core that version."""
+    found = None
+    for line in re.sub(r"\\\n", " ", requirements).splitlines():
+        words = line.split("#")[0].split()
+        pin = words and re.fullmatch(r"([A-Za-z0-9._-]+)==([\w.!+]+)", words[0])
+        if not words:
+            continue
+        if not pin or not any(word.startswith("--hash=sha256:") for word in words):
+            raise FleetError(f"requirements: expected NAME==VERSION --hash=sha256:..., got {show(line.strip())}")
+        if re.sub(r"[-_.]+", "-", pin[1]).lower() == "ansible-core":
+            found = pin[2]
+    if found != version:
+        how = "give restore_requirements a file with the pins of that version (docs/operations.md)"
+        raise FleetError(
+            f"requirements: expected ansible-core=={version}, as restore_ansible_core says, got {found}: {how}"
+        )
+
+
+def renew(folder: Path, version: str, requirements: str, python: Path, run: Run) -> None:
+    """Creates an environment and points LINK in the folder to it. Raises FleetError where that version cannot be
+    installed, and OSError; the previous environment then stays in use.
+
+    requirements: of pip, each with hashes."""
+    # Scripts contain this path, so it cannot be moved later.
+    new = folder / f"{LINK}-{version}-{digest(requirements)[:8]}-{python.name}"
+    try:
+        # Both are equal if a run was interrupted before the last step.
+        if ansible_core(new, python) != version or pins(new) != digest(requirements):
             _clear(new)
             _do(run, str(python), "-m", "venv", str(new))
             pip = (str(new / "bin/python3"), "-m", "pip", "--disable-pip-version-check", "--no-input")
-            _do(run, *pip, "install", f"ansible-core=={version}")
+            (new / PINS).write_text(requirements)
+            # No package is built here: a build runs code that no hash covers.
+            _do(run, *pip, "install", "--require-hashes", "--only-binary=:all:", "--requirement", str(new / PINS))
         _do(run, str(new / "bin/ansible-playbook"), "--version")
         if (found := ansible_core(new, python)) != version:
             raise FleetError(f"pip installed {found} instead")
@@ -80,7 +121,8 @@ def _do(run: Run, *command: str) -> None:
     status, out, err = run(list(command))
     if status:
         lines = (err.strip() or out.strip()).splitlines()
-        shown = [line for line in lines if line.startswith("ERROR")] or lines[-5:]
+        first = next((place for place, line in enumerate(lines) if line.startswith("ERROR")), -5)
+        shown = lines[first:][:_SHOWN]
         raise FleetError("\n".join([f"`{' '.join(command)}` ended with {status}", *shown]))
 
 

@@ -20,9 +20,10 @@ from typing import Optional, Union
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import MAIN, is_online, repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import OMNI_TYPES
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import DEEPEST
 
 GB = 10**9
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+COMMIT = re.compile(r"[0-9a-f]{40}")  # the only names of snapshots that count
 # The same weights in other formats: vLLM does not read them beside safetensors. In a folder of their own they may be
 # other weights.
 _OTHER_FORMATS = (".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".onnx_data", ".msgpack", ".h5", ".ot", ".tflite")
@@ -67,7 +68,7 @@ class Record:
 class Cached:
     """A repository in the cache.
 
-    refs: branch or tag -> commit. snapshots: commit -> path -> (bytes, blob). records: by commit.
+    refs: branch or tag -> commit. snapshots: commit -> path -> (bytes, blob, or empty for a copy). records: by commit.
     blobs: name -> bytes. other: bytes of incomplete downloads. listings: commit -> the paths of all its files,
     where huggingface_hub has stored them (`trees/COMMIT.json`, from 1.22 on).
     """
@@ -80,7 +81,7 @@ class Cached:
     listings: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def commit_of(self, revision: str) -> Optional[str]:
-        return revision if _COMMIT.fullmatch(revision) else self.refs.get(revision)
+        return revision if COMMIT.fullmatch(revision) else self.refs.get(revision)
 
     def snapshot_of(self, revision: str) -> Optional[str]:
         """The commit, if any of its files is cached."""
@@ -180,7 +181,14 @@ def folder_name(repo: str) -> str:
 def repo_of(folder: str) -> Optional[str]:
     """The inverse of `folder_name`; None for a folder that belongs to no model."""
     kind, *parts = folder.split("--", 2)
-    return "/".join(parts) if kind == "models" and parts else None
+    named = parts and all(re.fullmatch(r"[\w.-]+", part) for part in parts)
+    return "/".join(parts) if kind == "models" and named else None
+
+
+def is_plain(path: str) -> bool:
+    """Whether a hub's path of a file can be a path below a snapshot, and an argument of `hf download`."""
+    parts = path.split("/")
+    return path.isprintable() and not path.startswith("-") and not {"", ".", ".."} & {*parts} and len(parts) <= DEEPEST
 
 
 def wanted_of(fleet: Fleet, models: Iterable[str], stopped: bool = False, offline: bool = False) -> tuple[Wanted, ...]:
@@ -316,7 +324,7 @@ def plan_prune(wanted: Iterable[Wanted], cache: Mapping[str, Cached]) -> tuple[R
         kept = {blob for commit in used[repo] for _size, blob in cached.snapshots.get(commit, {}).values()}
         gone: set[str] = set()
         for commit in sorted(set(cached.snapshots) - used[repo]) if used[repo] else ():
-            own = {blob for _size, blob in cached.snapshots[commit].values()} - kept - gone
+            own = {blob for _size, blob in cached.snapshots[commit].values() if blob} - kept - gone
             gone |= own
             removals.append(Removal(repo, commit, sum(cached.blobs.get(blob, 0) for blob in own), tuple(sorted(own))))
     return tuple(sorted(removals, key=lambda one: (-one.size, str(one))))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The cache of weights on a disk of this host."""
+"""The cache of weights on a disk of this host. Containers that download can write it: hence `Folder`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import (
+    COMMIT,
     Cached,
     Download,
     Listing,
@@ -22,24 +24,36 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
     repo_of,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.plugins.module_utils.system.files import put
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import Folder
 
 _UNFINISHED = ".incomplete"
 # Since 1.18, huggingface_hub gives each attempt its own file name and never resumes another attempt's file.
 _ORPHAN = re.compile(r"\.[0-9a-f]{8}\.incomplete$")
+# Of the cache, and of a repository's folder. huggingface_hub, _tree_cache.py: `trees/COMMIT.json` lists all files of a
+# commit; a download of several files writes it.
+_HUB, _LOCKS, _RECORDS = "hub", ".locks", "inference-fleet"
+_BLOBS, _SNAPSHOTS, _REFS, _TREES = "blobs", "snapshots", "refs", "trees"
+_REF_BYTES = 100
+_JSON_BYTES = 32 << 20  # a listing has some 200 bytes a file
+_DIGITS = 18  # of a number of bytes; to read one with millions of digits takes minutes
 
 
 class CacheFolder:
-    """path: the folder mounted at /root/.cache/huggingface. It need not exist."""
+    """path: the folder mounted at CACHE_MOUNT. It need not exist."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
 
-    def observe(self) -> dict[str, Cached]:
-        with _naming(self._path):
-            folders = sorted(self._hub.iterdir()) if self._hub.is_dir() else []
-            found = {repo: folder for folder in folders for repo in [repo_of(folder.name)] if repo}
-            return {repo: self._cached(folder) for repo, folder in found.items()}
+    def observe(self, repos: Optional[Iterable[str]] = None) -> dict[str, Cached]:
+        """repos: only these; no other repository is read."""
+        with self._opened() as root:
+            if repos is None:
+                with root.below(_HUB) as hub:
+                    repos = [repo for repo in map(repo_of, hub.names()) if repo]
+            return {repo: found for repo in repos for found in _cached(root, folder_name(repo))}
+
+    def observe_one(self, repo: str) -> Cached:
+        return self.observe([repo]).get(repo, Cached())
 
     def free(self) -> int:
         """Bytes."""
@@ -51,25 +65,29 @@ class CacheFolder:
 
     def arrived(self, repo: str) -> int:
         """Bytes of a repository that are on the disk now, including unfinished files."""
-        return sum(size for _name, size in _sizes(self._hub / folder_name(repo) / "blobs"))
+        with self._opened() as root, root.below(_HUB, folder_name(repo), _BLOBS) as blobs:
+            return sum(size for _name, size in blobs.files())
 
-    def clear_orphans(self, repo: str) -> None:
-        """Remove parts of files that no download will resume."""
-        with _naming(self._path):
-            for name, _size in _sizes(self._hub / folder_name(repo) / "blobs"):
-                if _ORPHAN.search(name):
-                    (self._hub / folder_name(repo) / "blobs" / name).unlink()
+    def prepare(self, download: Download) -> None:
+        """Removes links in place of the repository's folders, what the client would take for a file that is there, and
+        parts of files that no download will resume."""
+        name = folder_name(download.wanted.repo)
+        with self._opened() as root:
+            for part in (_BLOBS, _SNAPSHOTS, _REFS, _TREES):
+                root.clear(_HUB, name, part)
+            with root.below(_HUB, name) as folder, folder.below(_BLOBS) as blobs:
+                for path in download.missing:
+                    _discard(folder, download.commit, path)
+                for orphan in filter(_ORPHAN.search, blobs.names()):
+                    blobs.remove(orphan)
 
     def verify(self, download: Download) -> None:
         """Removes files that differ in size from the hub's and raises FleetError; the next run downloads them."""
         repo = download.wanted.repo
-        wrong = self.observe().get(repo, Cached()).lacks(download.commit, download.files)
-        for path in wrong:
-            link = self._hub / folder_name(repo) / "snapshots" / download.commit / path
-            with suppress(OSError):
-                link.resolve().unlink()
-            with suppress(OSError):
-                link.unlink()
+        wrong = self.observe_one(repo).lacks(download.commit, download.files)
+        with self._opened() as root, root.below(_HUB, folder_name(repo)) as folder:
+            for path in wrong:
+                _discard(folder, download.commit, path)
         if wrong:
             path, size = next(iter(wrong.items()))
             raise FleetError(
@@ -79,109 +97,142 @@ class CacheFolder:
 
     def record(self, download: Download) -> None:
         """Records the download as complete and points its branch or tag to the commit, so that models find it."""
-        wanted = download.wanted
-        repo, revision = wanted.repo, wanted.revision
+        wanted, folder = download.wanted, folder_name(download.wanted.repo)
         content = {"weights": wanted.weights, "everything": wanted.everything, "files": dict(download.files)}
-        if self.observe().get(repo, Cached()).is_refused(download.commit):
-            self.remove_listing(Listing(repo, download.commit))
+        if self.observe_one(wanted.repo).is_refused(download.commit):
+            self.remove_listing(Listing(wanted.repo, download.commit))
         with _naming(self._path):
-            _write(self._records / folder_name(repo) / f"{download.commit}.json", json.dumps(content))
-            if revision != download.commit:
-                _write(self._hub / folder_name(repo) / "refs" / revision, download.commit)
+            os.makedirs(self._path, exist_ok=True)
+        with self._opened() as root:
+            with root.made(_RECORDS, folder) as records:
+                records.write(f"{download.commit}.json", json.dumps(content))
+            if wanted.revision != download.commit:
+                *above, ref = wanted.revision.split("/")
+                with root.made(_HUB, folder, _REFS, *above) as refs:
+                    refs.write(ref, download.commit)
 
     def remove_listing(self, listing: Listing) -> None:
         """Removes the listing. Without one, huggingface_hub takes the cached files for all that there are; online, it
         asks the hub again."""
-        with _naming(self._path), suppress(FileNotFoundError):
-            _listing(self._hub / folder_name(listing.repo), listing.commit).unlink()
+        with self._opened() as root, root.below(_HUB, folder_name(listing.repo), _TREES) as trees:
+            trees.remove(f"{listing.commit}.json")
 
     def remove(self, removal: Removal) -> None:
-        folder = self._hub / folder_name(removal.repo)
-        records = self._records / folder_name(removal.repo)
-        with _naming(self._path):
-            if removal.commit is None:
-                for whole in (folder, records, self._hub / ".locks" / folder_name(removal.repo)):
-                    if whole.exists():
-                        shutil.rmtree(whole)
-                return
-            shutil.rmtree(folder / "snapshots" / removal.commit)
-            for path in (
-                *(folder / "blobs" / blob for blob in removal.blobs),
-                _listing(folder, removal.commit),
-                records / f"{removal.commit}.json",
-            ):
-                if path.exists():
-                    path.unlink()
+        folder, commit = folder_name(removal.repo), removal.commit
+        if commit is None:
+            gone: tuple[tuple[str, ...], ...] = ((_HUB, folder), (_RECORDS, folder), (_HUB, _LOCKS, folder))
+        else:
+            gone = (
+                (_HUB, folder, _SNAPSHOTS, commit),
+                *((_HUB, folder, _BLOBS, blob) for blob in removal.blobs),
+                (_HUB, folder, _TREES, f"{commit}.json"),
+                (_RECORDS, folder, f"{commit}.json"),
+            )
+        with self._opened() as root:
+            for *above, name in gone:
+                with root.below(*above) as upper:
+                    upper.remove(name)
 
-    @property
-    def _hub(self) -> Path:
-        return self._path / "hub"
-
-    @property
-    def _records(self) -> Path:
-        return self._path / "inference-fleet"
-
-    def _cached(self, folder: Path) -> Cached:
-        blobs = dict(_sizes(folder / "blobs"))
-        records = self._records / folder.name
-        return Cached(
-            refs={str(path.relative_to(folder / "refs")): path.read_text().strip() for path in _files(folder / "refs")},
-            snapshots={one.name: dict(_links(one)) for one in _folders(folder / "snapshots")},
-            records={path.stem: record for path in _files(records) for record in _record(path)},
-            blobs={name: size for name, size in blobs.items() if not name.endswith(_UNFINISHED)},
-            other=sum(size for name, size in blobs.items() if name.endswith(_UNFINISHED)),
-            listings={path.stem: paths for path in _files(folder / "trees") for paths in _listed(path)},
-        )
+    @contextmanager
+    def _opened(self) -> Iterator[Folder]:
+        with _naming(self._path), Folder.at(str(self._path)) as root:
+            yield root
 
 
 def size_of(folder: str) -> int:
     """Bytes of all files below the folder; 0 if it is missing."""
-    return sum(path.lstat().st_size for path in _files(Path(folder)))
+    with Folder.at(folder) as root:
+        return sum(size for _where, one in root.walk() for _name, size in one.files())
 
 
-def _record(path: Path) -> Iterator[Record]:
-    with suppress(OSError, ValueError, KeyError, TypeError):  # an unreadable record counts as missing
-        content = json.loads(path.read_text())
+def _cached(root: Folder, name: str) -> Iterator[Cached]:
+    """Nothing, unless there is a folder of this name."""
+    with root.below(_HUB, name) as folder, root.below(_RECORDS, name) as records:
+        if not folder:
+            return
+        with folder.below(_BLOBS) as found, folder.below(_TREES) as trees:
+            blobs = dict(found.files())
+            yield Cached(
+                refs=dict(_refs(folder)),
+                snapshots=dict(_snapshots(folder, blobs)),
+                records={commit: one for commit, data in _documents(records) for one in _record(data)},
+                blobs={name: size for name, size in blobs.items() if not name.endswith(_UNFINISHED)},
+                other=sum(size for name, size in blobs.items() if name.endswith(_UNFINISHED)),
+                listings={commit: paths for commit, data in _documents(trees) for paths in _listed(data)},
+            )
+
+
+def _refs(folder: Folder) -> Iterator[tuple[str, str]]:
+    with folder.below(_REFS) as refs:
+        for where, one in refs.walk():
+            for name in one.names():
+                commit = (one.read(name, _REF_BYTES) or b"").decode("ascii", "replace").strip()
+                if COMMIT.fullmatch(commit):
+                    yield "/".join((*where, name)), commit
+
+
+def _snapshots(folder: Folder, blobs: Mapping[str, int]) -> Iterator[tuple[str, dict[str, tuple[int, str]]]]:
+    with folder.below(_SNAPSHOTS) as snapshots:
+        for commit in filter(COMMIT.fullmatch, snapshots.names()):
+            with snapshots.below(commit) as snapshot:
+                if snapshot:
+                    yield commit, dict(_contents(snapshot, blobs))
+
+
+def _contents(snapshot: Folder, blobs: Mapping[str, int]) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Path in the repository, and the size and name of its blob. Links to anything else than a blob are left out; a
+    file without a blob (a copy without links) has none."""
+    for where, one in snapshot.walk():
+        for name in one.names():
+            target = one.target(name)
+            blob = _blob(target, len(where))
+            size = one.size(name) if target is None else blobs.get(blob)
+            if size is not None:
+                yield "/".join((*where, name)), (size, blob)
+
+
+def _blob(target: Optional[str], depth: int) -> str:
+    """The name of the blob to which a link at this depth of a snapshot leads; empty if it leads elsewhere."""
+    above, _slash, name = (target or "").rpartition("/")
+    return name if above == "../" * (depth + 2) + _BLOBS and name not in ("", ".", "..") else ""
+
+
+def _discard(folder: Folder, commit: str, path: str) -> None:
+    """Removes a file of a snapshot with its blob, and what is no folder on its path."""
+    *above, name = path.split("/")
+    where = (_SNAPSHOTS, commit, *above)
+    folder.clear(*where)
+    with folder.below(*where) as one, folder.below(_BLOBS) as blobs:
+        blob = _blob(one.target(name), len(above))
+        if blob:
+            blobs.remove(blob)
+        one.remove(name)
+
+
+def _documents(folder: Folder) -> Iterator[tuple[str, Any]]:
+    """Commit and content of each COMMIT.json; one that cannot be read counts as missing."""
+    for name in folder.names():
+        commit, _dot, suffix = name.partition(".")
+        if suffix == "json" and COMMIT.fullmatch(commit):
+            with suppress(ValueError, RecursionError):
+                yield commit, json.loads(folder.read(name, _JSON_BYTES) or b"", parse_int=_number)
+
+
+def _number(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError("too many digits")
+    return int(text)
+
+
+def _record(content: Any) -> Iterator[Record]:
+    with suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):
         files = {str(name): int(size) for name, size in content["files"].items()}
         yield Record(bool(content["weights"]), files, bool(content.get("everything")))
 
 
-def _listing(folder: Path, commit: str) -> Path:
-    """huggingface_hub, _tree_cache.py: the list of all files of a commit, written by a download of several files."""
-    return folder / "trees" / f"{commit}.json"
-
-
-def _listed(path: Path) -> Iterator[frozenset[str]]:
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # huggingface_hub too ignores such a file
-        yield frozenset(map(str, json.loads(path.read_text())["files"].keys()))
-
-
-def _links(snapshot: Path) -> Iterator[tuple[str, tuple[int, str]]]:
-    """Path in the repository, and the size and name of its blob; broken links are left out."""
-    for path in _files(snapshot):
-        with suppress(OSError):
-            yield str(path.relative_to(snapshot)), (path.stat().st_size, path.resolve().name)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (Path(where, name) for where, _folders, names in os.walk(str(folder)) for name in sorted(names))
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
-
-
-def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
-    if folder.is_dir():
-        with os.scandir(str(folder)) as entries:
-            for entry in entries:
-                with suppress(OSError):  # renamed meanwhile
-                    yield entry.name, entry.stat().st_size
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    put(str(path), text, 0o644, owned=False)
+def _listed(content: Any) -> Iterator[frozenset[str]]:
+    with suppress(KeyError, TypeError, AttributeError):  # huggingface_hub too ignores such a file
+        yield frozenset(map(str, content["files"].keys()))
 
 
 @contextmanager
@@ -190,5 +241,3 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise FleetError(f"the cache of weights {path}: {error.filename}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FleetError(f"the cache of weights {path}: a file below hub/*/refs is damaged; remove it") from error

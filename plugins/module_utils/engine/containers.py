@@ -14,21 +14,25 @@ from typing import Any, Optional
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cores import cpusets
 from ansible_collections.inference.fleet.plugins.module_utils.engine.entrypoint import ENTRYPOINT
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import AT_START, HUB, Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import is_online, repositories
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import downloads_itself
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
+    CAPABILITIES,
     MANAGED_BY,
-    NETWORK,
     Model,
     is_secret_name,
     name_taken,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import CACHE_MOUNT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 REPLICAS = "model"  # NAME.model resolves to all replicas of a model in Docker's DNS; the dot avoids container names
-CACHE_MOUNT = "/root/.cache/huggingface"
 CERTIFICATES_MOUNT = "/run/secrets/host-certificates.crt"
-COMPILED_MOUNT = "/root/.cache/vllm"
+# Docker gives a new volume the owner and the mode of the image's folder. Everybody may write /var/tmp, also a user of
+# the image.
+COMPILED_MOUNT = "/var/tmp"
+COMPILED_ROOT = f"{COMPILED_MOUNT}/vllm"
+MODULES = "/tmp/inference-fleet-modules"  # where transformers copies a model's own code to, and imports it from
 COMPILED = "fleet-compiled-"  # prefix of the volumes with compiled code, one per container and configuration
 _PASSWORD = re.compile(r"://[^/@\s]*@")  # in a URL
 
@@ -64,8 +68,9 @@ class Spec:
     to recreate a container. shm_size: bytes. env and labels: if observed, including those of the
     image. aliases: further names in its networks, without those that Docker itself adds. init: whether Docker's
     init is the first process; it reaps zombies, which Docker cannot stop. cpus: the CPUs that it may use, empty for
-    all; None in a desired container that may keep those that it has. logs: applied at its creation, and not
-    observed.
+    all; None in a desired container that may keep those that it has. capabilities: all that its processes have.
+    new_privileges: whether a program with setuid may give more to them. memory: bytes, 0 for no limit. user, logs:
+    applied at its creation, and not observed; user: empty for the image's.
     """
 
     name: str
@@ -84,6 +89,10 @@ class Spec:
     aliases: tuple[str, ...] = ()
     init: bool = True
     cpus: Optional[str] = None
+    capabilities: tuple[str, ...] = CAPABILITIES
+    new_privileges: bool = False
+    memory: int = 0
+    user: str = ""
     logs: Logs = field(default_factory=Logs)
 
     def resolved(self, image: ImageDefaults) -> Spec:
@@ -94,7 +103,17 @@ class Spec:
                 "image": image.id,
                 "env": {**image.env, **self.env},
                 "labels": {**image.labels, **self.labels},
+                "mounts": self.mounts_with(image.id),
             }
+        )
+
+    def mounts_with(self, image: str) -> tuple[Mount, ...]:
+        """The mounts in a container of the image with that ID. The digest in the name of the volume with compiled code
+        stands for the image, the command and the devices, so that a volume has the code of one configuration."""
+        digest = hashlib.sha256(json.dumps([image, self.command, self.devices]).encode()).hexdigest()
+        own = f"{COMPILED}{self.name}"
+        return tuple(
+            replace(mount, source=f"{own}-{digest[:12]}") if mount.source == own else mount for mount in self.mounts
         )
 
 
@@ -164,7 +183,10 @@ class Action:
 
 # The fields of a Spec that are compared directly; mounts are compared separately. Fields in _IN_PLACE are changed
 # without recreating the container.
-_RECREATE = ("image", "entrypoint", "command", "env", "labels", "devices", "shm_size", "ipc", "init")
+_RECREATE = (
+    *("image", "entrypoint", "command", "env", "labels", "devices", "shm_size", "ipc", "init"),
+    *("capabilities", "new_privileges", "memory"),
+)
 _IN_PLACE = ("networks", "aliases", "restart", "cpus")
 
 STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))
@@ -247,32 +269,35 @@ def without_lacking(desired: Iterable[Desired], given: Iterable[str]) -> tuple[D
 
 
 def _spec(fleet: Fleet, model: Model, name: str, devices: tuple[str, ...], certificates: Optional[str]) -> Spec:
-    image = fleet.image_of(model)
-    mounts = [Mount(fleet.cache.source, CACHE_MOUNT), *_from_the_host(fleet, model)]
+    online = downloads_itself(model, fleet.cache.downloads == AT_START)
+    mounts = [Mount(fleet.cache.source, CACHE_MOUNT, read_only=not online), *_from_the_host(fleet, model)]
     # Some images have another HOME (vLLM-Omni's from 0.31 on: /tmp), and would look for the mounted folders there.
-    env = {"HF_HOME": CACHE_MOUNT, **_hub_env(fleet, model)}
-    if env.get("HF_HUB_OFFLINE") != "1" and repositories(model):
-        env.update(fleet.proxy.environment if fleet.proxy else {})
-        if fleet.ca_bundle and certificates:
-            env.update(SSL_CERT_FILE=CERTIFICATES_MOUNT, REQUESTS_CA_BUNDLE=CERTIFICATES_MOUNT)
-            mounts.append(Mount(certificates, CERTIFICATES_MOUNT, read_only=True))
+    env = {"HF_HOME": CACHE_MOUNT, "HF_MODULES_CACHE": MODULES}
+    # A domain of `allowed-media-domains` could redirect vLLM into the internal network.
+    env["VLLM_MEDIA_URL_ALLOW_REDIRECTS"] = "0"
+    env.update(_hub_env(fleet) if online else {"HF_HUB_OFFLINE": "1"})
+    if online and fleet.ca_bundle and certificates:
+        env.update(SSL_CERT_FILE=CERTIFICATES_MOUNT, REQUESTS_CA_BUNDLE=CERTIFICATES_MOUNT)
+        mounts.append(Mount(certificates, CERTIFICATES_MOUNT, read_only=True))
     if fleet.cache.compiled and "VLLM_CACHE_ROOT" not in dict(model.env):
-        mounts.append(Mount(_compiled(name, image, model.command, devices), COMPILED_MOUNT))
-        env["VLLM_CACHE_ROOT"] = COMPILED_MOUNT
+        # The container executes this code, so no other has the volume. `Spec.mounts_with` adds a digest to its name.
+        mounts.append(Mount(f"{COMPILED}{name}", COMPILED_MOUNT))
+        env["VLLM_CACHE_ROOT"] = COMPILED_ROOT
     return Spec(
         name=name,
-        image=image,
+        image=fleet.image_of(model),
         entrypoint=ENTRYPOINT,
         command=model.command,
         env={**env, **dict(model.env)},
         mounts=tuple(mounts),
-        networks=(NETWORK,),
+        networks=fleet.networks_of(model),
         aliases=(f"{model.name}.{REPLICAS}",),
         devices=devices,
         labels={"managed-by": MANAGED_BY, "model-name": model.name, "model-type": model.type},
         restart="on-failure",
         shm_size=model.shm_size,
         ipc="private",
+        memory=model.memory or 0,
         logs=fleet.logs,
     )
 
@@ -286,28 +311,18 @@ def _from_the_host(fleet: Fleet, model: Model) -> list[Mount]:
     return mounts
 
 
-def _compiled(container: str, image: str, command: tuple[str, ...], devices: tuple[str, ...]) -> str:
-    """The volume with what vLLM compiles at its start. The container executes this code, so no other container has the
-    volume; the weights' cache, into which all models write, is no place for it. A container with another image,
-    command or device gets an empty volume, so that a volume holds the code of one configuration."""
-    digest = hashlib.sha256(json.dumps([image, command, devices]).encode()).hexdigest()
-    return f"{COMPILED}{container}-{digest[:12]}"
-
-
 def is_compiled(volume: str) -> bool:
-    """Whether the volume has a name of `_compiled`."""
+    """Whether the volume has a name of `Spec.mounts_with`."""
     return bool(re.fullmatch(COMPILED + r"vllm-[a-z0-9-]+-[0-9]+-[0-9a-f]{12}", volume))
 
 
-def _hub_env(fleet: Fleet, model: Model) -> dict[str, str]:
-    """The environment for access to a hub: offline, if the weights are downloaded before the start."""
-    if not repositories(model):
-        return {}
-    env = {"HF_HUB_OFFLINE": "1", **dict(model.env)}
-    if fleet.cache.downloads != AT_START and not is_online(env):
-        return {"HF_HUB_OFFLINE": "1"}
-    endpoint = {"HF_ENDPOINT": fleet.cache.endpoint} if fleet.cache.endpoint != HUB else {}
-    return {**endpoint, **({"HF_TOKEN": fleet.hf_token} if fleet.hf_token else {})}
+def _hub_env(fleet: Fleet) -> dict[str, str]:
+    """The environment for access to a hub."""
+    return {
+        **({"HF_ENDPOINT": fleet.cache.endpoint} if fleet.cache.endpoint != HUB else {}),
+        **({"HF_TOKEN": fleet.hf_token} if fleet.hf_token else {}),
+        **(fleet.proxy.environment if fleet.proxy else {}),
+    }
 
 
 def plan_containers(

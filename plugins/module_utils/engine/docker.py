@@ -20,11 +20,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Spec,
     is_compiled,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.engine.health import is_healthy
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import short_reference, without_tag
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import DAEMON
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT, MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, MOST_PROCESSES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import OLDEST, api_version
@@ -46,7 +47,6 @@ else:
 CALL_SECONDS = 60  # for an answer of the engine's API; pulls answer in a stream
 STOP_SECONDS = 30  # from SIGTERM to SIGKILL: vLLM finishes requests meanwhile
 ZOMBIE_TRIES, ZOMBIE_SECONDS = 5, 3  # tries to stop a container that has a zombie, and the pause between them
-HEALTH_SECONDS = 5  # one request to /health
 # What Docker or a registry says -> what to do.
 _REMEDIES = (
     (r"no space left on device", "Docker's disk is full: `docker system df` shows what uses it; see prune_images"),
@@ -56,7 +56,9 @@ _REMEDIES = (
         "check the name",
     ),
 )
+_NO_NEW_PRIVILEGES = "no-new-privileges"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_CONTROL = re.compile(r"[^\n\r\t\x20-\x7e\xa0-\U0010ffff]")
 
 
 class Docker:
@@ -150,11 +152,20 @@ class Docker:
 
     def limits_cpus(self) -> bool:
         """Whether this host's kernel can limit containers to some CPUs."""
+        return self._limits("CPUSet")
+
+    def limits_memory(self) -> bool:
+        """Whether this host's kernel can limit the memory of containers."""
+        return self._limits("MemoryLimit")
+
+    def _limits(self, what: str) -> bool:
         with _naming("reading the engine's settings"):
-            return bool(self._api.info().get("CPUSet"))
+            return bool(self._api.info().get(what))
 
     def create(self, spec: Spec) -> None:
         """Creates the container without starting it."""
+        image = self._image(spec.image)
+        mounts = spec.mounts_with(image.id) if image else spec.mounts
         host_config: dict[str, Any] = {
             "mounts": [
                 DockerMount(
@@ -163,14 +174,20 @@ class Docker:
                     type="bind" if mount.source.startswith("/") else "volume",
                     read_only=mount.read_only,
                 )
-                for mount in spec.mounts
+                for mount in mounts
             ],
             "network_mode": spec.networks[0],
             "restart_policy": {"Name": spec.restart},
             "shm_size": spec.shm_size,
             "ipc_mode": spec.ipc,
             "init": spec.init,
+            "cap_drop": ["ALL"],
+            "cap_add": list(spec.capabilities),
+            "security_opt": [] if spec.new_privileges else [_NO_NEW_PRIVILEGES],
+            "pids_limit": MOST_PROCESSES,
         }
+        if spec.memory:  # swap included: a model that swaps answers nobody
+            host_config.update(mem_limit=spec.memory, memswap_limit=spec.memory)
         if spec.cpus:
             host_config["cpuset_cpus"] = spec.cpus
         if spec.logs.driver != DAEMON:
@@ -186,11 +203,14 @@ class Docker:
                 command=list(spec.command),
                 environment=dict(spec.env),
                 labels=dict(spec.labels),
+                user=spec.user or None,
                 host_config=self._api.create_host_config(**host_config),
                 networking_config=self._api.create_networking_config(
-                    {network: self._api.create_endpoint_config(aliases=list(spec.aliases)) for network in spec.networks}
+                    {spec.networks[0]: self._api.create_endpoint_config(aliases=list(spec.aliases))}
                 ),
             )
+        for network in spec.networks[1:]:  # older engines create a container in one network only
+            self.connect(spec.name, network, spec.aliases)
 
     def unused_compiled(self) -> dict[str, str]:
         """The volumes with compiled code that no container has -> their folders on this host."""
@@ -213,16 +233,7 @@ class Docker:
 
     def is_healthy(self, container: Container) -> bool:
         """Whether /health at its network address answers 200."""
-        if not container.address:
-            return False
-        connection = http.client.HTTPConnection(container.address, ENGINE_PORT, timeout=HEALTH_SECONDS)
-        try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return bool(container.address) and is_healthy(str(container.address))
 
     def is_well(self, container: Container) -> bool:
         """Runs its health check now and returns whether it succeeds: Docker runs it only every few seconds."""
@@ -297,8 +308,8 @@ def _client(version: str) -> APIClient:
 
 
 def plain_text(text: str) -> str:
-    """The text without terminal colours."""
-    return _ANSI.sub("", text)
+    """The text without terminal colours and without characters that control a terminal."""
+    return _CONTROL.sub("", _ANSI.sub("", text))
 
 
 @contextmanager
@@ -357,6 +368,14 @@ def _env(config: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, _equals, value in pairs}
 
 
+def _capabilities(host: Mapping[str, Any]) -> tuple[str, ...]:
+    """Docker reports some engines' names with CAP_ before them."""
+    dropped, added = (
+        sorted(str(one).upper().replace("CAP_", "") for one in host.get(key) or ()) for key in ("CapDrop", "CapAdd")
+    )
+    return tuple(added) if "ALL" in dropped else ("those of Docker", *added)
+
+
 def _container(data: Mapping[str, Any]) -> Container:
     config, host, state = data["Config"], data["HostConfig"], data["State"]
     networks = data["NetworkSettings"].get("Networks") or {}
@@ -393,6 +412,9 @@ def _container(data: Mapping[str, Any]) -> Container:
             ipc=host["IpcMode"],
             init=bool(host.get("Init")),
             cpus=host.get("CpusetCpus") or "",
+            capabilities=_capabilities(host),
+            new_privileges=not {_NO_NEW_PRIVILEGES, f"{_NO_NEW_PRIVILEGES}:true"} & {*(host.get("SecurityOpt") or ())},
+            memory=host.get("Memory") or 0,
             nodes=tuple(device["PathOnHost"] for device in host.get("Devices") or ()),
         ),
     )

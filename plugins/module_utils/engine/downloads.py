@@ -14,10 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Optional, Protocol
 
-from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Cached, Download, in_gb, whole
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Download, in_gb, whole
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
-    CACHE_MOUNT,
     CERTIFICATES_MOUNT,
     Container,
     Mount,
@@ -27,6 +26,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.docker impo
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RUN
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import CACHE_MOUNT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 with suppress(ImportError):  # the class Docker reports it
@@ -113,6 +113,7 @@ def spec_of(
         restart="no",
         shm_size=64 << 20,
         ipc="private",
+        user="0",  # the cache is root's, whoever runs the models
         logs=fleet.logs,
     )
 
@@ -138,7 +139,7 @@ def fetch(
         if not engine.has_image(spec.image):
             say(f"pulling {spec.image}, which downloads")
             engine.pull(spec.image)
-        folder.clear_orphans(repo)
+        folder.prepare(download)
         engine.create(spec)
         _start(spec, engine)
         container = engine.inspect(name)
@@ -187,14 +188,13 @@ def _progress(download: Download, arrived: int, seconds: float) -> str:
 
 def _is_recorded(download: Download, folder: CacheFolder) -> bool:
     """Whether another run that waited for the same container already recorded the complete download."""
-    cached = folder.observe().get(download.wanted.repo, Cached())
+    cached = folder.observe_one(download.wanted.repo)
     return whole(replace(download.wanted, revision=download.commit), cached) is not None
 
 
 def _broke_off(download: Download, folder: CacheFolder, engine: DownloadEngine, name: str, code: int) -> str:
     log = [line for line in engine.last_lines(name, 200) if line.strip()]
-    left = folder.observe().get(download.wanted.repo)
-    missing = sum(left.lacks(download.commit, download.files).values()) if left else download.size
+    missing = sum(folder.observe_one(download.wanted.repo).lacks(download.commit, download.files).values())
     if any(_FULL_DISK.search(line) for line in log):
         why = "the disk is full; prune_cache removes what no model uses, fleet_cache.path sets another disk"
     else:

@@ -11,12 +11,15 @@ import urllib.request
 from typing import Any, Optional
 from urllib.parse import quote, urljoin, urlsplit
 
-from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import COMMIT, Remote, is_plain
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Proxy
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import DEEPEST
 
 _SECONDS = 30
+_MOST_BYTES = 64 << 20  # of an answer; a longer one is cut off and so no JSON
 # huggingface_hub, utils/_http.py: this header has the error code; the text is the answer to an unknown token.
 _CODE, _MESSAGE = "X-Error-Code", "X-Error-Message"
 _WRONG_TOKEN = "Invalid credentials"
@@ -47,9 +50,16 @@ class Hub:
         listed = answer.get("siblings")
         listed = listed if isinstance(listed, list) and all(isinstance(one, dict) for one in listed) else []
         files = {str(one.get("rfilename")): one.get("size") for one in listed}
-        unknown = [path for path, size in files.items() if not isinstance(size, int)]
-        if not files or unknown or not answer.get("sha"):
-            raise FleetError(f"{repo}: {self._endpoint} does not report its files and their sizes")
+        unknown = [path for path, size in files.items() if not is_whole(size)]
+        if not files or unknown or not COMMIT.fullmatch(str(answer.get("sha"))):
+            raise FleetError(f"{repo}: {self._endpoint} does not report its commit, its files and their sizes")
+        for path in files:
+            if not is_plain(path):
+                raise FleetError(
+                    f"{repo}: {self._endpoint} reports a file {show(path)}, expected a relative path of printable "
+                    f"characters, of at most {DEEPEST} parts and without `..`, that begins with no dash; nothing of "
+                    "this repository is downloaded"
+                )
         # Everybody can read the file names of a gated repository, so ask for a file.
         smallest = min(files, key=lambda path: files[path])
         self._ask("HEAD", f"/{quote(repo)}/resolve/{answer['sha']}/{quote(smallest)}", repo, revision)
@@ -60,7 +70,7 @@ class Hub:
         for _hop in range(5):  # a renamed repository redirects
             try:
                 with self._opener.open(self._request(method, url), timeout=_SECONDS) as answer:
-                    return self._parsed(repo, answer.read()) if method == "GET" else {}
+                    return self._parsed(repo, answer.read(_MOST_BYTES)) if method == "GET" else {}
             except urllib.error.HTTPError as error:
                 location = urljoin(url, error.headers.get("Location", ""))
                 if error.code // 100 != 3:

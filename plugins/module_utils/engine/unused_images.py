@@ -31,6 +31,11 @@ class HostImage:
     size: int
     used: bool
 
+    @property
+    def digest(self) -> str:
+        """In the registry it was pulled from; empty if it was built or loaded on this host."""
+        return self.digests[0].partition("@")[2] if self.digests else ""
+
     def __str__(self) -> str:
         return f"{', '.join(self.tags or self.digests) or self.id[:19]} ({in_gb(self.size)})"
 

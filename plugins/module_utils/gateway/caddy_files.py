@@ -47,20 +47,16 @@ def open_keys(open_key: str, models: Iterable[Mapping[str, Any]]) -> list[dict[s
     """The virtual keys that Caddy sends in place of a client's key, as options of inference.fleet.litellm_key.
 
     One key per model, valid for that model only: with the master key, a request's body could name other
-    models as fallbacks. Empty when no model is open.
+    models as fallbacks.
     """
-    offered = [model for model in models if model["in_gateway"]]
-    if not any(model["has_open_route"] for model in offered):
-        return []
     return [
         {
             "alias": OPEN_ALIAS + model["name"],
             "models": [model["name"], *model["adapters"]],
             "key": f"{open_key}-{model['name']}",
         }
-        if model["has_open_route"]
-        else {"alias": OPEN_ALIAS + model["name"], "state": "absent"}
-        for model in offered
+        for model in models
+        if model["in_gateway"] and model["has_open_route"]
     ]
 
 

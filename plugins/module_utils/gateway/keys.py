@@ -105,16 +105,26 @@ class Plan:
         return {"before": "".join(before), "after": "".join(after)}
 
 
-def plan_keys(observed: Iterable[ObservedKey], desired: Iterable[VirtualKey], now: datetime) -> Plan:
-    """The steps that turn LiteLLM's keys into the desired ones; keys with other aliases are left alone.
+def plan_keys(
+    observed: Iterable[ObservedKey], desired: Iterable[VirtualKey], now: datetime, exclusive_prefix: str = ""
+) -> Plan:
+    """The steps that turn LiteLLM's keys into the desired ones; keys with other aliases are left alone, unless their
+    alias begins with `exclusive_prefix`: these are deleted.
 
     A key that has expired by `now` is not created, and equals any other expired key. Raises
     FleetError where an alias names several keys, or a key of another alias has the same value.
     """
     wanted = tuple(desired)
     found = tuple(observed)
-    present = _by_alias(found, {key.alias for key in wanted})
+    aliases = {key.alias for key in wanted}
+    present = _by_alias(found, aliases)
     actions = [action for key in wanted for action in _steps(key, present.get(key.alias), now)]
+    if exclusive_prefix:
+        actions += [
+            _delete(key.alias, key, "not wanted")
+            for key in found
+            if key.alias and key.alias.startswith(exclusive_prefix) and key.alias not in aliases
+        ]
     actions.sort(key=lambda action: STAGES.index(action.verb))
     _refuse_taken_values(actions, found)
     return Plan(tuple(actions))

@@ -10,7 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -27,9 +27,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.output import 
     parse_profiles,
     parse_topology,
     split_warnings,
+    with_plain_names,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.work import held
 
 QUERY_SECONDS = 60  # without the persistence daemon every call reloads the driver
 MIG_MINORS = Path("/proc/driver/nvidia-caps/mig-minors")
@@ -78,6 +80,8 @@ def run_limited(command: Sequence[str], seconds: int) -> Answer:
             stderr=subprocess.STDOUT,
             env={**os.environ, "LC_ALL": "C"},
             start_new_session=True,
+            # A change goes on after its module was killed: no other module works before its end.
+            pass_fds=held() if seconds == CHANGE_SECONDS else (),
             encoding="utf-8",
             errors="replace",
         )
@@ -116,6 +120,7 @@ class NvidiaSmi:
         if not self._path:
             return Observation((), "no nvidia-smi on this host: the NVIDIA driver is not installed")
         log = self._run([self._path, "-q", "-x"], QUERY_SECONDS)
+        log = replace(log, text=with_plain_names(log.text))
         for words in _NO_DRIVER:
             if words in log.text:
                 return Observation((), f"nvidia-smi: {_one_line(log.text)}")

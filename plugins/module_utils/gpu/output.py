@@ -26,6 +26,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 N = TypeVar("N", int, float)
 
+_PROCESS_NAME = re.compile(r"(<process_name>)(.*?)(</process_name>\s*<used_memory>)", re.DOTALL)
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9/._:@+=,-]")
 _LOG_END = "</nvidia_smi_log>"
 _WARNING = re.compile(r"\s*WARNING: ", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -72,6 +74,12 @@ def split_warnings(text: str) -> tuple[str, tuple[str, ...]]:
     lines = text.splitlines(keepends=True)
     warnings = tuple(line.strip() for line in lines if _WARNING.match(line))
     return "".join(line for line in lines if not _WARNING.match(line)), warnings
+
+
+def with_plain_names(log: str) -> str:
+    """`-q -x` with the names of processes in plain characters. A process, also one in a container, sets its own name:
+    one such as `Unable to` or `<gpu>` must not look like an error or an element of nvidia-smi."""
+    return _PROCESS_NAME.sub(lambda found: f"{found[1]}{_NOT_PLAIN.sub('_', found[2])}{found[3]}", log)
 
 
 def check_table(text: str, what: str) -> str:

@@ -12,6 +12,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 DIRECT = "direct-"  # prefix of the file names of direct keys
+OIDC_SECRET = "oidc_client_secret"  # Grafana's secret at the identity provider, which alone can generate one
 METRICS_ALIAS = "fleet-metrics"  # alias of the virtual key that Prometheus sends to LiteLLM
 OPEN_ALIAS = "fleet-open-"  # alias prefix of the virtual keys that Caddy sends to LiteLLM on open routes
 _DIRECT_KEY_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -30,7 +31,7 @@ class SecretRule:
     overlaps: bool = True
 
 
-# Every secret in the host's folder `secrets`, except one `direct-NAME` for each of `fleet_direct_keys`.
+# Every secret in the host's folder `secrets`, except OIDC_SECRET and one `direct-NAME` for each of `fleet_direct_keys`.
 SECRET_RULES: Mapping[str, SecretRule] = {
     "master_key": SecretRule(),
     "salt_key": SecretRule(rotates=False, overlaps=False),  # encrypts LiteLLM's data
@@ -40,6 +41,8 @@ SECRET_RULES: Mapping[str, SecretRule] = {
 
 
 def secret_rule(name: str) -> SecretRule:
+    if name == OIDC_SECRET:
+        return SecretRule(prefix="", overlaps=False)  # changes with the inventory
     return SecretRule() if name.startswith(DIRECT) else SECRET_RULES[name]
 
 
@@ -55,32 +58,51 @@ def check_rotates(name: str) -> None:
     )
 
 
+MOST_WORKERS = 256  # processes of several hundred MB each
+
+
 @dataclass(frozen=True)
 class LiteLLMSettings:
-    """`fleet_litellm`. workers: number of processes. restart_wait: seconds between stop and start."""
+    """`fleet_litellm`. workers: number of processes. restart_wait: seconds between stop and start.
+    spend_log_days: days for which LiteLLM keeps its row of each request.
+    memory_gb: the limit of the container's memory, in GB (10^9 bytes)."""
 
     workers: int = 1
     restart_wait: int = 5
+    spend_log_days: int = 90
+    memory_gb: int = 4
 
     @classmethod
     def parse(cls, data: object, path: str) -> LiteLLMSettings:
         with Fields(data, path) as read:
+            workers = read.integer("workers", cls.workers, at_least=1, at_most=MOST_WORKERS)
             return cls(
-                workers=read.integer("workers", cls.workers, at_least=1),
+                workers=workers,
                 restart_wait=read.integer("restart_wait", cls.restart_wait),
+                spend_log_days=read.integer("spend_log_days", cls.spend_log_days, at_least=1),
+                memory_gb=read.integer("memory_gb", 2 * (workers + 1), at_least=1),
             )
 
 
 @dataclass(frozen=True)
 class CaddySettings:
-    """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes)."""
+    """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes).
+    max_api_body_mb: the largest one for LiteLLM. check_key_above_kb: above this size of a body, in KiB, the key is
+    checked first."""
 
     max_body_mb: int = 512
+    max_api_body_mb: int = 32
+    check_key_above_kb: int = 256
 
     @classmethod
     def parse(cls, data: object, path: str) -> CaddySettings:
         with Fields(data, path) as read:
-            return cls(max_body_mb=read.integer("max_body_mb", cls.max_body_mb, at_least=1))
+            max_body_mb = read.integer("max_body_mb", cls.max_body_mb, at_least=1)
+            return cls(
+                max_body_mb=max_body_mb,
+                max_api_body_mb=min(read.integer("max_api_body_mb", cls.max_api_body_mb, at_least=1), max_body_mb),
+                check_key_above_kb=read.integer("check_key_above_kb", cls.check_key_above_kb, at_least=1),
+            )
 
 
 @dataclass(frozen=True)
@@ -105,16 +127,18 @@ class DirectKey:
 
 @dataclass(frozen=True)
 class Secrets:
-    """Secrets from the inventory; the host generates the missing ones."""
+    """Secrets from the inventory; the host generates the missing ones, except `oidc_client_secret`."""
 
     master_key: Optional[str] = None
     salt_key: Optional[str] = None
     postgres_password: Optional[str] = None
+    oidc_client_secret: Optional[str] = None
 
     @classmethod
     def parse(cls, data: object, path: str) -> Secrets:
         with Fields(data, path, secret=True) as read:
-            secrets = {key: secret(read, key) for key in ("master_key", "salt_key", "postgres_password")}
+            names = ("master_key", "salt_key", "postgres_password", OIDC_SECRET)
+            secrets = {key: secret(read, key) for key in names}
             if secrets["master_key"] and not secrets["master_key"].startswith("sk-"):
                 read.fault("master_key", "LiteLLM takes only keys that begin with sk-")
             return cls(**secrets)

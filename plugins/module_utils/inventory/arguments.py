@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from math import prod
+from math import isfinite, prod
 from operator import itemgetter
 from typing import Any, Optional
 
@@ -21,6 +21,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 Args = tuple[tuple[str, Any], ...]
+Spellings = tuple[tuple[str, str], ...]  # long name of an option, perhaps with keys behind a dot -> as it was given
 
 # Options of `vllm serve` that only the collection sets -> the reason, or what to use instead.
 RESERVED = {
@@ -29,6 +30,22 @@ RESERVED = {
     "host": "the container is reached inside the Docker network",
     "port": "the container is reached inside the Docker network",
     "api-key": "it would be visible in a command line; Caddy checks keys",
+}
+_TLS = "Caddy ends TLS; set fleet_https instead"
+_NO_HTTP = "clients and checks need the HTTP port of the container, so the model would not become ready"
+# Options that cannot work here, unless they are false -> the reason, or what to use instead.
+REFUSED = {
+    "config": "its options would not be checked; write them into `args`",
+    "download-dir": "weights are in the cache of all models; set fleet_cache.path instead",
+    "enable-ssl-refresh": _TLS,
+    "grpc": _NO_HTTP,
+    "headless": f"{_NO_HTTP}; a model runs on one host",
+    "ssl-ca-certs": _TLS,
+    "ssl-cert-reqs": _TLS,
+    "ssl-certfile": _TLS,
+    "ssl-ciphers": _TLS,
+    "ssl-keyfile": _TLS,
+    "uds": _NO_HTTP,
 }
 # Spellings of vLLM and vLLM-Omni for the same option -> its long name.
 ALIASES = {
@@ -138,7 +155,7 @@ def read_args(read: Fields) -> Args:
         if key in written:
             read.fault(path, f"is the same option as {written[key]}; give one of the two")
         written[key] = given
-        fault = _name_fault(key.partition(".")[0])
+        fault = _name_fault(key.partition(".")[0], value)
         try:
             found[key] = value if fault else _parsed(key, value, read.at(path))
         except FleetError as error:
@@ -161,6 +178,18 @@ def long_name(key: str) -> str:
     option, dot, rest = key.partition(".")
     option = option.replace("_", "-")
     return ALIASES.get(option, option) + dot + rest
+
+
+def spellings(given: Any) -> Spellings:
+    """How an inventory names options, where it has other names than the long ones, longest long name first."""
+    found = []
+    for key in map(str, given) if isinstance(given, Mapping) else ():
+        option, *rest = long_name(key).split(".")
+        option = option[3:] if option.startswith("no-") else option
+        name = ".".join([*_PART_OF.get(option, (option,)), *rest])
+        if name != key:
+            found.append((name, key))
+    return tuple(sorted(found, key=lambda pair: (-len(pair[0]), pair)))
 
 
 def options(args: Args) -> dict[str, Any]:
@@ -215,12 +244,14 @@ def size_faults(args: Args, gpus: int, device: str, omni: bool = False) -> Itera
         yield f": expected parallel sizes that divide {whole}, got {product} ({shown})"
 
 
-def _name_fault(option: str) -> Optional[str]:
+def _name_fault(option: str, value: object) -> Optional[str]:
     if option in RESERVED:
         return f"set by the collection; {RESERVED[option]}"
+    if option in REFUSED:
+        return None if value is False else f"is refused; {REFUSED[option]}"
     # argparse takes the beginning of a name for the name, so the collection would overlook the option.
     if len(option) > 2 and option not in SIZES:
-        for name in (*RESERVED, *SIZES):
+        for name in (*RESERVED, *REFUSED, *SIZES):
             if name.startswith(option):
                 return f"expected the whole name of an option; did you mean {name!r}?"
     return None
@@ -237,11 +268,15 @@ def _parsed(key: str, value: object, path: str) -> Any:
                 raise FleetError(f"{path}[{place}]: {show(item)} begins with a dash, so vLLM would read an option")
             items.append(_plain(item, f"{path}[{place}]"))
         return items
+    if isinstance(value, float) and "." not in key:
+        return value  # a word of the command line, which may be nan or inf
     return _plain(value, path)
 
 
 def _plain(value: object, path: str) -> Any:
     """Data that JSON can hold."""
+    if isinstance(value, float) and not isfinite(value):
+        raise FleetError(f"{path}: expected a number that JSON has, got {show(value)}")
     if isinstance(value, _SCALARS):
         return value
     if isinstance(value, (list, tuple)):

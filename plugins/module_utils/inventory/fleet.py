@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Optional
 
@@ -24,7 +24,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.energy import Energy
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https, certificates
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import repositories
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import downloads_itself, repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import (
     IMAGE_REFERENCE,
     OMNI_TYPES,
@@ -35,8 +35,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs imp
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     ENGINE_PORT,
-    NETWORK,
-    SERVICES,
+    INNER_PORT,
+    METRICS_PORT,
     Model,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.monitoring import Monitoring
@@ -44,17 +44,29 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.network 
     Network,
     Proxy,
     certificate_files,
+    has_valid_port,
+)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import (
+    FRONT,
+    LITELLM,
+    MONITORING,
+    POSTGRES,
+    Net,
+    model_networks,
+    networks,
+    service_networks,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, plain
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import HostPath
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import FILE, HostPath, hiding_fault
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import (
     VirtualKey,
     faults_between_keys,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.openpgp import plain_fingerprint
 
 PREFIX = "fleet_"
 HUB = "https://huggingface.co"
@@ -64,6 +76,7 @@ DOWNLOADS = (BEFORE_START, AT_START, NEVER) = ("before_start", "at_start", "neve
 RUN_VARIABLES = (
     "fleet_break_lock",
     "fleet_check_models",
+    "fleet_move_networks",
     "fleet_restoring",
     "fleet_remove_all",
     "fleet_rotate",
@@ -120,11 +133,14 @@ class AptRepository:
     """`fleet_toolkit_repository`: where apt finds the NVIDIA Container Toolkit. url: None to add no repository.
 
     key: a URL or the text of the key; None if apt already trusts the key. The defaults are those
-    of NVIDIA's installation guide; apt replaces $(ARCH) by the architecture.
+    of NVIDIA's installation guide; apt replaces $(ARCH) by the architecture. fingerprints: those that
+    the key may have; a key of a URL always has some, and the text of a key only if the inventory has.
     """
 
     url: Optional[str] = "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)"
     key: Optional[str] = "https://nvidia.github.io/libnvidia-container/gpgkey"
+    # "NVIDIA CORPORATION (Open Source Projects) <cudatools@nvidia.com>", as public projects pin it.
+    fingerprints: tuple[str, ...] = ("C95B321B61E88C1809C4F759DDCAE044F796ECB0",)
 
     @classmethod
     def parse(cls, data: object, path: str) -> AptRepository:
@@ -133,7 +149,18 @@ class AptRepository:
             key = read.text("key", None, r"https?://\S+|-----BEGIN [^\0]*", "the URL or the text of a key")
             if key and not url:
                 read.fault("url", "missing; a key alone names no repository")
-            return cls(url, key)
+            given = read.each("fingerprints", _fingerprint)
+            if given and not key:
+                read.fault("key", "missing; the fingerprints are of a key")
+            by_url = bool(key and key.startswith("http"))
+            return cls(url, key, given or (cls.fingerprints if by_url else ()))
+
+
+def _fingerprint(data: object, path: str) -> str:
+    text = plain_fingerprint(data) if isinstance(data, str) else ""
+    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", text):
+        raise FleetError(f"{path}: expected the 40 or 64 hexadecimal digits of a fingerprint, got {show(data)}")
+    return text
 
 
 @dataclass(frozen=True)
@@ -217,17 +244,24 @@ class Fleet:
                 ca_bundle=certificates(read, "fleet_ca_bundle"),
                 logs=read.nested("fleet_logs", Logs.parse, Logs()),
             )
-            containers = len(SERVICES) + sum(len(model.containers) for model in fleet.models)
-            read.faults.extend(fleet.network.size_faults(containers))
-            # `models` lacks each model with a fault, so the models of keys cannot be checked then.
-            read.faults.extend(faults_between_keys(keys, None if read.faults else models.values()))
+            read.faults.extend(fleet.network.size_faults(fleet.networks))
+            known, complete = _with_parts(models, read.raw("fleet_models"), absent)
+            read.faults.extend(faults_between_keys(keys, known.values() if complete else None))
             read.faults.extend(
                 f"fleet_keys[{index}].alias: {key.alias!r} is reserved for the collection; "
                 f"choose an alias that is not {METRICS_ALIAS} and does not begin with {OPEN_ALIAS}"
                 for index, key in keys.items()
                 if key.alias == METRICS_ALIAS or key.alias.startswith(OPEN_ALIAS)
             )
-            read.faults.extend(_faults_between(models, {*SHIPPED, *read.names("fleet_recipes")}))
+            read.faults.extend(_faults_between(known, {*SHIPPED, *read.names("fleet_recipes")}))
+            read.faults.extend(_faults_of_cache(fleet, known) if fleet.cache.path else ())
+            read.faults.extend(
+                f"fleet_models[{index}].{one.key}: {hiding_fault(one)}"
+                for index, model in known.items()
+                if model.files_are_in_recipe
+                for one in fleet.host_paths(model)
+                if one.kind == FILE and hiding_fault(one)
+            )
             read.faults.extend(_faults_between_keys(direct_keys, fleet.secrets.master_key))
             return fleet
 
@@ -246,8 +280,21 @@ class Fleet:
 
     def host_paths(self, model: Model) -> tuple[HostPath, ...]:
         """What the model reads from the host, without the files that its recipe puts into the image."""
-        in_image = self.recipe(model.recipe).files if model.recipe and not model.image else {}
-        return tuple(one for one in model.host_paths if one.path not in in_image)
+        recipe = {**SHIPPED, **self.recipes}.get(model.recipe or "") if model.files_are_in_recipe else None
+        return tuple(one for one in model.host_paths if not recipe or one.path not in recipe.files)
+
+    @property
+    def networks(self) -> tuple[Net, ...]:
+        """The Docker networks of the host."""
+        return networks(self.models, self.cache.downloads == AT_START, bool(self.monitoring), self._watchers_out)
+
+    @property
+    def _watchers_out(self) -> tuple[str, ...]:
+        return self.monitoring.out if self.monitoring else ()
+
+    def networks_of(self, model: Model) -> tuple[str, ...]:
+        """The networks of the model's containers."""
+        return model_networks(model, self.cache.downloads == AT_START)
 
     @property
     def paths(self) -> Paths:
@@ -260,8 +307,8 @@ class Fleet:
     @property
     def given_secrets(self) -> dict[str, Optional[str]]:
         """File name -> secret, for every secret of the host; None if the host generates the value."""
-        given = {**asdict(self.secrets), **{DIRECT + one.name: one.key for one in self.direct_keys}}
-        return {**dict.fromkeys(SECRET_RULES), **given}
+        given = {name: value for name, value in asdict(self.secrets).items() if value or name in SECRET_RULES}
+        return {**dict.fromkeys(SECRET_RULES), **given, **{DIRECT + one.name: one.key for one in self.direct_keys}}
 
     def desired_state(self) -> dict[str, Any]:
         """The content of config.json: the fleet in the form of an inventory, with defaults and secrets, without
@@ -281,7 +328,6 @@ class Fleet:
         data["base_url"] = self.https.base_url(host)
         data["proxy"] = {"url": self.proxy.shown, "direct": list(self.proxy.direct)} if self.proxy else None
         data["ca_files"] = certificate_files(self.ca_bundle)
-        data["subnets"] = [{"subnet": str(one)} for one in self.network.subnets]
         data["cache"]["source"] = self.cache.source
         data["logs"] = self.logs.public()
         data["monitoring"] = self.monitoring.public() if self.monitoring else None
@@ -291,9 +337,15 @@ class Fleet:
         data["secret_prefixes"] = {name: rule.prefix for name, rule in rules.items() if rule.prefix}
         data["permanent_secrets"] = [name for name, rule in rules.items() if not rule.rotates]
         data["overlapping_secrets"] = [name for name, rule in rules.items() if rule.overlaps]
-        data.update(network=NETWORK, engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, paths=self.paths.public())
+        of_services = service_networks(self.networks, self._watchers_out).items()
+        data["networks_of"] = {service: [{"name": name} for name in names] for service, names in of_services}
+        data["networks"] = dict(front=FRONT, litellm=LITELLM, postgres=POSTGRES, monitoring=MONITORING)
+        data["ports"] = dict(inner=INNER_PORT, metrics=METRICS_PORT)
+        data.update(
+            engine_port=ENGINE_PORT, metrics_alias=METRICS_ALIAS, open_alias=OPEN_ALIAS, paths=self.paths.public()
+        )
         for shown, model in zip(data["models"], self.models):
-            del shown["env"]
+            del shown["env"], shown["spellings"]
             shown.update(
                 containers=list(model.containers),
                 adapters=list(model.adapter_names),
@@ -328,26 +380,42 @@ def _endpoint(data: object, path: str) -> str:
     expected = "expected the URL of a hub without a name or password in it"
     if isinstance(data, str) and "@" in data:
         raise FleetError(f"{path}: {expected}; what was found is not shown")
-    if not isinstance(data, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", data):
+    if not isinstance(data, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", data) or not has_valid_port(data):
         raise FleetError(f"{path}: {expected}, such as {HUB}, got {show(data)}")
     return data.rstrip("/")
 
 
+def _with_parts(models: Mapping[int, Model], data: Any, absent: Collection[str]) -> tuple[dict[int, Model], bool]:
+    """The models, and of entries with faults what can be read; by index in the inventory. And whether all that a key
+    may name is among them. data: the value of `fleet_models`."""
+    entries = data if isinstance(data, (list, tuple)) else ()
+    parts = {
+        index: Model.part(entry, f"fleet_models[{index}]") for index, entry in enumerate(entries) if index not in models
+    }
+    read = {index: part[0] for index, part in parts.items() if part}
+    known = {
+        **models,
+        **{index: replace(one, state="absent") if one.name in absent else one for index, one in read.items()},
+    }
+    complete = (data is None or entries is data) and all(part and part[1] for part in parts.values())
+    return dict(sorted(known.items())), complete
+
+
 def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> list[str]:
-    """Faults between entries. models: by index in the inventory. recipes: all names, also those of recipes with
-    faults."""
+    """Faults between entries. models: by index in the inventory, without a name where the name has a fault. recipes:
+    all names, also those of recipes with faults."""
     faults = []
     first: dict[str, int] = {}
     holder: dict[int, str] = {}
     taken = Counter(name for model in models.values() for name in (model.name, *model.adapter_names))
     for index, model in models.items():
         path = f"fleet_models[{index}]"
-        if model.name in first:
+        if model.name and model.name in first:
             faults.append(f"{path}.name: {model.name!r} is also the name of fleet_models[{first[model.name]}]")
         first.setdefault(model.name, index)
         faults += [
-            f"{path}.adapters: {name!r} is also the name of a model or of another adapter"
-            for name in model.adapter_names
+            f"{path}.{model.adapters_key}: {name!r} is also the name of a model or of another adapter"
+            for name in dict.fromkeys(model.adapter_names)
             if taken[name] > 1
         ]
         if model.recipe and model.recipe not in recipes:
@@ -358,8 +426,26 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
         for gpu in model.devices.pinned if model.state != "absent" else ():
             if gpu in holder:
                 faults.append(f"{path}.devices.gpus: GPU {gpu} is already taken by {holder[gpu]}")
-            holder.setdefault(gpu, f"{model.name} ({path})")
+            holder.setdefault(gpu, f"{model.name} ({path})" if model.name else path)
     return faults
+
+
+def _faults_of_cache(fleet: Fleet, models: Mapping[int, Model]) -> Iterator[str]:
+    """Containers that download can write the cache. Root and Docker follow links in other paths of the host."""
+    path, paths = str(fleet.cache.path), fleet.paths
+    folder = path.rstrip("/") + "/"
+    ours = (paths.config, paths.kit, paths.run, paths.state, paths.energy, paths.metrics, paths.options, paths.wheels)
+    inside = next((one for one in ours if f"{one}/".startswith(folder)), None)
+    if inside:
+        yield f"fleet_cache.path: expected a folder of its own, got {path}, which contains {inside}"
+    writers = [one.name for one in models.values() if downloads_itself(one, fleet.cache.downloads == AT_START)]
+    for index, model in models.items() if writers else ():
+        for one in fleet.host_paths(model) if model.state != "absent" else ():
+            if f"{one.path}/".startswith(folder):
+                yield (
+                    f"fleet_models[{index}].{one.key}: expected a path outside of fleet_cache.path, got {one.path}; "
+                    f"{writers[0]} downloads by itself, and could replace this path by a link to another folder"
+                )
 
 
 def _faults_between_keys(direct_keys: Mapping[int, DirectKey], master_key: Optional[str]) -> list[str]:

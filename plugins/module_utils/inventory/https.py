@@ -185,6 +185,8 @@ def _parse_name(data: object, path: str) -> str:
 def _hint(data: object) -> str:
     if not isinstance(data, str):
         return ""
+    if data.startswith("*.") and is_name(data):
+        return "; a wildcard needs mode: files, with a certificate for it"
     name, _colon, port = data.rpartition(":")
     if data.startswith("[") and is_address(data.strip("[]")):
         return "; write the address without brackets"

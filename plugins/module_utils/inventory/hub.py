@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import options
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import (
+    DRAFT,
     code_repositories,
     further_adapters,
     is_repository,
+    named_sources,
 )
 
 MAIN = "main"
@@ -33,19 +35,23 @@ def repositories(model: Model) -> tuple[Repository, ...]:
     found = []
     if not model.local_path:
         found.append(Repository(model.source, str(args.get("revision") or MAIN)))
-    if is_repository(args.get("tokenizer")):
-        found.append(Repository(args["tokenizer"], str(args.get("tokenizer-revision") or MAIN), weights=False))
-    for option in ("hf-config-path", "generation-config"):
-        if is_repository(args.get(option)):
-            found.append(Repository(args[option], weights=False))
-    draft = args.get("speculative-config")
-    if isinstance(draft, Mapping) and is_repository(draft.get("model")):
-        found.append(Repository(draft["model"], str(draft.get("revision") or MAIN)))
+    for option, name in named_sources(model.args).items():
+        if is_repository(name) and option == DRAFT:
+            found.append(Repository(name, str(args["speculative-config"].get("revision") or MAIN)))
+        elif is_repository(name):
+            revision = args.get("tokenizer-revision") if option == "tokenizer" else None
+            found.append(Repository(name, str(revision or MAIN), weights=False))
     # vLLM loads an adapter from the branch main (vllm/lora/utils.py, get_adapter_absolute_path).
     adapters = [*(source for _name, source in model.all_adapters), *further_adapters(model.args)]
     found += [Repository(source) for source in adapters if is_repository(source)]
     found += [Repository(name, weights=False) for name in code_repositories(model.args)]
     return tuple(dict.fromkeys(found))
+
+
+def downloads_itself(model: Model, at_start: bool) -> bool:
+    """Whether the model's containers contact a hub: `env` says so, or all models download at their start."""
+    own = dict(model.env)
+    return is_online({"HF_HUB_OFFLINE": "0" if at_start and repositories(model) else "1", **own})
 
 
 def is_online(env: Mapping[str, str]) -> bool:

@@ -12,6 +12,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse im
 
 DAEMON = "daemon"  # what Docker's own configuration (/etc/docker/daemon.json) says
 DRIVERS = ("json-file", "local", DAEMON)
+MOST_FILES = 1000  # Docker renames each of them at a rotation
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Logs:
             logs = cls(
                 driver=read.one_of("driver", DRIVERS, cls.driver),
                 max_size=read.text("max_size", cls.max_size, r"[1-9][0-9]{0,5}[kmg]", "a size such as 50m or 1g"),
-                max_file=read.integer("max_file", cls.max_file, at_least=1),
+                max_file=read.integer("max_file", cls.max_file, at_least=1, at_most=MOST_FILES),
             )
             if logs.driver == "local" and logs.max_file == 1:  # moby, daemon/logger/local: it compresses older files
                 read.fault("max_file", "expected at least 2 with driver local, got 1")

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import (
     TENSOR,
     Args,
+    Spellings,
     read_args,
     size_faults,
+    spellings,
     tensor_parallel,
     words,
 )
@@ -22,15 +24,22 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout i
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import (
     NUMBER,
     Fields,
+    below,
     clean_path,
     is_whole,
     plain,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import (
     ADAPTER_NAME,
+    ADAPTER_SOURCE,
+    CACHE_MOUNT,
+    FILE,
+    LORA_MODULES,
+    SOURCE,
     Adapters,
     HostPath,
     adapters_in,
+    hiding_fault,
     host_paths,
     reference_faults,
 )
@@ -39,15 +48,32 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
 GATEWAY_TYPES = ("chat", "vision", "embedding")
 STATES = ("running", "stopped", "absent")
+# More than any host has: eight GPUs of seven MIG devices, 16 GPUs. Containers, plans and messages are made from them.
+MOST_REPLICAS = MOST_GPUS = 64
+LONGEST_TIMEOUT = 7 * 86400
 MANAGED_BY = "inference.fleet"  # label of the collection's containers
 ENGINE_PORT = 8000  # of the API in every model container; not published on the host
-NETWORK = "llm-network"  # the Docker network of all containers
+# Of containers with an engine. Root in them may read files of every owner, such as weights with mode 0600, and has no
+# other right. (Not DAC_READ_SEARCH: with it, a container opens files of the host by their handles.)
+CAPABILITIES = ("DAC_OVERRIDE",)
+MOST_PROCESSES = 16384  # of a container, threads included: 8 GPUs on a host with 192 cores need some thousands
+INNER_PORT, METRICS_PORT = 9080, 9180  # of Caddy, for LiteLLM and for Prometheus alone; not published either
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
 SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their removal, clients' side first
 
+_IN_THE_CACHE = "weights are in the cache of all models; fleet_cache.path sets another folder on the host"
+# Environment variables of model containers that only the collection sets -> what to use instead.
+OWN_ENV = {
+    **dict.fromkeys(("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE"), _IN_THE_CACHE),
+    "NVIDIA_VISIBLE_DEVICES": "set `devices` instead",
+    "VLLM_API_KEY": "Caddy checks keys",
+}
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LONGEST_DNS_LABEL = 63  # RFC 1035, section 2.3.4
 _SIZE = r"[1-9][0-9]{0,5}[kmg]"
+_LEAST_MEMORY = 256 << 20  # no vLLM starts with less
+# For vLLM an empty list means every domain. No URL has a host with a slash.
+_DOMAINS, _NO_DOMAIN = "allowed-media-domains", "none/"
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 # Not TOKENIZERS_PARALLELISM or MAX_TOKENS: Ansible would mask every `false` or `1` in the output.
 _SECRET_NAME = re.compile(
@@ -107,8 +133,10 @@ class Model:
     """A model of the inventory, with defaults.
 
     ready_timeout: seconds from the start of a container until /health succeeds.
-    shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs.
-    env: may contain secrets; `secret_env` has their names.
+    shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs. memory: the most bytes that a container may
+    use, with /dev/shm; None for no limit.
+    env: may contain secrets; `secret_env` has their names. spellings: of args, for messages.
+    outbound: whether its containers may connect to other machines; None for only if they need it.
     """
 
     name: str
@@ -126,6 +154,9 @@ class Model:
     ready_timeout: int
     shm_size: int
     adapters: Adapters = ()
+    memory: Optional[int] = None
+    outbound: Optional[bool] = None
+    spellings: Spellings = field(default=(), compare=False)
 
     @classmethod
     def parse(cls, data: object, path: str) -> Model:
@@ -135,7 +166,7 @@ class Model:
                 type=read.one_of("type", TYPES),
                 source=_source(read),
                 devices=read.nested("devices", Devices.parse, Devices(count=1)),
-                replicas=read.integer("replicas", 1, at_least=1),
+                replicas=read.integer("replicas", 1, at_least=1, at_most=MOST_REPLICAS),
                 state=read.one_of("state", STATES, "running"),
                 args=read_args(read),
                 env=tuple(sorted(read.values("env", _parse_env_value, secret=True).items())),
@@ -143,18 +174,25 @@ class Model:
                 recipe=read.text("recipe", None),
                 open=read.flag("open"),
                 direct=read.flag("direct"),
-                ready_timeout=read.integer("ready_timeout", 1800, at_least=1),
+                ready_timeout=read.integer("ready_timeout", 1800, at_least=1, at_most=LONGEST_TIMEOUT),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
+                memory=_bytes(read.text("memory", None, _SIZE, "a size such as 64g")) or None,
+                outbound=None if read.raw("outbound") is None else read.flag("outbound"),
+                spellings=spellings(read.raw("args")),
             )
+            if model.memory is not None and model.memory < _LEAST_MEMORY:
+                read.fault("memory", f"expected at least {_size(_LEAST_MEMORY)}, got {_size(model.memory)}")
             for fault in _name_faults(model):
                 read.fault("name", fault)
             for fault in size_faults(model.args, *_devices_of(model), omni=model.type in OMNI_TYPES):
-                read.faults.append(read.at("args") + (fault if fault.startswith(":") else f".{fault}"))
-            read.faults.extend(f"{read.path}.{key}: {fault}" for key, fault in _adapter_faults(model))
-            for key, _value in model.env:
-                if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
-                    read.fault(f"env.{key}", "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL")
+                option, _colon, text = fault.partition(":")
+                read.faults.append(f"{read.path}.{model.written(f'args.{option}' if option else 'args')}:{text}")
+            read.faults.extend(f"{read.path}.{model.written(key)}: {fault}" for key, fault in _adapter_faults(model))
+            for key, value in model.env:
+                wrong = _env_fault(key, value)
+                if wrong:
+                    read.fault(f"env.{key}", wrong)
             if model.open and model.type and model.type not in GATEWAY_TYPES:
                 read.fault(
                     "open",
@@ -168,15 +206,34 @@ class Model:
                 )
             return model
 
+    @classmethod
+    def part(cls, data: object, path: str) -> Optional[tuple[Model, bool]]:
+        """What can be read of an entry with faults, to compare it with other entries: keys with a fault have no value,
+        or one without effect. And whether all is read that a key of `fleet_keys` needs. None if nothing can be read."""
+        if not isinstance(data, Mapping):
+            return None
+        try:
+            return cls.parse(data, path), True
+        except FleetError as error:
+            faulty = [key for key in data if any(_is_at(fault, below(path, key)) for fault in error.faults)]
+        rest = {key: value for key, value in data.items() if key not in faulty and value is not None}
+        try:
+            found = cls.parse({**_NO_EFFECT, **dict.fromkeys({"state"} & {*faulty}, "absent"), **rest}, path)
+        except FleetError:
+            return None
+        complete = {"name", "type"} <= rest.keys() and not {"adapters", "args"} & {*faulty}
+        return replace(found, name=rest.get("name", "")), complete
+
     def plain(self) -> dict[str, Any]:
         """The model in the form of an inventory. In `args`, null is a value."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "spellings"}
         return {
             **plain(own),
             "args": dict(self.args),
             "env": dict(self.env),
             "adapters": dict(self.adapters),
             "shm_size": _size(self.shm_size),
+            **({"memory": _size(self.memory)} if self.memory else {}),
         }
 
     @property
@@ -209,12 +266,30 @@ class Model:
     @property
     def host_paths(self) -> tuple[HostPath, ...]:
         """The files and folders of the host that the containers read: the weights, and those in adapters and args."""
-        return host_paths(self.source, self.args, self.adapters)
+        found = host_paths(self.source, self.args, self.adapters)
+        return tuple(replace(one, key=self.written(one.key)) for one in found)
+
+    def written(self, key: str) -> str:
+        """A key of the entry as the inventory has it: `args.tp` for `args.tensor-parallel-size`."""
+        for name, given in self.spellings:
+            if key == f"args.{name}" or key.startswith((f"args.{name}.", f"args.{name}[")):
+                return f"args.{given}{key[len(f'args.{name}') :]}"
+        return key
+
+    @property
+    def files_are_in_recipe(self) -> bool:
+        """Whether a recipe may put files into the image that args name by absolute paths."""
+        return bool(self.recipe) and not self.image
 
     @property
     def all_adapters(self) -> Adapters:
         """The LoRA adapters in `adapters` or `args`, which clients use by their names."""
         return self.adapters or adapters_in(self.args)
+
+    @property
+    def adapters_key(self) -> str:
+        """The key of the model's entry that has the adapters."""
+        return "adapters" if self.adapters else self.written(f"args.{LORA_MODULES}")
 
     @property
     def adapter_names(self) -> tuple[str, ...]:
@@ -229,6 +304,8 @@ class Model:
     def command(self) -> tuple[str, ...]:
         """The arguments of `vllm serve`, sorted by name, so that their order in the inventory has no effect."""
         command = [self.source, "--served-model-name", self.name, "--port", str(ENGINE_PORT)]
+        if not dict(self.args).get(_DOMAINS):
+            command += [f"--{_DOMAINS}", _NO_DOMAIN]
         if self.type in OMNI_TYPES:
             command.append("--omni")
             # Without them, vLLM-Omni ends a start after 300 and 600 s.
@@ -246,6 +323,13 @@ class Model:
         return tuple(command)
 
 
+_NO_EFFECT = {"name": "x", "type": "chat", "source": "x/x"}
+
+
+def _is_at(fault: str, path: str) -> bool:
+    return bool(re.match(re.escape(path) + r"[.:\[]", fault))
+
+
 def name_taken(container: str) -> str:
     """The fault for a container of that name without the collection's label."""
     return (
@@ -259,20 +343,14 @@ def is_secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
-_SOURCE = "a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a colon"
-
-
 def _source(read: Fields) -> Any:
-    source = read.text("source", pattern=r"/[^\0\r\n:]*|[\w.-]+(/[\w.-]+)?", expected=_SOURCE)
+    source = read.text("source", pattern=SOURCE[0], expected=SOURCE[1])
     return clean_path(source) if source and source.startswith("/") else source
 
 
 def _parse_adapter(data: object, path: str) -> str:
-    if not isinstance(data, str) or not re.fullmatch(r"/[^\0\r\n:,]*|[\w.-]+/[\w.-]+", data):
-        raise FleetError(
-            f"{path}: expected a hub repository such as owner/adapter, or an absolute path on the host without a colon "
-            f"or comma, got {show(data)}"
-        )
+    if not isinstance(data, str) or not re.fullmatch(ADAPTER_SOURCE[0], data):
+        raise FleetError(f"{path}: expected {ADAPTER_SOURCE[1]}, got {show(data)}")
     return clean_path(data) if data.startswith("/") else data
 
 
@@ -280,13 +358,20 @@ def _adapter_faults(model: Model) -> Iterator[tuple[str, str]]:
     """Key of the model's entry -> fault, of all that the model names outside its own weights."""
     yield from reference_faults(model.args, model.adapters)
     if model.all_adapters and model.type in OMNI_TYPES:
-        yield "adapters", f"is for types that vLLM serves, not for {model.type}, which vLLM-Omni serves"
+        yield model.adapters_key, f"is for types that vLLM serves, not for {model.type}, which vLLM-Omni serves"
     for name, _source in model.adapters:
         if not re.fullmatch(ADAPTER_NAME, name):
             yield "adapters", f"expected names of letters, digits and . _ / - inside, got {show(name)}"
+    for one in model.host_paths if model.source else ():
+        if one.kind != FILE or not model.files_are_in_recipe:
+            fault = hiding_fault(one)
+            if fault:
+                yield one.key, fault
 
 
 def _parse_gpus(data: Any, path: str) -> Devices:
+    if is_whole(data, at_least=MOST_GPUS + 1):
+        raise FleetError(f"{path}: expected at most {MOST_GPUS} GPUs for a replica, got {show(data)}")
     if is_whole(data, at_least=1):
         return Devices(count=data)
     if not isinstance(data, (list, tuple)) or not data:
@@ -311,6 +396,16 @@ def _parse_env_value(data: object, path: str) -> str:
     if isinstance(data, bool) or not isinstance(data, (str, int, float)):
         raise FleetError(f"{path}: expected text or a number (quote true and false), got {show(data, secret=True)}")
     return str(data)
+
+
+def _env_fault(key: str, value: str) -> Optional[str]:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+        return "expected the name of an environment variable, such as VLLM_LOGGING_LEVEL"
+    if key in OWN_ENV:
+        return f"set by the collection; {OWN_ENV[key]}"
+    if key == "VLLM_CACHE_ROOT" and f"{clean_path(value)}/".startswith(f"{CACHE_MOUNT}/"):
+        return f"{CACHE_MOUNT} is the cache of all models; compiled code is executed, so it needs a folder of its own"
+    return None
 
 
 def _name_faults(model: Model) -> list[str]:

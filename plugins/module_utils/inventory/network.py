@@ -7,12 +7,13 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 from urllib.parse import urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import is_address, is_name
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import Net
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
@@ -21,13 +22,19 @@ Subnet = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 # Without characters that have a meaning in a systemd EnvironmentFile; other characters are percent-encoded.
 _PROXY = re.compile(r"(https?)://(?:[A-Za-z0-9._~%!&*+,=:-]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?/?")
 _PROXY_EXPECTED = "the http or https URL of a proxy, such as http://proxy.example.com:3128"
+_LONGEST_IPV6_PREFIX = 124
+# IANA, "IPv4 Special-Purpose Address Registry": addresses that no host in a network may have.
+_RESERVED = tuple(map(ipaddress.ip_network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
+# IANA, "IPv6 Global Unicast Address Space", and RFC 4193.
+_UNICAST = tuple(map(ipaddress.ip_network, ("2000::/3", "fc00::/7")))
 _ALWAYS_DIRECT = ("localhost", "127.0.0.1", "::1")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Network:
-    """`fleet_network`: the subnets of the Docker network. subnet: None if Docker chooses. ipv6: None for no IPv6."""
+    """`fleet_network`: the subnets that all Docker networks of a host share. subnet: None if the collection chooses
+    free ones. ipv6: None for no IPv6; only networks with a way out have it."""
 
     subnet: Optional[str] = None
     ipv6: Optional[str] = None
@@ -41,19 +48,22 @@ class Network:
             )
 
     @property
-    def subnets(self) -> tuple[Subnet, ...]:
-        return tuple(ipaddress.ip_network(one) for one in (self.subnet, self.ipv6) if one)
+    def ipv6_prefix(self) -> int:
+        """The prefix of one network's part of `ipv6`."""
+        return min(ipaddress.ip_network(self.ipv6 or "::/0").prefixlen + 16, _LONGEST_IPV6_PREFIX)
 
-    def size_faults(self, containers: int) -> list[str]:
-        """The faults of subnets with too few addresses. containers: the number of containers in the network."""
-        needed = containers + 3  # the network itself, its gateway and the broadcast address
-        named = {"subnet": self.subnet, "ipv6": self.ipv6}
-        sizes = {key: ipaddress.ip_network(one).num_addresses for key, one in named.items() if one}
+    def size_faults(self, networks: Sequence[Net]) -> list[str]:
+        """The faults of subnets that are too small for these networks."""
+        needed = {
+            "subnet": sum(one.room for one in networks),
+            "ipv6": sum(1 << 128 - self.ipv6_prefix for one in networks if not one.internal),
+        }
+        sizes = {key: ipaddress.ip_network(text).num_addresses for key, text in vars(self).items() if text}
         return [
-            f"fleet_network.{key}: {named[key]} has {size} addresses; expected at least {needed}, for {containers} "
-            "containers"
+            f"fleet_network.{key}: {getattr(self, key)} has {size} addresses; expected at least {needed[key]}, for "
+            f"{len(networks)} networks: one for each model, and those of the services"
             for key, size in sizes.items()
-            if size < needed
+            if size < needed[key]
         ]
 
 
@@ -119,7 +129,9 @@ def _subnet(version: int, example: str) -> Callable[[object, str], str]:
             raise FleetError(f"{path}: {expected}, got {show(data)}{host_bits}") from None
         if found is None or found.version != version:
             raise FleetError(f"{path}: {expected}, got {show(data)}")
-        if found.is_multicast or found.is_loopback or found.is_link_local or found.prefixlen == 0:
+        if any(overlaps(found, one) for one in _RESERVED) or (
+            version == 6 and not any(is_inside(found, one) for one in _UNICAST)
+        ):
             raise FleetError(f"{path}: {expected}, got {show(data)}, which is reserved for another purpose")
         return str(found)
 
@@ -128,7 +140,7 @@ def _subnet(version: int, example: str) -> Callable[[object, str], str]:
 
 def _proxy_url(data: Any, path: str) -> str:
     found = _PROXY.fullmatch(data) if isinstance(data, str) else None
-    if found and is_name(found[2].strip("[]")):
+    if found and is_name(found[2].strip("[]")) and has_valid_port(data):
         return str(data).rstrip("/")
     secret = isinstance(data, str) and "@" in data
     hint = "; percent-encode special characters of the password" if secret else ""
@@ -143,6 +155,14 @@ def _destination(data: object, path: str) -> str:
     raise FleetError(
         f"{path}: expected a domain, an address or a network such as corp.example.com or 10.0.0.0/8, got {show(data)}"
     )
+
+
+def has_valid_port(url: str) -> bool:
+    """Whether the port of the URL is from 1 to 65535, or not given."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _covers(destination: str, host: str) -> bool:

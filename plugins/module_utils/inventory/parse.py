@@ -110,9 +110,13 @@ class Fields:
             key, default, expected, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value))
         )
 
-    def integer(self, key: str, default: Any = _REQUIRED, at_least: int = 0) -> Any:
-        expected = f"a whole number of at least {at_least}"
-        hint = unquoted(self._data.get(key), NUMBER)
+    def integer(self, key: str, default: Any = _REQUIRED, at_least: int = 0, at_most: Optional[int] = None) -> Any:
+        value = self._data.get(key)
+        expected, hint = f"a whole number of at least {at_least}", unquoted(value, NUMBER)
+        if at_most is not None and is_whole(value, at_most + 1):
+            self._known.add(key)
+            self.fault(key, f"expected {expected} and at most {at_most}, got {show(value)}")
+            return at_least
         return self._take(key, default, expected, lambda value: is_whole(value, at_least), hint=hint)
 
     def flag(self, key: str, default: bool = False) -> bool:

@@ -12,6 +12,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system import work
 STATE = "/var/lib/inference-fleet"  # may also contain files of other origin, such as weights that an admin copied
 ENERGY = f"{STATE}/energy"
 OPTIONS = f"{STATE}/options"  # the options of the images' engines, by image ID
+DUMP = f"{STATE}/.database.dump"  # while a backup is made or restored
 RESTORE_RECORD = f"{STATE}/restore.json"
 WHEELS = f"{STATE}/wheels"
 KIT = "/opt/inference-fleet"  # the collections and the ansible-core for the restore at boot
@@ -59,7 +60,7 @@ class Paths:
         return (
             *(f"{self.config}/{name}" for name in services),
             *(self.restore_unit, self.restore_environment, self.energy_unit, self.energy_environment),
-            *(self.kit, self.metrics, self.options, self.restore_record, self.wheels),
+            *(self.kit, self.metrics, self.options, self.restore_record, self.wheels, DUMP),
         )
 
     def public(self) -> dict[str, Union[str, list[str]]]:

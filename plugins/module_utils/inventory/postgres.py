@@ -28,7 +28,7 @@ class Backup:
     """folder: on the admin's machine; a relative path is below the inventory's folder. keep: files per host.
 
     spend_logs: whether backups contain the table LiteLLM_SpendLogs, which has one row per request. max_mb: the
-    largest allowed dump, in MB (10^6 bytes): Ansible Vault needs 19 times as much memory.
+    largest allowed dump, in MB (10^6 bytes); a larger one is made without spend logs.
     """
 
     folder: str = ".fleet-backups"  # without the dot, Ansible would read the folder as an inventory

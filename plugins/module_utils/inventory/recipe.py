@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, Images
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import is_secret_name
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import OWN_ENV, is_secret_name
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import WHEELS
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
@@ -79,6 +79,8 @@ class Recipe:
                     read.fault(f"env.{variable}", "expected the name of an environment variable")
                 elif is_secret_name(variable):
                     read.fault(f"env.{variable}", f"looks like a secret; {_IN_A_LAYER}; set it in the model's env")
+                elif variable in OWN_ENV:
+                    read.fault(f"env.{variable}", f"set by the collection; {OWN_ENV[variable]}")
             for key, what in (("wheelhouse", "pip"), ("pip_index", "pip"), ("apt_mirror", "apt")):
                 if read.raw(key) and not read.raw(what):
                     read.fault(key, f"has no effect without {what}; add {what}, or remove {key}")

@@ -20,9 +20,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 Adapters = tuple[tuple[str, str], ...]  # name -> hub repository or folder on the host, sorted by name
 
 FILE, FOLDER, ADAPTER = "file", "folder", "adapter"
-ADAPTER_NAME = r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?"
-_LORA_MODULES = "lora-modules"
-_MAPPINGS = ("speculative-config", "hf-overrides", "default-mm-loras")
+ADAPTER_NAME = r"(?!.*/\.{0,2}/)[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?"
+LORA_MODULES = "lora-modules"
+_MM_LORAS = "default-mm-loras"
+_MEDIA = "allowed-local-media-path"
+_MAPPINGS = ("speculative-config", "hf-overrides", _MM_LORAS)
+DRAFT = "speculative-config.model"
 # Option (and key in its mapping) -> the kind of a host path in it.
 _PATHS = {
     ("chat-template",): FILE,
@@ -32,18 +35,42 @@ _PATHS = {
     ("mm-encoder-fp8-scale-path",): FILE,
     ("stage-configs-path",): FILE,
     ("deploy-config",): FILE,
+    ("strategy-config",): FILE,
+    ("log-config-file",): FILE,
     ("tokenizer",): FOLDER,
     ("hf-config-path",): FOLDER,
     ("generation-config",): FOLDER,
-    ("allowed-local-media-path",): FOLDER,
+    (_MEDIA,): FOLDER,
     ("speculative-config", "model"): FOLDER,
 }
-_IN_THE_CONTAINER = ("/vllm-workspace/", "/root/.cache/")  # vllm/vllm-openai's working folder; the cache's mount
-# Folders that an image needs itself: a mount would hide them.
+# Outside of /root, which an image with a user of its own cannot enter.
+CACHE_MOUNT = "/var/cache/inference-fleet"
+_IN_THE_CONTAINER = ("/vllm-workspace/", f"{CACHE_MOUNT}/")  # vllm/vllm-openai's working folder; the cache
+# What an image, the kernel or the collection has there itself: a mount would hide it.
 _OF_THE_IMAGE = re.compile(
-    r"/|/(bin|boot|etc|lib\d*|libx32|opt|root|run|sbin|tmp|usr|var)|/(usr|var)/[^/]+|/(dev|proc|sys)(/.*)?"
+    r"/|/(etc|opt|root|run|tmp|usr|var|vllm-workspace)"
+    r"|/(bin|boot|lib\d*|libx32|sbin|proc|sys|dev(?!/shm/.)|run/secrets|var/run)(/.*)?"
+    r"|/etc/[^/]+|/etc/(ld\.so\.conf\.d|pki|ssl)/.*"
+    r"|/usr/(?!(local|share)/).*|/usr/local/(share|(bin|cuda[^/]*|etc|include|lib\d*|sbin|src)(/.*)?)"
+    r"|/var/(backups|cache|lib|local|lock|log|mail|opt|spool|tmp)"
+    r"|/opt/(nvidia|rocm[^/]*|venv)(/.*)?"
+    rf"|{CACHE_MOUNT}(/.*)?"
 )
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+# huggingface_hub, utils/_validators.py: `.` and `-` are inside a name, and not doubled.
+_NAME = r"(?![^/]*(--|\.\.))\w([\w.-]*\w)?"
+_REPOSITORY = f"{_NAME}(/{_NAME})?"
+SOURCE = (
+    rf"/[^\0\r\n:]*|{_REPOSITORY}",
+    "a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a colon",
+)
+ADAPTER_SOURCE = (
+    rf"/[^\0\r\n:,]*|{_NAME}/{_NAME}",
+    "a hub repository such as owner/adapter, or an absolute path on the host without a colon or comma",
+)
+_IN_THE_IMAGE = r"\.\.?/[^\0\r\n]*"
+# vllm/config/speculative.py: methods without a draft model, also accepted in its place; custom_class has a class there.
+_NO_DRAFT = ("ngram", "[ngram]", "ngram_gpu", "suffix", "extract_hidden_states", "custom_class")
+_NO_FOLDER = ("auto", "vllm")  # what generation-config may be instead
 
 
 @dataclass(frozen=True)
@@ -59,33 +86,58 @@ class HostPath:
 
 
 def is_repository(value: Any) -> bool:
-    return isinstance(value, str) and bool(_REPOSITORY.fullmatch(value))
+    return isinstance(value, str) and bool(re.fullmatch(_REPOSITORY, value))
+
+
+def named_sources(args: Args) -> dict[str, Any]:
+    """Option, or option and key behind a dot -> the repository or folder that it names, whatever it is."""
+    given = options(args)
+    found: dict[str, Any] = {
+        option: given[option] for option in ("tokenizer", "hf-config-path", "generation-config") if option in given
+    }
+    if found.get("generation-config") in _NO_FOLDER:
+        del found["generation-config"]
+    config = given.get("speculative-config")
+    draft = config.get("model") if isinstance(config, Mapping) and config.get("method") not in _NO_DRAFT else None
+    if draft is not None and draft not in _NO_DRAFT:
+        found[DRAFT] = draft
+    return found
 
 
 def adapters_in(args: Args) -> Adapters:
     """The adapters in `lora-modules`, without those that have faults."""
-    modules = _modules(options(args).get(_LORA_MODULES))
-    return tuple(sorted((name, source) for _place, name, source in modules if name and source))
+    modules = _modules(options(args).get(LORA_MODULES))
+    return tuple(sorted((name, source) for _place, name, source in modules if name and source and _is_adapter(source)))
 
 
 def further_adapters(args: Args) -> list[str]:
     """The sources in `default-mm-loras`, which vLLM uses by itself for a kind of input."""
-    given = options(args).get("default-mm-loras")
-    return [source for source in given.values() if isinstance(source, str)] if isinstance(given, Mapping) else []
+    given = options(args).get(_MM_LORAS)
+    return list(filter(_is_adapter, given.values())) if isinstance(given, Mapping) else []
 
 
 def code_repositories(args: Args) -> list[str]:
-    """The repositories whose code `hf-overrides` names, as in `{auto_map: {AutoModel: owner/name--file.Class}}`."""
-    overrides = options(args).get("hf-overrides")
-    classes = overrides.get("auto_map") if isinstance(overrides, Mapping) else None
-    named = [text for text in classes.values() if isinstance(text, str)] if isinstance(classes, Mapping) else []
-    found = [text.partition("--")[0] for text in named if "--" in text]
-    return [repository for repository in dict.fromkeys(found) if is_repository(repository)]
+    """What `hf-overrides` names as repositories of code: `{auto_map: {AutoModel: owner/name--file.Class}}`. A tokenizer
+    has a list of two classes, of which one may be null."""
+    found = [text.partition("--")[0] for text in _classes(options(args).get("hf-overrides")) if "--" in text]
+    return list(dict.fromkeys(found))
+
+
+def _classes(overrides: Any, inside: bool = False) -> Iterator[str]:
+    """The texts in each `auto_map` of a mapping, also of mappings in it."""
+    if isinstance(overrides, str) and inside:
+        yield overrides
+    elif isinstance(overrides, Mapping):
+        for key, value in overrides.items():
+            yield from _classes(value, inside or key == "auto_map")
+    elif isinstance(overrides, (list, tuple)):
+        for value in overrides:
+            yield from _classes(value, inside)
 
 
 def host_paths(source: str, args: Args, adapters: Adapters) -> tuple[HostPath, ...]:
-    """What containers read from the host. Of the container are relative paths, `/` itself (as in some recipes'
-    `allowed-local-media-path`), and paths below `_IN_THE_CONTAINER`."""
+    """What containers read from the host. Of the container are relative paths, paths below `_IN_THE_CONTAINER`, and
+    `allowed-local-media-path: /`, as in some recipes."""
     given = options(args)
     weights = [HostPath("source", source, FOLDER)] if source.startswith("/") else []
     found: list[tuple[str, Any, str]] = []
@@ -93,14 +145,27 @@ def host_paths(source: str, args: Args, adapters: Adapters) -> tuple[HostPath, .
         value = given.get(option)
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
-        found.append((".".join(["args", option, *keys]), value, kind))
+        if (option, value) != (_MEDIA, "/"):
+            found.append((".".join(["args", option, *keys]), value, kind))
     found += [(f"adapters.{name}", source, ADAPTER) for name, source in adapters]
-    found += [(f"args.{_LORA_MODULES}", source, ADAPTER) for _name, source in adapters_in(args)]
-    found += [("args.default-mm-loras", source, ADAPTER) for source in further_adapters(args)]
+    found += [(f"args.{LORA_MODULES}", source, ADAPTER) for _name, source in adapters_in(args)]
+    found += [(f"args.{_MM_LORAS}", source, ADAPTER) for source in further_adapters(args)]
     return (
         *weights,
         *(HostPath(key, clean_path(value), kind) for key, value, kind in found if _is_on_the_host(value)),
     )
+
+
+def hiding_fault(one: HostPath) -> Optional[str]:
+    """Why the path cannot be mounted."""
+    if not _OF_THE_IMAGE.fullmatch(one.path):
+        return None
+    if one.kind == FILE:
+        return (
+            f"{one.path} would hide a file of the image; copy the file into a folder of its own, such as /srv/models, "
+            f"or name a file of the image by a relative path, such as ..{one.path}"
+        )
+    return f"{one.path} would hide a folder of the image; use a folder of its own, such as /srv/models"
 
 
 def reference_faults(args: Args, adapters: Adapters) -> Iterator[tuple[str, str]]:
@@ -109,19 +174,38 @@ def reference_faults(args: Args, adapters: Adapters) -> Iterator[tuple[str, str]
     for option in _MAPPINGS:
         if option in given and not isinstance(given[option], Mapping):
             yield f"args.{option}", f"expected a mapping or its JSON text, got {show(given[option])}"
-    for place, name, path in _modules(given.get(_LORA_MODULES)):
-        if not name or not path or not re.fullmatch(ADAPTER_NAME, name):
-            yield (
-                f"args.{_LORA_MODULES}{place}",
-                "expected NAME=SOURCE or {name: NAME, path: SOURCE}; or use `adapters`",
-            )
-    if adapters and _LORA_MODULES in given:
-        yield f"args.{_LORA_MODULES}", "has no effect beside `adapters`; write all adapters into `adapters`"
+    for option, value in named_sources(args).items():
+        if not isinstance(value, str) or not re.fullmatch(f"{SOURCE[0]}|{_IN_THE_IMAGE}", value):
+            yield f"args.{option}", f"expected {SOURCE[1]}, got {show(value)}"
+    for name in code_repositories(args):
+        if not is_repository(name):
+            yield "args.hf-overrides", f"expected owner/name--file.Class in auto_map, got {show(name + '--...')}"
+    loras = given.get(_MM_LORAS)
+    for kind, value in loras.items() if isinstance(loras, Mapping) else ():
+        if not _is_adapter(value):
+            yield f"args.{_MM_LORAS}.{kind}", f"expected {ADAPTER_SOURCE[1]}, got {show(value)}"
+    yield from _module_faults(dict(args).get(LORA_MODULES), given.get(LORA_MODULES))
+    if adapters and LORA_MODULES in given:
+        yield f"args.{LORA_MODULES}", "has no effect beside `adapters`; write all adapters into `adapters`"
     if (adapters or adapters_in(args)) and given.get("enable-lora") is False:
         yield "args.enable-lora", "expected true (the default if there are adapters), got False"
-    for one in host_paths("", args, adapters):
-        if one.kind != FILE and _OF_THE_IMAGE.fullmatch(one.path):
-            yield one.key, f"{one.path} would hide a folder of the image; use a folder of its own, such as /srv/models"
+
+
+def _module_faults(written: Any, value: Any) -> Iterator[tuple[str, str]]:
+    """written: as in `args`. value: as `options` has it."""
+    if isinstance(written, str) and re.match(r"\[|[^{]*\s", written.strip()):
+        yield f"args.{LORA_MODULES}", f"expected one adapter or a list, got {show(written)}; write several as a list"
+        return
+    for place, name, source in _modules(value):
+        key = f"args.{LORA_MODULES}{place}"
+        if not name or not source or not re.fullmatch(ADAPTER_NAME, name):
+            yield key, "expected NAME=SOURCE or {name: NAME, path: SOURCE}; or use `adapters`"
+        elif not _is_adapter(source) or re.search(r"\s\S*=", source):
+            yield key, f"expected {ADAPTER_SOURCE[1]}, got {show(source)}"
+
+
+def _is_adapter(source: Any) -> bool:
+    return isinstance(source, str) and bool(re.fullmatch(ADAPTER_SOURCE[0], source))
 
 
 def _modules(value: Any) -> Iterator[tuple[str, Optional[str], Optional[str]]]:
@@ -146,5 +230,4 @@ def _text(value: Any) -> Optional[str]:
 def _is_on_the_host(value: Any) -> bool:
     if not isinstance(value, str) or not re.fullmatch(r"/[^\0\r\n]*", value):
         return False
-    path = clean_path(value)
-    return path != "/" and not path.startswith(_IN_THE_CONTAINER)
+    return not clean_path(value).startswith(_IN_THE_CONTAINER)

@@ -63,11 +63,11 @@ class Host:
     None where the port is free or the fleet's own Caddy listens. cache_free: bytes free where weights are kept.
     docker_free: bytes free where Docker keeps its data; None where no engine answers.
     containers: names of all containers. foreign: those that this collection does not manage. models: the names of the
-    models that have a container. network: whether the fleet's own network exists. docker_version: None where no engine
-    answers. docker_fault: why its API cannot be used, or empty. docker_enabled: whether systemd starts Docker at boot.
-    clock_ahead: seconds that the host's clock is ahead of the control node's. synchronised: whether a time server sets
-    the clock; both None where not known. names: results of DNS lookups. database: facts about PostgreSQL. nvidia: None
-    where the fleet needs no GPU. busy: running containers that a restart of Docker must not stop.
+    models that have a container. docker_version: None where no engine answers. docker_fault: why its API cannot be
+    used, or empty. docker_enabled: whether systemd starts Docker at boot. clock_ahead: seconds that the host's clock
+    is ahead of the control node's. synchronised: whether a time server sets the clock; both None where not known.
+    names: results of DNS lookups. database: facts about PostgreSQL. nvidia: None where the fleet needs no GPU. busy:
+    running containers that a restart of Docker must not stop. running: those of this collection that run -> their IDs.
     """
 
     os_id: str
@@ -87,7 +87,6 @@ class Host:
     clock_ahead: Optional[float] = None
     synchronised: Optional[bool] = None
     names: tuple[Name, ...] = ()
-    network: bool = False
     models: frozenset[str] = frozenset()
     database: DatabaseFacts = field(default_factory=DatabaseFacts)
     nvidia: Optional[Nvidia] = field(default=None)
@@ -96,6 +95,7 @@ class Host:
     busy: tuple[str, ...] = ()
     unlabelled: frozenset[str] = frozenset()
     docker_free: Optional[int] = None
+    running: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def docker_to_start(self) -> bool:

@@ -96,6 +96,16 @@ class _Image:
                 return found[1]
         return None if self.on_host else published_cuda(self.published)
 
+    @property
+    def unknown(self) -> str:
+        """What to do if the image may have a CUDA of NVIDIA's, which is not known; else empty."""
+        if self.cuda or self.requirements or (self.on_host and not self.env.get("CUDA_VERSION")):
+            return ""
+        if self.on_host:
+            version = self.env["CUDA_VERSION"]
+            return f"CUDA_VERSION in the image or in the model's env: expected such as 13.0, got {version!r}"
+        return "when the image is on the host, run preflight again: then its own variables count"
+
 
 def published_cuda(image: str) -> Optional[str]:
     """The CUDA of a published image of vLLM, by its tag."""
@@ -138,8 +148,9 @@ def cuda_checks(fleet: Fleet, images: Environments, gpus: Sequence[Gpu]) -> Iter
             checks[Check(worst.name, state, worst.found, worst.remedy)] = None
     yield from checks
     if judged and not checks:
-        supported = ", ".join(sorted({gpu.cuda or "unknown" for gpu in gpus}))
-        yield Check("cuda", OK, f"the driver supports CUDA {supported}, as the images of the models need")
+        supported = ", ".join(sorted({gpu.cuda for gpu in gpus if gpu.cuda}))
+        fits = f"the driver supports CUDA {supported}, as the images of the models need"
+        yield Check("cuda", OK, fits if supported else "the driver meets the requirements of the models' images")
 
 
 def _models(fleet: Fleet) -> Iterator[Model]:
@@ -164,7 +175,7 @@ def _image(fleet: Fleet, model: Model, images: Environments) -> _Image:
 
 def _check(image: _Image, gpu: Gpu) -> Optional[Check]:
     """None for an image that the GPU's driver fits."""
-    on = f"driver {gpu.driver} supports CUDA {gpu.cuda} on {gpu}"
+    on = f"driver {gpu.driver} supports {f'CUDA {gpu.cuda}' if gpu.cuda else 'an unknown CUDA'} on {gpu}"
     for name, expression in image.requirements.items():
         try:
             if meets(expression, gpu):
@@ -176,6 +187,14 @@ def _check(image: _Image, gpu: Gpu) -> Optional[Check]:
         found = f"{image.published} requires {first}, and {on}: NVIDIA's hook would refuse the container"
         other = f"install a driver that meets {name} and reboot, or set {image.path} to another image"
         return Check(image.path, FAULT, found, _remedy(image, gpu) if name == "NVIDIA_REQUIRE_CUDA" else other)
+    if image.unknown:
+        found = f"the CUDA of {image.published} is not known, so the image was not compared with driver {gpu.driver}"
+        return Check(image.path, WARN, found, image.unknown)
+    if image.cuda and not gpu.cuda:
+        branch = _BRANCHES.get(image.cuda)
+        found = f"{image.published} is built for CUDA {image.cuda}, and {on}: they were not compared"
+        remedy = "see what `nvidia-smi` on the host prints as CUDA version"
+        return Check(image.path, WARN, found, remedy + (f"; driver {branch} or later is needed" if branch else ""))
     lower = _lower(gpu.cuda, image.cuda)
     found = f"{image.published} is built for CUDA {image.cuda}, and {on}"
     if lower == "major" and not image.compatible:

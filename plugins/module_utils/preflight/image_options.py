@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Asks images for the options of their `vllm serve`, each once, and keeps the answers by image ID.
+"""Asks images for the options of their `vllm serve`, and keeps the answers by image ID where it may.
 
 A container without a GPU and without a network runs option_program, and is removed.
 """
@@ -15,7 +15,11 @@ from typing import Any, Union
 from urllib.parse import quote
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
+    CAPABILITIES,
+    MANAGED_BY,
+    MOST_PROCESSES,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import option_program
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.options import (
     Program,
@@ -36,11 +40,13 @@ _ENVIRONMENT = (
 )
 
 
-def image_options(fleet: Fleet, folder: str, may_ask: bool = True) -> dict[Program, Union[Table, str]]:
+def image_options(
+    fleet: Fleet, folder: str, may_ask: bool = True, may_keep: bool = True
+) -> dict[Program, Union[Table, str]]:
     """The options of each program whose image is on the host, or the reason why they are not known.
 
     folder: where the answers are kept; those of images that no model has any more are removed. may_ask: whether
-    containers may run; else only kept answers count.
+    containers may run; else only kept answers count. may_keep: whether the folder may change.
     """
     found: dict[Program, Union[Table, str]] = {}
     kept = set()
@@ -53,16 +59,18 @@ def image_options(fleet: Fleet, folder: str, may_ask: bool = True) -> dict[Progr
         try:
             found[program] = parse_table(json.loads(file.read_text()))
             continue
-        except (OSError, ValueError, FleetError):
+        except (OSError, ValueError, RecursionError, FleetError):
             pass  # not asked yet, or damaged
         if may_ask:
             try:
                 answer = _answer(image["Id"], program.omni)
                 found[program] = parse_table(answer)
-                _keep(file, answer)
+                if may_keep:
+                    _keep(file, answer)
             except FleetError as error:
                 found[program] = str(error)
-    _remove_others(Path(folder), kept)
+    if may_keep:
+        _remove_others(Path(folder), kept)
     return found
 
 
@@ -76,7 +84,15 @@ def _answer(image: str, omni: bool) -> Any:
         "Cmd": ["--omni"] if omni else [],
         "Env": list(_ENVIRONMENT),
         "Labels": {"managed-by": MANAGED_BY, "service": "options"},
-        "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "json-file", "Config": {}}},
+        "HostConfig": {
+            "NetworkMode": "none",
+            # One file, so that Docker keeps and returns no more than that, whatever the image prints.
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "16m", "max-file": "1"}},
+            "CapDrop": ["ALL"],
+            "CapAdd": list(CAPABILITIES),
+            "SecurityOpt": ["no-new-privileges"],
+            "PidsLimit": MOST_PROCESSES,
+        },
     }
     made = _done("POST", f"/containers/create?name={name}", container)["Id"]
     try:
@@ -90,10 +106,11 @@ def _answer(image: str, omni: bool) -> Any:
     if mark:
         try:
             return json.JSONDecoder().raw_decode(rest)[0]
-        except ValueError:
-            pass  # cut off
+        except (ValueError, RecursionError):
+            pass  # cut off, or made to hurt
     last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no output")
-    raise FleetError(f"python3 ended with {ended.get('StatusCode')}: {last[:_LONGEST]}")
+    words = "".join(filter(str.isprintable, last))[:_LONGEST]
+    raise FleetError(f"python3 ended with {ended.get('StatusCode')}: {words}")
 
 
 def _program() -> str:

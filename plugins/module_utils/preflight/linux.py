@@ -23,13 +23,17 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import needs_gpus
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, NETWORK
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import certificate_files
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import FRONT
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import ADAPTER, FILE, HostPath
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import inspected_images
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_nvidia import busy, observe_nvidia
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_pci import process_name
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_rules import rules_are_right
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.names import Name, needed_names
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.networks import FoundNetwork
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.postgres_data import DatabaseFacts
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.site import Site
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems import (
@@ -44,6 +48,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import api_version, ask, engine
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import Folder
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import (
     bundle,
     changed_after,
@@ -93,6 +98,12 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         models=frozenset(
             one["Labels"]["model-name"] for one in containers if _is_ours(one) and "model-name" in one["Labels"]
         ),
+        running={
+            name: str(one["Id"])
+            for one in containers
+            if _is_ours(one) and one.get("State") == "running"
+            for name in _names([one])
+        },
         missing_paths=frozenset(
             one.path for model in fleet.models for one in fleet.host_paths(model) if not _exists(one)
         ),
@@ -105,10 +116,9 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         clock_ahead=None if now is None else time.time() - now,
         synchronised=_synchronised(),
         names=_looked_up(needed_names(fleet, _images(), names, docker)) if thorough else (),
-        network=bool(version and ask(f"/networks/{NETWORK}")),
         database=_database(fleet) if version else DatabaseFacts(),
         nvidia=observe_nvidia(docker, containers, inspected_images(fleet)) if needs_gpus(fleet) else None,
-        site=_site(fleet, docker, bool(version)),
+        site=_site(fleet, docker, bool(version), containers),
         busy=busy(containers),
         unlabelled=frozenset(_unlabelled(fleet)) if _has_selinux(docker) else frozenset(),
     )
@@ -130,7 +140,7 @@ def _missing(docker_answers: bool) -> Iterator[str]:
         yield ENGINE
     if not shutil.which("docker"):
         yield COMMAND
-    if not docker_answers and not _is_in_sbin("iptables"):
+    if not _is_in_sbin("iptables"):  # a Docker that uses nftables runs without
         yield IPTABLES
     # Docker Engine 20.10 starts no container then: it cannot load its profile.
     if (
@@ -155,10 +165,8 @@ def _reads(path: str) -> str:
     return ""
 
 
-def _site(fleet: Fleet, docker: Mapping[str, Any], docker_answers: bool) -> Site:
-    network: dict[str, Any] = (ask(f"/networks/{NETWORK}") or {}) if docker_answers else {}
-    ipam = (network.get("IPAM") or {}).get("Config") or ()
-    options = network.get("Options") or {}
+def _site(fleet: Fleet, docker: Mapping[str, Any], docker_answers: bool, containers: Iterable[dict[str, Any]]) -> Site:
+    networks: list[dict[str, Any]] = (ask("/networks") or []) if docker_answers else []
     direct = tuple(one for one in str(docker.get("NoProxy") or "").split(",") if one)
     paths = fleet.paths
     written = {}
@@ -172,8 +180,10 @@ def _site(fleet: Fleet, docker: Mapping[str, Any], docker_answers: bool) -> Site
     return Site(
         routes=routes(),
         name_servers=name_servers(),
-        subnets=tuple(str(one["Subnet"]) for one in ipam if one.get("Subnet")) if network else None,
-        bridge=str(options.get("com.docker.network.bridge.name") or f"br-{network.get('Id', '')[:12]}"),
+        networks=tuple(map(FoundNetwork.parse, networks)),
+        crowd=tuple(sorted(_names(one for one in containers if _is_ours(one) and _is_in_front(one)))),
+        caddy=next((_networks(one) for one in containers if _is_ours(one) and _is_caddy(one)), None),
+        rules=rules_are_right(),
         untrusted=len(_bodies("".join(certificates.values())) - _bodies(_reads(bundle() or ""))),
         proxy_written=bool(written) and all(_reads(path) == text for path, text in written.items()),
         files=files,
@@ -230,11 +240,10 @@ def _database(fleet: Fleet) -> DatabaseFacts:
     volume: dict[str, Any] = ask(f"/volumes/{fleet.postgres.volume}") or {}
     image: dict[str, Any] = ask(f"/images/{fleet.images.postgres}/json") or {}
     settings = dict(one.partition("=")[::2] for one in (image.get("Config") or {}).get("Env") or ())
-    version = Path(volume.get("Mountpoint", "/dev/null"), "PG_VERSION")
-    try:
-        data = version.read_text().strip() or None
-    except OSError:  # the volume is missing or empty
-        data = None
+    data = None
+    if "Mountpoint" in volume:
+        with Folder.at(volume["Mountpoint"]) as folder:
+            data = (folder.read("PG_VERSION", 100) or b"").decode("ascii", "replace").strip() or None
     return DatabaseFacts(data=data, image=settings.get("PG_MAJOR"))
 
 
@@ -264,6 +273,19 @@ def _look_up(name: str, resolved: set[str]) -> None:
     with suppress(OSError, UnicodeError):  # unknown or invalid name
         socket.getaddrinfo(name, None)
         resolved.add(name)
+
+
+def _is_in_front(container: Mapping[str, Any]) -> bool:
+    """Whether the container, which is not Caddy, is in Caddy's own network."""
+    return FRONT in _networks(container) and not _is_caddy(container)
+
+
+def _is_caddy(container: Mapping[str, Any]) -> bool:
+    return bool(container["Labels"].get("service") == _CADDY["service"])
+
+
+def _networks(container: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple((container.get("NetworkSettings") or {}).get("Networks") or ())
 
 
 def _is_ours(container: dict[str, Any]) -> bool:
@@ -331,7 +353,7 @@ def _processes_with(links: Container[str]) -> Iterator[tuple[int, str, set[str]]
         with suppress(OSError):  # ended meanwhile, or not readable
             found = {link for handle in (process / "fd").iterdir() for link in _target(handle) if link in links}
             if found:
-                yield int(process.name), (process / "comm").read_text().strip(), found
+                yield int(process.name), process_name(process), found
 
 
 def _target(handle: Path) -> Iterator[str]:
@@ -341,7 +363,7 @@ def _target(handle: Path) -> Iterator[str]:
 
 def _cgroup(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cgroup").read_text()
+        return Path(f"/proc/{pid}/cgroup").read_text(errors="replace")
     except OSError:  # ended meanwhile
         return ""
 

@@ -27,7 +27,7 @@ def observe_peers(root: Path, bus_ids: Iterable[str]) -> Peers:
     ports = dict.fromkeys(port for device in devices for port in _switch_ports(device))
     return Peers(
         nvswitch=any((root / "proc/driver/nvidia-nvswitch/devices").glob("*")),
-        fabric_manager=any(_name(process) == _FABRIC_MANAGER for process in (root / "proc").glob("[0-9]*")),
+        fabric_manager=any(process_name(process) == _FABRIC_MANAGER for process in (root / "proc").glob("[0-9]*")),
         redirecting=tuple(port.name for port in ports if _redirects(port)),
         translated=tuple(device.name for device in devices if _is_translated(device)),
     )
@@ -72,8 +72,9 @@ def _is_translated(device: Path) -> bool:
         return False
 
 
-def _name(process: Path) -> str:
+def process_name(process: Path) -> str:
+    """process: its folder in /proc. A process, also one in a container, sets its own name, to any bytes."""
     try:
-        return (process / "comm").read_text().strip()
+        return "".join(filter(str.isprintable, (process / "comm").read_text(errors="replace")))
     except OSError:  # ended meanwhile
         return ""

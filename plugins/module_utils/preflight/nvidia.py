@@ -14,6 +14,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, INSTALL, OK, WARN, Check
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import cuda_checks
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.peers import Peers, peer_checks
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.systems import to_install
 
 # The first driver that supports whole GPUs of an architecture: A100 by the MIG User Guide; Ada,
 # Hopper and Blackwell by the first toolkit that supports them ("CUDA Toolkit, Driver, and
@@ -98,7 +99,7 @@ class Nvidia:
         return any(gpu.persistence is False for gpu in self.gpus)
 
 
-def nvidia_checks(fleet: Fleet, found: Nvidia) -> Iterator[Check]:
+def nvidia_checks(fleet: Fleet, found: Nvidia, os_id: str = "") -> Iterator[Check]:
     """For a fleet that needs GPUs."""
     if not found.smi:
         yield from _no_driver(fleet)
@@ -115,7 +116,7 @@ def nvidia_checks(fleet: Fleet, found: Nvidia) -> Iterator[Check]:
         yield from peer_checks(fleet, found.gpus, found.peers)
         yield _persistence(found)
     yield _toolkit(found)
-    yield _runtime(found)
+    yield _runtime(found, os_id)
     yield from _reload(found)
 
 
@@ -209,7 +210,7 @@ def _toolkit(found: Nvidia) -> Check:
     )
 
 
-def _runtime(found: Nvidia) -> Check:
+def _runtime(found: Nvidia, os_id: str) -> Check:
     if found.taken_up and found.configured:
         return Check("runtime", OK, "Docker gives GPUs to containers")
     problem = (
@@ -219,7 +220,7 @@ def _runtime(found: Nvidia) -> Check:
     )
     if not found.busy:
         return Check("runtime", INSTALL, problem, "install configures it and restarts Docker; no other container runs")
-    configure = _CONFIGURE if found.toolkit else f"`apt-get install nvidia-container-toolkit`, {_CONFIGURE}"
+    configure = _CONFIGURE if found.toolkit else f"{to_install(os_id, 'nvidia-container-toolkit')}, {_CONFIGURE}"
     return Check(
         "runtime",
         WARN if found.taken_up else FAULT,

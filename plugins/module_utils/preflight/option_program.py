@@ -36,6 +36,14 @@ def kind_of(action: argparse.Action) -> str:
     return "optional" if action.nargs == "?" else "value"
 
 
+def is_number(action: argparse.Action) -> bool:
+    """Whether an option takes numbers, apart from words such as `auto`."""
+    found = _read(action, "1")
+    if not isinstance(found, (int, float)) or isinstance(found, bool) or action.choices is not None:
+        return False
+    return all(_read(action, text) is None for text in ("x", "[1, 2]", '{"a": 1}'))
+
+
 def _read(action: argparse.Action, text: str) -> Any:
     """What the option's own type makes of a text; None where it refuses the text."""
     if callable(action.type):
@@ -45,11 +53,13 @@ def _read(action: argparse.Action, text: str) -> Any:
 
 
 def table(parser: argparse.ArgumentParser) -> list[dict[str, Any]]:
-    """Each option: its spellings on a command line, its kind, and its choices if it has some."""
+    """Each option: its spellings on a command line, its kind, whether it takes numbers, and its choices if it has
+    some."""
     return [
         {
             "options": [word for word, one in parser._option_string_actions.items() if one is action],
             "kind": kind_of(action),
+            **({"number": True} if kind_of(action) == "value" and is_number(action) else {}),
             **({"choices": [str(choice) for choice in action.choices]} if action.choices is not None else {}),
         }
         for action in parser._actions

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional, Union
@@ -16,7 +17,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.model im
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, OK, WARN, Check
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
 
-Table = Mapping[str, str]  # spelling of an option on the command line -> kind, as option_program has it
+# Spelling of an option on the command line -> kind, as option_program has it, or NUMBER.
+Table = Mapping[str, str]
+NUMBER = "number"
+_ONE_WORD = (NUMBER, "value", "json", "json_list")
+_NO_MAPPING = (NUMBER, "switch")
+# What a parser of numbers may take besides numbers, such as 32k. Nobody lists the words, so they are not refused.
+_NO_NUMBER = re.compile(r"(?!(auto|inf|infinity|max|nan|none|null)$)[^0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,8 +41,12 @@ def program_of(fleet: Fleet, model: Model) -> Program:
 def parse_table(data: Any) -> Table:
     """Raises FleetError for anything but the output of option_program."""
     try:
-        found = {str(spelling): str(option["kind"]) for option in data for spelling in option["options"]}
-    except (TypeError, KeyError) as error:
+        found = {
+            str(spelling): NUMBER if option.get("number") is True else str(option["kind"])
+            for option in data
+            for spelling in option["options"]
+        }
+    except (AttributeError, TypeError, KeyError) as error:
         raise FleetError("not a list of options") from error
     if not found:
         raise FleetError("an empty list of options")
@@ -57,7 +68,7 @@ def option_checks(fleet: Fleet, tables: Mapping[Program, Union[Table, str]]) -> 
         for key, value in model.args:
             fault = _fault(key, value, known, f"of `vllm serve` in {fleet.image_of(model)}")
             if fault:
-                yield Check(f"fleet_models[{index}].args.{key}", FAULT, *fault)
+                yield Check(f"fleet_models[{index}].{model.written(f'args.{key}')}", FAULT, *fault)
     if checked:
         yield Check("args", OK, "compared with the options of the images on this host")
 
@@ -69,15 +80,21 @@ def _fault(key: str, value: Any, known: Table, where: str) -> Optional[tuple[str
     spelling = f"--{option}"
     if spelling not in known and (value is not False or f"--no-{option}" not in known):
         return f"no option {where}", nearest(option, _names(known)).removeprefix("; ")
+    kind = known.get(spelling, "switch")
+    if "." in key and kind in _NO_MAPPING:
+        return f"has no keys behind a dot: no option {where} that takes a mapping", f"write {option}"
     if "." in key or not written:
         return None
-    kind = known.get(spelling, "switch")
     if value is False:
         return None if f"--no-{option}" in known else (f"is an option {where} that false cannot turn off", "remove it")
     if kind == "switch" and len(written) > 1:
         return f"expected true or false, got {show(value)}: a switch {where}", ""
-    if kind in ("value", "json", "json_list", "append") and written == [spelling]:
+    if kind in (*_ONE_WORD, "append") and written == [spelling]:
         return f"expected a value, got {show(value)}: an option {where} that takes one", ""
+    if kind in (*_ONE_WORD, "optional") and len(written) > 2:
+        return f"expected one value, got {show(value)}: an option {where} that takes one", ""
+    if kind == NUMBER and (not isinstance(value, (str, int, float)) or _NO_NUMBER.fullmatch(str(value).strip())):
+        return f"expected a number, got {show(value)}: an option {where} that takes one", ""
     if kind in ("json", "json_list") and isinstance(value, str) and value[:1] in "[{" and not _is_json(value):
         return f"expected JSON, got {show(value)}", "write a mapping instead of text"
     return None

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import AT_START, Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, NETWORK
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Subnet, is_inside, overlaps
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import FRONT
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, INSTALL, OK, WARN, Check
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.networks import (
+    FoundNetwork,
+    NetworkPlan,
+    plan_networks,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import Route, is_ipv6_only
 
 _IP6TABLES = 27  # Docker's first version that filters and masquerades IPv6 by default (its release notes)
 _CHOOSE = "choose a subnet that neither this host nor your network uses"
-_RECREATE = (
-    f"in a quiet hour `docker rm -f $(docker ps -aq --filter label=managed-by={MANAGED_BY})` and "
-    f"`docker network rm {NETWORK}`, then install; the volumes and secrets stay"
-)
 _PROXY, _CA, _LEFTOVER, _RESTART = "proxy", "ca", "leftover", "restart"
 
 
@@ -29,19 +30,22 @@ _PROXY, _CA, _LEFTOVER, _RESTART = "proxy", "ca", "leftover", "restart"
 class Site:
     """What was found.
 
-    subnets: those of the Docker network; None if there is no network. bridge: its device. untrusted: the number of
-    certificates of `fleet_ca_bundle` that the host does not trust. proxy_written: whether Docker's service gets
-    `fleet_proxy`, from the files on the host. files: those of this collection for a proxy
-    and certificates. leftover: those of them that the fleet does not want.
-    docker_proxy: the proxy of the running Docker without its password, and what it reaches without the proxy.
-    outdated: whether the proxy or the trusted certificates changed after Docker started. selinux: whether Docker
-    separates containers by SELinux. firewalld: whether it runs.
+    networks: those of Docker. crowd: the collection's containers in `llm-network`, where Caddy should be alone. caddy:
+    the networks of Caddy's container, if there is one. rules: whether the host has the packet filter rules of
+    `host_rules`. untrusted: the number of certificates of `fleet_ca_bundle` that the host does not trust.
+    proxy_written: whether Docker's service gets `fleet_proxy`, from the files on the host. files: those of this
+    collection for a proxy and certificates. leftover: those of them that the fleet does not want. docker_proxy: the
+    proxy of the running Docker without its password, and what it reaches without the proxy. outdated: whether the
+    proxy or the trusted certificates changed after Docker started. selinux: whether Docker separates containers by
+    SELinux. firewalld: whether it runs.
     """
 
     routes: tuple[Route, ...] = ()
     name_servers: tuple[str, ...] = ()
-    subnets: Optional[tuple[str, ...]] = None
-    bridge: str = ""
+    networks: tuple[FoundNetwork, ...] = ()
+    crowd: tuple[str, ...] = ()
+    caddy: Optional[tuple[str, ...]] = None
+    rules: bool = True
     untrusted: int = 0
     proxy_written: bool = False
     files: tuple[str, ...] = ()
@@ -50,6 +54,9 @@ class Site:
     outdated: bool = False
     selinux: bool = False
     firewalld: bool = False
+
+    def network_plan(self, fleet: Fleet) -> NetworkPlan:
+        return plan_networks(fleet.networks, self.networks, fleet.network, self.routes, self.name_servers, self.caddy)
 
 
 def site_to_do(fleet: Fleet, site: Site, docker_runs: bool, systemd: bool, busy: tuple[str, ...]) -> list[str]:
@@ -127,29 +134,43 @@ def _docker(
 
 
 def _subnets(fleet: Fleet, site: Site) -> Iterator[Check]:
+    plan = site.network_plan(fleet)
     named = {"subnet": fleet.network.subnet, "ipv6": fleet.network.ipv6}
     for key, text in named.items():
-        name = f"fleet_network.{key}"
-        if text and site.subnets is not None and text not in site.subnets:
-            has = ", ".join(site.subnets) or "no subnet"
-            yield Check(name, FAULT, f"is {text}, and the network {NETWORK} has {has}", _RECREATE)
-        elif text and site.subnets is None:
-            yield from _clashes(fleet, site, name, text, FAULT, _CHOOSE)
-    for text in site.subnets or ():
-        key = "ipv6" if ":" in text else "subnet"
-        change = f"set fleet_network.{key} to a free subnet; preflight then says how to recreate the network"
-        yield from _clashes(fleet, site, f"network {NETWORK}", text, WARN, change)
+        if text:
+            yield from _clashes(fleet, site, f"fleet_network.{key}", text, FAULT if plan.create else WARN, _CHOOSE)
+    for network in site.networks if not any(named.values()) else ():
+        change = "set fleet_network.subnet to a free subnet; install then recreates the networks"
+        for subnet in network.subnets if network.ours else ():
+            yield from _clashes(fleet, site, f"network {network.name}", str(subnet), WARN, change)
+    yield from map(Check.parse, plan.faults)
+    for name, why in plan.recreate:
+        yield Check(f"network {name}", INSTALL, why, "install recreates it; no model is reloaded")
+    if plan.new_caddy:
+        remedy = "install recreates it; clients are refused until it runs again"
+        yield Check("caddy", INSTALL, "gets another address", remedy)
+    if site.crowd:
+        yield Check(
+            f"network {FRONT}",
+            INSTALL,
+            f"has {', '.join(site.crowd)}, as in previous versions",
+            "install moves them to networks of their own; models are not reloaded, LiteLLM restarts",
+        )
+    if not site.rules:
+        yield Check("host rules", INSTALL, "models can reach services of this host", "install refuses that by iptables")
 
 
 def _clashes(fleet: Fleet, site: Site, name: str, text: str, state: str, remedy: str) -> Iterator[Check]:
     """Routes and machines whose addresses the subnet would take over."""
     subnet = ipaddress.ip_network(text)
-    found = []
+    own_devices = {network.device for network in site.networks if network.ours}
+    found, inside = [], False
     for route in site.routes:
         # Default routes, and VPNs that replace them by two halves, say nothing about the addresses in use.
-        if route.device == site.bridge or route.destination.prefixlen <= 1 or not overlaps(subnet, route.destination):
+        if route.device in own_devices or route.destination.prefixlen <= 1 or not overlaps(subnet, route.destination):
             continue
         if route.gateway and is_inside(subnet, route.destination) and subnet != route.destination:
+            inside = True
             yield Check(
                 name,
                 WARN,
@@ -160,7 +181,7 @@ def _clashes(fleet: Fleet, site: Site, name: str, text: str, state: str, remedy:
             found.append(f"overlaps the host's route {route}")
     found += [f"contains {what} {address}" for what, address in _needed(fleet, site) if _has(subnet, address)]
     yield from (Check(name, state, f"{text} {one}", remedy) for one in found)
-    if not found and state == FAULT:
+    if not (found or inside) and state == FAULT:
         yield Check(name, OK, f"no route of the host overlaps {text}")
 
 

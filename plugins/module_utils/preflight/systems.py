@@ -49,6 +49,8 @@ TRUST = {
     DEBIAN: ("/usr/local/share/ca-certificates", "update-ca-certificates"),
     REDHAT: ("/etc/pki/ca-trust/source/anchors", "update-ca-trust"),
 }
+# Family -> how an admin installs a package.
+_INSTALL = {DEBIAN: "apt-get install", REDHAT: "dnf install"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,12 @@ def packages(os_id: str, os_version: str, missing: tuple[str, ...]) -> list[str]
     if os_id in SYSTEMS and system and system.family == REDHAT and release(os_version) < 10:
         names[VENV] = ("python3.12", *names[VENV])  # ansible-core needs Python 3.11, and the system's is 3.9
     return list(dict.fromkeys(name for need in NEEDS if need in missing for name in names.get(need, ())))
+
+
+def to_install(os_id: str, package: str) -> str:
+    """What an admin does, for a message."""
+    system = SYSTEMS.get(os_id)
+    return f"`{_INSTALL[system.family]} {package}`" if system else f"install {package}"
 
 
 def release(version: str) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import METRICS_PORT
 
 _GPU_MODEL = "inference_fleet_gpu_model_info"
 
@@ -15,12 +15,14 @@ _GPU_MODEL = "inference_fleet_gpu_model_info"
 def model_targets(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each replica of each model with state running, in the form of Prometheus' file_sd_configs.
 
-    The instance is the container's name, as everywhere in the collection.
+    Prometheus is in no network of a model: Caddy passes the requests on. The instance is the container's name, as
+    everywhere in the collection.
     """
     return [
         {
-            "targets": [f"{container}:{ENGINE_PORT}"],
+            "targets": [f"caddy:{METRICS_PORT}"],
             "labels": {
+                "__metrics_path__": f"/replicas/{container}/metrics",
                 "instance": container,
                 "model": model["name"],
                 "replica": container.rpartition("-")[2],

@@ -8,12 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
 from ansible_collections.inference.fleet.plugins.module_utils.report.table import headed, table
 
 SCHEMA = 1  # of the document; becomes 2 when a key is removed or changes its meaning
-_MODELS = ("MODEL", "TYPE", "READY", "DEVICE", "IMAGE", "UP", "ENDPOINT")
-_SERVICES = ("SERVICE", "STATUS", "IMAGE")
-_CONTAINER = ("name", "status", "ready", "device", "devices", "image", "started_at", "exit_code", "restarts", "log")
+_MODELS = ("MODEL", "TYPE", "READY", "DEVICE", "IMAGE", "DIGEST", "UP", "ENDPOINT")
+_SERVICES = ("SERVICE", "STATUS", "IMAGE", "DIGEST")
+_CONTAINER = (
+    *("name", "status", "ready", "device", "devices", "image", "image_id", "started_at", "exit_code", "restarts"),
+    "log",
+)
+_SHORT = 12  # digits of a digest in a table, as Docker shows them
 FAIL_ON = ("model", "replica", "never")
 _NOT_ASKED = "not asked: an earlier task failed on this host"
 
@@ -26,20 +31,31 @@ def host_status(
 ) -> dict[str, Any]:
     """A host's entry in the document.
 
+    An image's digest is None if the image was built or loaded on the host.
+
     fleet: the fact. answer: the result of inference.fleet.model_containers with `report`. services: containers as
     Docker's API lists them. restore: the result of boot.restore.last_restore.
     """
+    digests = answer["digests"]
     return {
         "fault": None,
         "models": [
-            _model(model, fleet["base_url"], [one for one in answer["containers"] if one["model"] == model["name"]])
+            _model(
+                model,
+                fleet["base_url"],
+                [
+                    {**{key: one[key] for key in _CONTAINER}, "digest": digests.get(one["image_id"])}
+                    for one in answer["containers"]
+                    if one["model"] == model["name"]
+                ],
+            )
             for model in fleet["models"]
             if model["state"] != "absent"
         ],
         "services": [
-            {"name": name, "status": status, "image": image}
-            for name, status, image in sorted(
-                (str(name).lstrip("/"), one.get("Status", ""), one.get("Image", ""))
+            {"name": name, "status": status, "image": image, "image_id": image_id, "digest": digests.get(image_id)}
+            for name, status, image, image_id in sorted(
+                (str(name).lstrip("/"), one.get("Status", ""), one.get("Image", ""), one.get("ImageID", ""))
                 for one in services
                 for name in (one.get("Names") or ())[:1]
             )
@@ -65,7 +81,36 @@ def without_status(fault: Optional[str]) -> dict[str, Any]:
 
 
 def document(hosts: Mapping[str, Mapping[str, Any]], now: datetime) -> dict[str, Any]:
-    return {"schema": SCHEMA, "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "hosts": hosts}
+    return {
+        "schema": SCHEMA,
+        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "hosts": hosts,
+        "images_that_differ": images_that_differ(hosts),
+    }
+
+
+def images_that_differ(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """The references that are not the same image in all containers -> digest, or ID without one -> names of hosts.
+
+    The images of recipes are built on each host, so they are left out.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for host, status in hosts.items():
+        containers = [one for model in status["models"] for one in model["containers"]]
+        for one in (*containers, *status["services"]):
+            if one["image_id"] and not one["image"].startswith(REPOSITORY):
+                having = found.setdefault(one["image"], {}).setdefault(one["digest"] or one["image_id"], [])
+                if host not in having:
+                    having.append(host)
+    return {image: found[image] for image in sorted(found) if len(found[image]) > 1}
+
+
+def difference_lines(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """`images_that_differ` as text."""
+    return [
+        f"{image}: " + "; ".join(f"{_short(digest)} on {', '.join(names)}" for digest, names in digests.items())
+        for image, digests in images_that_differ(hosts).items()
+    ]
 
 
 def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
@@ -75,7 +120,12 @@ def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
     blocks = [
         model_table(status["models"], now),
         _listed("down:", [line for model in status["models"] for line in _down(model, now)]),
-        table([_SERVICES, *([one[key] for key in ("name", "status", "image")] for one in status["services"])]),
+        table(
+            [
+                _SERVICES,
+                *((one["name"], one["status"], one["image"], _short(one["digest"])) for one in status["services"]),
+            ]
+        ),
         status["last_restore"]["text"],
         _listed("install would:", status["install_would"]),
         _listed("the GPUs are in trouble:", status["gpu_trouble"]),
@@ -94,6 +144,7 @@ def model_table(models: Sequence[Mapping[str, Any]], now: datetime) -> list[str]
             f"{model['ready']}/{model['wanted']}" + (" stopped" if model["state"] == "stopped" else ""),
             ", ".join(map(_device, model["containers"])) or "-",
             model["image"],
+            ", ".join(dict.fromkeys(_short(one["digest"]) for one in model["containers"] if one["image_id"])) or "-",
             _age(model["running_since"], now) if model["running_since"] else "-",
             model["endpoint"] or "-",
         )
@@ -115,7 +166,8 @@ def _down(model: Mapping[str, Any], now: datetime) -> Iterator[str]:
     """Why each replica that should answer does not, and the end of its log."""
     for one in model["containers"] if model["wanted"] else ():
         if not one["ready"]:
-            log = [f"the end of its log (docker logs {one['name']}):", *(f"  {text}" for text in one["log"])]
+            whole = f"the playbook logs with -e model={model['name']} -e lines=0 prints all"
+            log = [f"the end of its log ({whole}):", *(f"  {text}" for text in one["log"])]
             yield "\n  ".join([f"{one['name']}: {_why(one, now)}", *(log if one["log"] else ())])
 
 
@@ -133,6 +185,10 @@ def _device(container: Mapping[str, Any]) -> str:
     return f"{container['name']} missing" if container["status"] == "missing" else str(container["device"])
 
 
+def _short(digest: Optional[str]) -> str:
+    return digest.partition(":")[2][:_SHORT] if digest else "-"
+
+
 def _model(model: Mapping[str, Any], base_url: str, containers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "name": model["name"],
@@ -144,7 +200,7 @@ def _model(model: Mapping[str, Any], base_url: str, containers: Sequence[Mapping
         "image": model["image"],
         "endpoint": _endpoint(model, base_url),
         "running_since": min((one["started_at"] for one in containers if one["status"] == "running"), default=None),
-        "containers": [{key: one[key] for key in _CONTAINER} for one in containers],
+        "containers": list(containers),
     }
 
 

@@ -25,7 +25,8 @@ _INSTALLED = "__fleet_files"  # result of the task that follows the installation
 _UPDATES: Mapping[str, str] = {
     "__fleet_files": "config.json",
     "__fleet_secrets": "secrets",
-    "__fleet_network": "the Docker network",
+    "__fleet_network": "the Docker networks",
+    "__fleet_rules": "the host's rules",
     "__litellm_keys": "open routes' keys",
     "__caddy_keys": "Caddy's keys",
     "__caddy_config": "Caddy's configuration",
@@ -42,6 +43,7 @@ _STEPS: Mapping[str, str] = {
     "inventory": "__fleet_inventory",
     "checks": "__fleet_host",
     "lock": "__fleet_lock",
+    "host rules": "__fleet_rules",
     "postgres": "__postgres_ready",
     "MIG": "__mig",
     "recipes": "__recipes",
@@ -110,13 +112,21 @@ def _done(results: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, variable in CONTAINERS.items():
         result = _of(results, variable)
         if result.get("changed") and not result.get("failed") and (name != "litellm" or _RESTARTS in results):
-            yield ("restarted" if name in host.get("services", ()) else "created"), name
+            yield _outcome(name, result, host), name
     for one in _of(results, "__monitoring_removed").get("results", ()):
         if one.get("changed"):
             yield "removed", one["item"]
     if _of(results, "__monitoring_dcgm_removed").get("changed"):
         yield "removed", "dcgm-exporter"
     yield from (("updated", what) for variable, what in _UPDATES.items() if _of(results, variable).get("changed"))
+
+
+def _outcome(name: str, result: Mapping[str, Any], host: Mapping[str, Any]) -> str:
+    """Of a service whose container changed. A container that ran and is the same changed only its networks."""
+    if name not in host.get("services", ()):
+        return "created"
+    kept = (result.get("container") or {}).get("Id")
+    return "updated" if kept and kept == host.get("running", {}).get(name) else "restarted"
 
 
 def _of_actions(actions: Iterable[str]) -> Iterable[tuple[str, str]]:

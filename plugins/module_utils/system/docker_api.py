@@ -28,13 +28,18 @@ def api_version(engine: Mapping[str, Any]) -> str:
 
     Raises FleetError if they have none in common.
     """
-    lowest, highest = _parsed(engine.get("MinAPIVersion"), OLDEST), _parsed(engine.get("ApiVersion"), OLDEST)
+    first, last = _parsed(engine.get("MinAPIVersion")), _parsed(engine.get("ApiVersion"))
+    lowest = first or min(last or OLDEST, OLDEST)
+    highest = last or max(lowest, OLDEST)
     chosen = max(lowest, OLDEST)
     if chosen > min(highest, NEWEST):
         remedy = "Docker Engine 20.10 or later is needed: upgrade it" if highest < OLDEST else "upgrade the collection"
+        accepts = f"{_text(lowest)} to {_text(highest)}" if first and last else f"up to {_text(highest)}"
+        if not last:
+            accepts = f"from {_text(lowest)} on"
         raise FleetError(
-            f"Docker Engine {engine.get('Version', 'of an unknown version')} accepts the API {_text(lowest)} to "
-            f"{_text(highest)}, expected one of {_text(OLDEST)} to {_text(NEWEST)}; {remedy}"
+            f"Docker Engine {engine.get('Version', 'of an unknown version')} accepts the API {accepts}, "
+            f"expected one of {_text(OLDEST)} to {_text(NEWEST)}; {remedy}"
         )
     return _text(chosen)
 
@@ -102,10 +107,10 @@ class _Connection(http.client.HTTPConnection):
         return found.status, found.read()
 
 
-def _parsed(version: Any, default: tuple[int, int]) -> tuple[int, int]:
-    """The default where an engine does not say."""
+def _parsed(version: Any) -> Optional[tuple[int, int]]:
+    """None where an engine does not say."""
     found = re.fullmatch(r"(\d+)\.(\d+)", str(version))
-    return (int(found[1]), int(found[2])) if found else default
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def _text(version: tuple[int, int]) -> str:

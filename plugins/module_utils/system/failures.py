@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from typing import Any, Optional, TypeVar
 
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.plugins.module_utils.system.work import working
+from ansible_collections.inference.fleet.plugins.module_utils.system.work import check_lock, working
 
 Module = TypeVar("Module", bound=Any)
 
@@ -23,10 +23,15 @@ _POOL = re.compile(r"^\w*Pool\([^)]*\): ")  # as urllib3 names a connection
 def run(work: Callable[[Module], None], module: Module, alone: str = "") -> None:
     """The work of a module. An exception ends the module with a message.
 
-    alone: the name of a module that works for long; outside check mode, only one of them works at a time."""
+    Outside check mode, a module of a run that has lost the host's lock fails.
+    alone: the name of a module that changes containers or GPUs; only one of them works at a time."""
     try:
-        with working(alone) if alone and not module.check_mode else nullcontext():
+        if module.check_mode:
             work(module)
+        else:
+            check_lock()
+            with working(alone) if alone else nullcontext():
+                work(module)
     except Exception as error:
         module.fail_json(msg=fault_of(error))
 

@@ -1,17 +1,39 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Loaded by LiteLLM in its container: rejects requests that would bypass the fleet's models.
+"""Loaded by LiteLLM in its container: refuses requests before they cost anything, or reach what no key gives access to.
 
-LiteLLM accepts these parameters in a request's body, and with them calls other providers on the
-internet, or bypasses its own choice of a deployment. Keys give access to models, not to this.
+Gate refuses unknown keys before a body is read. LiteLLM alone reads and parses the body first, and then takes 20 ms
+of its only event loop for each unknown key.
+
+Gate also refuses bodies of very many small parts, for which LiteLLM takes a hundred times their size in memory, and
+seconds of its event loop: 8 MB of `{},{},...` took 4 s and over 1 GB, also for requests that it then refuses.
+
+Guard refuses requests of a valid key for another model. LiteLLM checks the key for the model of the body, but uses the
+model of the query or the path (`?model=`, `/engines/X/`). With other parameters, LiteLLM calls other providers on the
+internet, or bypasses its own choice of a deployment.
+
+Record keeps what clients send, such as names of models, from writing lines of the log or controlling a terminal.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import re
+import traceback
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy import proxy_server
+from litellm.proxy.auth.auth_checks import can_key_call_resolved_model
 
 REFUSED = frozenset(
     {
@@ -23,6 +45,20 @@ REFUSED = frozenset(
         "user_config",
     }
 )
+KEY_CHECK = "/fleet/key"  # Caddy asks here whether the key of a large request is known
+KNOWN_SECONDS = 60  # LiteLLM itself remembers a key as long
+PAUSE_SECONDS = 0.2  # between two queries: however many keys are tried, the database sees five queries a second
+QUERIED = 500  # keys a query
+QUERY_SECONDS = 5
+# The most of a body, texts in it included: the text of a million tokens and the tokens of a large batch are below.
+MOST = {b"[": 100_000, b"{": 100_000, b"&": 100_000, b",": 1_000_000}
+
+CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Guard(CustomLogger):
@@ -30,7 +66,155 @@ class Guard(CustomLogger):
         found = sorted(REFUSED & data.keys())
         if found:
             raise HTTPException(status_code=400, detail={"error": f"not accepted here: {', '.join(found)}"})
+        if isinstance(data.get("model"), str):
+            await can_key_call_resolved_model(
+                model=data["model"],
+                llm_model_list=proxy_server.llm_model_list,
+                valid_token=user_api_key_dict,
+                llm_router=proxy_server.llm_router,
+            )
         return data
 
 
+class Keys:
+    """The keys that LiteLLM has. A key waits for the next query if it is unknown, or has been known for a while."""
+
+    def __init__(self, query: Callable[[list[str]], Awaitable[Iterable[str]]]) -> None:
+        """query: tokens (SHA-256 of keys, in hex) -> those that LiteLLM has."""
+        self._query = query
+        self._until: dict[str, float] = {}
+        self._waiting: dict[str, asyncio.Future[bool]] = {}
+        self._querying: asyncio.Task[None] | None = None
+
+    async def has(self, key: str) -> bool:
+        if not key.startswith("sk-"):
+            return False
+        token = hashlib.sha256(key.encode()).hexdigest()
+        if self._until.get(token, 0) > monotonic():
+            return True
+        answer = self._waiting.setdefault(token, asyncio.get_running_loop().create_future())
+        if self._querying is None or self._querying.done():
+            self._querying = asyncio.create_task(self._answer_all())
+        return await asyncio.shield(answer)
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            # Keys that were known come first: no number of unknown keys delays the clients of a known one.
+            tokens = sorted(self._waiting, key=lambda token: token not in self._until)[:QUERIED]
+            answers = {token: self._waiting.pop(token) for token in tokens}
+            try:
+                found = set(await asyncio.wait_for(self._query(tokens), QUERY_SECONDS))
+                for token in tokens:
+                    self._until.pop(token, None)
+                self._until.update(dict.fromkeys(found, monotonic() + KNOWN_SECONDS))
+            except Exception:  # the database does not answer: LiteLLM decides, and says so to the client
+                found = set(tokens)
+            for token, answer in answers.items():
+                answer.set_result(token in found)
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+class Gate:
+    """Before LiteLLM's application (ASGI): answers 401 to a request with an unknown key, without reading its body."""
+
+    def __init__(self, app: App, keys: Keys) -> None:
+        self._app = app
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        key = _bearer(scope)
+        asked = scope["path"] == KEY_CHECK
+        # Other paths, which only fleet_litellm_admin opens, have other kinds of bearer tokens too.
+        judged = asked or (key and (scope["path"].startswith("/v1/") or key.startswith("sk-")))
+        if judged and not (_is_master(key) or await self._keys.has(key)):
+            return await _respond(send, 401, "unknown, expired or blocked key", "invalid_api_key")
+        if asked:
+            return await _respond(send, 200)
+        if _has_files(scope):
+            return await self._app(scope, receive, send)
+        parts = await _read(receive)
+        if parts is None:
+            return await _respond(
+                send, 400, "the body has too many objects, lists, fields or commas", "invalid_request"
+            )
+
+        async def read() -> MutableMapping[str, Any]:
+            return parts.popleft() if parts else await receive()
+
+        return await self._app(scope, read, send)
+
+
+class Record(logging.LogRecord):
+    """Further lines of a record are indented, so that only LiteLLM begins a line."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if self.exc_info and self.exc_info[0]:
+            self.exc_text = _shown("".join(traceback.format_exception(*self.exc_info)).rstrip())
+
+    def getMessage(self) -> str:
+        return _shown(super().getMessage())
+
+
+def _shown(text: str) -> str:
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text).replace("\n", "\n    ")
+
+
+def _bearer(scope: Scope) -> str:
+    """The key of the request, or an empty text."""
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    scheme, _blank, key = values[0].decode("latin-1").partition(" ") if len(values) == 1 else ("", "", "")
+    return key if scheme == "Bearer" else ""
+
+
+def _has_files(scope: Scope) -> bool:
+    """Whether Starlette reads a form with files, and limits the number of its parts."""
+    types = [value.split(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
+    return types == [b"multipart/form-data"]
+
+
+async def _read(receive: Receive) -> deque[MutableMapping[str, Any]] | None:
+    """The messages with the body, or None if it has more of a sign than it may."""
+    parts: deque[MutableMapping[str, Any]] = deque()
+    found = Counter[bytes]()
+    while not parts or parts[-1].get("more_body"):
+        parts.append(await receive())
+        found.update({sign: parts[-1].get("body", b"").count(sign) for sign in MOST})
+        if any(found[sign] > most for sign, most in MOST.items()):
+            return None
+    return parts
+
+
+def _is_master(key: str) -> bool:
+    return hmac.compare_digest(key.encode(), str(proxy_server.master_key).encode())
+
+
+async def _valid(tokens: list[str]) -> list[str]:
+    rows = await proxy_server.prisma_client.db.litellm_verificationtoken.find_many(where={"token": {"in": tokens}})
+    now = datetime.now(UTC)
+    return [row.token for row in rows if not row.blocked and (row.expires is None or _aware(row.expires) > now)]
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+async def _respond(send: Send, status: int, message: str = "", code: str = "") -> None:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    body = json.dumps({"error": error}, separators=(",", ":")).encode() if message else b"{}"
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _install(app: Any) -> None:
+    """LiteLLM loads this file when its application starts, after Starlette has put the middlewares together."""
+    if type(app.middleware_stack).__name__ != Gate.__name__:  # loaded again, it is another class of the same name
+        app.middleware_stack = Gate(app.middleware_stack, Keys(_valid))
+
+
+logging.setLogRecordFactory(Record)
 guard = Guard()
+_install(proxy_server.app)

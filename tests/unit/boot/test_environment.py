@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.boot import environment
-from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import ansible_core, renew
+from ansible_collections.inference.fleet.plugins.module_utils.boot.environment import (
+    ansible_core,
+    digest,
+    renew,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import restore_environment as module
 from ansible_collections.inference.fleet.tests.unit.preflight.systems import System
@@ -28,8 +30,16 @@ def main(system: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     return Module(module.main, capsys)
 
 
+def requirements(version: str) -> str:
+    return f"ansible-core=={version} \\\n    --hash=sha256:{'0' * 64}\n"
+
+
+def folder_name(version: str, python: str = "python3.11") -> str:
+    return f"venv-{version}-{digest(requirements(version))[:8]}-{python}"
+
+
 def made(system: System, version: str = "2.19.14") -> System:
-    renew(system.folder, version, system.python, system.run)
+    renew(system.folder, version, requirements(version), system.python, system.run)
     return system
 
 
@@ -79,8 +89,8 @@ def test_one_for_a_python_that_is_there_beside_the_systems_counts_as_none(system
 
 def test_the_first_is_made_where_it_stays(system: System) -> None:
     made(system)
-    assert names(system) == {"venv", "venv-2.19.14-python3.11"}
-    assert (system.folder / "venv").readlink() == Path("venv-2.19.14-python3.11")
+    assert names(system) == {"venv", folder_name("2.19.14")}
+    assert (system.folder / "venv").readlink() == Path(folder_name("2.19.14"))
 
 
 @pytest.mark.parametrize("before", ["venv", "venv-2.19.13-python3.11"], ids=["in place", "linked"])
@@ -91,14 +101,14 @@ def test_another_version_takes_the_place_of_the_one_before(system: System, befor
     system.index.add("2.19.15")
     made(system, "2.19.15")
     assert in_use(system) == "2.19.15"
-    assert names(system) == {"venv", "venv-2.19.15-python3.11"}
+    assert names(system) == {"venv", folder_name("2.19.15")}
 
 
 def test_another_python_gets_one_of_its_own(system: System) -> None:
     made(system).upgrade("python3.13")
     made(system)
     assert in_use(system) == "2.19.14"
-    assert names(system) == {"venv", "venv-2.19.14-python3.13"}
+    assert names(system) == {"venv", folder_name("2.19.14", "python3.13")}
 
 
 def has_one(system: System, in_place: bool) -> None:
@@ -120,9 +130,9 @@ def test_the_one_before_stays_in_use_and_the_way_out_is_reported(system: System,
         f"{system.folder}/venv: no environment with ansible-core 2.99.0 for python3.11 could be created: "
         f"`{system.ran[-2]}` ended with 1",
         "ERROR: nothing matches ansible-core==2.99.0",
-        "The previous one is still in use, ansible-playbook [core 2.19.14]. What to do: provide it at "
-        "the source in the host's /etc/pip.conf (a mirror, or a folder of wheels), or set "
-        "restore_ansible_core to an available version, written in full as in 2.19.14; then run install again",
+        "The previous one is still in use, ansible-playbook [core 2.19.14]. What to do: provide the files of the pins, "
+        "unchanged, at the source in the host's /etc/pip.conf (a mirror, or a folder of wheels), or set "
+        "restore_ansible_core and restore_requirements to what is there; then run install again",
     ]
     assert (names(system), in_use(system)) == (before, "2.19.14")
 
@@ -142,12 +152,12 @@ def test_one_that_does_not_run_takes_no_ones_place(system: System, monkeypatch: 
 
     monkeypatch.setattr(system, "run", broken)
     assert "--version` ended with 1\nno such module\nThe previous one is still in use" in refused(system, "2.19.15")
-    assert names(system) == {"venv", "venv-2.19.14-python3.11"}
+    assert names(system) == {"venv", folder_name("2.19.14")}
 
 
 def test_a_version_that_pip_calls_otherwise_is_refused(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "ansible_core", lambda *_any: "2.19.0")
-    monkeypatch.setattr(environment, "_do", lambda *_any: None)
+    monkeypatch.setattr(environment, "_do", lambda _run, *words: "venv" in words and Path(words[-1]).mkdir())
     assert "could be created: pip installed 2.19.0 instead\n" in refused(system, "2.19")
 
 
@@ -164,7 +174,7 @@ def test_a_run_that_is_killed_while_pip_is_at_work_leaves_what_was_there(system:
     assert in_use(system) == "2.19.14"
     system.killed = ""
     made(system, "2.19.15")
-    assert names(system) == {"venv", "venv-2.19.15-python3.11"}
+    assert names(system) == {"venv", folder_name("2.19.15")}
 
 
 @pytest.mark.parametrize("cut", ["symlink_to", "replace"])
@@ -191,19 +201,20 @@ def test_a_run_that_is_killed_at_the_switch_is_put_right_without_pip(
     system.index.clear()
     made(system, "2.19.15")
     assert in_use(system) == "2.19.15"
-    assert names(system) == {"venv", "venv-2.19.15-python3.11"}
+    assert names(system) == {"venv", folder_name("2.19.15")}
 
 
 # The module
 
 
 def test_the_module_makes_it_and_then_has_nothing_to_do(main: Module, system: System) -> None:
-    arguments = {"path": str(system.folder), "ansible_core": "2.19.14"}
+    arguments = {"path": str(system.folder), "ansible_core": "2.19.14", "requirements": requirements("2.19.14")}
     promised = main(check=True, **arguments)
     assert (promised["changed"], names(system)) == (True, set())
     answer = main(**arguments)
     assert answer == promised
-    assert answer["diff"] == {"before": "ansible-core none\n", "after": "ansible-core 2.19.14\n"}
+    after = f"ansible-core 2.19.14, pins {digest(arguments['requirements'])[:8]}\n"
+    assert answer["diff"] == {"before": "no ansible-core\n", "after": after}
     system.ran.clear()
     assert (main(**arguments)["changed"], system.ran) == (False, [])
 
@@ -220,7 +231,8 @@ def test_pip_gets_the_proxy_and_the_certificates_in_its_environment(
     monkeypatch.setattr(module.AnsibleModule, "run_command", run)
     monkeypatch.setattr(module, "bundle", lambda: "/etc/ssl/bundle.crt")
     proxy = {"url": "http://me:hunter22@proxy.example:3128", "no_proxy": ["corp.example"]}
-    answer = main(path=str(system.folder), ansible_core="2.19.14", proxy=proxy, host_certificates=True)
+    pinned = {"ansible_core": "2.19.14", "requirements": requirements("2.19.14")}
+    answer = main(path=str(system.folder), **pinned, proxy=proxy, host_certificates=True)
     assert answer["changed"]
     assert {one["HTTPS_PROXY"] for one in environments} == {proxy["url"]}
     assert environments[0]["PIP_CERT"] == "/etc/ssl/bundle.crt"
@@ -248,34 +260,20 @@ def test_ansible_gets_a_newer_python_where_the_systems_is_too_old(
 
 
 def test_the_module_tells_what_it_cannot_have(main: Module, system: System) -> None:
-    answer = main(path=str(system.folder), ansible_core="2.99.0")
+    answer = main(path=str(system.folder), ansible_core="2.99.0", requirements=requirements("2.99.0"))
     assert answer["failed"] is True
     assert answer["msg"].startswith(f"{system.folder}/venv: no environment with ansible-core 2.99.0 for python3.11")
 
 
-# With Python and pip themselves
-
-
-def test_they_make_one_that_runs_and_keep_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wheel = tmp_path / "wheels/ansible_core-1.0.0-py3-none-any.whl"
-    wheel.parent.mkdir()
-    with zipfile.ZipFile(wheel, "w") as packed:
-        info = "ansible_core-1.0.0.dist-info"
-        packed.writestr("fake.py", "def main() -> None:\n    print('ansible-playbook [core 1.0.0]')\n")
-        packed.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: ansible-core\nVersion: 1.0.0\n")
-        packed.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        packed.writestr(f"{info}/entry_points.txt", "[console_scripts]\nansible-playbook = fake:main\n")
-        packed.writestr(f"{info}/RECORD", "")
-    monkeypatch.setenv("PIP_NO_INDEX", "true")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    monkeypatch.setattr(environment, "PYTHON", sys._base_executable)  # type: ignore[attr-defined] # typeshed lacks it
-    main = Module(module.main, capsys)
-    folder = tmp_path / "opt"
-    answer = main(path=str(folder), ansible_core="1.0.0")
-    assert answer.get("msg", "") == ""
-    reported = main(path=str(folder), ansible_core="2.0.0")["msg"]
-    assert "No matching distribution found for ansible-core==2.0.0" in reported
-    assert "The previous one is still in use, ansible-playbook [core 1.0.0]." in reported
-    assert main(path=str(folder), ansible_core="1.0.0")["changed"] is False
+def test_other_pins_of_the_same_version_get_a_new_environment(main: Module, system: System) -> None:
+    """As after an update of cryptography alone, and on a host whose environment was made without hashes."""
+    arguments = {"path": str(system.folder), "ansible_core": "2.19.14"}
+    system.install("venv-2.19.14-python3.11", "2.19.14")
+    (system.folder / "venv").symlink_to("venv-2.19.14-python3.11")
+    answer = main(**arguments, requirements=requirements("2.19.14"))
+    assert answer["diff"]["before"] == "ansible-core 2.19.14, pins none\n"
+    assert names(system) == {"venv", folder_name("2.19.14")}
+    other = requirements("2.19.14") + f"cffi==2.1.1 --hash=sha256:{'1' * 64}\n"
+    assert main(**arguments, requirements=other)["changed"] is True
+    assert (system.folder / "venv" / environment.PINS).read_text() == other
+    assert main(**arguments, requirements=other)["changed"] is False

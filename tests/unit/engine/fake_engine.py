@@ -61,6 +61,9 @@ class FakeEngine:
     def limits_cpus(self) -> bool:
         return True
 
+    def limits_memory(self) -> bool:
+        return True
+
     def inspect(self, name: str) -> Container | None:
         self._fail("inspect", name)
         return self.containers.get(name)
@@ -88,12 +91,13 @@ class FakeEngine:
         if spec.name in self.containers:
             raise FleetError(f"creating container {spec.name}: the name is in use")
         image = self.images[spec.image]
-        self.compiled |= {mount.source for mount in spec.mounts if mount.target == COMPILED_MOUNT}
+        mounts = spec.mounts_with(image.id)
+        self.compiled |= {mount.source for mount in mounts if mount.target == COMPILED_MOUNT}
         covered = {mount.target for mount in spec.mounts}
         anonymous = [Mount(f"{next(self._ids):064x}", folder) for folder in image.volumes if folder not in covered]
         self.containers[spec.name] = Container(
             id=f"id-{next(self._ids)}",
-            spec=replace(spec.resolved(image), mounts=(*spec.mounts, *anonymous)),
+            spec=replace(spec.resolved(image), mounts=(*mounts, *anonymous)),
             status="created",
         )
 

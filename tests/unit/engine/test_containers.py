@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    COMPILED_MOUNT,
     STAGES,
     Action,
     ImageDefaults,
@@ -19,8 +20,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.entrypoint import ENTRYPOINT
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import CACHE_MOUNT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, World, converged, cpu
+from ansible_collections.inference.fleet.tests.unit.engine.world import OWN_IMAGE, REGISTRY, World, converged, cpu
 from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, entry, faults, fleet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,11 +37,18 @@ def spec(world: World, name: str = "vllm-a-1") -> Any:
 
 def compiled(world: World, name: str = "vllm-a-1") -> str:
     """The volume with its compiled code."""
-    (source,) = (mount.source for mount in spec(world, name).mounts if mount.target == "/root/.cache/vllm")
+    one = spec(world, name)
+    mounts = one.mounts_with(REGISTRY[one.image].id)
+    (source,) = (mount.source for mount in mounts if mount.target == COMPILED_MOUNT)
     return str(source)
 
 
-PLACES = {"HF_HOME": "/root/.cache/huggingface", "VLLM_CACHE_ROOT": "/root/.cache/vllm"}
+PLACES = {
+    "HF_HOME": "/var/cache/inference-fleet",
+    "HF_MODULES_CACHE": "/tmp/inference-fleet-modules",
+    "VLLM_CACHE_ROOT": "/var/tmp/vllm",
+    "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
+}
 
 # What a container should be
 
@@ -53,10 +62,10 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "command": world.fleet.models[0].command,
         "env": {"A": "1", "HF_HUB_OFFLINE": "1", **PLACES},
         "mounts": (
-            Mount("fleet-hf-cache", "/root/.cache/huggingface"),
-            Mount(compiled(world), "/root/.cache/vllm"),
+            Mount("fleet-hf-cache", "/var/cache/inference-fleet", read_only=True),
+            Mount("fleet-compiled-vllm-a-1", "/var/tmp"),
         ),
-        "networks": ("llm-network",),
+        "networks": ("fleet-model-a",),
         "devices": ("GPU-2", "GPU-3"),
         "labels": {"managed-by": "inference.fleet", "model-name": "a", "model-type": "chat"},
         "restart": "on-failure",
@@ -66,13 +75,17 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "aliases": ("a.model",),
         "init": True,
         "cpus": None,
+        "capabilities": ("DAC_OVERRIDE",),
+        "new_privileges": False,
+        "memory": 0,
+        "user": "",
         "logs": Logs("json-file", "50m", 3),
     }
 
 
 def test_weights_of_the_host_are_mounted_read_only_where_they_are() -> None:
     mounts = spec(World(cpu("a", source="/srv/qwen/"), cache={"path": "/srv/hf/", "compiled": False})).mounts
-    assert [str(mount) for mount in mounts] == ["/srv/hf:/root/.cache/huggingface", "/srv/qwen:/srv/qwen:ro"]
+    assert [str(mount) for mount in mounts] == ["/srv/hf:/var/cache/inference-fleet:ro", "/srv/qwen:/srv/qwen:ro"]
 
 
 def test_a_model_that_downloads_at_its_start_gets_the_proxy_and_the_certificates_and_no_other_model_does() -> None:
@@ -99,11 +112,13 @@ def test_no_diff_shows_the_password_of_a_proxy() -> None:
     [
         ({}, {}, {"HF_HUB_OFFLINE": "1"}),
         ({}, {"downloads": "never"}, {"HF_HUB_OFFLINE": "1"}),
-        ({"source": "/srv/qwen"}, {}, {}),
+        ({"source": "/srv/qwen"}, {}, {"HF_HUB_OFFLINE": "1"}),
+        ({"source": "/srv/qwen", "env": {"HF_HUB_OFFLINE": 0}}, {}, {"HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN}),
         ({"env": {"HF_HUB_OFFLINE": 0}}, {}, {"HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN}),
         ({}, {"downloads": "at_start"}, {"HF_TOKEN": TOKEN}),
         ({"env": {"HF_TOKEN": "own"}}, {"downloads": "at_start"}, {"HF_TOKEN": "own"}),
-        ({"source": "/srv/qwen"}, {"downloads": "at_start"}, {}),
+        ({"source": "/srv/qwen"}, {"downloads": "at_start"}, {"HF_HUB_OFFLINE": "1"}),
+        ({"env": {"HF_HUB_OFFLINE": 1}}, {"downloads": "at_start"}, {"HF_HUB_OFFLINE": "1"}),
         (
             {},
             {"downloads": "at_start", "endpoint": "https://hub.example/hf/"},
@@ -114,7 +129,10 @@ def test_no_diff_shows_the_password_of_a_proxy() -> None:
 def test_a_model_asks_a_hub_and_has_its_token_only_where_it_downloads_by_itself(
     changes: dict[str, Any], cache: dict[str, Any], env: dict[str, str]
 ) -> None:
-    assert spec(World(cpu("a", **changes), cache=cache, hf_token=TOKEN)).env == {**PLACES, **env}
+    found = spec(World(cpu("a", **changes), cache=cache, hf_token=TOKEN))
+    assert found.env == {**PLACES, **env}
+    (mount,) = (one for one in found.mounts if one.target == CACHE_MOUNT)
+    assert mount.read_only == (env.get("HF_HUB_OFFLINE") == "1"), "only who downloads may write the cache"
 
 
 def test_every_replica_is_a_container_and_an_absent_model_has_none() -> None:
@@ -197,8 +215,8 @@ def test_what_the_image_brings_along_is_no_difference() -> None:
     world = converged(cpu("a", image=OWN_IMAGE))
     assert {mount.target for mount in world.engine.containers["vllm-a-1"].spec.mounts} == {
         "/data",
-        "/root/.cache/huggingface",
-        "/root/.cache/vllm",
+        CACHE_MOUNT,
+        COMPILED_MOUNT,
     }
     assert world.steps() == []
 
@@ -212,7 +230,7 @@ def test_a_container_that_docker_is_restarting_is_left_to_it() -> None:
 def test_what_args_and_adapters_name_on_the_host_is_mounted_read_only_once() -> None:
     args = {"chat-template": "/srv/qwen/chat.jinja", "tool-parser-plugin": "/srv/p.py", "tokenizer": "/srv/tokens/"}
     one = cpu("a", source="/srv/qwen", args=args, adapters={"tone": "/srv/adapters/tone", "sql": "own/sql"})
-    mounts = [str(mount) for mount in spec(World(one)).mounts if mount.read_only]
+    mounts = [str(mount) for mount in spec(World(one)).mounts if mount.source.startswith("/")]
     folders = ("/srv/adapters/tone", "/srv/p.py", "/srv/qwen", "/srv/tokens")
     assert mounts == [f"{path}:{path}:ro" for path in folders]
 
@@ -220,7 +238,7 @@ def test_what_args_and_adapters_name_on_the_host_is_mounted_read_only_once() -> 
 def test_a_file_that_the_recipe_puts_into_the_image_is_not_mounted() -> None:
     recipes = {"own": {"base": "vllm", "files": {"/opt/own/chat.jinja": "x"}}}
     one = cpu("a", recipe="own", args={"chat-template": "/opt/own/chat.jinja"})
-    assert not [mount for mount in spec(World(one, recipes=recipes)).mounts if mount.read_only]
+    assert not [mount for mount in spec(World(one, recipes=recipes)).mounts if mount.source.startswith("/")]
     mounts = spec(World({**one, "image": OWN_IMAGE}, recipes=recipes)).mounts
     assert "/opt/own/chat.jinja:/opt/own/chat.jinja:ro" in map(str, mounts)
 
@@ -239,13 +257,32 @@ def test_no_two_containers_or_configurations_share_compiled_code() -> None:
     assert all(is_compiled(volume) for volume in volumes)
 
 
+def test_an_image_rebuilt_under_the_same_name_gets_no_code_of_the_previous_one() -> None:
+    world = converged(cpu("a"))
+    before = set(world.engine.compiled)
+    world.engine.images[STANDARD] = replace(REGISTRY[STANDARD], id="sha256:9")
+    assert not world.converge().faults
+    (volume,) = world.engine.compiled - before
+    assert is_compiled(volume)
+    assert list(world.engine.unused_compiled()) == list(before)
+    assert world.steps() == []
+
+
+def test_an_image_that_the_plan_does_not_know_yet_names_the_volume_too() -> None:
+    world = World(cpu("a"))
+    assert not world.engine.images
+    world.converge()
+    assert world.engine.compiled == {compiled(world)}
+    assert world.steps() == []
+
+
 def test_another_environment_keeps_the_compiled_code() -> None:
     assert compiled(World(cpu("a"))) == compiled(World(cpu("a", env={"A": "1"})))
 
 
 def test_a_cache_elsewhere_or_none_needs_no_volume() -> None:
     for world in (World(cpu("a"), cache={"compiled": False}), World(cpu("a", env={"VLLM_CACHE_ROOT": "/tmp/vllm"}))):
-        assert [mount.target for mount in spec(world).mounts] == ["/root/.cache/huggingface"]
+        assert [mount.target for mount in spec(world).mounts] == [CACHE_MOUNT]
         assert spec(world).env.get("VLLM_CACHE_ROOT") == dict(world.fleet.models[0].env).get("VLLM_CACHE_ROOT")
 
 
@@ -253,8 +290,32 @@ def test_the_environment_names_the_mounted_folders_whatever_home_the_image_has()
     """vLLM-Omni, docker/Dockerfile.cuda after v0.30.0: HOME=/tmp, VLLM_CACHE_ROOT=/tmp/vllm."""
     for kind in ("chat", "tts"):
         one = spec(World(cpu("a", type=kind)))
-        assert {one.env["HF_HOME"], one.env["VLLM_CACHE_ROOT"]} == {mount.target for mount in one.mounts}
-    assert spec(World(cpu("a", env={"HF_HOME": "/srv/own"}))).env["HF_HOME"] == "/srv/own"
+        assert [mount.target for mount in one.mounts] == [one.env["HF_HOME"], "/var/tmp"]
+        assert one.env["VLLM_CACHE_ROOT"] == "/var/tmp/vllm"
+
+
+def test_a_limit_of_memory_is_the_inventorys_and_another_one_recreates_the_container() -> None:
+    world = converged(cpu("a", memory="64g"))
+    assert spec(world).memory == 64 << 30
+    world.inventory(cpu("a"))
+    assert world.steps()[0] == "remove vllm-a-1 (changed: memory)"
+
+
+def test_a_container_of_an_earlier_version_is_recreated_once_and_check_mode_says_why() -> None:
+    world = converged(cpu("a"))
+    before = (Mount("fleet-hf-cache", "/root/.cache/huggingface"), Mount("fleet-compiled-x", "/root/.cache/vllm"))
+    world.engine.change_spec("vllm-a-1", capabilities=("those of Docker",), new_privileges=True, mounts=before)
+    plan = world.plan()
+    assert str(plan.actions[0]) == "remove vllm-a-1 (changed: capabilities, new_privileges, mounts)"
+    assert "vllm-a-1.capabilities: those of Docker\n" in plan.diff()["before"]
+    assert "vllm-a-1.capabilities: DAC_OVERRIDE\n" in plan.diff()["after"]
+    world.converge()
+    assert world.steps() == []
+
+
+def test_redirects_of_media_are_the_choice_of_the_inventory() -> None:
+    env = {"VLLM_MEDIA_URL_ALLOW_REDIRECTS": 1}
+    assert spec(World(cpu("a", env=env))).env["VLLM_MEDIA_URL_ALLOW_REDIRECTS"] == "1"
 
 
 def test_other_settings_of_logs_recreate_no_container() -> None:
@@ -267,7 +328,7 @@ def test_other_settings_of_logs_recreate_no_container() -> None:
 def test_a_model_of_the_host_reads_its_draft_model_offline_from_the_cache() -> None:
     draft = {"speculative-config": {"model": "own/draft"}}
     assert spec(World(cpu("a", source="/srv/a", args=draft))).env == {"HF_HUB_OFFLINE": "1", **PLACES}
-    assert spec(World(cpu("a", source="/srv/a"))).env == PLACES
+    assert spec(World(cpu("a", source="/srv/a"))).env == {"HF_HUB_OFFLINE": "1", **PLACES}
 
 
 # Differences that make a container again
@@ -309,9 +370,13 @@ def test_a_difference_in_the_inventory_recreates_the_container(changes: dict[str
         ({"shm_size": 64 << 20}, "shm_size"),
         ({"ipc": "host"}, "ipc"),
         ({"mounts": ()}, "mounts"),
-        ({"mounts": (Mount("elsewhere", "/root/.cache/huggingface"),)}, "mounts"),
-        ({"mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface", read_only=True),)}, "mounts"),
-        ({"mounts": (Mount("fleet-hf-cache", "/root/.cache/huggingface"), Mount("/etc", "/host"))}, "mounts"),
+        ({"mounts": (Mount("elsewhere", CACHE_MOUNT),)}, "mounts"),
+        ({"mounts": (Mount("fleet-hf-cache", CACHE_MOUNT),)}, "mounts"),
+        ({"mounts": (Mount("fleet-hf-cache", CACHE_MOUNT, read_only=True), Mount("/etc", "/host"))}, "mounts"),
+        ({"capabilities": ("those of Docker",)}, "capabilities"),
+        ({"capabilities": ("DAC_OVERRIDE", "NET_RAW")}, "capabilities"),
+        ({"new_privileges": True}, "new_privileges"),
+        ({"memory": 1 << 30}, "memory"),
     ],
 )
 def test_a_container_that_somebody_changed_is_recreated(drift: dict[str, Any], part: str) -> None:
@@ -327,7 +392,7 @@ def test_a_container_that_somebody_changed_is_recreated(drift: dict[str, Any], p
 def test_a_container_is_recreated_when_its_image_is_another_under_the_same_name() -> None:
     world = converged(cpu("a"))
     world.engine.images[STANDARD] = replace(world.engine.images[STANDARD], id="sha256:newer")
-    assert world.steps()[0] == "remove vllm-a-1 (changed: image)"
+    assert world.steps()[0] == "remove vllm-a-1 (changed: image, mounts)"
 
 
 def test_a_container_whose_image_is_gone_is_recreated_from_a_pull() -> None:
@@ -344,7 +409,7 @@ def test_a_container_whose_image_is_gone_is_recreated_from_a_pull() -> None:
 def test_a_volume_of_the_image_does_not_excuse_a_missing_cache() -> None:
     """The image declares the cache's own folder: an anonymous volume there is not what was asked for."""
     world = converged(cpu("a", image=OWN_IMAGE))
-    world.engine.change_spec("vllm-a-1", mounts=(Mount("0" * 64, "/root/.cache/huggingface"), Mount("1" * 64, "/data")))
+    world.engine.change_spec("vllm-a-1", mounts=(Mount("0" * 64, CACHE_MOUNT), Mount("1" * 64, "/data")))
     assert world.steps()[0] == "remove vllm-a-1 (changed: mounts)"
 
 
@@ -363,9 +428,9 @@ def test_other_containers_keep_running_while_one_is_recreated() -> None:
 @pytest.mark.parametrize(
     ("networks", "steps"),
     [
-        ((), ["connect vllm-a-1 (llm-network)"]),
-        (("llm-network", "bridge"), ["disconnect vllm-a-1 (bridge)"]),
-        (("bridge",), ["disconnect vllm-a-1 (bridge)", "connect vllm-a-1 (llm-network)"]),
+        ((), ["connect vllm-a-1 (fleet-model-a)"]),
+        (("fleet-model-a", "bridge"), ["disconnect vllm-a-1 (bridge)"]),
+        (("bridge",), ["disconnect vllm-a-1 (bridge)", "connect vllm-a-1 (fleet-model-a)"]),
     ],
 )
 def test_networks_are_corrected_in_place(networks: tuple[str, ...], steps: list[str]) -> None:
@@ -373,13 +438,28 @@ def test_networks_are_corrected_in_place(networks: tuple[str, ...], steps: list[
     world.engine.change_spec("vllm-a-1", networks=networks)
     assert world.steps() == steps
     world.converge()
-    assert world.engine.containers["vllm-a-1"].spec.networks == ("llm-network",)
+    assert world.engine.containers["vllm-a-1"].spec.networks == ("fleet-model-a",)
+
+
+def test_a_container_of_a_previous_version_moves_to_the_network_of_its_model_and_is_not_recreated() -> None:
+    world = converged(cpu("a"))
+    world.engine.change_spec("vllm-a-1", networks=("llm-network",))
+    assert world.steps() == ["disconnect vllm-a-1 (llm-network)", "connect vllm-a-1 (fleet-model-a)"]
+
+
+def test_a_model_that_gets_a_way_out_gets_another_network_and_is_not_recreated() -> None:
+    world = converged(cpu("a"))
+    world.inventory(cpu("a", outbound=True))
+    assert world.steps() == ["connect vllm-a-1 (fleet-out-a)"]
+    world.converge()
+    world.inventory(cpu("a"))
+    assert world.steps() == ["disconnect vllm-a-1 (fleet-out-a)"]
 
 
 def test_a_container_without_its_models_name_is_reconnected() -> None:
     world = converged(cpu("a"))
     world.engine.change_spec("vllm-a-1", aliases=())
-    assert world.steps() == ["disconnect vllm-a-1 (llm-network)", "connect vllm-a-1 (llm-network)"]
+    assert world.steps() == ["disconnect vllm-a-1 (fleet-model-a)", "connect vllm-a-1 (fleet-model-a)"]
     world.converge()
     assert world.engine.containers["vllm-a-1"].spec.aliases == ("a.model",)
     assert world.steps() == []
@@ -541,8 +621,9 @@ def test_the_diff_shows_each_difference_of_a_container_before_and_after() -> Non
     world = converged(entry(**one, devices={"gpus": [0]}, env={"A": "1"}, shm_size="1g"), cache=cache)
     world.inventory(entry(**one, devices={"gpus": [1]}, env={"A": "2", "B": "3"}, shm_size="2g"), cache=cache)
     diff = world.plan().diff()
-    same = "vllm-a-1.env.HF_HOME: /root/.cache/huggingface\nvllm-a-1.env.PATH: /usr/bin\n"
-    inherited = f"{same}vllm-a-1.env.VLLM_USAGE_SOURCE: production\n"
+    places = {**PLACES, "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin", "VLLM_USAGE_SOURCE": "production"}
+    del places["VLLM_CACHE_ROOT"]
+    inherited = "".join(f"vllm-a-1.env.{name}: {value}\n" for name, value in sorted(places.items()))
     assert diff["before"] == f"vllm-a-1.env.A: 1\n{inherited}vllm-a-1.devices: GPU-0\nvllm-a-1.shm_size: {1 << 30}\n"
     assert diff["after"] == (
         f"vllm-a-1.env.A: 2\nvllm-a-1.env.B: 3\n{inherited}vllm-a-1.devices: GPU-1\nvllm-a-1.shm_size: {2 << 30}\n"
@@ -555,7 +636,7 @@ def test_the_diff_shows_corrections_in_place_once() -> None:
     world.engine.change_spec("vllm-a-1", networks=("bridge", "host"), restart="no")
     assert world.plan().diff() == {
         "before": "vllm-a-1.networks: bridge host\nvllm-a-1.restart: no\n",
-        "after": "vllm-a-1.networks: llm-network\nvllm-a-1.restart: on-failure\n",
+        "after": "vllm-a-1.networks: fleet-model-a\nvllm-a-1.restart: on-failure\n",
     }
 
 
@@ -563,8 +644,8 @@ def test_the_diff_shows_mounts_as_docker_writes_them() -> None:
     world = converged(cpu("a"), cache={"compiled": False})
     world.inventory(cpu("a"), cache={"path": "/srv/hf", "compiled": False})
     diff = world.plan().diff()
-    assert "vllm-a-1.mounts: fleet-hf-cache:/root/.cache/huggingface\n" in diff["before"]
-    assert "vllm-a-1.mounts: /srv/hf:/root/.cache/huggingface\n" in diff["after"]
+    assert "vllm-a-1.mounts: fleet-hf-cache:/var/cache/inference-fleet:ro\n" in diff["before"]
+    assert "vllm-a-1.mounts: /srv/hf:/var/cache/inference-fleet:ro\n" in diff["after"]
 
 
 def test_the_diff_shows_no_secret_neither_the_old_nor_the_new() -> None:
@@ -616,7 +697,7 @@ DRIFT = st.one_of(
     st.fixed_dictionaries(
         {},
         optional={
-            "networks": st.sampled_from([(), ("bridge",), ("llm-network", "bridge")]),
+            "networks": st.sampled_from([(), ("bridge",), ("llm-network",), ("fleet-model-a", "bridge")]),
             "restart": st.sampled_from(["no", "always"]),
             "ipc": st.just("host"),
             "devices": st.sampled_from([("0",), ("0", "1"), ("all",), ("MIG-c6d4f1ef",)]),
@@ -714,6 +795,7 @@ def test_a_resolved_spec_is_what_was_asked_for_on_top_of_the_image() -> None:
     asked = spec(World(cpu("a", source="/srv/a", env={"PATH": "/own"})))
     image = ImageDefaults("sha256:9", {"PATH": "/usr/bin", "B": "2"}, {"vendor": "x", "model-name": "y"})
     resolved = asked.resolved(image)
-    assert (resolved.image, resolved.env) == ("sha256:9", {"PATH": "/own", "B": "2", **PLACES})
+    assert (resolved.image, resolved.env) == ("sha256:9", {"PATH": "/own", "B": "2", "HF_HUB_OFFLINE": "1", **PLACES})
     assert resolved.labels == {**asked.labels, "vendor": "x"}
-    assert replace(resolved, image=asked.image, env=asked.env, labels=asked.labels) == asked
+    assert resolved.mounts == asked.mounts_with("sha256:9")
+    assert replace(resolved, image=asked.image, env=asked.env, labels=asked.labels, mounts=asked.mounts) == asked

@@ -43,6 +43,18 @@ def captured(name: str) -> dict[str, Any]:
     return data
 
 
+def move_to_its_network(data: dict[str, Any], model: str) -> None:
+    """The containers were captured before each model had a network."""
+    networks = data["NetworkSettings"]["Networks"]
+    networks[f"fleet-model-{model}"] = networks.pop("llm-network")
+
+
+def limit_its_urls(data: dict[str, Any]) -> None:
+    """The containers were captured before they had limits on URLs."""
+    data["Config"]["Env"] += ["VLLM_MEDIA_URL_ALLOW_REDIRECTS=0"]
+    data["Config"]["Cmd"][5:5] = ["--allowed-media-domains", "none/"]
+
+
 class FakeApi:
     """A FAKE of docker.APIClient: it answers from the captured files. says: method -> what it does instead."""
 
@@ -140,7 +152,56 @@ def test_reads_a_running_container() -> None:
         ipc="private",
         init=False,
         aliases=("probe-hub.model",),
+        capabilities=("those of Docker",),
+        new_privileges=True,
     )
+
+
+def test_reads_how_a_container_is_confined() -> None:
+    spec = engine._container(captured("confined")).spec
+    assert (spec.capabilities, spec.new_privileges, spec.memory) == (("DAC_OVERRIDE",), False, 1 << 30)
+    assert [(mount.target, mount.read_only) for mount in spec.mounts] == [
+        ("/var/cache/inference-fleet", True),
+        ("/var/tmp", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "capabilities", "new_privileges"),
+    [
+        ({"CapAdd": ["CAP_DAC_OVERRIDE"], "CapDrop": ["CAP_ALL"]}, ("DAC_OVERRIDE",), False),
+        ({"SecurityOpt": ["label=disable", "no-new-privileges:true"]}, ("DAC_OVERRIDE",), False),
+        ({"SecurityOpt": ["no-new-privileges:false"]}, ("DAC_OVERRIDE",), True),
+        ({"SecurityOpt": None, "CapDrop": None}, ("those of Docker", "DAC_OVERRIDE"), True),
+        ({"CapAdd": ["NET_RAW", "DAC_OVERRIDE"]}, ("DAC_OVERRIDE", "NET_RAW"), False),
+        ({"CapAdd": None}, (), False),
+    ],
+)
+def test_reads_the_spellings_of_other_engines(
+    settings: dict[str, Any], capabilities: tuple[str, ...], new_privileges: bool
+) -> None:
+    data = captured("confined")
+    data["HostConfig"].update(settings)
+    spec = engine._container(data).spec
+    assert (spec.capabilities, spec.new_privileges) == (capabilities, new_privileges)
+
+
+def test_a_confined_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked_for(
+    host: engine.Docker,
+) -> None:
+    asked = fleet(entry(name="probe-confined", source="own/a", devices={"cpu": True}, image=IMAGE, memory="1g"))
+    data = captured("confined")
+    data["Config"]["Entrypoint"] = list(ENTRYPOINT)  # it changes with each version of the script
+    move_to_its_network(data, "probe-confined")
+    limit_its_urls(data)
+    (volume,) = (mount for mount in data["Mounts"] if mount["Destination"] == "/var/tmp")
+    (desired,) = desired_containers(asked, {})
+    images = host.observe([IMAGE]).images
+    mounts = desired.spec.mounts_with(images[IMAGE].id)
+    volume["Name"] = next(mount.source for mount in mounts if mount.target == "/var/tmp")  # has the command
+    observed = Observed((engine._container(data),), frozenset(), images)
+    (start,) = plan_containers(desired_containers(asked, {}), observed).actions
+    assert str(start) == "start vllm-probe-confined-1 (was created)"
 
 
 def test_reads_the_gpus_of_a_container_that_was_never_started() -> None:
@@ -261,15 +322,20 @@ def test_a_container_as_docker_reports_it_differs_in_nothing_from_what_was_asked
     file: str, one: dict[str, Any], host: engine.Docker
 ) -> None:
     """A round trip over real data: the arguments of Docker.create against Docker's report of the container. The
-    containers were captured before they had an init, HF_HOME and the entrypoint that counts deaths."""
+    containers were captured before they had an init, HF_HOME, limits on URLs, the entrypoint that counts deaths, and
+    before they were confined and had a network for each model."""
     asked = fleet(
-        entry(**{"image": IMAGE, **one}),
+        entry(**{"image": IMAGE, "outbound": False, **one}),
         cache={"path": "/tmp/probe/cache/", "downloads": "at_start", "compiled": False},
     )
     data = captured(file)
     data["HostConfig"]["Init"] = True
     data["Config"]["Entrypoint"] = list(ENTRYPOINT)
-    data["Config"]["Env"].append("HF_HOME=/root/.cache/huggingface")
+    data["Config"]["Env"] += ["HF_HOME=/var/cache/inference-fleet", "HF_MODULES_CACHE=/tmp/inference-fleet-modules"]
+    data["Mounts"][0]["Destination"] = "/var/cache/inference-fleet"
+    data["HostConfig"].update(CapDrop=["ALL"], CapAdd=["DAC_OVERRIDE"], SecurityOpt=["no-new-privileges"])
+    move_to_its_network(data, one["name"])
+    limit_its_urls(data)
     container = engine._container(data)
     images = host.observe([IMAGE]).images
     held = {container.spec.name: container.spec.devices}
@@ -424,7 +490,7 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     host.create(desired.spec)
     config = made.pop("host_config")
     assert [(one["Type"], one["Source"], one["ReadOnly"]) for one in config["mounts"]] == [
-        ("volume", "fleet-hf-cache", False),
+        ("volume", "fleet-hf-cache", True),
         ("bind", "/srv/qwen", True),
         ("volume", desired.spec.mounts[-1].source, False),
     ]
@@ -434,8 +500,42 @@ def test_creates_with_a_bind_for_folders_and_a_volume_for_names(api: FakeApi, ho
     assert config["restart_policy"] == {"Name": "on-failure"}
     assert config["init"] is True
     assert "port_bindings" not in config
-    places = {"HF_HOME": "/root/.cache/huggingface", "VLLM_CACHE_ROOT": "/root/.cache/vllm"}
-    assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, {"A": "1", **places})
+    assert (made["name"], made["image"], made["environment"]) == ("vllm-a-1", desired.spec.image, desired.spec.env)
+
+
+def test_creates_without_rights_beyond_those_that_a_model_needs(api: FakeApi, host: engine.Docker) -> None:
+    made: dict[str, Any] = {}
+    api.says["create_host_config"] = lambda **options: options
+    api.says["create_container"] = lambda _image, **options: made.update(options)
+    for limit, memory in (({"memory": "64g"}, 64 << 30), ({}, None)):
+        (desired,) = desired_containers(fleet(entry(name="a", devices={"cpu": True}, **limit)), {})
+        host.create(desired.spec)
+        config = made["host_config"]
+        assert (config["cap_drop"], config["cap_add"]) == (["ALL"], ["DAC_OVERRIDE"])
+        assert (config["security_opt"], config["pids_limit"]) == (["no-new-privileges"], 16384)
+        assert (config.get("mem_limit"), config.get("memswap_limit")) == (memory, memory)
+        assert config["ipc_mode"] == "private"
+        assert made["user"] is None, "the image's"
+    host.create(replace(desired.spec, user="0"))
+    assert made["user"] == "0"
+
+
+@pytest.mark.parametrize(("method", "key"), [("limits_cpus", "CPUSet"), ("limits_memory", "MemoryLimit")])
+def test_reads_what_the_kernel_can_limit(method: str, key: str, api: FakeApi, host: engine.Docker) -> None:
+    for info, able in (({key: True}, True), ({key: False}, False), ({}, False)):
+        api.says["info"] = lambda info=info: info
+        assert getattr(host, method)() is able
+
+
+def test_the_volume_with_compiled_code_is_named_by_the_image_that_is_on_the_host(
+    api: FakeApi, host: engine.Docker
+) -> None:
+    made: dict[str, Any] = {}
+    api.says["create_host_config"] = made.update
+    asked = desired_containers(fleet(entry(name="a", image=IMAGE, devices={"cpu": True})), {})[0].spec
+    host.create(asked)
+    assert made["mounts"][-1]["Source"] == asked.mounts_with(captured("image")["Id"])[-1].source
+    assert engine.is_compiled(made["mounts"][-1]["Source"])
 
 
 def test_leaves_logs_to_the_configuration_of_docker_where_the_inventory_says_so(
@@ -453,7 +553,18 @@ def test_a_container_is_found_by_its_models_name_in_the_network(api: FakeApi, ho
     api.says["create_endpoint_config"] = lambda **options: docker.types.EndpointConfig("1.41", **options)
     api.says["create_networking_config"] = networks.update
     host.create(desired_containers(fleet(entry(name="a", devices={"cpu": True})), {})[0].spec)
-    assert networks == {"llm-network": {"Aliases": ["a.model"]}}
+    assert networks == {"fleet-model-a": {"Aliases": ["a.model"]}}
+
+
+def test_a_container_is_created_in_one_network_and_connected_to_the_second(api: FakeApi, host: engine.Docker) -> None:
+    """Engines before API 1.44 refuse several networks at the creation."""
+    networks: dict[str, Any] = {}
+    connected: list[Any] = []
+    api.says["create_networking_config"] = networks.update
+    api.says["connect_container_to_network"] = lambda *given, **options: connected.append((*given, options["aliases"]))
+    host.create(desired_containers(fleet(entry(name="a", outbound=True, devices={"cpu": True})), {})[0].spec)
+    assert list(networks) == ["fleet-model-a"]
+    assert connected == [("vllm-a-1", "fleet-out-a", ["a.model"])]
 
 
 def test_a_container_that_is_reconnected_is_found_by_its_models_name_too(api: FakeApi, host: engine.Docker) -> None:
@@ -517,6 +628,20 @@ def test_reads_lines_of_a_log_with_their_times(
     api.says["logs"] = logs
     assert host.timed_lines("vllm-a-1", since, count) == ["T1 red", "T2 10%\r20%", ""]
     assert options == {"timestamps": True, "stdout": True, "stderr": True, **asked}
+
+
+@pytest.mark.parametrize(
+    ("log", "text"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07", "]0;title"),
+        ("\x1b]52;c;cm0gLXJm\x1b\\", "]52;c;cm0gLXJm\\"),
+        ("a\x08\x08b\x7f\x9b31mc\0", "ab31mc"),
+        ("tab\tand\nline\r é 模 \U0001f600", "tab\tand\nline\r é 模 \U0001f600"),
+    ],
+)
+def test_a_log_cannot_control_the_terminal_of_an_admin(log: str, text: str) -> None:
+    assert engine.plain_text(log) == text
 
 
 def test_names_the_containers_of_this_collection_that_have_a_label(
@@ -701,46 +826,9 @@ def test_a_host_without_the_sdk_is_reported_with_the_package(monkeypatch: pytest
 # Whether a model answers
 
 
-class FakeConnection:
-    """A FAKE of http.client.HTTPConnection. answer: a status, or the error that comes instead."""
-
-    answer: int | Exception = 200
-    asked: list[tuple[Any, ...]] = []  # noqa: RUF012
-
-    def __init__(self, address: str, port: int, timeout: float) -> None:
-        self.asked.append((address, port))
-
-    def request(self, method: str, path: str) -> None:
-        self.asked.append((method, path))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-
-    def getresponse(self) -> Any:
-        return type("Response", (), {"status": self.answer})
-
-    def close(self) -> None:
-        self.asked.append(("close",))
-
-
-@pytest.mark.parametrize(
-    ("answer", "healthy"),
-    [
-        (200, True),
-        (503, False),
-        (404, False),
-        (ConnectionRefusedError(), False),
-        (TimeoutError(), False),
-        (engine.http.client.RemoteDisconnected(), False),
-    ],
-)
-def test_a_model_is_healthy_when_its_health_answers_200(
-    answer: int | Exception, healthy: bool, host: engine.Docker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine.http.client, "HTTPConnection", FakeConnection)
-    monkeypatch.setattr(FakeConnection, "answer", answer)
-    monkeypatch.setattr(FakeConnection, "asked", [])
-    assert host.is_healthy(engine._container(captured("running"))) is healthy
-    assert FakeConnection.asked == [("172.19.0.4", 8000), ("GET", "/health"), ("close",)]
+def test_asks_a_model_at_its_address(host: engine.Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "is_healthy", lambda address: address == "172.19.0.4")
+    assert host.is_healthy(engine._container(captured("running"))) is True
 
 
 def test_a_container_without_an_address_is_not_healthy(host: engine.Docker) -> None:

@@ -117,11 +117,12 @@ def test_the_container_downloads_the_chosen_files_of_one_commit_and_nothing_else
         *("--revision", COMMIT),
     )
     assert spec.env["HF_ENDPOINT"] == "https://hub.example"
-    assert spec.env["HF_HOME"] == "/root/.cache/huggingface", "where the cache is mounted, whatever HOME the image has"
+    assert spec.env["HF_HOME"] == "/var/cache/inference-fleet", "where the cache is, whatever HOME the image has"
     assert spec.env["SSL_CERT_FILE"] == "/run/secrets/host-certificates.crt"
     assert Mount("/etc/ssl/bundle.crt", "/run/secrets/host-certificates.crt", read_only=True) in spec.mounts
     assert "HTTPS_PROXY" not in spec.env
-    assert Mount("fleet-hf-cache", "/root/.cache/huggingface") in spec.mounts
+    assert Mount("fleet-hf-cache", "/var/cache/inference-fleet") in spec.mounts
+    assert (spec.user, spec.capabilities, spec.new_privileges) == ("0", ("DAC_OVERRIDE",), False)
     assert spec.labels == {"managed-by": "inference.fleet", "service": "download"}
     assert spec.restart == "no"
 
@@ -366,12 +367,14 @@ def test_a_disk_in_trouble_is_reported_with_its_path(
     act: Callable[[CacheFolder], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
-        raise OSError(5, "Input/output error", str(tmp_path))
+        raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(Path, "iterdir", fail)
-    monkeypatch.setattr(Path, "mkdir", fail)
-    (tmp_path / "hub").symlink_to(tmp_path)
-    with pytest.raises(FleetError, match=f"the cache of weights {tmp_path}: {tmp_path}: Input/output error"):
+    blobs = tmp_path / "hub/models--own--a/blobs"
+    blobs.mkdir(parents=True)
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(
+        FleetError, match=f"the cache of weights {tmp_path}: ({tmp_path}/hub|{blobs}): Input/output error"
+    ):
         act(CacheFolder(str(tmp_path)))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine import entrypoint
 
+LONG_AGO = int(time.time()) - entrypoint.SECONDS - 5
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -18,11 +21,11 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def start(tmp_path: Path) -> Start:
     """Starts the script around a `vllm` with these lines of shell."""
 
-    def run(*lines: str, wait: int = 0) -> subprocess.Popen[str]:
+    def run(*lines: str, wait: int = 0, port: int = 1) -> subprocess.Popen[str]:
         vllm = tmp_path / "vllm"
         vllm.write_text("\n".join(["#!/bin/sh", *lines, ""]))
         vllm.chmod(0o755)
-        command = ["/bin/sh", "-c", entrypoint.script(str(tmp_path / "deaths"), wait), "vllm serve"]
+        command = ["/bin/sh", "-c", entrypoint.script(str(tmp_path / "deaths"), wait, port), "vllm serve"]
         return subprocess.Popen(
             [*command, "own/model", "--port", "8000"],
             env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
@@ -76,18 +79,39 @@ def test_stays_down_after_as_many_deaths(start: Start, tmp_path: Path) -> None:
 
 
 def test_deaths_of_long_ago_do_not_count(start: Start, tmp_path: Path) -> None:
-    long_ago = int(time.time()) - entrypoint.SECONDS - 5
-    (tmp_path / "deaths").write_text(f"{long_ago}\n" * 20)
+    (tmp_path / "deaths").write_text(f"{LONG_AGO} served\n" * 20)
     status, output = ends(start("exit 0"))
     assert status == 1
     assert "starts again in" not in output
+
+
+def test_deaths_of_long_ago_count_if_vllm_has_never_served(start: Start, tmp_path: Path) -> None:
+    """A large model may take half an hour until it fails."""
+    (tmp_path / "deaths").write_text(f"{LONG_AGO} served\n" * 9 + f"{LONG_AGO}\n" * (entrypoint.MOST - 1))
+    status, output = ends(start("exit 1"))
+    assert status == 0
+    assert entrypoint.GAVE_UP in output
+
+
+def test_a_vllm_that_listened_has_served(start: Start, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    listen = f"socket.create_server(('127.0.0.1', {port}))"
+    wait = f"[time.sleep(0.05) for _ in iter(lambda: os.path.exists('{tmp_path}/deaths-served'), True)]"
+    (tmp_path / "deaths").write_text(f"{LONG_AGO}\n" * (entrypoint.MOST - 1))
+    vllm = f'exec {sys.executable} -c "import os, socket, time; one = {listen}; {wait}"'
+    assert ends(start(vllm, port=port))[0] == 1
+    assert (tmp_path / "deaths").read_text().endswith(" served\n")
+    # The next life begins without the mark of this one.
+    assert ends(start("exit 3", port=port))[0] == 3
+    assert (tmp_path / "deaths").read_text().endswith(" \n")
 
 
 def test_waits_twice_as_long_before_each_start_and_a_stop_ends_the_wait(start: Start, tmp_path: Path) -> None:
     (tmp_path / "deaths").write_text(f"{int(time.time())}\n" * 3)
     process = start("echo started", wait=7)
     assert process.stderr
-    assert process.stderr.readline() == "inference-fleet: starts again in 28 s, after death 3 within 10 minutes\n"
+    assert process.stderr.readline() == "inference-fleet: starts again in 28 s, after death 3\n"
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert ends(process) == (0, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import importlib.util
+import json
 import socketserver
 import sys
 import threading
@@ -16,7 +17,7 @@ import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Remote
 from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Hub, Unreachable
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Proxy
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 
 def _stand_in() -> Any:
@@ -100,7 +101,7 @@ def test_a_hub_that_cannot_be_reached_is_a_fault_of_its_own_kind() -> None:
 
 def test_a_mirror_that_tells_no_sizes_is_no_help(hub: Any, url: str) -> None:
     hub.claims["config.json"] = None
-    assert refused(url, "own/a") == f"own/a: {url} does not report its files and their sizes"
+    assert refused(url, "own/a") == f"own/a: {url} does not report its commit, its files and their sizes"
 
 
 @pytest.mark.parametrize("content", [b"<html>Please log in</html>", b"[1]", b'"x"', b"[" * 100_000, b""])
@@ -130,7 +131,37 @@ def test_a_mirror_that_lists_no_files_is_no_help(siblings: bytes, url: str, monk
         handler.wfile.write(content)
 
     monkeypatch.setattr(STAND_IN._Handler, "_info", answer)
-    assert refused(url, "own/a") == f"own/a: {url} does not report its files and their sizes"
+    assert refused(url, "own/a") == f"own/a: {url} does not report its commit, its files and their sizes"
+
+
+@pytest.mark.parametrize("sha", ["main", "c" * 39, "c" * 41, "C" * 40, f"../{'c' * 37}", None, 7])
+def test_only_40_digits_are_a_commit(sha: Any, hub: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STAND_IN.Hub, "commit", lambda _hub, _repo: sha)
+    assert refused(url, "own/a") == f"own/a: {url} does not report its commit, its files and their sizes"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../../../../etc/shadow", "a/../../b", "/etc/shadow", "a//b", "./a", "a/.", "..", "", "a/"),
+        *("a\nb", "a\r", "\x1b[2J", "a\0", "\ud800", "\u2028", "--local-dir=/etc", "-x", "d/" * 40 + "x"),
+    ],
+)
+def test_a_repository_whose_paths_lead_elsewhere_is_refused(
+    path: str, hub: Any, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = json.dumps({"sha": "c" * 40, "siblings": [{"rfilename": "a", "size": 1}, {"rfilename": path, "size": 1}]})
+
+    def answer(handler: Any, *_arguments: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content.encode())
+
+    monkeypatch.setattr(STAND_IN._Handler, "_info", answer)
+    message = refused(url, "own/a")
+    assert message.startswith(f"own/a: {url} reports a file {show(path)}, expected a relative path")
+    assert message.isprintable()
 
 
 def test_the_token_goes_to_no_other_host(hub: Any, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

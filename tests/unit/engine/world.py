@@ -26,7 +26,7 @@ STANDARD = Images().vllm
 OWN_IMAGE = "own/vllm:1"
 REGISTRY = {
     STANDARD: ImageDefaults("sha256:1", {"PATH": "/usr/bin", "VLLM_USAGE_SOURCE": "production"}, {"vendor": "vllm"}),
-    OWN_IMAGE: ImageDefaults("sha256:2", {}, {}, ("/data", "/root/.cache/huggingface")),
+    OWN_IMAGE: ImageDefaults("sha256:2", {}, {}, ("/data", "/var/cache/inference-fleet")),
 }
 
 

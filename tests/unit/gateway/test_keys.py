@@ -238,6 +238,15 @@ def test_missing_are_those_that_need_a_value() -> None:
     assert made.missing == ["a"]
 
 
+def test_keys_with_the_exclusive_prefix_are_deleted_unless_they_are_wanted() -> None:
+    there = [seen("open-a"), seen("open-b", OTHER), seen("open-b", "sk-0000000000000000"), seen("opener"), seen(None)]
+    wanted = key("open-a", key=VALUE)
+    left = plan_keys(there, [wanted], NOW, exclusive_prefix="open-").actions
+    assert list(map(str, left)) == ["delete open-b (not wanted)", "delete open-b (not wanted)"]
+    assert len({action.token for action in left}) == 2
+    assert plan_keys(there, [wanted], NOW).actions == ()
+
+
 def test_two_keys_of_one_alias_are_refused_if_they_are_asked_for() -> None:
     twice = [seen("app", VALUE), seen("app", OTHER)]
     assert actions(twice, key("another")) == ["create another (missing)"]

@@ -289,3 +289,26 @@ def test_a_matrix_without_a_row_for_each_gpu_is_reported() -> None:
     assert faults(output.parse_topology, "\tGPU0\tGPU1\nGPU0\t X \tNV12\n") == [
         "nvidia-smi topo -m: expected a matrix with a row for each GPU, got at its end 'GPU0\\t X \\tNV12'"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("/usr/bin/python3", "/usr/bin/python3"),
+        ("VLLM::EngineCore", "VLLM::EngineCore"),
+        ("Unable to determine the device handle", "Unable_to_determine_the_device_handle"),
+        ("couldn't communicate with the NVIDIA driver", "couldn_t_communicate_with_the_NVIDIA_driver"),
+        ("a & b < c", "a___b___c"),
+        ("</process_name></process_info></processes></gpu><gpu id=", None),
+        ("\x01\x1b[2J\ufffd\n", "___2J__"),
+        ("</nvidia_smi_log>", "_/nvidia_smi_log_"),
+    ],
+)
+def test_a_process_cannot_falsify_the_log_by_its_name(name: str, shown: str | None) -> None:
+    """Containers with a GPU choose the names of their processes."""
+    text = output.with_plain_names(LOG.replace(">python3<", f">{name}<"))
+    xml, warnings = output.split_warnings(text)
+    gpus = output.parse_log(xml, LISTING, {}, INSTANCES, COMPUTES, {})
+    assert (len(gpus), warnings, "Unable to " in text) == (2, (), False)
+    (process,) = gpus[0].processes
+    assert process == Process(812, shown or process.name, 1, 1)

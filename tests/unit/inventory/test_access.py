@@ -11,6 +11,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
     CaddySettings,
     DirectKey,
     LiteLLMSettings,
+    check_rotates,
 )
 from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, entry, faults, fleet
 from hypothesis import given
@@ -181,7 +182,8 @@ def test_the_lookup_gives_them_to_a_task() -> None:
     [
         ({}, CaddySettings(max_body_mb=512)),
         ({"max_body_mb": None}, CaddySettings()),
-        ({"max_body_mb": 1}, CaddySettings(1)),
+        ({"max_body_mb": 1}, CaddySettings(1, 1)),
+        ({"max_api_body_mb": 64, "check_key_above_kb": 1}, CaddySettings(512, 64, 1)),
     ],
 )
 def test_reads_how_large_a_request_may_be(data: Any, caddy: CaddySettings) -> None:
@@ -189,7 +191,36 @@ def test_reads_how_large_a_request_may_be(data: Any, caddy: CaddySettings) -> No
 
 
 def test_reads_the_settings_of_litellm() -> None:
-    assert fleet(litellm={"workers": 4, "restart_wait": 0}).litellm == LiteLLMSettings(4, 0)
+    given = {"workers": 4, "restart_wait": 0, "spend_log_days": 7}
+    assert fleet(litellm=given).litellm == LiteLLMSettings(4, 0, 7, 10)
+
+
+def test_spend_logs_are_kept_for_90_days_and_never_for_ever() -> None:
+    assert fleet().litellm.spend_log_days == 90
+    for days in (0, -1, "forever"):
+        (fault,) = fleet_faults(litellm={"spend_log_days": days})
+        assert fault.startswith("fleet_litellm.spend_log_days: expected a whole number of at least 1, got")
+
+
+def test_the_secret_of_the_sign_in_is_never_generated_and_changes_with_the_inventory() -> None:
+    assert fleet(secrets={"oidc_client_secret": SECRET}).given_secrets["oidc_client_secret"] == SECRET
+    public = fleet(secrets={"oidc_client_secret": SECRET}).public()
+    for special in ("permanent_secrets", "overlapping_secrets", "secret_prefixes"):
+        assert "oidc_client_secret" not in public[special]
+    assert SECRET not in str(public)
+    (fault,) = faults(check_rotates, "oidc_client_secret")
+    assert fault.startswith("secret: expected a secret that rotates, got 'oidc_client_secret'")
+
+
+@pytest.mark.parametrize(("data", "gigabytes"), [({}, 4), ({"workers": 3}, 8), ({"workers": 3, "memory_gb": 2}, 2)])
+def test_the_limit_of_memory_grows_with_the_workers(data: Any, gigabytes: int) -> None:
+    assert fleet(litellm=data).litellm.memory_gb == gigabytes
+
+
+def test_refuses_more_processes_of_litellm_than_a_host_has_memory_for() -> None:
+    assert faults(lambda: fleet(litellm={"workers": 10**9})) == [
+        "fleet_litellm.workers: expected a whole number of at least 1 and at most 256, got 1000000000"
+    ]
 
 
 # Anything at all

@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 BASE = ["Qwen/Qwen3-8B", "--served-model-name", "qwen3-8b", "--port", "8000"]
+NO_DOMAIN = ["--allowed-media-domains", "none/"]
 RECIPES = recipes()
 
 
@@ -30,7 +31,8 @@ def words(args: Any, **changes: Any) -> list[str]:
     """The words of the command line that come from the arguments."""
     command = list(model(args=args, **changes).command)
     assert command[: len(BASE)] == BASE
-    return command[len(BASE) :]
+    rest = command[len(BASE) :]
+    return rest[len(NO_DOMAIN) :] if rest[: len(NO_DOMAIN)] == NO_DOMAIN else rest
 
 
 def own_words(recipe: dict[str, Any]) -> list[str]:
@@ -38,6 +40,18 @@ def own_words(recipe: dict[str, Any]) -> list[str]:
 
 
 # The words
+
+
+@pytest.mark.parametrize("kind", ["chat", "vision", "embedding", "stt", "tts", "image"])
+@pytest.mark.parametrize("args", [{}, {"allowed-media-domains": []}, {"max-model-len": 8}])
+def test_a_model_fetches_no_url_unless_the_inventory_allows_its_domain(kind: str, args: dict[str, Any]) -> None:
+    assert list(model(type=kind, args=args).command)[len(BASE) :][:2] == NO_DOMAIN
+
+
+def test_the_inventory_allows_domains_of_urls() -> None:
+    domains = ["media.example.com", "cdn.example.com"]
+    command = list(model(args={"allowed_media_domains": domains}).command)
+    assert command[len(BASE) :] == ["--allowed-media-domains", *domains]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +96,7 @@ def own_words(recipe: dict[str, Any]) -> list[str]:
         ),
         # Words that vLLM would take for an option
         ({"x": -0.5}, ["--x=-0.5"]),
+        ({"x": float("inf")}, ["--x", "inf"]),
         ({"x": "--some_text"}, ["--x=--some_text"]),
         ({"a.b": -1}, ["--a.b=-1"]),
         # Keys of a mapping are text in JSON
@@ -120,6 +135,19 @@ def test_refuses_arguments_that_the_collection_sets(name: str, why: str) -> None
     assert model_faults(args={spelling: "x"}) == [f"args.{spelling}: set by the collection; {why}"]
 
 
+@pytest.mark.parametrize(("name", "why"), arguments.REFUSED.items())
+def test_refuses_arguments_that_cannot_work_here(name: str, why: str) -> None:
+    for spelling in (name, name.replace("-", "_")):
+        for value in ("/srv/x", True, None):
+            assert model_faults(args={spelling: value}) == [f"args.{spelling}: is refused; {why}"]
+    assert model(args={name: False}).args == ((name, False),)
+
+
+def test_a_refused_option_is_refused_with_a_key_behind_a_dot_too() -> None:
+    (fault,) = model_faults(args={"config.x": 1})
+    assert fault.startswith("args.config.x: is refused; its options would not be checked")
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -146,6 +174,9 @@ def test_refuses_arguments_that_the_collection_sets(name: str, why: str) -> None
             {"a": {datetime.date(2026, 1, 1): 1}},
             "args.a: expected keys that are text or numbers, got datetime.date(2026, 1, 1)",
         ),
+        ({"hf-overrides": {"x": float("nan")}}, "args.hf-overrides.x: expected a number that JSON has, got nan"),
+        ({"hf-overrides.x": float("inf")}, "args.hf-overrides.x: expected a number that JSON has, got inf"),
+        ({"a": {"b": [1.0, float("-inf")]}}, "args.a.b[1]: expected a number that JSON has, got -inf"),
         ({"a": {"b": {1: 2, "1": 3}}}, "args.a.b.1: is given twice, as text and without quotes"),
         ({1: 1, "1": 2}, "args.1: is the same option as 1; give one of the two"),
         (
@@ -282,14 +313,34 @@ def test_takes_sizes_that_multiply_to_the_gpus(devices: dict[str, Any], args: di
         (
             {"gpus": 4},
             {"tensor_parallel_size": 0},
-            "args.tensor-parallel-size: expected a whole number of at least 1, got 0",
+            "args.tensor_parallel_size: expected a whole number of at least 1, got 0",
         ),
-        ({"cpu": True}, {"tp": "two"}, "args.tensor-parallel-size: expected a whole number of at least 1, got 'two'"),
-        ({"gpus": 2}, {"tp": True}, "args.tensor-parallel-size: expected a whole number of at least 1, got True"),
+        ({"cpu": True}, {"tp": "two"}, "args.tp: expected a whole number of at least 1, got 'two'"),
+        ({"gpus": 2}, {"tp": True}, "args.tp: expected a whole number of at least 1, got True"),
     ],
 )
 def test_refuses_sizes_that_do_not_fit_the_gpus(devices: dict[str, Any], args: dict[str, Any], message: str) -> None:
     assert model_faults(devices=devices, args=args) == [message]
+
+
+@pytest.mark.parametrize(
+    ("args", "key"),
+    [
+        ({"tp": "two"}, "tp"),
+        ({"pipeline_parallel_size": 0}, "pipeline_parallel_size"),
+        ({"sc": "own/draft"}, "sc"),
+        ({"sc": {"model": "s3://x"}}, "sc.model"),
+        ({"speculative_config.model": "s3://x"}, "speculative_config.model"),
+        ({"spec-model": "s3://x", "speculative-config.revision": "2"}, "spec-model"),
+        ({"lora_modules": ["x"]}, "lora_modules[0]"),
+        ({"chat_template": "/proc/x"}, "chat_template"),
+        ({"no-enable-lora": True, "lora-modules": ["x=own/x"]}, "no-enable-lora"),
+    ],
+    ids=str,
+)
+def test_a_fault_names_an_option_as_the_inventory_does(args: dict[str, Any], key: str) -> None:
+    (fault,) = model_faults(args=args)
+    assert fault.startswith(f"args.{key}: ")
 
 
 # What vLLM reads
@@ -374,12 +425,12 @@ def test_no_option_is_taken_for_the_beginning_of_another(version: str) -> None:
     for word in table(version):
         name = arguments.long_name(word.lstrip("-"))
         if name not in RESERVED and word != "-h":
-            assert arguments._name_fault(name) is None
+            assert arguments._name_fault(name, False) is None
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_sizes_and_reserved_options_are_vllms(version: str) -> None:
     known = table(version)
     omni = {"usp", "ring", "allgather-degree", "cfg-parallel-size"}
-    for name in {*RESERVED, *arguments.SIZES} - omni - {"model"}:
+    for name in {*RESERVED, *arguments.REFUSED, *arguments.SIZES} - omni - {"model"}:
         assert f"--{name}" in known

@@ -30,6 +30,29 @@ def test_refuses_environments_and_shows_no_secret(env: Any, message: str) -> Non
     assert model_faults(env=env) == [message]
 
 
+@pytest.mark.parametrize("name", ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE"])
+def test_refuses_another_place_of_the_weights_in_the_container(name: str) -> None:
+    assert model_faults(env={name: "/srv/own"}) == [
+        f"env.{name}: set by the collection; weights are in the cache of all models; fleet_cache.path sets another "
+        "folder on the host"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("NVIDIA_VISIBLE_DEVICES", "set `devices` instead"), ("VLLM_API_KEY", "Caddy checks keys")]
+)
+def test_refuses_what_the_collection_sets_and_what_closes_the_model(name: str, why: str) -> None:
+    assert is_secret_name(name) == ("KEY" in name)
+    assert model_faults(env={name: "x"}) == [f"env.{name}: set by the collection; {why}"]
+
+
+def test_compiled_code_is_not_in_the_cache_into_which_all_models_write() -> None:
+    assert model(env={"VLLM_CACHE_ROOT": "/var/cache/inference-fleets"})
+    for path in ("/var/cache/inference-fleet", "/var/cache/inference-fleet/x", "/var/cache/x/../inference-fleet//x"):
+        (fault,) = model_faults(env={"VLLM_CACHE_ROOT": path})
+        assert fault.startswith("env.VLLM_CACHE_ROOT: /var/cache/inference-fleet is the cache of all models")
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -38,7 +61,6 @@ def test_refuses_environments_and_shows_no_secret(env: Any, message: str) -> Non
         "HUGGING_FACE_HUB_TOKEN",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_ACCESS_KEY_ID",
-        "VLLM_API_KEY",
         "APIKEY",
         "WANDB_KEY",
         "KEY",

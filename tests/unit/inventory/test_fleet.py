@@ -52,13 +52,13 @@ def test_an_empty_inventory_is_a_fleet_without_models() -> None:
         recipes={},
         https=Https(mode="internal", names=()),
         cache=Cache(path=None, min_free_gb=20),
-        litellm=LiteLLMSettings(workers=1, restart_wait=5),
+        litellm=LiteLLMSettings(workers=1, restart_wait=5, memory_gb=4),
         direct_keys=(),
         secrets=Secrets(None, None, None),
         hf_token=None,
         mig=Layout(),
         monitoring=None,
-        caddy=CaddySettings(max_body_mb=512),
+        caddy=CaddySettings(max_body_mb=512, max_api_body_mb=32, check_key_above_kb=256),
         litellm_admin=False,
     )
 
@@ -119,6 +119,11 @@ def test_a_switch_of_a_single_run_is_no_part_of_the_inventory(switch: dict[str, 
         ),
         ({"litellm": {"worker": 1}}, ["fleet_litellm.worker: unknown key; did you mean 'workers'?"]),
         ({"caddy": {"max_body_mb": 0}}, ["fleet_caddy.max_body_mb: expected a whole number of at least 1, got 0"]),
+        (
+            {"caddy": {"check_key_above_kb": 0}},
+            ["fleet_caddy.check_key_above_kb: expected a whole number of at least 1, got 0"],
+        ),
+        ({"litellm": {"memory_gb": 0}}, ["fleet_litellm.memory_gb: expected a whole number of at least 1, got 0"]),
         ({"caddy": {"max_body": 1}}, ["fleet_caddy.max_body: unknown key; did you mean 'max_body_mb'?"]),
         (
             {"litellm_admin": "yes"},
@@ -180,6 +185,43 @@ def test_every_fault_of_an_inventory_is_in_one_message() -> None:
         "fleet_models[2].devices.gpus: GPU 0 is already taken by a (fleet_models[0])",
         "fleet_monitring: unknown key; did you mean 'fleet_monitoring'?",
     ]
+
+
+def test_a_fault_of_an_entry_hides_no_fault_between_entries() -> None:
+    assert fleet_faults(
+        entry(name="a", devices={"gpus": [0]}, shm_size="8GB", recipe="nope"),
+        entry(name="a", soruce="x", replicas=0, adapters={"sql": "own/x"}),
+        entry(name="B", devices={"gpus": [0, 1]}),
+        entry(name="sql", devices={"gpus": [1]}, state="gone"),
+        keys=[{"alias": "x", "models": ["typo"]}],
+    ) == [
+        "fleet_models[0].shm_size: expected a size such as 8g or 512m, got '8GB'",
+        "fleet_models[1].replicas: expected a whole number of at least 1, got 0",
+        "fleet_models[1].soruce: unknown key; did you mean 'source'?",
+        "fleet_models[2].name: expected a DNS label (a-z, 0-9 and - inside), got 'B'",
+        "fleet_models[3].state: expected one of running, stopped, absent, got 'gone'",
+        "fleet_models[0].recipe: 'nope' is neither in fleet_recipes nor one of the collection's own "
+        "(whisper, voxtral, gemma3n)",
+        "fleet_models[1].name: 'a' is also the name of fleet_models[0]",
+        "fleet_models[1].adapters: 'sql' is also the name of a model or of another adapter",
+        "fleet_models[2].devices.gpus: GPU 0 is already taken by a (fleet_models[0])",
+    ]
+
+
+def test_a_key_is_compared_with_models_that_have_another_fault() -> None:
+    keys = [{"alias": "x", "models": ["qwen3-8b", "typo"]}]
+    typo = "fleet_keys[0].models: the fleet has no model 'typo'"
+    assert fleet_faults(entry(shm_size="8"), keys=keys)[1:] == [typo]
+    assert fleet_faults(entry(args={"port": 1}), keys=keys)[1:] == [], "an adapter in args may have that name"
+    assert fleet_faults(entry(name="T"), keys=keys)[1:] == []
+    assert fleet_faults("no entry", keys=keys)[1:] == []
+
+
+@pytest.mark.parametrize("port", [0, 65536, 99999])
+def test_the_hub_has_a_port_that_exists(port: int) -> None:
+    (fault,) = fleet_faults(cache={"endpoint": f"https://hub.example:{port}/hf"})
+    assert fault.startswith("fleet_cache.endpoint: expected the URL of a hub")
+    assert fleet(cache={"endpoint": "https://hub.example:65535/hf"}).cache.endpoint
 
 
 # Between entries
@@ -271,15 +313,59 @@ def test_what_templates_and_eyes_get_has_no_secret() -> None:
     assert [secret for secret in (SECRET, OTHER_SECRET, APP_SECRET) if secret in shown] == []
 
 
+# The cache, which containers can write
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/", "/etc/inference-fleet"),
+        ("/etc/inference-fleet", "/etc/inference-fleet"),
+        ("/opt/", "/opt/inference-fleet"),
+        ("/run", "/run/inference-fleet"),
+        ("/var/lib", "/var/lib/inference-fleet"),
+        ("/var/lib/inference-fleet", "/var/lib/inference-fleet"),
+        ("/var/lib/inference-fleet/options", "/var/lib/inference-fleet/options"),
+    ],
+)
+def test_the_cache_contains_no_folder_that_root_trusts(path: str, own: str) -> None:
+    (fault,) = faults(lambda: fleet(cache={"path": path}))
+    shown = path.rstrip("/") or "/"
+    assert fault == f"fleet_cache.path: expected a folder of its own, got {shown}, which contains {own}"
+
+
+@pytest.mark.parametrize("path", ["/var/lib/inference-fleet/weights", "/var/lib/inference-fleet2", "/srv/hf"])
+def test_the_cache_may_be_a_folder_of_its_own(path: str) -> None:
+    assert fleet(cache={"path": path}).cache.path == path
+
+
+@pytest.mark.parametrize(("cache", "env"), [({"downloads": "at_start"}, {}), ({}, {"HF_HUB_OFFLINE": 0})])
+def test_no_model_can_replace_the_weights_of_the_host_by_a_link(cache: dict[str, str], env: dict[str, int]) -> None:
+    own = entry(name="own", source="/srv/hf/own", adapters={"tone": "/srv/tone"})
+    (fault,) = faults(lambda: fleet(own, entry(name="b", env=env), cache={"path": "/srv/hf", **cache}))
+    assert fault == (
+        "fleet_models[0].source: expected a path outside of fleet_cache.path, got /srv/hf/own; b downloads by "
+        "itself, and could replace this path by a link to another folder"
+    )
+    assert fleet(own, entry(name="b"), cache={"path": "/srv/hf"}), "no model writes the cache"
+    assert fleet({**own, "source": "/srv/hf2"}, entry(name="b", env=env), cache={"path": "/srv/hf", **cache})
+
+
 # The host's own copy
 
 
 EVERYTHING: dict[str, Any] = {
     "fleet_models": [
         entry(devices={"gpus": 2}, args={"enable-x": None, "no": False, "list": [1, "a"], "deep": {"a": {"b": None}}}),
-        entry(name="pinned", devices={"gpus": [3, 1]}, shm_size="1536m", env={"HF_TOKEN": OTHER_SECRET, "N": 1}),
+        entry(
+            name="pinned",
+            devices={"gpus": [3, 1]},
+            shm_size="1536m",
+            memory="80g",
+            env={"HF_TOKEN": OTHER_SECRET, "N": 1},
+        ),
         entry(name="slice", devices={"mig": "1c.3g.20gb"}, state="stopped", replicas=3, open=True, direct=True),
-        entry(name="plain", devices={"cpu": True}, image="example/own:1", ready_timeout=5, recipe="whisper"),
+        entry(name="plain", devices={"cpu": True}, image="example/own:1", memory="80g", recipe="whisper"),
     ],
     "fleet_recipes": {"whisper": {"base": "vllm", "pip": ["vllm[audio]"]}},
     "fleet_mig": {"0": ["3g.20gb", "1c.3g.20gb"], 1: False},

@@ -78,6 +78,14 @@ def test_addresses_are_kept_in_the_form_that_clients_send() -> None:
 # Invalid values
 
 
+def test_a_wildcard_outside_mode_files_names_the_mode() -> None:
+    (fault,) = https_faults({"names": ["*.corp"]})
+    assert fault == (
+        "fleet_https.names[0]: expected a host name or an address, got '*.corp'; a wildcard needs mode: files, with a "
+        "certificate for it"
+    )
+
+
 @pytest.mark.parametrize("mode", [{}, FILES])
 @pytest.mark.parametrize(
     ("name", "hint"),

@@ -19,7 +19,7 @@ from ansible_collections.inference.fleet.tests.unit.samples import ANYTHING, ent
 from hypothesis import given
 from hypothesis import strategies as st
 
-KEYS = [field.name for field in fields(Model)]
+KEYS = [field.name for field in fields(Model) if field.compare]
 
 # Defaults
 
@@ -55,6 +55,8 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
 
 
 # Single keys: faults and their messages
+
+DOTS = (".", "..", "org/..", "../org", "org/.", "./x", "a..b/c", "a--b/c", "-a/b", "a/b-", "/srv/a:b")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,13 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
                 "source: expected a hub repository such as Qwen/Qwen3-8B, or an absolute path on the host without a "
                 f"colon, got '{source}'",
             )
-            for source in ("own/model-GGUF:Q4_K_M", "s3://bucket/model", "gs://bucket/model", "/srv/model.gguf:x")
+            for source in (
+                "own/model-GGUF:Q4_K_M",
+                "s3://bucket/model",
+                "gs://bucket/model",
+                "/srv/model.gguf:x",
+                *DOTS,
+            )
         ),
         ("replicas", 0, "replicas: expected a whole number of at least 1, got 0"),
         ("replicas", -1, "replicas: expected a whole number of at least 1, got -1"),
@@ -117,10 +125,22 @@ def test_the_three_keys_cannot_be_left_out(missing: str) -> None:
         ("direct", 1, "direct: expected true or false, got 1"),
         ("ready_timeout", 0, "ready_timeout: expected a whole number of at least 1, got 0"),
         ("ready_timeout", -60, "ready_timeout: expected a whole number of at least 1, got -60"),
+        ("replicas", 65, "replicas: expected a whole number of at least 1 and at most 64, got 65"),
+        ("replicas", 10**30, f"replicas: expected a whole number of at least 1 and at most 64, got {10**30}"),
+        (
+            "ready_timeout",
+            10**9,
+            "ready_timeout: expected a whole number of at least 1 and at most 604800, got 1000000000",
+        ),
+        ("devices", {"gpus": 65}, "devices.gpus: expected at most 64 GPUs for a replica, got 65"),
         ("shm_size", "8", "shm_size: expected a size such as 8g or 512m, got '8'"),
         ("shm_size", "8GB", "shm_size: expected a size such as 8g or 512m, got '8GB'"),
         ("shm_size", "-8g", "shm_size: expected a size such as 8g or 512m, got '-8g'"),
         ("shm_size", "9" * 5000 + "g", f"shm_size: expected a size such as 8g or 512m, got '{'9' * 76}..."),
+        ("memory", "64", "memory: expected a size such as 64g, got '64'"),
+        ("memory", 64, "memory: expected a size such as 64g, got 64"),
+        ("memory", "1k", "memory: expected at least 256m, got 1k"),
+        ("memory", "255m", "memory: expected at least 256m, got 255m"),
         (
             "image",
             "vllm/vllm-openai",
@@ -331,6 +351,11 @@ def test_knows_the_folder_of_its_weights(source: str, path: str | None) -> None:
 @pytest.mark.parametrize(("size", "number"), [("8g", 8 * 1024**3), ("512m", 512 * 1024**2), ("64k", 64 * 1024)])
 def test_reads_sizes_as_docker_does(size: str, number: int) -> None:
     assert model(shm_size=size).shm_size == number
+
+
+def test_a_model_has_no_limit_of_memory_unless_it_is_given() -> None:
+    assert model().memory is None
+    assert model(memory="64g").memory == 64 << 30
 
 
 # Anything at all

@@ -22,13 +22,6 @@ def refused(name: str, data: Any) -> list[str]:
 # Subnets
 
 
-def test_subnets_are_those_of_the_docker_network() -> None:
-    fact = fleet(network={"subnet": "10.89.0.0/24", "ipv6": "fd4c:7e31:9a02::/64"}).public()
-    assert fact["subnets"] == [{"subnet": "10.89.0.0/24"}, {"subnet": "fd4c:7e31:9a02::/64"}]
-    assert fact["network"] == "llm-network"
-    assert fleet().public()["subnets"] == []
-
-
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -50,11 +43,43 @@ def test_what_is_no_subnet_is_a_fault(data: Any, why: str) -> None:
     assert fault.startswith(f"fleet_network.{why}")
 
 
-def test_a_subnet_has_an_address_for_each_container() -> None:
-    assert fleet(entry(devices={"cpu": True}, replicas=4), network={"subnet": "10.89.0.0/28"})
-    assert faults(lambda: fleet(entry(devices={"cpu": True}, replicas=6), network={"subnet": "10.89.0.0/28"})) == [
-        "fleet_network.subnet: 10.89.0.0/28 has 16 addresses; expected at least 17, for 14 containers"
+def test_a_subnet_has_room_for_a_network_of_each_model() -> None:
+    """24 addresses for the services, 16 and more for each model."""
+    models = [entry(name=name, devices={"cpu": True}) for name in ("a", "b", "c")]
+    assert fleet(*models[:2], network={"subnet": "10.89.0.0/26"})
+    assert faults(lambda: fleet(*models, network={"subnet": "10.89.0.0/26"})) == [
+        "fleet_network.subnet: 10.89.0.0/26 has 64 addresses; expected at least 72, for 6 networks: one for each "
+        "model, and those of the services"
     ]
+
+
+def test_a_prefix_of_ipv6_has_room_for_each_network_with_a_way_out() -> None:
+    models = [entry(name=name, outbound=True) for name in ("a", "b", "c", "d")]
+    network = {"ipv6": "fd00::/122"}  # four networks of 16 addresses
+    assert fleet(*models[:3], network=network)
+    (fault,) = faults(lambda: fleet(*models, network=network))
+    assert fault.startswith("fleet_network.ipv6: fd00::/122 has 64 addresses; expected at least 80, for 11 networks")
+
+
+@pytest.mark.parametrize(
+    ("key", "subnet"),
+    [
+        *(("subnet", one) for one in ("240.0.0.0/24", "255.255.255.0/24", "0.0.0.0/24", "224.0.0.0/3", "128.0.0.0/1")),
+        *(("subnet", one) for one in ("169.254.7.0/24", "0.0.0.0/0", "224.1.0.0/24")),
+        *(("ipv6", one) for one in ("::ffff:10.0.0.0/120", "::/64", "fe80::/64", "ff02::/64", "::/0", "4000::/64")),
+    ],
+)
+def test_no_subnet_has_addresses_that_no_host_may_have(key: str, subnet: str) -> None:
+    (fault,) = refused("fleet_network", {key: subnet})
+    assert fault.startswith(f"fleet_network.{key}: expected an IPv")
+    assert fault.endswith("which is reserved for another purpose")
+
+
+@pytest.mark.parametrize("subnet", ["10.0.0.0/8", "100.64.0.0/24", "172.30.0.0/16", "192.168.7.0/24", "203.0.113.0/24"])
+def test_other_subnets_may_be_used(subnet: str) -> None:
+    assert fleet(network={"subnet": subnet}).network.subnet == subnet
+    for ipv6 in ("fd4c:7e31:9a02::/64", "2001:db8::/64", "2a01:4f8::/64"):
+        assert fleet(network={"ipv6": ipv6}).network.ipv6 == ipv6
 
 
 # The proxy
@@ -70,7 +95,18 @@ def test_a_proxy_is_a_url_or_a_mapping() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["proxy.example.com:3128", "socks5://proxy:1080", "http://", "http://proxy_1:3128", "http://p/path", 3128, "a b"],
+    [
+        "proxy.example.com:3128",
+        "http://proxy:0",
+        "http://proxy:99999",
+        "http://[fd00::3]:65536",
+        "socks5://proxy:1080",
+        "http://",
+        "http://proxy_1:3128",
+        "http://p/path",
+        3128,
+        "a b",
+    ],
 )
 def test_what_is_no_proxy_is_a_fault(data: Any) -> None:
     (fault,) = refused("fleet_proxy", {"url": data})

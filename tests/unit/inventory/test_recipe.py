@@ -173,3 +173,8 @@ def test_anything_at_all_is_a_recipe_or_a_fault_with_its_path(data: dict[str, An
         assert all(fault.startswith("fleet_recipes.own") for fault in error.faults)
     else:
         assert Recipe.parse(plain(recipe), "fleet_recipes.own") == recipe
+
+
+def test_refuses_another_place_of_the_weights_in_the_image() -> None:
+    (found,) = recipe_faults(env={"HF_HUB_CACHE": "/srv/own"})
+    assert found.startswith("fleet_recipes.own.env.HF_HUB_CACHE: set by the collection; weights are in the cache")

@@ -61,7 +61,8 @@ def test_a_file_that_is_vaulted_is_decrypted(tmp_path: Path, pair: Pair) -> None
     assert read(tmp_path, given, loader)[0]["key"] == pair.key
     assert read(tmp_path, given)[1] == [
         f"fleet_https.key: {str(path)!r} cannot be read; "
-        "check its permissions and, if it is encrypted, the vault password"
+        "check its permissions and, if it is encrypted, give the vault password: "
+        "--ask-vault-pass or --vault-password-file"
     ]
 
 

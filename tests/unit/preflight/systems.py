@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +46,8 @@ class System:
             bin.mkdir(parents=True)
             (bin / "python3").symlink_to(command[0])
         elif "pip" in command:
-            return self._pip(Path(command[0]).parents[1], command[-1].partition("==")[2])
+            pinned = re.findall(r"^ansible-core==(\S+)", Path(command[-1]).read_text(), re.MULTILINE)
+            return self._pip(Path(command[0]).parents[1], pinned[0])
         else:
             version = Path(command[0]).read_text()
             return (0, f"ansible-playbook [core {version}]\n  more\n", "") if version else (1, "", "no such module")

@@ -236,7 +236,42 @@ def test_an_image_that_is_still_to_be_pulled_is_judged_by_its_tag() -> None:
     )
     (line,) = reported(R550, entries=[entry(image=f"{VLLM}-cu129")])
     assert line.startswith(f"warn fleet_models[0].image: {VLLM}-cu129 is built for CUDA 12.9, and driver 550.90.07")
-    assert reported(R550, entries=[entry(image="corp/engine:1")]) == []
+
+
+@pytest.mark.parametrize("image", ["vllm/vllm-openai:latest", "vllm/vllm-openai@sha256:" + 64 * "0", "corp/engine:1"])
+def test_an_image_whose_cuda_nobody_knows_is_a_warning(image: str) -> None:
+    assert reported(R550, entries=[entry(image=image)]) == [
+        f"warn fleet_models[0].image: the CUDA of {image} is not known, so the image was not compared with driver "
+        f"550.90.07; when the image is on the host, run preflight again: then its own variables count"
+    ]
+
+
+@pytest.mark.parametrize("version", ["abc", "13", "cuda-13.0"])
+def test_a_cuda_version_that_cannot_be_read_is_a_warning(version: str) -> None:
+    assert reported(R580, image={"CUDA_VERSION": version}) == [
+        f"warn fleet_images.vllm: the CUDA of {VLLM} is not known, so the image was not compared with driver 580.65; "
+        f"CUDA_VERSION in the image or in the model's env: expected such as 13.0, got {version!r}"
+    ]
+    assert reported(R580, image={"CUDA_VERSION": version, "NVIDIA_REQUIRE_CUDA": "cuda>=13.0"})[0].startswith("ok cuda")
+
+
+@pytest.mark.parametrize("image", [None, CUDA_13, {"CUDA_VERSION": "13.0.2"}])
+def test_a_driver_whose_cuda_nobody_knows_is_a_warning(image: dict[str, str] | None) -> None:
+    assert reported(gpu("470.1", None), image=image) == [
+        f"warn fleet_images.vllm: {VLLM} is built for CUDA 13.0, and driver 470.1 supports an unknown CUDA {ON}: they "
+        "were not compared; see what `nvidia-smi` on the host prints as CUDA version; driver 580 or later is needed"
+    ]
+
+
+def test_a_requirement_without_cuda_is_judged_whatever_the_driver_supports() -> None:
+    image = {"NVIDIA_REQUIRE_DRIVER": "driver>=470"}
+    assert reported(gpu("470.1", None), image=image) == [
+        "ok cuda: the driver meets the requirements of the models' images"
+    ]
+    (line,) = reported(gpu("460.1", None), image=image)
+    assert line.startswith(
+        f"fault fleet_images.vllm: {VLLM} requires driver>=470, and driver 460.1 supports an unknown"
+    )
 
 
 # Which models, which GPUs

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import OPTIONS
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
 from ansible_collections.inference.fleet.plugins.modules import host_check
 from ansible_collections.inference.fleet.tests.unit.preflight.hosts import GOOD
 from ansible_collections.inference.fleet.tests.unit.running import FleetModule
-from ansible_collections.inference.fleet.tests.unit.samples import entry
+from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 COMMAND = "/usr/bin/nvidia-persistenced --verbose"
 
@@ -43,6 +44,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> FleetModule:
 def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> None:
     answer = run(models=[entry()])
     assert {check["state"] for check in answer.pop("checks")} == {"ok"}
+    networks = answer.pop("networks")
+    assert [one["name"] for one in networks.pop("create")] == [net.name for net in fleet(entry()).networks]
+    assert networks == {"recreate": {}, "new_caddy": False, "remove": [], "crowd": [], "ours": []}
     assert answer == {
         "packages": [],
         "system": {
@@ -55,13 +59,14 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> No
         },
         "docker_version": "28.2.2",
         "docker_to_start": False,
-        "network": False,
+        "rules": True,
         "site_to_do": [],
         "site_files": [],
         "site_leftover": [],
         "selinux": False,
         "firewalld": False,
         "services": [],
+        "running": {},
         "watchers": [],
         "gpu_to_do": [],
         "persistence_command": "",
@@ -156,3 +161,13 @@ def test_a_faulty_inventory_is_told_with_its_paths(world: World, run: FleetModul
     answer = run(models=[entry(replicas=0)])
     assert answer["msg"] == "fleet_models[0].replicas: expected a whole number of at least 1, got 0"
     assert world.asked == ()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_answers_of_images_are_kept_only_outside_check_mode(
+    world: World, run: FleetModule, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(host_check, "image_options", lambda _fleet, *more: given.extend(more) or {})
+    run(check=check, models=[entry()])
+    assert given == [OPTIONS, True, not check]

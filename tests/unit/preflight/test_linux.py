@@ -216,7 +216,8 @@ def test_reads_which_system_it_is(
     ("programs", "answers", "missing"),
     [
         ({"docker", "dockerd", "iptables"}, False, []),
-        ({"dockerd"}, True, [COMMAND]),
+        ({"dockerd"}, True, [COMMAND, IPTABLES]),
+        ({"dockerd", "iptables"}, True, [COMMAND]),
         ({"dockerd", "iptables"}, False, [COMMAND]),
         (set(), False, [ENGINE, COMMAND, IPTABLES]),
     ],
@@ -274,10 +275,13 @@ def test_finds_what_docker_and_the_host_have_of_the_proxy_and_the_certificates(d
         "NoProxy": "localhost,corp.example",
         "SecurityOptions": ["name=seccomp,profile=builtin", "name=selinux"],
     }
-    docker.answers["/networks/llm-network"] = {
-        "Id": "0123456789abcdef",
-        "IPAM": {"Config": [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}]},
-    }
+    docker.answers["/networks"] = [
+        {
+            "Id": "0123456789abcdef",
+            "Name": "llm-network",
+            "IPAM": {"Config": [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}]},
+        }
+    ]
     (etc / "certificates/inference-fleet-old.crt").touch()
     (etc / "certificates/own.crt").touch()
     behind = fleet(
@@ -287,7 +291,11 @@ def test_finds_what_docker_and_the_host_have_of_the_proxy_and_the_certificates(d
     )
     found = linux.observe(behind, []).site
     assert found.docker_proxy == ("http://proxy.example:3128", ("localhost", "corp.example"))
-    assert (found.subnets, found.bridge, found.selinux) == (("172.18.0.0/16",), "br-0123456789ab", True)
+    (network,) = found.networks
+    assert (network.name, list(map(str, network.subnets)), network.device, network.ours, found.selinux) == (
+        *("llm-network", ["172.18.0.0/16"], "br-0123456789ab"),
+        *(True, True),
+    )
     assert (found.untrusted, found.proxy_written) == (1, False)
     assert found.files == found.leftover == (str(etc / "certificates/inference-fleet-old.crt"),)
     assert not found.outdated

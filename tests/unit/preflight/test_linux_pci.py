@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import linux_pci
-from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_pci import observe_peers
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_pci import observe_peers, process_name
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.peers import Peers
 
 ROOT_PORT, UPSTREAM, LEFT, RIGHT = "0000:00:01.0", "0000:01:00.0", "0000:02:00.0", "0000:02:01.0"
@@ -117,6 +117,17 @@ def test_nvswitches_and_their_manager_are_found(tree: Tree) -> None:
     assert observe_peers(tree.root, ()) == Peers(nvswitch=True)
     (tree.root / "proc/812/comm").write_text("nv-fabricmanage\n")
     assert observe_peers(tree.root, ()) == Peers(nvswitch=True, fabric_manager=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [(b"\xff\xfe\n", "\ufffd\ufffd"), (b"a\nb\x1b[2J\n", "ab[2J"), (b"VLLM::Worker\n", "VLLM::Worker")],
+)
+def test_a_process_cannot_end_or_falsify_a_run_by_its_name(name: bytes, shown: str, tree: Tree) -> None:
+    (tree.root / "proc/812").mkdir(parents=True)
+    (tree.root / "proc/812/comm").write_bytes(name)
+    assert process_name(tree.root / "proc/812") == shown
+    assert observe_peers(tree.root, ()) == Peers()
 
 
 @pytest.mark.parametrize(

@@ -199,9 +199,22 @@ def test_docker_is_not_restarted_under_containers_that_run() -> None:
     assert replace(GOOD, taken_up=False, configured=False, busy=busy).to_do == []
 
 
-def test_the_commands_for_a_quiet_hour_begin_with_the_toolkit_where_that_is_missing_too() -> None:
-    (line,) = reported("runtime", toolkit=False, taken_up=False, configured=False, busy=("gitlab",))
-    assert "in a quiet hour: `apt-get install nvidia-container-toolkit`, `nvidia-ctk runtime" in line
+@pytest.mark.parametrize(
+    ("system", "command"),
+    [
+        ("debian", "`apt-get install nvidia-container-toolkit`"),
+        ("ubuntu", "`apt-get install nvidia-container-toolkit`"),
+        ("rhel", "`dnf install nvidia-container-toolkit`"),
+        ("rocky", "`dnf install nvidia-container-toolkit`"),
+        ("arch", "install nvidia-container-toolkit"),
+    ],
+)
+def test_the_commands_for_a_quiet_hour_begin_with_the_toolkit_where_that_is_missing_too(
+    system: str, command: str
+) -> None:
+    found = replace(GOOD, toolkit=False, taken_up=False, configured=False, busy=("gitlab",))
+    (line,) = [str(one) for one in nvidia_checks(fleet(entry()), found, system) if one.name == "runtime"]
+    assert f"in a quiet hour: {command}, `nvidia-ctk runtime" in line
 
 
 def test_a_docker_that_gives_gpus_already_is_no_fault_for_lack_of_a_runtime() -> None:

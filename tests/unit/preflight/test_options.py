@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import socketserver
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import NEEDS, pack, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import option_program
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.image_options import image_options
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.options import (
@@ -86,6 +88,52 @@ def told(args: dict[str, Any]) -> list[str]:
 )
 def test_refuses_arguments_that_the_image_does_not_have(args: dict[str, Any], message: str) -> None:
     assert told(args) == [f"fleet_models[0].args.{message}"]
+
+
+HERE = "of `vllm serve` in vllm/vllm-openai:v0.22.0"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"max-model-len": [1, 2]}, f"expected one value, got [1, 2]: an option {HERE} that takes one"),
+        ({"max-model-len": {"a": 1}}, f"expected a number, got a mapping: an option {HERE} that takes one"),
+        ({"max-model-len": "abc"}, f"expected a number, got 'abc': an option {HERE} that takes one"),
+        ({"dtype": ["auto", "half"]}, f"expected one value, got a list: an option {HERE} that takes one"),
+        ({"hf-token": ["a", "b"]}, f"expected one value, got a list: an option {HERE} that takes one"),
+        (
+            {"max-num-seqs.x": 3},
+            f"has no keys behind a dot: no option {HERE} that takes a mapping; write max-num-seqs",
+        ),
+        (
+            {"enforce-eager.x": True},
+            f"has no keys behind a dot: no option {HERE} that takes a mapping; write enforce-eager",
+        ),
+    ],
+    ids=str,
+)
+def test_refuses_values_of_another_kind(args: dict[str, Any], message: str) -> None:
+    (key,) = args
+    assert with_numbers(args) == [f"fleet_models[0].args.{key}: {message}"]
+
+
+def test_names_an_option_as_the_inventory_does_on_the_host_too() -> None:
+    asked = unpack(json.loads(json.dumps(pack(with_args(args={"q": "fp8"}), NEEDS["host_check"]))))
+    check, *_others = option_checks(asked, {PROGRAM: parse_table([{"options": ["--port"], "kind": "value"}])})
+    assert check.name == "fleet_models[0].args.q"
+
+
+@pytest.mark.parametrize("value", [8192, "8192", "32k", "1.5M", "auto", -1, 0.5, "None", "", "inf", "1e-3"])
+def test_takes_what_a_parser_of_numbers_may_take(value: Any) -> None:
+    assert with_numbers({"max-model-len": value}) == []
+
+
+def with_numbers(args: dict[str, Any]) -> list[str]:
+    """As `told`, where the image says which options take numbers."""
+    numbers = ("--max-model-len", "--max-num-seqs")
+    listed = [{**one, **({"number": True} if one["options"][0] in numbers else {})} for one in LISTED]
+    checks = option_checks(with_args(args=args), {PROGRAM: parse_table(listed)})
+    return [str(check) for check in checks if check.state == "fault"]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +267,11 @@ def test_asks_an_image_once_and_keeps_the_answer(engine: Engine, tmp_path: Path)
 def test_the_container_has_neither_gpu_nor_network(engine: Engine, tmp_path: Path) -> None:
     image_options(with_args(**ONE), str(tmp_path / "options"))
     (made,) = engine.made
-    assert made["HostConfig"]["NetworkMode"] == "none"
+    host = made["HostConfig"]
+    assert host["NetworkMode"] == "none"
+    assert (host["CapDrop"], host["CapAdd"], host["SecurityOpt"]) == (["ALL"], ["DAC_OVERRIDE"], ["no-new-privileges"])
+    assert host["PidsLimit"] == 16384
+    assert host["LogConfig"]["Config"] == {"max-size": "16m", "max-file": "1"}, "what an image prints has an end"
     assert "DeviceRequests" not in made["HostConfig"]
     assert "NVIDIA_VISIBLE_DEVICES=void" in made["Env"]
     assert made["Entrypoint"] == ["python3", "-c", Path(option_program.__file__).read_text()]
@@ -260,6 +312,12 @@ def test_does_not_ask_where_it_may_not(engine: Engine, tmp_path: Path) -> None:
     [
         ([(2, "Traceback\nImportError: x\n")], {}, "python3 ended with 1: ImportError: x"),
         ([], {}, "python3 ended with 1: no output"),
+        ([(2, "\x1b]0;title\x07 no\n")], {}, "python3 ended with 1: ]0;title no"),
+        (
+            [(1, option_program.MARK + "[" * 100_000)],
+            {},
+            "python3 ended with 1: " + (option_program.MARK + "[" * 200)[:200],
+        ),
         ([(1, option_program.MARK + '[{"opt')], {}, 'python3 ended with 1: inference.fleet options: [{"opt'),
         ([(1, option_program.MARK + "[]")], {}, "an empty list of options"),
         (
@@ -287,7 +345,45 @@ def test_no_engine_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert docker_api.request("POST", "/containers/create", {}) == (0, b"")
 
 
+def test_writes_and_removes_nothing_where_it_may_not_keep_answers(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "options"
+    assert image_options(with_args(**ONE), str(folder), may_keep=False) == {PROGRAM: parse_table(LISTED)}
+    assert not folder.exists()
+    assert engine.asked[-1] == "DELETE /containers/c1"
+    folder.mkdir()
+    (folder / f"{'cd' * 32}.json").write_text("[]")
+    image_options(with_args(**ONE), str(folder), may_keep=False)
+    assert [file.name for file in folder.iterdir()] == [f"{'cd' * 32}.json"]
+
+
 # The program that runs in the image
+
+
+def human_readable(text: str) -> int:
+    """FAKE of vLLM's parser of --max-model-len."""
+    return -1 if text == "auto" else int(text.replace("k", "000"))
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        ({"type": int}, True),
+        ({"type": float}, True),
+        ({"type": human_readable}, True),
+        ({"type": str}, False),
+        ({}, False),
+        ({"type": json.loads}, False),
+        ({"type": bool}, False),
+        ({"type": int, "nargs": "+"}, False),
+        ({"action": "store_true"}, False),
+    ],
+    ids=["int", "float", "function", "text", "none", "json", "bool", "list", "flag"],
+)
+def test_knows_which_options_take_numbers(options: dict[str, Any], number: bool) -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--x", **options)
+    (one,) = option_program.table(parser)
+    assert one.get("number", False) is number
 
 
 def run_program(*arguments: str) -> Any:

@@ -96,6 +96,15 @@ def test_the_data_tells_its_version_in_the_volume_and_the_image_in_its_environme
     assert seen(monkeypatch, answers) == DatabaseFacts("15", "16")
 
 
+def test_a_version_that_links_to_the_host_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The server in its container can write the volume."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "shadow").write_text("root:$6$")
+    (tmp_path / "data/PG_VERSION").symlink_to(tmp_path / "shadow")
+    answers = {"/volumes/fleet-postgres": {"Mountpoint": str(tmp_path / "data")}}
+    assert seen(monkeypatch, answers) == DatabaseFacts()
+
+
 @pytest.mark.parametrize("image", [None, {}, {"Config": {}}, {"Config": {"Env": None}}, {"Config": {"Env": ["X=1"]}}])
 def test_nothing_is_known_where_nothing_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Any) -> None:
     """An interrupted first start, no volume, and an image without a version."""

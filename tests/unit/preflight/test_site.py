@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Network
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import checks
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.networks import FoundNetwork, plan_networks
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.site import Site
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import Route
 from ansible_collections.inference.fleet.tests.unit.preflight.hosts import GOOD
@@ -16,10 +18,6 @@ from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, 
 PROXY = "http://me:hunter22@proxy.example:3128"
 SHOWN = "http://proxy.example:3128"
 DIRECT = ("localhost", "127.0.0.1", "::1")
-RECREATE = (
-    "in a quiet hour `docker rm -f $(docker ps -aq --filter label=managed-by=inference.fleet)` and `docker network rm "
-    "llm-network`, then install; the volumes and secrets stay"
-)
 
 
 def route(destination: str, device: str = "eth0", gateway: str | None = None) -> Route:
@@ -80,7 +78,6 @@ def test_a_subnet_behind_a_gateway_may_be_free_so_it_is_a_warning() -> None:
     assert reported(site, network={"subnet": "10.89.0.0/24"}) == [
         "warn fleet_network.subnet: 10.89.0.0/24 is a part of the host's route 10.0.0.0/8 via 10.1.0.1 on eth0; make "
         "sure that no machine behind it has such an address: this host could not reach it",
-        "ok fleet_network.subnet: no route of the host overlaps 10.89.0.0/24",
     ]
 
 
@@ -95,24 +92,65 @@ def test_both_subnets_are_checked() -> None:
     assert [line.partition(":")[0] for line in lines] == ["ok fleet_network.subnet", "fault fleet_network.ipv6"]
 
 
-def test_a_network_that_has_another_subnet_is_a_fault_that_says_how_to_change_it() -> None:
-    assert reported(Site(subnets=("172.18.0.0/16",)), network={"subnet": "10.89.0.0/24"}) == [
-        f"fault fleet_network.subnet: is 10.89.0.0/24, and the network llm-network has 172.18.0.0/16; {RECREATE}"
+def front(subnet: str) -> FoundNetwork:
+    return FoundNetwork("llm-network", (ipaddress.ip_network(subnet),), device="br-0123")
+
+
+def test_a_network_that_has_another_subnet_is_recreated() -> None:
+    assert reported(Site(networks=(front("172.18.0.0/16"),)), network={"subnet": "10.89.0.0/24"}) == [
+        "ok fleet_network.subnet: no route of the host overlaps 10.89.0.0/24",
+        "install network llm-network: its IPv4 subnet is 172.18.0.0/16; expected a part of 10.89.0.0/24; install "
+        "recreates it; no model is reloaded",
     ]
 
 
-def test_a_network_that_has_the_subnet_is_right_and_its_own_route_no_clash() -> None:
-    site = Site(subnets=("10.89.0.0/24",), bridge="br-0123", routes=(DEFAULT, route("10.89.0.0/24", "br-0123")))
-    assert reported(site, network={"subnet": "10.89.0.0/24"}) == []
+def test_a_caddy_that_gets_another_address_is_recreated() -> None:
+    site = Site(networks=(front("172.18.0.0/16"),), caddy=("llm-network",))
+    (check,) = (
+        one
+        for one in checks(fleet(network={"subnet": "10.89.0.0/24"}), replace(GOOD, site=site))
+        if one.name == "caddy"
+    )
+    assert str(check) == "caddy: gets another address; install recreates it; clients are refused until it runs again"
+    assert check.state == "install"
+    assert not [one for one in checks(fleet(), replace(GOOD, site=site)) if one.name == "caddy"]
+
+
+def test_a_network_that_has_a_part_of_the_subnet_is_right_and_its_own_route_no_clash() -> None:
+    site = Site(networks=(front("10.89.0.0/29"),), routes=(DEFAULT, route("10.89.0.0/29", "br-0123")))
+    (line,) = reported(site, network={"subnet": "10.89.0.0/24"})
+    assert line.startswith("ok ")
     assert reported(site) == []
 
 
 def test_a_network_that_clashes_with_a_later_route_is_a_warning() -> None:
-    site = Site(subnets=("172.18.0.0/16",), bridge="br-0123", routes=(route("172.18.5.0/24", "wg0"),))
+    site = Site(networks=(front("172.18.0.0/16"),), routes=(route("172.18.5.0/24", "wg0"),))
     assert reported(site) == [
         "warn network llm-network: 172.18.0.0/16 overlaps the host's route 172.18.5.0/24 on wg0; set "
-        "fleet_network.subnet to a free subnet; preflight then says how to recreate the network"
+        "fleet_network.subnet to a free subnet; install then recreates the networks"
     ]
+
+
+def test_a_subnet_that_clashes_with_a_later_route_is_a_warning_where_all_networks_exist() -> None:
+    """A fault would stop a run that changes no network."""
+    setting = {"subnet": "10.89.0.0/24"}
+    plan = plan_networks(fleet(entry()).networks, (), Network(**setting))
+    there = tuple(FoundNetwork(net.name, subnets, net.internal, device=net.device) for net, subnets in plan.create)
+    site = Site(networks=there, routes=(route("10.89.0.64/26", "wg0"),))
+    (line,) = reported(site, network=setting)
+    assert line.startswith("warn fleet_network.subnet: 10.89.0.0/24 overlaps the host's route 10.89.0.64/26 on wg0;")
+
+
+def test_a_host_of_a_previous_version_is_told_what_install_moves() -> None:
+    assert reported(Site(networks=(front("172.18.0.0/16"),), crowd=("litellm", "vllm-a-1"), rules=False)) == [
+        "install network llm-network: has litellm, vllm-a-1, as in previous versions; install moves them to networks "
+        "of their own; models are not reloaded, LiteLLM restarts"
+    ]
+
+
+def test_a_host_without_the_rules_gets_them() -> None:
+    (check,) = (one for one in checks(fleet(), replace(GOOD, site=Site(rules=False))) if one.name == "host rules")
+    assert check.state == "install"
 
 
 # IPv6

@@ -25,8 +25,9 @@ def https(**settings: Any) -> dict[str, Any]:
 def test_each_replica_is_a_target_that_knows_its_model() -> None:
     assert model_targets(fleet(entry(replicas=2)).public()["models"]) == [
         {
-            "targets": [f"vllm-qwen3-8b-{replica}:8000"],
+            "targets": ["caddy:9180"],
             "labels": {
+                "__metrics_path__": f"/replicas/vllm-qwen3-8b-{replica}/metrics",
                 "instance": f"vllm-qwen3-8b-{replica}",
                 "model": "qwen3-8b",
                 "replica": str(replica),
@@ -45,8 +46,11 @@ def test_what_is_stopped_or_absent_is_no_target() -> None:
 @given(inventories)
 def test_of_any_inventory_all_that_runs_is_a_target_once(variables: dict[str, Any]) -> None:
     models = Fleet.parse(variables).public()["models"]
-    found = [target for group in model_targets(models) for target in group["targets"]]
-    assert found == [f"{name}:8000" for model in models if model["state"] == "running" for name in model["containers"]]
+    found = [group["labels"]["__metrics_path__"] for group in model_targets(models)]
+    running = [name for model in models if model["state"] == "running" for name in model["containers"]]
+    assert found == [f"/replicas/{name}/metrics" for name in running]
+    # Caddy passes on requests with such a path alone.
+    assert all(re.fullmatch(r"/replicas/(vllm-[a-z0-9-]+)/metrics", path) for path in found)
 
 
 def test_each_name_has_its_certificate_looked_at_under_it() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.report.status import (
+    difference_lines,
     document,
     down_models,
     host_status,
@@ -19,6 +20,8 @@ from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 URL = "https://gpu1.example.com"
+VLLM, CADDY = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"  # IDs of images
+DIGESTS = {VLLM: f"sha256:c1c9f6fd5c10{'0' * 52}", CADDY: f"sha256:f2a1290d0463{'0' * 52}"}
 RESTORE = {"record": None, "unit": None, "text": ["no restore has been recorded on this host"]}
 
 
@@ -35,6 +38,7 @@ def container(**changes: Any) -> dict[str, Any]:
         "devices": ["GPU-1"],
         "device": "gpu 0",
         "image": "vllm/vllm-openai:v0.31.0",
+        "image_id": VLLM,
         "exit_code": None,
         "restarts": 0,
         "log": [],
@@ -50,12 +54,14 @@ def status(
     trouble: tuple[str, ...] = (),
     restore: dict[str, Any] = RESTORE,
     unused: tuple[str, ...] = (),
+    digests: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     answer = {
         "containers": list(containers),
         "actions": list(actions),
         "trouble": list(trouble),
         "unused_images": list(unused),
+        "digests": DIGESTS if digests is None else digests,
     }
     return host_status({**fleet(*entries).public(), "base_url": URL}, answer, services, restore)
 
@@ -78,9 +84,10 @@ def test_is_one_aligned_line_a_model_under_a_head() -> None:
         containers=(container(), container(name="vllm-qwen3-8b-2", device="gpu 1")),
     )
     assert model_table(made["models"], NOW) == [
-        "MODEL     TYPE  READY  DEVICE        IMAGE                     UP     ENDPOINT",
-        "qwen3-8b  chat  2/2    gpu 0, gpu 1  vllm/vllm-openai:v0.31.0  1h 0m  https://gpu1.example.com/v1",
-        "voice     tts   0/1    -             vllm/vllm-omni:v0.30.0    -      https://gpu1.example.com/models/voice/v1",
+        "MODEL     TYPE  READY  DEVICE        IMAGE                     DIGEST        UP     ENDPOINT",
+        "qwen3-8b  chat  2/2    gpu 0, gpu 1  vllm/vllm-openai:v0.31.0  c1c9f6fd5c10  1h 0m  https://gpu1.example.com/v1",
+        "voice     tts   0/1    -             vllm/vllm-omni:v0.30.0    -             -      "
+        "https://gpu1.example.com/models/voice/v1",
     ]
 
 
@@ -136,8 +143,13 @@ def test_tells_ages_in_two_units(started_at: str, up: str) -> None:
 # Text for a person
 
 SERVICES = (
-    {"Names": ["/litellm"], "Status": "Up 3 minutes (healthy)", "Image": "litellm/litellm:v1.106.2", "Id": "1"},
-    {"Names": ["/caddy"], "Status": "Exited (1) 5 seconds ago", "Image": "caddy:2.11.7", "Id": "2"},
+    {
+        "Names": ["/litellm"],
+        "Status": "Up 3 minutes (healthy)",
+        "Image": "litellm/litellm:v1.106.2",
+        "ImageID": "sha256:1",
+    },
+    {"Names": ["/caddy"], "Status": "Exited (1) 5 seconds ago", "Image": "caddy:2.11.7", "ImageID": CADDY},
 )
 
 
@@ -153,12 +165,12 @@ def test_a_host_is_its_name_and_a_block_for_each_part() -> None:
     )
     assert status_text("gpu1", made, NOW).splitlines() == [
         "gpu1",
-        "  MODEL     TYPE  READY  DEVICE  IMAGE                     UP     ENDPOINT",
-        "  qwen3-8b  chat  1/1    gpu 0   vllm/vllm-openai:v0.31.0  1h 0m  https://gpu1.example.com/v1",
+        "  MODEL     TYPE  READY  DEVICE  IMAGE                     DIGEST        UP     ENDPOINT",
+        "  qwen3-8b  chat  1/1    gpu 0   vllm/vllm-openai:v0.31.0  c1c9f6fd5c10  1h 0m  https://gpu1.example.com/v1",
         "",
-        "  SERVICE  STATUS                    IMAGE",
-        "  caddy    Exited (1) 5 seconds ago  caddy:2.11.7",
-        "  litellm  Up 3 minutes (healthy)    litellm/litellm:v1.106.2",
+        "  SERVICE  STATUS                    IMAGE                     DIGEST",
+        "  caddy    Exited (1) 5 seconds ago  caddy:2.11.7              f2a1290d0463",
+        "  litellm  Up 3 minutes (healthy)    litellm/litellm:v1.106.2  -",
         "",
         "  restore of 2026-01-01",
         "    checks  1.0 s",
@@ -219,7 +231,7 @@ def test_a_replica_that_is_down_has_the_end_of_its_log() -> None:
     assert (
         "  down:\n"
         "    vllm-qwen3-8b-1: is exited with exit code 137, restarts by Docker: 5\n"
-        "      the end of its log (docker logs vllm-qwen3-8b-1):\n"
+        "      the end of its log (the playbook logs with -e model=qwen3-8b -e lines=0 prints all):\n"
         "        loading\n"
         "        out of memory\n"
     ) in status_text("gpu1", status(entry(), containers=(DEAD,)), NOW)
@@ -274,6 +286,8 @@ def test_a_model_has_its_numbers_its_url_and_its_containers() -> None:
         "exit_code": None,
         "restarts": 0,
         "log": [],
+        "image_id": VLLM,
+        "digest": DIGESTS[VLLM],
     }
     assert (second["ready"], second["status"]) == (False, "missing")
 
@@ -292,9 +306,74 @@ def test_the_document_has_all_hosts_in_their_order_with_the_same_keys() -> None:
         "name": "caddy",
         "status": "Exited (1) 5 seconds ago",
         "image": "caddy:2.11.7",
+        "image_id": CADDY,
+        "digest": DIGESTS[CADDY],
     }
+    assert made["images_that_differ"] == {}
 
 
 def test_no_secret_of_the_inventory_is_in_it() -> None:
     secret = entry(env={"API_TOKEN": "hidden"})
     assert "hidden" not in json.dumps(status(secret, containers=(container(),)))
+
+
+# Images
+
+
+def test_replicas_with_different_images_show_both_digests() -> None:
+    other = f"sha256:{'d' * 64}"
+    replicas = (container(), container(image_id=other), container(image_id=""))
+    made = status(entry(replicas=3), containers=replicas, digests={**DIGESTS, other: f"sha256:{'9' * 64}"})
+    assert "  c1c9f6fd5c10, 999999999999  " in model_table(made["models"], NOW)[1]
+
+
+def hosts(**digests: str | None) -> dict[str, Any]:
+    """Each runs a model and Caddy; its image of vLLM has the digest, or none."""
+    return {
+        name: status(
+            entry(),
+            containers=(container(image_id=f"sha256:id-of-{digest or name}"),),
+            services=SERVICES[1:],
+            digests={CADDY: DIGESTS[CADDY], **({f"sha256:id-of-{digest}": f"sha256:{digest}"} if digest else {})},
+        )
+        for name, digest in digests.items()
+    }
+
+
+def test_a_tag_that_is_another_image_on_another_host_is_reported() -> None:
+    """As after the owner of the tag, or an attacker, pushed another image."""
+    found = hosts(gpu1="aaaaaaaaaaaaaaaa", gpu2="bbbbbbbbbbbbbbbb", gpu3="aaaaaaaaaaaaaaaa")
+    assert document(found, NOW)["images_that_differ"] == {
+        "vllm/vllm-openai:v0.31.0": {"sha256:aaaaaaaaaaaaaaaa": ["gpu1", "gpu3"], "sha256:bbbbbbbbbbbbbbbb": ["gpu2"]}
+    }
+    assert difference_lines(found) == [
+        "vllm/vllm-openai:v0.31.0: aaaaaaaaaaaa on gpu1, gpu3; bbbbbbbbbbbb on gpu2",
+    ]
+
+
+def test_the_same_digest_everywhere_is_no_difference() -> None:
+    assert difference_lines(hosts(gpu1="a", gpu2="a")) == []
+    assert difference_lines({**hosts(gpu1="a"), "gpu2": without_status("unreachable")}) == []
+
+
+def test_images_that_were_loaded_are_compared_by_their_id() -> None:
+    assert difference_lines(hosts(gpu1=None, gpu2="a")) == [
+        "vllm/vllm-openai:v0.31.0: id-of-gpu1 on gpu1; a on gpu2",
+    ]
+    same = {name: status(entry(), containers=(container(),), digests={}) for name in ("gpu1", "gpu2")}
+    assert difference_lines(same) == []
+
+
+def test_a_host_alone_may_have_two_images_of_one_tag() -> None:
+    one = status(entry(replicas=2), containers=(container(), container(image_id=CADDY)))
+    assert difference_lines({"gpu1": one}) == [
+        "vllm/vllm-openai:v0.31.0: c1c9f6fd5c10 on gpu1; f2a1290d0463 on gpu1",
+    ]
+
+
+def test_the_images_of_recipes_are_built_on_each_host() -> None:
+    built = {
+        name: status(entry(), containers=(container(image="inference-fleet/recipe-a:1", image_id=name),), digests={})
+        for name in ("gpu1", "gpu2")
+    }
+    assert difference_lines(built) == []

@@ -53,6 +53,14 @@ def test_a_service_is_created_where_the_host_had_none_and_restarted_where_it_had
     assert line(fleet_host=host, caddy=changed, postgres=changed) == "created: postgres; restarted: caddy"
 
 
+def test_a_service_whose_networks_alone_changed_was_not_restarted() -> None:
+    host = {"services": ["caddy", "litellm"], "running": {"caddy": "6edb"}}
+    same, other = ({"changed": True, "container": {"Id": one}} for one in ("6edb", "90af"))
+    assert line(fleet_host=host, caddy=same) == "updated: caddy"
+    assert line(fleet_host=host, caddy=other) == "restarted: caddy"
+    assert line(fleet_host={**host, "running": {}}, caddy=same) == "restarted: caddy"  # it was stopped
+
+
 def test_litellm_counts_from_where_it_is_stopped() -> None:
     """Before the restart, the registered result is a plan of check mode."""
     assert line(litellm={"changed": True}) == "nothing changed"

@@ -26,6 +26,11 @@ def test_is_the_oldest_that_both_accept(release: str, lowest: str, highest: str,
     assert api_version({"Version": release, "MinAPIVersion": lowest, "ApiVersion": highest}) == chosen
 
 
+@pytest.mark.parametrize(("engine", "chosen"), [({"ApiVersion": "1.47"}, "1.41"), ({"MinAPIVersion": "1.44"}, "1.44")])
+def test_an_engine_that_says_half_is_asked_for_what_fits(engine: dict[str, Any], chosen: str) -> None:
+    assert api_version(engine) == chosen
+
+
 @pytest.mark.parametrize("engine", [{}, {"ApiVersion": None}, {"ApiVersion": "1.41", "MinAPIVersion": "?"}])
 def test_an_engine_that_does_not_say_is_taken_for_the_oldest(engine: dict[str, Any]) -> None:
     assert api_version(engine) == "1.41"
@@ -38,6 +43,15 @@ def test_an_engine_that_does_not_say_is_taken_for_the_oldest(engine: dict[str, A
             {"Version": "19.03.15", "MinAPIVersion": "1.12", "ApiVersion": "1.40"},
             "Docker Engine 19.03.15 accepts the API 1.12 to 1.40, expected one of 1.41 to 1.52; Docker Engine 20.10 or "
             "later is needed: upgrade it",
+        ),
+        (
+            {"Version": "19.03.15", "ApiVersion": "1.40"},
+            "Docker Engine 19.03.15 accepts the API up to 1.40, expected one of 1.41 to 1.52; Docker Engine 20.10 or "
+            "later is needed: upgrade it",
+        ),
+        (
+            {"Version": "40.0.0", "MinAPIVersion": "1.53"},
+            "Docker Engine 40.0.0 accepts the API from 1.53 on, expected one of 1.41 to 1.52; upgrade the collection",
         ),
         (
             {"Version": "40.0.0", "MinAPIVersion": "1.53", "ApiVersion": "1.70"},

@@ -1,0 +1,341 @@
+"""fleet_guard.py, which LiteLLM loads: unknown keys cost nothing, and a key opens its own models alone."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, TypeVar
+
+import pytest
+
+FILE = Path(__file__).resolve().parents[2] / "roles/litellm/files/fleet_guard.py"
+MASTER = "sk-master"
+DISCONNECT = {"type": "http.disconnect"}
+Result = TypeVar("Result")
+
+
+class Refusal(Exception):
+    def __init__(self, status_code: int, detail: object) -> None:
+        super().__init__(detail)
+        self.status_code = status_code
+
+
+class Database:
+    """LiteLLM's table of keys. rows: token -> row."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, SimpleNamespace] = {}
+        self.queries: list[list[str]] = []
+        self.fails = self.hangs = False
+        self.litellm_verificationtoken = self
+
+    def add(self, key: str, **changes: Any) -> None:
+        row = {"token": token(key), "blocked": None, "expires": None, **changes}
+        self.rows[row["token"]] = SimpleNamespace(**row)
+
+    async def find_many(self, where: dict[str, dict[str, list[str]]]) -> list[SimpleNamespace]:
+        self.queries.append(where["token"]["in"])
+        if self.fails:
+            raise ConnectionError
+        if self.hangs:
+            await asyncio.sleep(60)
+        return [self.rows[one] for one in self.queries[-1] if one in self.rows]
+
+
+class Application:
+    """LiteLLM's own: says what came through."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.heard: list[Any] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.paths.append(scope["path"])
+        self.heard = [await receive() for _message in range(3)] if scope["type"] == "http" else []
+
+
+def token(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@pytest.fixture
+def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What the file imports from LiteLLM. allowed: the models of the request's key."""
+    found = SimpleNamespace(
+        app=SimpleNamespace(middleware_stack=Application()),
+        database=Database(),
+        llm_model_list=[],
+        llm_router=None,
+        master_key=MASTER,
+        allowed={"own"},
+    )
+    found.prisma_client = SimpleNamespace(db=found.database)
+
+    async def can_key_call_resolved_model(model: str, **_options: object) -> None:
+        if model not in found.allowed:
+            raise Refusal(403, model)
+
+    for name, content in {
+        "fastapi": {"HTTPException": Refusal},
+        "litellm": {},
+        "litellm.integrations": {},
+        "litellm.integrations.custom_logger": {"CustomLogger": object},
+        "litellm.proxy": {"proxy_server": found},
+        "litellm.proxy.auth": {},
+        "litellm.proxy.auth.auth_checks": {"can_key_call_resolved_model": can_key_call_resolved_model},
+    }.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(logging, "setLogRecordFactory", lambda _factory: None)
+    return found
+
+
+@pytest.fixture
+def guard(litellm: SimpleNamespace) -> Any:
+    spec = spec_from_file_location("fleet_guard", FILE)
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.PAUSE_SECONDS = 0.01  # type: ignore[attr-defined]
+    return module
+
+
+async def ask(
+    litellm: SimpleNamespace,
+    *authorization: str,
+    path: str = "/v1/models",
+    kind: str = "http",
+    body: Sequence[bytes] = (b"",),
+    content_type: str = "application/json",
+) -> int:
+    """The status that the gate answers with, or 0 if LiteLLM's application gets the request."""
+    headers = [(b"authorization", one.encode("latin-1")) for one in authorization]
+    headers.append((b"content-type", content_type.encode()))
+    messages = [{"type": "http.request", "body": part, "more_body": True} for part in body]
+    messages[-1]["more_body"] = False
+    left = iter([*messages, DISCONNECT, DISCONNECT])
+    litellm.reads = 0
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        litellm.reads += 1
+        return next(left)
+
+    await litellm.app.middleware_stack({"type": kind, "path": path, "headers": headers}, receive, send)
+    return int(sent[0]["status"]) if sent else 0
+
+
+def run(*asked: Awaitable[Result]) -> list[Result]:
+    async def all_of() -> list[Result]:
+        return list(await asyncio.gather(*asked))
+
+    return asyncio.run(all_of())
+
+
+# Keys
+
+
+def test_passes_on_the_master_key_and_known_keys(guard: Any, litellm: SimpleNamespace) -> None:
+    litellm.database.add("sk-known")
+    assert run(ask(litellm, "Bearer sk-known"), ask(litellm, f"Bearer {MASTER}")) == [0, 0]
+    assert litellm.database.queries == [[token("sk-known")]]
+
+
+@pytest.mark.parametrize("authorization", ["Bearer sk-unknown", "Bearer unknown", "Bearer \xff", "Bearer sk-master "])
+def test_refuses_an_unknown_key_without_reading_the_body(
+    guard: Any, litellm: SimpleNamespace, authorization: str
+) -> None:
+    assert run(ask(litellm, authorization)) == [401]
+    assert litellm.reads == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"blocked": True}, 401),
+        ({"blocked": False}, 0),
+        ({"expires": datetime.now(UTC) - timedelta(seconds=1)}, 401),
+        ({"expires": datetime.now(UTC) + timedelta(hours=1)}, 0),
+        ({"expires": datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=1)}, 401),
+    ],
+)
+def test_a_key_that_no_longer_counts_is_unknown(
+    guard: Any, litellm: SimpleNamespace, changes: dict[str, Any], status: int
+) -> None:
+    litellm.database.add("sk-known", **changes)
+    assert run(ask(litellm, "Bearer sk-known")) == [status]
+
+
+def test_a_known_key_is_looked_up_once_a_minute(
+    guard: Any, litellm: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    litellm.database.add("sk-known")
+
+    async def twice() -> list[int]:
+        return [await ask(litellm, "Bearer sk-known"), await ask(litellm, "Bearer sk-known")]
+
+    assert run(twice()) == [[0, 0]]
+    assert len(litellm.database.queries) == 1
+    del litellm.database.rows[token("sk-known")]
+    monkeypatch.setattr(guard, "monotonic", lambda: time.monotonic() + 61)
+    assert run(ask(litellm, "Bearer sk-known")) == [401]
+
+
+def test_any_number_of_unknown_keys_is_a_few_queries(guard: Any, litellm: SimpleNamespace) -> None:
+    asked = [ask(litellm, f"Bearer sk-{number}") for number in range(1200)]
+    assert run(*asked, ask(litellm, "Bearer sk-1")) == [401] * 1201
+    assert [len(query) for query in litellm.database.queries] == [500, 500, 200]
+
+
+def test_a_key_that_was_known_is_looked_up_before_unknown_keys(
+    guard: Any, litellm: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    litellm.database.add("sk-known")
+    run(ask(litellm, "Bearer sk-known"))
+    monkeypatch.setattr(guard, "monotonic", lambda: time.monotonic() + 61)
+    run(*(ask(litellm, f"Bearer sk-{number}") for number in range(600)), ask(litellm, "Bearer sk-known"))
+    assert token("sk-known") in litellm.database.queries[1]
+
+
+def test_a_key_that_is_created_later_is_found(guard: Any, litellm: SimpleNamespace) -> None:
+    async def before_and_after() -> list[int]:
+        before = await ask(litellm, "Bearer sk-new")
+        litellm.database.add("sk-new")
+        return [before, await ask(litellm, "Bearer sk-new")]
+
+    assert run(before_and_after()) == [[401, 0]]
+
+
+def test_without_the_database_litellm_answers(guard: Any, litellm: SimpleNamespace) -> None:
+    litellm.database.fails = True
+    assert run(ask(litellm, "Bearer sk-any")) == [0]
+    litellm.database.fails, litellm.database.hangs, guard.QUERY_SECONDS = False, True, 0.01
+    assert run(ask(litellm, "Bearer sk-any")) == [0]
+    litellm.database.hangs = False
+    assert run(ask(litellm, "Bearer sk-any")) == [401], "what was not looked up is not remembered"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [(f"Bearer {MASTER}", 200), ("Bearer sk-wrong", 401), ("", 401), (f"bearer {MASTER}", 401)],
+)
+def test_says_whether_it_knows_a_key(guard: Any, litellm: SimpleNamespace, authorization: str, status: int) -> None:
+    assert run(ask(litellm, *([authorization] if authorization else []), path="/fleet/key")) == [status]
+    assert run(ask(litellm, f"Bearer {MASTER}", f"Bearer {MASTER}", path="/fleet/key")) == [401]
+
+
+@pytest.mark.parametrize(
+    ("authorization", "path", "status"),
+    [
+        ((), "/v1/models", 0),  # LiteLLM refuses it
+        (("Basic x",), "/v1/models", 0),
+        (("Bearer other-kind",), "/mcp", 0),
+        (("Bearer sk-wrong",), "/mcp", 401),
+        (("Bearer sk-wrong",), "/chat/completions", 401),
+    ],
+)
+def test_leaves_what_is_no_key_to_litellm(
+    guard: Any, litellm: SimpleNamespace, authorization: tuple[str, ...], path: str, status: int
+) -> None:
+    assert run(ask(litellm, *authorization, path=path)) == [status]
+    assert litellm.app.middleware_stack._app.paths == [path] * (status == 0)
+
+
+def test_leaves_everything_but_requests_to_litellm(guard: Any, litellm: SimpleNamespace) -> None:
+    assert run(ask(litellm, "Bearer sk-wrong", kind="lifespan")) == [0]
+
+
+def test_loaded_twice_it_stands_before_litellm_once(guard: Any, litellm: SimpleNamespace) -> None:
+    stack = litellm.app.middleware_stack
+    guard.__spec__.loader.exec_module(guard)
+    assert litellm.app.middleware_stack is stack
+    assert isinstance(stack._app, Application)
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("body", [[b""], [b'{"model": "own"}'], [b"{", b"", b"}"]])
+def test_litellm_gets_a_body_as_it_was_sent(guard: Any, litellm: SimpleNamespace, body: list[bytes]) -> None:
+    assert run(ask(litellm, f"Bearer {MASTER}", body=body)) == [0]
+    heard = litellm.app.middleware_stack._app.heard
+    assert [one["body"] for one in heard if one is not DISCONNECT] == body[:3]
+    assert heard[-1] is DISCONNECT or len(body) == 3
+
+
+@pytest.mark.parametrize(("sign", "most"), [(b"[", 100_000), (b"{", 100_000), (b"&", 100_000), (b",", 1_000_000)])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_refuses_a_body_of_very_many_parts(
+    guard: Any, litellm: SimpleNamespace, sign: bytes, most: int, parts: int
+) -> None:
+    part = sign * (most // parts)
+    assert run(ask(litellm, f"Bearer {MASTER}", body=[part] * parts)) == [0]
+    assert run(ask(litellm, f"Bearer {MASTER}", body=[part] * parts + [sign, b"never read"])) == [400]
+    assert litellm.reads == parts + 1
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("multipart/form-data; boundary=x", 0),
+        ("Multipart/Form-Data ;boundary=x", 0),
+        ("multipart/form-datax", 400),
+        ("application/x-www-form-urlencoded", 400),
+        ("application/json; x=multipart/form-data", 400),
+    ],
+)
+def test_files_are_left_to_litellm(guard: Any, litellm: SimpleNamespace, content_type: str, status: int) -> None:
+    assert run(ask(litellm, f"Bearer {MASTER}", body=[b"[" * 200_000], content_type=content_type)) == [status]
+
+
+# Models
+
+
+def hook(guard: Any, data: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = asyncio.run(guard.guard.async_pre_call_hook(object(), None, data, "acompletion"))
+    return answer
+
+
+@pytest.mark.parametrize("data", [{"model": "own"}, {"model": None}, {}, {"model": "own", "temperature": 1}])
+def test_passes_on_requests_for_models_of_the_key(guard: Any, data: dict[str, Any]) -> None:
+    assert hook(guard, data) is data
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({"model": "closed"}, 403),
+        ({"model": "own", "user_config": {}}, 400),
+        ({"model": "own", "specific_deployment": True}, 400),
+    ],
+)
+def test_refuses_requests_beyond_the_key(guard: Any, data: dict[str, Any], status: int) -> None:
+    with pytest.raises(Refusal) as refused:
+        hook(guard, data)
+    assert refused.value.status_code == status
+
+
+def test_no_log_line_is_a_clients(guard: Any) -> None:
+    text = "pair\r\nFORGED \x1b[2J\x9b31m\u2028\x00\tx"
+    try:
+        raise ValueError(text)
+    except ValueError:
+        record = guard.Record("LiteLLM", 40, "x.py", 1, "no model %s", (text,), sys.exc_info())
+    lines = logging.Formatter("%(message)s").format(record).split("\n")
+    assert lines[:2] == ["no model pair\\r", "    FORGED \\x1b[2J\\x9b31m\\u2028\\x00\tx"]
+    assert lines[2] == "Traceback (most recent call last):"
+    assert all(line.startswith("    ") for line in lines[3:])
+    assert "\x1b" not in "".join(lines)
+    assert guard.Record("LiteLLM", 20, "x.py", 1, "plain", (), None).getMessage() == "plain"
