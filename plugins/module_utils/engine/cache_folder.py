@@ -139,10 +139,11 @@ class CacheFolder:
             yield root
 
 
-def size_of(folder: str) -> int:
-    """Bytes of all files below the folder; 0 if it is missing."""
-    with Folder.at(folder) as root:
+def size_of(folder: str) -> Optional[int]:
+    """Bytes of all files below the folder; 0 if it is missing, None if it has too many to count."""
+    with suppress(FleetError), Folder.at(folder) as root:
         return sum(size for _where, one in root.walk() for _name, size in one.files())
+    return None
 
 
 def _cached(root: Folder, name: str) -> Iterator[Cached]:
