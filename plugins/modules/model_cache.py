@@ -120,7 +120,7 @@ held:
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import (
@@ -234,11 +234,11 @@ def _prune(module: AnsibleModule, fleet: Fleet, docker: DockerVolumes, folder: C
             folder.remove(removal)
         for volume in compiled:
             docker.remove_compiled(volume)
-    lines = [*map(str, removals), *(f"volume {volume} ({in_gb(size)})" for volume, size in compiled.items())]
+    lines = [*map(str, removals), *(f"volume {volume} ({_size(size)})" for volume, size in compiled.items())]
     return dict(
         changed=bool(lines),
         actions=[f"remove {line}" for line in lines],
-        bytes=sum(removal.size for removal in removals) + sum(compiled.values()),
+        bytes=sum(removal.size for removal in removals) + sum(filter(None, compiled.values())),
         revisions=[],
         lines=[],
         held=[],
@@ -291,6 +291,10 @@ def _as_it_is(wanted: Wanted, cache: dict[str, Cached]) -> dict[str, Any]:
 def _line(one: dict[str, Any]) -> str:
     there = f"is {one['commit']}, {in_gb(one['bytes'])}" if one["commit"] else "is not in the cache"
     return f"{one['repo']} {one['revision']} {there} ({', '.join(one['models'])})"
+
+
+def _size(counted: Optional[int]) -> str:
+    return "too many files to count" if counted is None else in_gb(counted)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,15 @@ import json, socket, sys
 from concurrent.futures import ThreadPoolExecutor
 def accepts(target):
     with socket.socket(socket.AF_INET6 if ":" in target[0] else socket.AF_INET) as one:
+        if device:
+            # Needs no capability, and takes each address for one of the network.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         one.settimeout(1)
         try:
             return target if one.connect_ex(target) == 0 else None
         except OSError:
             return None
+device = sys.argv[3]
 targets = [(host, port) for host in json.loads(sys.argv[1]) for port in json.loads(sys.argv[2])]
 with ThreadPoolExecutor(200) as pool:
     print(json.dumps([found for found in pool.map(accepts, targets) if found]))
@@ -44,13 +48,20 @@ with socket.create_server(("", 8000)) as server:
             file.read(length)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 """
+# An engine that redirects each request to another model.
+REDIRECTS = BREAKER.replace(
+    'connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))',
+    'connection.sendall(b"HTTP/1.1 307 x\\r\\nLocation: http://caddy:9080/other/v1/chat/completions\\r\\n"'
+    ' b"Content-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")',
+)
 LISTENER = "python3 -m http.server --bind 0.0.0.0 8080 --directory /var/empty"
 # The weights of `tiny-chat` are on the host. The stand-ins download at their start, so they have a way out.
 INSIDE = {"no way out": "vllm-tiny-chat-1", "way out": "vllm-pair-1"}
 
 
-def scan(host: Host, container: str, hosts: list[str], ports: list[int]) -> list[tuple[str, int]]:
-    program = f"docker exec -i {container} python3 - '{json.dumps(hosts)}' '{json.dumps(ports)}' <<'END'{SCAN}END"
+def scan(host: Host, container: str, hosts: list[str], ports: list[int], device: str = "") -> list[tuple[str, int]]:
+    given = f"'{json.dumps(hosts)}' '{json.dumps(ports)}' '{device}'"
+    program = f"docker exec -i {container} python3 - {given} <<'END'{SCAN}END"
     return [(one, port) for one, port in json.loads(host.check_output(program))]
 
 
@@ -79,6 +90,24 @@ def test_a_model_reaches_no_other_container_but_its_own_replicas(host: Host, con
     assert len(others) > len(known)  # Caddy has an address in each network
     assert scan(host, container, sorted(others), PORTS) == []
     assert scan(host, container, sorted(known[container]), [8000]), "the scan finds what is there"
+
+
+@pytest.fixture(params=["0", "1"])
+def bridged(request: pytest.FixtureRequest, host: Host) -> Iterator[None]:
+    """Whether iptables sees the packets within a bridge: newer versions of Docker do not switch this on."""
+    setting = "net.bridge.bridge-nf-call-iptables"
+    before = host.check_output(f"sysctl -n {setting}")
+    host.check_output(f"sysctl -w {setting}={request.param}")
+    yield
+    host.check_output(f"sysctl -w {setting}={before}")
+
+
+def test_a_model_reaches_no_other_container_by_its_network_device(host: Host, bridged: None) -> None:
+    known = addresses(host)
+    own = known["vllm-tiny-chat-1"] | {address(host, "caddy", "fleet-model-tiny-chat")}
+    others = sorted({one for found in known.values() for one in found} - own)
+    assert scan(host, "vllm-tiny-chat-1", others, PORTS, "eth0") == []
+    assert scan(host, "vllm-tiny-chat-1", sorted(known["vllm-tiny-chat-1"]), [8000])
 
 
 @pytest.mark.parametrize("container", INSIDE.values(), ids=INSIDE.keys())
@@ -149,6 +178,46 @@ def test_a_request_that_ends_an_engine_reaches_no_other(host: Host, door: Door, 
     answers = [door.request("POST", "/v1/chat/completions", json=body).status_code for _request in range(20)]
     assert set(answers) == {200, 502}
     assert arrived() - before == len(answers)
+
+
+@pytest.fixture
+def redirects(host: Host) -> Iterator[None]:
+    where = "--network fleet-model-closed --network-alias closed.model --entrypoint python3"
+    host.check_output(
+        f"docker run --detach --name redirects {where} inference-fleet/engine-stand-in:1 -c '{REDIRECTS}'"
+    )
+    yield
+    host.check_output("docker rm --force redirects")
+
+
+def test_a_model_sends_no_request_to_another_one(host: Host, door: Door, redirects: None) -> None:
+    before = len(requests_seen(host, "other"))
+    body = {**CHAT, "model": "closed"}
+    answers = {door.request("POST", "/v1/chat/completions", json=body).status_code for _request in range(20)}
+    assert answers == {200, 502}
+    assert len(requests_seen(host, "other")) == before
+
+
+def test_a_client_has_no_request_repeated(host: Host, door: Door) -> None:
+    body = {**CHAT, "model": "closed"}
+    for more in ({"num_retries": 5}, {"fallbacks": [{"model": "pair"}]}, {"max_retries": 3}):
+        assert door.request("POST", "/v1/chat/completions", json={**body, **more}).status_code == 400
+
+
+def test_no_label_of_a_client_stops_the_statistics(host: Host, door: Door) -> None:
+    long = "".join(chr(33 + number * 7919 % 90) for number in range(20_000))
+    since = host.check_output("date +%s")
+    for path in ("/v1", "/open/pair/v1"):
+        for more in ({"user": long}, {"metadata": {"tags": [long]}}, {"metadata": {"text": long}}, {"tags": [long]}):
+            answer = door.request("POST", f"{path}/chat/completions", json={**CHAT, **more})
+            assert answer.status_code == 400, (more.keys(), answer.text)
+    for more in ({"user": "somebody"}, {"metadata": {"tags": ["a"]}}):
+        assert door.request("POST", "/v1/chat/completions", json={**CHAT, **more}).status_code == 200
+    # LiteLLM writes its statistics every 10 to 15 seconds.
+    query = r"SELECT count(*) FROM \"LiteLLM_EndUserTable\" WHERE user_id = 'somebody'"
+    rows = f'docker exec postgres psql -U litellm -d litellm -Atc "{query}"'
+    wait_until(lambda: host.check_output(rows) == "1", "the statistics are written")
+    assert "index row requires" not in host.check_output(f"docker logs --since {since} litellm 2>&1")
 
 
 def test_a_model_without_a_replica_is_unavailable_for_now(host: Host, door: Door) -> None:

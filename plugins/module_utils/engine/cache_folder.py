@@ -34,7 +34,7 @@ _ORPHAN = re.compile(r"\.[0-9a-f]{8}\.incomplete$")
 _HUB, _LOCKS, _RECORDS = "hub", ".locks", "inference-fleet"
 _BLOBS, _SNAPSHOTS, _REFS, _TREES = "blobs", "snapshots", "refs", "trees"
 _REF_BYTES = 100
-_JSON_BYTES = 32 << 20  # a listing has some 200 bytes a file
+_JSON_BYTES = 4 << 20  # a listing has some 200 bytes a file
 _DIGITS = 18  # of a number of bytes; to read one with millions of digits takes minutes
 
 
@@ -139,10 +139,11 @@ class CacheFolder:
             yield root
 
 
-def size_of(folder: str) -> int:
-    """Bytes of all files below the folder; 0 if it is missing."""
-    with Folder.at(folder) as root:
+def size_of(folder: str) -> Optional[int]:
+    """Bytes of all files below the folder; 0 if it is missing, None if it has too many to count."""
+    with suppress(FleetError), Folder.at(folder) as root:
         return sum(size for _where, one in root.walk() for _name, size in one.files())
+    return None
 
 
 def _cached(root: Folder, name: str) -> Iterator[Cached]:

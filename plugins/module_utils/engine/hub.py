@@ -105,7 +105,7 @@ class Hub:
         )
 
     def _refused(self, status: int, headers: Any, repo: str, revision: str) -> str:
-        code, message = headers.get(_CODE, ""), headers.get(_MESSAGE, "")
+        code, message = headers.get(_CODE, ""), "".join(filter(str.isprintable, headers.get(_MESSAGE, "")[:500]))
         page = f"{self._endpoint}/{repo}"
         if code == "GatedRepo":
             whose = (

@@ -10,7 +10,7 @@ seconds of its event loop: 8 MB of `{},{},...` took 4 s and over 1 GB, also for 
 
 Guard refuses requests of a valid key for another model. LiteLLM checks the key for the model of the body, but uses the
 model of the query or the path (`?model=`, `/engines/X/`). With other parameters, LiteLLM calls other providers on the
-internet, or bypasses its own choice of a deployment.
+internet, bypasses its own choice of a deployment, or sends a request that may have ended an engine to the next engine.
 
 Record keeps what clients send, such as names of models, from writing lines of the log or controlling a terminal.
 """
@@ -37,14 +37,23 @@ from litellm.proxy.auth.auth_checks import can_key_call_resolved_model
 
 REFUSED = frozenset(
     {
+        "content_policy_fallbacks",
+        "context_window_fallbacks",
         "custom_llm_provider",
+        "default_fallbacks",
         "deployment_id",
+        "fallbacks",
+        "max_retries",
         "model_list",
+        "num_retries",
         "router_settings_override",
         "specific_deployment",
         "user_config",
     }
 )
+# PostgreSQL cannot index longer ones, and LiteLLM then repeats the statistics of all clients again and again.
+LONGEST_LABEL = 256
+MOST_METADATA = 16_000  # characters of JSON, which become a part of the row of each request
 KEY_CHECK = "/fleet/key"  # Caddy asks here whether the key of a large request is known
 KNOWN_SECONDS = 60  # LiteLLM itself remembers a key as long
 PAUSE_SECONDS = 0.2  # between two queries: however many keys are tried, the database sees five queries a second
@@ -66,6 +75,12 @@ class Guard(CustomLogger):
         found = sorted(REFUSED & data.keys())
         if found:
             raise HTTPException(status_code=400, detail={"error": f"not accepted here: {', '.join(found)}"})
+        if any(len(str(one)) > LONGEST_LABEL for one in _labels(data, user_api_key_dict)):
+            message = f"expected at most {LONGEST_LABEL} characters in user, in each tag, and in the IDs of a session"
+            raise HTTPException(status_code=400, detail={"error": message})
+        if any(len(json.dumps(one, default=str)) > MOST_METADATA for one in _metadata(data, "requester_metadata")):
+            message = f"expected at most {MOST_METADATA} characters of metadata"
+            raise HTTPException(status_code=400, detail={"error": message})
         if isinstance(data.get("model"), str):
             await can_key_call_resolved_model(
                 model=data["model"],
@@ -144,6 +159,22 @@ class Gate:
             return parts.popleft() if parts else await receive()
 
         return await self._app(scope, read, send)
+
+
+def _labels(data: MutableMapping[str, Any], key: Any) -> Iterable[Any]:
+    """What LiteLLM's statistics are kept by, and its rows are searched by."""
+    yield from (data.get("user"), getattr(key, "end_user_id", None))
+    yield from (data.get(name) for name in ("litellm_session_id", "litellm_trace_id"))
+    yield from (one for name in ("session_id", "trace_id") for one in _metadata(data, name))
+    for tags in (data.get("tags"), *_metadata(data, "tags")):
+        yield from tags if isinstance(tags, list) else [tags]
+
+
+def _metadata(data: MutableMapping[str, Any], name: str) -> Iterable[Any]:
+    """The value in the metadata of a request, which LiteLLM keeps under two names."""
+    for one in (data.get("metadata"), data.get("litellm_metadata")):
+        if isinstance(one, dict) and name in one:
+            yield one[name]
 
 
 class Record(logging.LogRecord):

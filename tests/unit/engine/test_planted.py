@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Cached, Removal, plan_prune
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder, size_of
+from ansible_collections.inference.fleet.plugins.module_utils.system import folder as system_folder
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.engine.test_downloads import (
     COMMIT,
@@ -302,6 +303,14 @@ def test_a_record_without_end_is_not_read(host: Host) -> None:
     path = listing(host.root, "a")
     os.truncate(path, 1 << 40)  # 1 TB of nothing
     assert host.cache.observe()["own/a"].listings == {}
+
+
+def test_a_folder_of_too_many_files_is_not_counted(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_folder, "MOST_ENTRIES", 5)
+    host.hub.mkdir(parents=True, exist_ok=True)
+    for number in range(6):
+        (host.hub / str(number)).touch()
+    assert size_of(str(host.hub)) is None
 
 
 def test_a_tree_deeper_than_paths_reach_is_measured_in_part_and_removed(host: Host) -> None:
