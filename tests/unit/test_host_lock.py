@@ -460,6 +460,8 @@ def test_a_module_that_is_paused_is_stopped_too(
 ) -> None:
     monkeypatch.setattr(work, "KILL_SECONDS", 0.3)
     worker.send_signal(signal.SIGSTOP)
+    while ") T " not in Path(f"/proc/{worker.pid}/stat").read_text():
+        time.sleep(0.01)
     assert host.run(take_over=True)["works"] is None
     assert worker.wait(10) == -signal.SIGKILL
 
