@@ -15,7 +15,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Proxy
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, printable, show
 from ansible_collections.inference.fleet.plugins.module_utils.system.folder import DEEPEST
 
 _SECONDS = 30
@@ -105,7 +105,7 @@ class Hub:
         )
 
     def _refused(self, status: int, headers: Any, repo: str, revision: str) -> str:
-        code, message = headers.get(_CODE, ""), "".join(filter(str.isprintable, headers.get(_MESSAGE, "")[:500]))
+        code, message = headers.get(_CODE, ""), printable(headers.get(_MESSAGE, "")[:500])
         page = f"{self._endpoint}/{repo}"
         if code == "GatedRepo":
             whose = (

@@ -28,7 +28,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.options 
     program_of,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask, request
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, printable
 
 # To import vLLM and its libraries from a cold disk; measured: 12 s of processor time for vLLM 0.32.
 ANSWER_SECONDS = 300
@@ -109,7 +109,7 @@ def _answer(image: str, omni: bool) -> Any:
         except (ValueError, RecursionError):
             pass  # cut off, or made to hurt
     last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no output")
-    words = "".join(filter(str.isprintable, last))[:_LONGEST]
+    words = printable(last)[:_LONGEST]
     raise FleetError(f"python3 ended with {ended.get('StatusCode')}: {words}")
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.peers import Peers
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import printable
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _FABRIC_MANAGER = "nv-fabricmanager"[:15]  # as the kernel cuts names in /proc/PID/comm
@@ -75,6 +76,6 @@ def _is_translated(device: Path) -> bool:
 def process_name(process: Path) -> str:
     """process: its folder in /proc. A process, also one in a container, sets its own name, to any bytes."""
     try:
-        return "".join(filter(str.isprintable, (process / "comm").read_text(errors="replace")))
+        return printable((process / "comm").read_text(errors="replace"))
     except OSError:  # ended meanwhile
         return ""

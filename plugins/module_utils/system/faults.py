@@ -17,6 +17,11 @@ class FleetError(Exception):
         self.faults = faults
 
 
+def printable(text: str) -> str:
+    """The text without line breaks and characters that control a terminal."""
+    return "".join(filter(str.isprintable, text))
+
+
 def show(value: object, secret: bool = False) -> str:
     """A value as shown in a message: short, and without line breaks.
 
