@@ -14,8 +14,11 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.locked import FAUL
 class ActionModule(Locked):
     @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        given = dict(self._task.args)
+        if "image" in given:
+            given.setdefault("security_opts", ["no-new-privileges"])
         answer: dict[str, Any] = self._execute_module(
-            module_name="community.docker.docker_container", module_args=dict(self._task.args), task_vars=task_vars
+            module_name="community.docker.docker_container", module_args=given, task_vars=task_vars
         )
         # Ansible adds `module_stdout` to the result of a module that has not answered.
         fault = FAULTS.get(answer.get("rc", 0)) if "module_stdout" in answer else None

@@ -10,6 +10,8 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - Runs M(community.docker.docker_container) with the options of the task, which are those of that module.
+  - If the task names an C(image), the default of C(security_opts) is C([no-new-privileges]), so that programs with
+    setuid or file capabilities give a process in the container nothing.
   - If the run has taken the lock of the host with M(inference.fleet.host_lock), the task waits a minute for another
     module of this collection that changes containers or GPUs, and fails if that module still works, or if the run does
     not hold the lock of the host any more.

@@ -57,12 +57,16 @@ class Wire:
     def break_off(self, part: bytes) -> None:
         """Closes the connection within a request, when the request may have reached its target."""
         self.close()
-        connection = self._connect()
-        connection.sendall(part)
+        self.send(part)
         time.sleep(0.3)
         with suppress(OSError):
-            connection.unwrap()
+            self._connect().unwrap()
         self.close()
+
+    def send(self, part: bytes) -> None:
+        """Sends the bytes, until the server closes the connection, and reads nothing."""
+        with suppress(OSError):
+            self._connect().sendall(part)
 
     def close(self) -> None:
         if self._socket:

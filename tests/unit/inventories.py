@@ -118,11 +118,14 @@ inventories = all_of(
             spend_log_days=st.integers(1),
             memory_gb=st.integers(1),
         ),
-        "fleet_caddy": some(**dict.fromkeys(("max_body_mb", "max_api_body_mb", "check_key_above_kb"), st.integers(1))),
+        "fleet_caddy": some(
+            **dict.fromkeys(("max_body_mb", "max_api_body_mb", "check_key_above_kb", "memory_gb"), st.integers(1))
+        ),
         "fleet_monitoring": st.booleans()
         | some(
             retention=st.builds("{}{}".format, st.integers(1, 999), st.sampled_from("hdwy")),
             size=st.builds("{}{}B".format, st.integers(1, 999), st.sampled_from("MGT")),
+            memory_gb=st.integers(1),
             alertmanagers=st.lists(words.map("http://{}:9093".format), max_size=2),
             oidc=all_of(
                 client_id=words,

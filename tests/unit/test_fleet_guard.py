@@ -7,7 +7,7 @@ import hashlib
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -51,15 +51,35 @@ class Database:
 
 
 class Application:
-    """LiteLLM's own: says what came through."""
+    """LiteLLM's own: says what came through. pause: of each request, in seconds."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.heard: list[Any] = []
+        self.pause = 0.0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
         self.heard = [await receive() for _message in range(3)] if scope["type"] == "http" else []
+        await asyncio.sleep(self.pause)
+        if scope["path"] == "/v1/broken":
+            raise ConnectionError
+
+
+class Stream:
+    """LiteLLM's class for the answer of a model. Reads `parts` of a megabyte, and says whether it was closed."""
+
+    def __init__(self, content_type: str, parts: int) -> None:
+        self._aiohttp_response = SimpleNamespace(content_type=content_type)
+        self.parts = parts
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            for _part in range(self.parts):
+                yield bytes(1_000_000)
+        finally:
+            self.closed = True
 
 
 def token(key: str) -> str:
@@ -76,6 +96,7 @@ def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         llm_router=None,
         master_key=MASTER,
         allowed={"own"},
+        stream=type("AiohttpResponseStream", (Stream,), {"__aiter__": Stream.__aiter__}),
     )
     found.prisma_client = SimpleNamespace(db=found.database)
 
@@ -85,9 +106,13 @@ def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     for name, content in {
         "fastapi": {"HTTPException": Refusal},
+        "httpx": {"ReadError": ConnectionResetError},
         "litellm": {},
         "litellm.integrations": {},
         "litellm.integrations.custom_logger": {"CustomLogger": object},
+        "litellm.llms": {},
+        "litellm.llms.custom_httpx": {},
+        "litellm.llms.custom_httpx.aiohttp_transport": {"AiohttpResponseStream": found.stream},
         "litellm.proxy": {"proxy_server": found},
         "litellm.proxy.auth": {},
         "litellm.proxy.auth.auth_checks": {"can_key_call_resolved_model": can_key_call_resolved_model},
@@ -116,10 +141,11 @@ async def ask(
     kind: str = "http",
     body: Sequence[bytes] = (b"",),
     content_type: str = "application/json",
+    length: int = 0,
 ) -> int:
     """The status that the gate answers with, or 0 if LiteLLM's application gets the request."""
     headers = [(b"authorization", one.encode("latin-1")) for one in authorization]
-    headers.append((b"content-type", content_type.encode()))
+    headers += [(b"content-type", content_type.encode()), (b"content-length", str(length).encode())]
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in body]
     messages[-1]["more_body"] = False
     left = iter([*messages, DISCONNECT, DISCONNECT])
@@ -258,9 +284,10 @@ def test_leaves_everything_but_requests_to_litellm(guard: Any, litellm: SimpleNa
 
 
 def test_loaded_twice_it_stands_before_litellm_once(guard: Any, litellm: SimpleNamespace) -> None:
-    stack = litellm.app.middleware_stack
+    stack, limited = litellm.app.middleware_stack, litellm.stream.__aiter__
     guard.__spec__.loader.exec_module(guard)
     assert litellm.app.middleware_stack is stack
+    assert litellm.stream.__aiter__ is limited
     assert isinstance(stack._app, Application)
 
 
@@ -298,6 +325,46 @@ def test_refuses_a_body_of_very_many_parts(
 )
 def test_files_are_left_to_litellm(guard: Any, litellm: SimpleNamespace, content_type: str, status: int) -> None:
     assert run(ask(litellm, f"Bearer {MASTER}", body=[b"[" * 200_000], content_type=content_type)) == [status]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data"])
+def test_the_bodies_of_a_key_are_limited_together(guard: Any, litellm: SimpleNamespace, content_type: str) -> None:
+    for key in ("sk-one", "sk-other"):
+        litellm.database.add(key)
+    litellm.app.middleware_stack._app.pause = 0.1
+    large = {"content_type": content_type, "length": 100_000_000}
+    asked = [ask(litellm, "Bearer sk-one", **large) for _request in range(3)]
+    assert run(*asked, ask(litellm, "Bearer sk-other", **large), ask(litellm, "Bearer sk-one")) == [0, 0, 429, 0, 0]
+    assert run(ask(litellm, "Bearer sk-one", **large)) == [0]
+
+
+def test_a_request_that_fails_holds_nothing(guard: Any, litellm: SimpleNamespace) -> None:
+    for _request in range(3):
+        with pytest.raises(ConnectionError):
+            run(ask(litellm, f"Bearer {MASTER}", path="/v1/broken", length=200_000_000))
+    assert not litellm.app.middleware_stack._held
+
+
+# Answers
+
+
+@pytest.mark.parametrize(
+    ("content_type", "most"), [("application/json", 256), ("text/event-stream", 64), ("audio/wav", 256)]
+)
+def test_an_answer_without_an_end_is_cut_off(
+    guard: Any, litellm: SimpleNamespace, content_type: str, most: int
+) -> None:
+    async def read(parts: int) -> int:
+        stream = litellm.stream(content_type, parts)
+        try:
+            return len([part async for part in stream])
+        except ConnectionResetError as error:
+            assert str(error) == f"the model's answer has more than {most} MB"
+            return -1
+        finally:
+            assert stream.closed
+
+    assert run(read(most), read(most + 1), read(10_000)) == [most, -1, -1]
 
 
 # Models

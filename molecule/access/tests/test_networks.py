@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -33,9 +35,11 @@ with ThreadPoolExecutor(200) as pool:
 # Of the services of the fleet, and what hosts often have. A refused packet costs the scan a second, so not all ports.
 PORTS = [22, 53, 80, 111, 443, 2019, 2375, 2376, 3000, 4000, 5432, 6443, 8000, 8080, 9080, 9090, 9100, 9115, 9180, 9400]
 METADATA = ["169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16"]
-# An engine that ends with each request, without an answer.
-BREAKER = """
-import socket, struct
+# An engine that answers every request with the lines of a head, and then with a text again and again. Without a head it
+# breaks the connection off.
+ENGINE = """
+import json, socket, struct, sys
+head, text = json.loads(sys.argv[1])
 with socket.create_server(("", 8000)) as server:
     while True:
         connection, _address = server.accept()
@@ -46,14 +50,17 @@ with socket.create_server(("", 8000)) as server:
                 if line.lower().startswith(b"content-length:"):
                     length = int(line.split(b":")[1])
             file.read(length)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if not head:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            try:
+                connection.sendall("".join(line + chr(13) + chr(10) for line in head).encode())
+                while text:
+                    connection.sendall(text.encode() * 1000)
+            except OSError:
+                pass
 """
-# An engine that redirects each request to another model.
-REDIRECTS = BREAKER.replace(
-    'connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))',
-    'connection.sendall(b"HTTP/1.1 307 x\\r\\nLocation: http://caddy:9080/other/v1/chat/completions\\r\\n"'
-    ' b"Content-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")',
-)
+CLOSE = ["Connection: close", ""]
+REDIRECT = ["HTTP/1.1 307 x", "Location: http://caddy:9080/other/v1/chat/completions", "Content-Length: 0", *CLOSE]
 LISTENER = "python3 -m http.server --bind 0.0.0.0 8080 --directory /var/empty"
 # The weights of `tiny-chat` are on the host. The stand-ins download at their start, so they have a way out.
 INSIDE = {"no way out": "vllm-tiny-chat-1", "way out": "vllm-pair-1"}
@@ -159,43 +166,59 @@ def test_a_dead_replica_costs_no_request_of_litellm_either(host: Host, door: Doo
         host.check_output("docker start vllm-pair-2")
 
 
-@pytest.fixture
-def breaker(host: Host) -> Iterator[str]:
-    """A second replica of `closed`, which breaks each connection off."""
+@contextmanager
+def engine(host: Host, head: list[str], text: str = "") -> Iterator[None]:
+    """A second replica of `closed`. Arguments: as of ENGINE."""
     where = "--network fleet-model-closed --network-alias closed.model --entrypoint python3"
-    host.check_output(f"docker run --detach --name breaker {where} inference-fleet/engine-stand-in:1 -c '{BREAKER}'")
-    yield "breaker"
-    host.check_output("docker rm --force breaker")
+    given = f"-uc {quote(ENGINE)} {quote(json.dumps([head, text]))}"
+    host.check_output(f"docker run --detach --name hostile {where} inference-fleet/engine-stand-in:1 {given}")
+    try:
+        yield
+    finally:
+        host.check_output("docker rm --force hostile")
 
 
-def test_a_request_that_ends_an_engine_reaches_no_other(host: Host, door: Door, breaker: str) -> None:
+def answers(door: Door, count: int = 20, **options: Any) -> list[int]:
+    """The statuses of requests to `closed`."""
+    body = {**CHAT, "model": "closed", **options}
+    return [door.request("POST", "/v1/chat/completions", json=body).status_code for _request in range(count)]
+
+
+def test_a_request_that_ends_an_engine_reaches_no_other(host: Host, door: Door) -> None:
     def arrived() -> int:
-        engine = sum(one["method"] == "POST" for one in requests_seen(host, "closed"))
-        return engine + host.check_output(f"docker logs {breaker}").count("POST /v1/chat/completions")
+        own = sum(one["method"] == "POST" for one in requests_seen(host, "closed"))
+        return own + host.check_output("docker logs hostile").count("POST /v1/chat/completions")
 
-    before = arrived()
-    body = {**CHAT, "model": "closed"}
-    answers = [door.request("POST", "/v1/chat/completions", json=body).status_code for _request in range(20)]
-    assert set(answers) == {200, 502}
-    assert arrived() - before == len(answers)
-
-
-@pytest.fixture
-def redirects(host: Host) -> Iterator[None]:
-    where = "--network fleet-model-closed --network-alias closed.model --entrypoint python3"
-    host.check_output(
-        f"docker run --detach --name redirects {where} inference-fleet/engine-stand-in:1 -c '{REDIRECTS}'"
-    )
-    yield
-    host.check_output("docker rm --force redirects")
+    with engine(host, []):
+        before = arrived()
+        found = answers(door)
+        assert set(found) == {200, 502}
+        assert arrived() - before == len(found)
 
 
-def test_a_model_sends_no_request_to_another_one(host: Host, door: Door, redirects: None) -> None:
+def test_a_model_sends_no_request_to_another_one(host: Host, door: Door) -> None:
     before = len(requests_seen(host, "other"))
-    body = {**CHAT, "model": "closed"}
-    answers = {door.request("POST", "/v1/chat/completions", json=body).status_code for _request in range(20)}
-    assert answers == {200, 502}
+    with engine(host, REDIRECT):
+        assert set(answers(door)) == {200, 502}
     assert len(requests_seen(host, "other")) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "status"),
+    [
+        ("application/json", [], 500),
+        ("text/event-stream", [], 500),
+        ("application/json", ["Content-Encoding: gzip"], 502),
+    ],
+)
+def test_an_answer_without_an_end_ends_no_service(
+    host: Host, door: Door, kind: str, more: list[str], status: int
+) -> None:
+    started = {name: one["State"]["StartedAt"] for name, one in inspect(host, "litellm", "caddy").items()}
+    with engine(host, ["HTTP/1.1 200 OK", f"Content-Type: {kind}", *more, *CLOSE], "x"):
+        found = answers(door, 4, stream="event" in kind)
+        assert set(found) == {200, status}
+    assert {name: one["State"]["StartedAt"] for name, one in inspect(host, "litellm", "caddy").items()} == started
 
 
 def test_a_client_has_no_request_repeated(host: Host, door: Door) -> None:

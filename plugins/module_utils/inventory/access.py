@@ -88,11 +88,12 @@ class LiteLLMSettings:
 class CaddySettings:
     """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes).
     max_api_body_mb: the largest one for LiteLLM. check_key_above_kb: above this size of a body, in KiB, the key is
-    checked first."""
+    checked first. memory_gb: the limit of the container's memory, in GB (10^9 bytes)."""
 
     max_body_mb: int = 512
     max_api_body_mb: int = 32
-    check_key_above_kb: int = 256
+    check_key_above_kb: int = 32
+    memory_gb: int = 2
 
     @classmethod
     def parse(cls, data: object, path: str) -> CaddySettings:
@@ -102,6 +103,7 @@ class CaddySettings:
                 max_body_mb=max_body_mb,
                 max_api_body_mb=min(read.integer("max_api_body_mb", cls.max_api_body_mb, at_least=1), max_body_mb),
                 check_key_above_kb=read.integer("check_key_above_kb", cls.check_key_above_kb, at_least=1),
+                memory_gb=read.integer("memory_gb", cls.memory_gb, at_least=1),
             )
 
 

@@ -84,11 +84,13 @@ class Oidc:
 class Monitoring:
     """retention, size: limits of Prometheus' data, in its notation; the first one reached counts.
 
+    memory_gb: the limit of the memory of Prometheus, in GB (10^9 bytes).
     alertmanagers: URLs of the Alertmanagers that receive alerts. oidc: None if Grafana has its own users only.
     """
 
     retention: str = "30d"
     size: str = "20GB"
+    memory_gb: int = 4
     alertmanagers: tuple[str, ...] = ()
     oidc: Optional[Oidc] = None
 
@@ -104,6 +106,7 @@ class Monitoring:
             return cls(
                 retention=read.text("retention", cls.retention, r"[1-9][0-9]{0,4}[hdwy]", "a time such as 30d or 1y"),
                 size=read.text("size", cls.size, r"[1-9][0-9]{0,5}[MGT]B", "a size such as 20GB"),
+                memory_gb=read.integer("memory_gb", cls.memory_gb, at_least=1),
                 alertmanagers=read.each("alertmanagers", _parse_alertmanager),
                 oidc=read.nested("oidc", Oidc.parse, None),
             )

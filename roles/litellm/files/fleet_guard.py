@@ -6,11 +6,14 @@ Gate refuses unknown keys before a body is read. LiteLLM alone reads and parses 
 of its only event loop for each unknown key.
 
 Gate also refuses bodies of very many small parts, for which LiteLLM takes a hundred times their size in memory, and
-seconds of its event loop: 8 MB of `{},{},...` took 4 s and over 1 GB, also for requests that it then refuses.
+seconds of its event loop: 8 MB of `{},{},...` took 4 s and over 1 GB, also for requests that it then refuses. And it
+refuses bodies that are too much together, since LiteLLM holds each until the model has answered.
 
 Guard refuses requests of a valid key for another model. LiteLLM checks the key for the model of the body, but uses the
 model of the query or the path (`?model=`, `/engines/X/`). With other parameters, LiteLLM calls other providers on the
 internet, bypasses its own choice of a deployment, or sends a request that may have ended an engine to the next engine.
+
+An answer of a model that does not end is cut off, since LiteLLM keeps all of it.
 
 Record keeps what clients send, such as names of models, from writing lines of the log or controlling a terminal.
 """
@@ -25,13 +28,16 @@ import logging
 import re
 import traceback
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
+import httpx
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.llms.custom_httpx.aiohttp_transport import AiohttpResponseStream
 from litellm.proxy import proxy_server
 from litellm.proxy.auth.auth_checks import can_key_call_resolved_model
 
@@ -61,6 +67,12 @@ QUERIED = 500  # keys a query
 QUERY_SECONDS = 5
 # The most of a body, texts in it included: the text of a million tokens and the tokens of a large batch are below.
 MOST = {b"[": 100_000, b"{": 100_000, b"&": 100_000, b",": 1_000_000}
+
+# Bytes of the bodies that LiteLLM holds for one key at a time, so also for an open model.
+MOST_HELD = 256_000_000
+# Bytes of an answer: 100 texts as vectors of 100,000 numbers. LiteLLM keeps 4 KB for each of a stream's events, most of
+# which have some 200 bytes: a stream of 64 MB has 300,000 tokens.
+MOST_ANSWERED, MOST_STREAMED = 256_000_000, 64_000_000
 
 CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
@@ -135,6 +147,7 @@ class Gate:
     def __init__(self, app: App, keys: Keys) -> None:
         self._app = app
         self._keys = keys
+        self._held = Counter[str]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -147,6 +160,18 @@ class Gate:
             return await _respond(send, 401, "unknown, expired or blocked key", "invalid_api_key")
         if asked:
             return await _respond(send, 200)
+        size = _length(scope)
+        if size + self._held[key] > MOST_HELD:
+            message = f"the requests of this key have more than {MOST_HELD // 1_000_000} MB at a time"
+            return await _respond(send, 429, message, "rate_limit_exceeded", [(b"retry-after", b"1")])
+        self._held[key] += size
+        try:
+            await self._pass_on(scope, receive, send)
+        finally:
+            self._held[key] -= size
+            self._held += Counter()  # without keys that have no request
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _has_files(scope):
             return await self._app(scope, receive, send)
         parts = await _read(receive)
@@ -200,6 +225,11 @@ def _bearer(scope: Scope) -> str:
     return key if scheme == "Bearer" else ""
 
 
+def _length(scope: Scope) -> int:
+    """Of the body. Caddy accepts no body of unknown length."""
+    return sum(int(value) for name, value in scope["headers"] if name == b"content-length")
+
+
 def _has_files(scope: Scope) -> bool:
     """Whether Starlette reads a form with files, and limits the number of its parts."""
     types = [value.split(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
@@ -232,18 +262,40 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-async def _respond(send: Send, status: int, message: str = "", code: str = "") -> None:
+async def _respond(
+    send: Send, status: int, message: str = "", code: str = "", more: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
     body = json.dumps({"error": error}, separators=(",", ":")).encode() if message else b"{}"
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _limited(plain: Callable[[Any], AsyncIterator[bytes]]) -> Callable[[Any], AsyncIterator[bytes]]:
+    """The parts of a model's answer, up to its limit. plain: those of LiteLLM's own class."""
+
+    async def parts(answer: Any) -> AsyncIterator[bytes]:
+        streamed = answer._aiohttp_response.content_type == "text/event-stream"
+        most = MOST_STREAMED if streamed else MOST_ANSWERED
+        found = 0
+        async with aclosing(plain(answer)) as all_parts:  # type: ignore[type-var]
+            async for part in all_parts:
+                found += len(part)
+                if found > most:
+                    raise httpx.ReadError(f"the model's answer has more than {most // 1_000_000} MB")
+                yield part
+
+    parts.limited = True  # type: ignore[attr-defined]
+    return parts
 
 
 def _install(app: Any) -> None:
     """LiteLLM loads this file when its application starts, after Starlette has put the middlewares together."""
     if type(app.middleware_stack).__name__ != Gate.__name__:  # loaded again, it is another class of the same name
         app.middleware_stack = Gate(app.middleware_stack, Keys(_valid))
+    if not hasattr(AiohttpResponseStream.__aiter__, "limited"):
+        AiohttpResponseStream.__aiter__ = _limited(AiohttpResponseStream.__aiter__)  # type: ignore[method-assign]
 
 
 logging.setLogRecordFactory(Record)

@@ -58,7 +58,7 @@ def test_an_empty_inventory_is_a_fleet_without_models() -> None:
         hf_token=None,
         mig=Layout(),
         monitoring=None,
-        caddy=CaddySettings(max_body_mb=512, max_api_body_mb=32, check_key_above_kb=256),
+        caddy=CaddySettings(max_body_mb=512, max_api_body_mb=32, check_key_above_kb=32, memory_gb=2),
         litellm_admin=False,
     )
 
