@@ -103,9 +103,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.download_network import provide_network
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import is_ipv6_only, routes
 
 SPEC = dict(
     OPTIONS,
@@ -184,7 +184,11 @@ def _pull(plan: Plan, docker: DockerImages, say: Progress) -> dict[str, str]:
 def _carry_out(fleet: Fleet, plan: Plan, docker: DockerImages, say: Progress, faults: dict[str, str]) -> list[Any]:
     done: list[Any] = []
     proxy = fleet.proxy.environment if fleet.proxy else {}
-    network = "host" if is_ipv6_only(routes()) else None
+    try:
+        network = provide_network(fleet.network) if plan.builds else ""
+    except FleetError as error:
+        faults.update({build.recipe: f"fleet_recipes.{build.recipe}: {error}" for build in plan.builds})
+        plan = replace(plan, builds=())
     for build in plan.builds:
         try:
             docker.build(build, say, proxy, network)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The host's own packet filter rules for the networks of models: what Docker's networks do not refuse. Pure.
+"""The host's packet filter rules for the networks of models and downloads: what Docker's networks do not refuse. Pure.
 
 An internal network still leads to the address of its bridge, and so to every service of the host; a network with a way
 out leads to the metadata service of a cloud, which gives credentials to anybody who asks. The rules name prefixes of
@@ -18,11 +18,24 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks
 INPUT, FORWARD = "INPUT", "FORWARD"
 CHAINS = {INPUT: "INFERENCE-FLEET-IN", FORWARD: "INFERENCE-FLEET-OUT"}
 VERSIONS = (4, 6)
-# Metadata services. Link-local: AWS, Google, Azure, Oracle, Hetzner and others. 100.100.100.200: Alibaba.
-# 168.63.129.16: Azure's WireServer. fd00:ec2::254: AWS; fd20:ce::254: Google.
+# Metadata services. Each outside of link-local addresses is one address: others near it may be a site's own.
 _METADATA = {
-    4: ("169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32"),
-    6: ("fd00:ec2::254/128", "fd20:ce::254/128", "fe80::/10"),
+    4: (
+        "169.254.0.0/16",  # AWS, Google, Azure, Oracle, OpenStack, Hetzner, Tencent, Scaleway and others
+        "100.100.100.200/32",  # Alibaba
+        "168.63.129.16/32",  # Azure's WireServer
+        "192.0.0.192/32",  # Oracle Cloud Classic
+    ),
+    6: (
+        "fd00:ec2::254/128",  # AWS, "Access instance metadata for an EC2 instance"
+        "fd00:ec2::23/128",  # AWS, "Set up the Amazon EKS Pod Identity Agent"; its IPv4 address is link-local
+        "fd20:ce::254/128",  # Google
+        "fd00:c1::a9fe:a9fe/128",  # Oracle, instance_principals_security_token_signer.py of oci-python-sdk
+        "fd00:42::42/128",  # Scaleway, cloud-init's documentation of this data source
+        "fd00:a9fe:a9fe::1/128",  # Akamai (Linode), cloud-init's documentation of this data source
+        "fd00:100::100:200/128",  # Alibaba, as public lists have it
+        "fe80::/10",  # OpenStack and others
+    ),
 }
 _ANSWERS = "-m conntrack --ctstate ESTABLISHED,RELATED"
 
