@@ -52,7 +52,7 @@ class DockerImages(Docker):
         network: str,
     ) -> None:
         """Raises FleetError with the end of the log. arguments: variables of the build that are not kept in the image.
-        network: of the build's containers. The SDK uses Docker's classic builder; BuildKit accepts no network by name."""
+        network: of the build's containers. The SDK uses the classic builder; BuildKit accepts no network by name."""
         log, step = "", ""
         try:
             with tempfile.TemporaryFile(dir="/var/tmp") as context:
