@@ -296,7 +296,7 @@ def _provide_network(fleet: Fleet) -> None:
             "alone, and containers that download reach nothing without it"
         )
     with working("model_cache"):
-        provide_network(fleet.network)
+        provide_network(fleet)
 
 
 def _as_it_is(wanted: Wanted, cache: dict[str, Cached]) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def _carry_out(fleet: Fleet, plan: Plan, docker: DockerImages, say: Progress, fa
     done: list[Any] = []
     proxy = fleet.proxy.environment if fleet.proxy else {}
     try:
-        network = provide_network(fleet.network) if plan.builds else ""
+        network = provide_network(fleet) if plan.builds else ""
     except FleetError as error:
         faults.update({build.recipe: f"fleet_recipes.{build.recipe}: {error}" for build in plan.builds})
         plan = replace(plan, builds=())

@@ -13,7 +13,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Spec
 from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Unreachable
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Network
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import Route
 from ansible_collections.inference.fleet.plugins.modules import model_cache
@@ -44,10 +44,10 @@ class World:
             raise self.fails[repo]
         return Remote(COMMIT, {"config.json": 2, "model.safetensors": 1000})
 
-    def provide_network(self, setting: Network) -> str:
+    def provide_network(self, of: Fleet) -> str:
         if "network" in self.fails:
             raise self.fails["network"]
-        self.networks.append(setting.subnet)
+        self.networks.append(of.network.subnet)
         return "fleet-download"
 
     def fetch(self, download: Download, spec: Spec, _docker: Any, folder: CacheFolder, say: Any) -> None:

@@ -16,8 +16,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     Observed,
     Removal,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Network
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.modules import recipe_image
 from ansible_collections.inference.fleet.tests.unit.running import FleetModule
@@ -49,7 +49,7 @@ class FakeImages:
             raise FleetError(f"image {reference}: cannot be pulled and is not on this host: manifest unknown")
         self.bases[reference] = self.registry[reference]
 
-    def provide_network(self, setting: Network) -> str:
+    def provide_network(self, of: Fleet) -> str:
         if self.no_network:
             raise FleetError(self.no_network)
         self.journal.append("network")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Network
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import DOWNLOADS
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_rules import apply_rules
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.networks import FoundNetwork, plan_networks
@@ -20,14 +20,14 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.host_networ
 _SECONDS = 60
 
 
-def provide_network(setting: Network) -> str:
+def provide_network(fleet: Fleet) -> str:
     """The name of the network. Raises FleetError if the network cannot be created, or the host refuses the rules."""
     found = tuple(map(FoundNetwork.parse, ask("/networks") or ()))
     # Planned alone, so that it takes no address of a network that only `install` may remove.
-    plan = plan_networks((DOWNLOADS,), found, setting, routes(), name_servers())
+    plan = plan_networks((DOWNLOADS,), found, fleet.network, routes(), name_servers())
     if plan.faults:
         raise FleetError(plan.faults[0])
-    apply_rules(present=True, check=False)
+    apply_rules(present=True, check=False, downloads=fleet.download_addresses)
     for name, _why in plan.recreate:
         _change("DELETE", f"/networks/{name}")
     for options in plan.to_create():

@@ -11,9 +11,14 @@ chains of Docker such as DOCKER-USER are missing where Docker uses nftables.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import ipaddress
+from collections.abc import Iterator, Sequence
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import INTERNAL_DEVICE, OUT_DEVICE
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import (
+    DOWNLOADS,
+    INTERNAL_DEVICE,
+    OUT_DEVICE,
+)
 
 INPUT, FORWARD = "INPUT", "FORWARD"
 CHAINS = {INPUT: "INFERENCE-FLEET-IN", FORWARD: "INFERENCE-FLEET-OUT"}
@@ -37,19 +42,26 @@ _METADATA = {
         "fe80::/10",  # OpenStack and others
     ),
 }
+Services = Sequence[tuple[str, int]]  # addresses and TCP ports
 _ANSWERS = "-m conntrack --ctstate ESTABLISHED,RELATED"
 
 
-def rules(version: int) -> dict[str, list[str]]:
-    """Chain -> its rules. version: of IP."""
+def rules(version: int, services: Services = ()) -> dict[str, list[str]]:
+    """Chain -> its rules. version: of IP. services: a hub and a proxy on this host, which downloads may reach."""
     # The name server of some clouds has the address of the metadata service.
     dns = [f"-i {OUT_DEVICE}+ -p {protocol} --dport 53 -j RETURN" for protocol in ("udp", "tcp")]
     neighbours = [f"-i {OUT_DEVICE}+ -p ipv6-icmp -j RETURN"] if version == 6 else []
     devices = (INTERNAL_DEVICE, OUT_DEVICE)
+    own = [
+        f"-i {DOWNLOADS.device} -d {address} -p tcp --dport {port} -j RETURN"
+        for address, port in services
+        if ipaddress.ip_address(address).version == version
+    ]
     found = {
         CHAINS[INPUT]: [
             *dns,
             *neighbours,
+            *own,
             *(f"-i {device}+ {_ANSWERS} -j RETURN" for device in devices),
             *(f"-i {device}+ -j DROP" for device in devices),
         ],
@@ -67,26 +79,26 @@ def _mark(lines: list[str]) -> str:
     return f"-m comment --comment inference.fleet-{hashlib.sha256(repr(lines).encode()).hexdigest()[:12]}"
 
 
-def are_right(listed: str, version: int) -> bool:
+def are_right(listed: str, version: int, services: Services = ()) -> bool:
     """listed: the output of `iptables -t mangle -S`."""
     return all(
         _jumps(listed, hook, chain) == 1
         and len(_of(listed, chain)) == len(wanted)
         and wanted[0].split()[-1] in _of(listed, chain)[0]
-        for hook, chain, wanted in ((hook, chain, rules(version)[chain]) for hook, chain in CHAINS.items())
+        for hook, chain, wanted in ((hook, chain, rules(version, services)[chain]) for hook, chain in CHAINS.items())
     )
 
 
-def to_restore(listed: str, version: int) -> str:
+def to_restore(listed: str, version: int, services: Services = ()) -> str:
     """The input of `iptables-restore --noflush` that makes the rules right in one step; empty if they are."""
-    if are_right(listed, version):
+    if are_right(listed, version, services):
         return ""
     return _text(
         f":{chain} - [0:0]" if line is None else line  # a chain that is named again is emptied
         for hook, chain in CHAINS.items()
         for line in (
             None,
-            *(f"-A {chain} {rule}" for rule in rules(version)[chain]),
+            *(f"-A {chain} {rule}" for rule in rules(version, services)[chain]),
             *[f"-D {hook} -j {chain}"] * max(0, _jumps(listed, hook, chain) - 1),
             *[f"-I {hook} 1 -j {chain}"] * (not _jumps(listed, hook, chain)),
         )

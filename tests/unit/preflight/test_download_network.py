@@ -8,13 +8,15 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Network
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import DOWNLOADS
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import download_network
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.download_network import provide_network
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.host_rules import Services
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.tests.unit.samples import fleet
 
-POOL = Network("10.89.0.0/24")
+POOL = fleet(network={"subnet": "10.89.0.0/24"})
 BRIDGE = "com.docker.network.bridge.name"
 
 
@@ -41,11 +43,11 @@ class World:
         self.networks.append({**body, "Id": "0123456789abcdef", "Internal": False})
         return 201, b"{}"
 
-    def apply_rules(self, present: bool, check: bool) -> list[str]:
+    def apply_rules(self, present: bool, check: bool, downloads: Services) -> list[str]:
         assert (present, check) == (True, False)
         if self.no_rules:
             raise FleetError(self.no_rules)
-        self.journal.append("rules")
+        self.journal.append(" ".join(["rules", *(f"{address}:{port}" for address, port in downloads)]))
         return []
 
 
@@ -72,10 +74,25 @@ def test_is_created_once_out_of_the_subnet_with_a_device_of_the_rules(world: Wor
 
 
 def test_has_ipv6_where_the_inventory_has(world: World) -> None:
-    provide_network(Network("10.89.0.0/24", "fd4c:7e31:9a02::/64"))
+    provide_network(fleet(network={"subnet": "10.89.0.0/24", "ipv6": "fd4c:7e31:9a02::/64"}))
     (network,) = world.networks
     assert network["EnableIPv6"] is True
     assert network["IPAM"]["Config"][1:] == [{"Subnet": "fd4c:7e31:9a02::/80"}]
+
+
+@pytest.mark.parametrize(
+    ("of", "rules"),
+    [
+        (fleet(cache={"endpoint": "http://10.1.0.5:8080"}), "rules 10.1.0.5:8080"),
+        (fleet(cache={"endpoint": "https://[2001:db8::5]/hub"}), "rules 2001:db8::5:443"),
+        (fleet(proxy="http://me:secret@10.1.0.5:3128"), "rules 10.1.0.5:3128"),
+        (fleet(proxy="http://10.1.0.5"), "rules 10.1.0.5:80"),
+        (fleet(cache={"endpoint": "https://hub.example.com"}, proxy="http://proxy.example.com"), "rules"),
+    ],
+)
+def test_the_rules_know_the_addresses_of_the_hub_and_of_the_proxy(world: World, of: Fleet, rules: str) -> None:
+    provide_network(of)
+    assert world.journal[0] == rules
 
 
 @pytest.mark.parametrize("change", [{"Internal": True}, {"Options": {BRIDGE: "br-1"}}, {"Options": {}}])

@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import DOWNLOADS
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.host_rules import (
     CHAINS,
     VERSIONS,
@@ -118,6 +119,20 @@ def test_a_sites_own_addresses_near_those_are_reached(address: str) -> None:
     asked = ipaddress.ip_address(address)
     dropped = [rule.split()[3] for rule in rules(asked.version)[OUT] if " -d " in rule]
     assert not any(asked in ipaddress.ip_network(one) for one in dropped)
+
+
+def test_downloads_alone_reach_a_hub_or_a_proxy_of_the_host() -> None:
+    services = [("10.1.0.5", 3128), ("2001:db8::5", 8080)]
+    for version, rule in (
+        (4, f"-i {DOWNLOADS.device} -d 10.1.0.5 -p tcp --dport 3128 -j RETURN"),
+        (6, f"-i {DOWNLOADS.device} -d 2001:db8::5 -p tcp --dport 8080 -j RETURN"),
+    ):
+        with_it, without = rules(version, services), rules(version)
+        assert with_it[OUT] == without[OUT]
+        assert [one for one in with_it[INNER][1:] if one != rule] == without[INNER][1:]
+        assert with_it[INNER].index(rule) < with_it[INNER].index("-i flo-+ -j DROP")
+    assert not are_right(PRINTED, 4, services)
+    assert f"-A {INNER} {rules(4, services)[INNER][4]}" in to_restore(PRINTED, 4, services)
 
 
 def test_ipv6_has_every_kind_of_rule_that_ipv4_has() -> None:
