@@ -15,6 +15,8 @@ description:
   - The name of the image is C(inference-fleet/recipe-NAME:TAG). The tag is a hash of the recipe in the inventory. A
     label has a hash of all inputs, including the ID of the base image and the contents of the wheels.
   - Shows each step of a build. If a build fails, the other recipes are still built.
+  - The steps of a build are in the Docker network C(fleet-download), which the module creates if it is missing, and
+    under the rules of M(inference.fleet.host_rules), which the module writes if the host lacks them.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
 extends_documentation_fragment:
