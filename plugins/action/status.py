@@ -42,7 +42,8 @@ class ActionModule(WithFleet):
             return {"failed": True, "msg": f"fail_on: expected one of {', '.join(FAIL_ON)}, got {fail_on!r}"}
         try:
             models = _good(self._module({**arguments, "prune": True, "report": True}, task_vars))
-            rules = _good(self._execute_module("inference.fleet.host_rules", {}, task_vars=task_vars))
+            downloads = {"downloads": task_vars["fleet"]["download_addresses"]}
+            rules = _good(self._execute_module("inference.fleet.host_rules", downloads, task_vars=task_vars))
             services = _good(
                 self._execute_module("community.docker.docker_host_info", dict(SERVICES), task_vars=task_vars)
             )

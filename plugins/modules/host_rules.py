@@ -11,10 +11,10 @@ author:
   - the inference.fleet authors (@inference-fleet)
 description:
   - Writes two chains of iptables and ip6tables in the table C(mangle). C(INFERENCE-FLEET-IN) refuses connections of
-    containers in the networks of models to the host itself, its published ports included. C(INFERENCE-FLEET-OUT)
-    refuses packets that leave a network without a way out, and connections of models with a way out to the metadata
-    services of clouds. Answers to connections of the
-    host, and DNS of models with a way out, pass.
+    containers in the networks of models and downloads to the host itself, its published ports included.
+    C(INFERENCE-FLEET-OUT) refuses packets that leave a network without a way out, and connections from networks with a
+    way out to the metadata services of clouds. Answers to connections of the host, and DNS from networks with a way
+    out, pass.
   - The rules name prefixes of network devices, so they stay the same when models come and go. No other rule of the
     host changes. All rules of a version of IP change in one step.
   - The rules do not survive a boot; the restore at boot writes them before it starts a model.
@@ -25,6 +25,23 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  downloads:
+    description:
+      - Where containers that download weights, and builds of images, get them from, by address; C(download_addresses)
+        of the fact C(fleet). Those that are addresses of this host, such as a proxy on it, may be reached by these
+        containers.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: The address of a hub or a proxy.
+        type: str
+        required: true
+      port:
+        description: The TCP port.
+        type: int
+        required: true
 attributes:
   check_mode:
     support: full
@@ -52,7 +69,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_rules import apply_rules
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 
-SPEC = dict(state=dict(type="str", choices=["present", "absent"], default="present"))
+SPEC = dict(
+    state=dict(type="str", choices=["present", "absent"], default="present"),
+    downloads=dict(
+        type="list",
+        elements="dict",
+        default=[],
+        options=dict(address=dict(type="str", required=True), port=dict(type="int", required=True)),
+    ),
+)
 
 
 def main() -> None:
@@ -60,7 +85,8 @@ def main() -> None:
 
 
 def _work(module: AnsibleModule) -> None:
-    changed = apply_rules(module.params["state"] == "present", module.check_mode)
+    downloads = [(one["address"], one["port"]) for one in module.params["downloads"]]
+    changed = apply_rules(module.params["state"] == "present", module.check_mode, downloads)
     module.exit_json(changed=bool(changed), changed_rules=changed)
 
 

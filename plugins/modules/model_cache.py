@@ -19,6 +19,8 @@ description:
   - Checks the free disk space before a download and file sizes after it. After an interrupted download, complete files
     are kept, and the next call downloads the others. If a repository has safetensors, other formats of the same weights
     are not downloaded.
+  - The container is in the Docker network C(fleet-download), which the module creates if it is missing, and under the
+    rules of M(inference.fleet.host_rules), which the module writes if the host lacks them.
   - The container gets the token as a file in memory with mode 0600, which is removed afterwards. It runs as root with
     no capability but C(DAC_OVERRIDE), since the cache is root's.
   - What is in the cache is not trusted, since containers can write it. No link is followed except to a file in
@@ -154,9 +156,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, from_wire, unpack
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.download_network import provide_network
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import bundle, is_ipv6_only, routes
+from ansible_collections.inference.fleet.plugins.module_utils.system.work import working
 
 SPEC = dict(
     OPTIONS,
@@ -219,7 +223,7 @@ def _fill(
         lines=[_line(one) for one in revisions],
         held=sorted({name for one in faults for name in one.models}),
         diff=plan.diff(),
-        faults=list(faults.values()),
+        faults=list(dict.fromkeys(faults.values())),
     )
 
 
@@ -267,18 +271,32 @@ def _download(
 ) -> list[Download]:
     """Returns the successful downloads. After a failure, the others continue."""
     done = []
-    network = "host" if is_ipv6_only(routes()) else "bridge"
+    try:
+        _provide_network(fleet)
+    except FleetError as error:
+        faults.update(dict.fromkeys((download.wanted for download in plan.downloads), str(error)))
+        return []
     if fleet.cache.path:  # Docker creates a volume, but no folder
         os.makedirs(fleet.cache.path, exist_ok=True)
     with token_in_file(fleet.hf_token) as token:
         for download in plan.downloads:
             image = fleet.cache.image or fleet.image_of(select(fleet, download.wanted.models[0]))
             try:
-                fetch(download, spec_of(download, fleet, image, bundle(), token, network), docker, folder, say)
+                fetch(download, spec_of(download, fleet, image, bundle(), token), docker, folder, say)
                 done.append(download)
             except FleetError as error:
                 faults[download.wanted] = str(error)
     return done
+
+
+def _provide_network(fleet: Fleet) -> None:
+    if is_ipv6_only(routes()) and not fleet.network.ipv6:
+        raise FleetError(
+            "fleet_network.ipv6: missing; expected an IPv6 subnet such as fd4c:7e31:9a02::/64, since the host has IPv6 "
+            "alone, and containers that download reach nothing without it"
+        )
+    with working("model_cache"):
+        provide_network(fleet)
 
 
 def _as_it_is(wanted: Wanted, cache: dict[str, Cached]) -> dict[str, Any]:

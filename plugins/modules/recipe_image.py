@@ -15,6 +15,8 @@ description:
   - The name of the image is C(inference-fleet/recipe-NAME:TAG). The tag is a hash of the recipe in the inventory. A
     label has a hash of all inputs, including the ID of the base image and the contents of the wheels.
   - Shows each step of a build. If a build fails, the other recipes are still built.
+  - The steps of a build are in the Docker network C(fleet-download), which the module creates if it is missing, and
+    under the rules of M(inference.fleet.host_rules), which the module writes if the host lacks them.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
 extends_documentation_fragment:
@@ -103,9 +105,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
+from ansible_collections.inference.fleet.plugins.module_utils.preflight.download_network import provide_network
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import is_ipv6_only, routes
 
 SPEC = dict(
     OPTIONS,
@@ -184,7 +186,11 @@ def _pull(plan: Plan, docker: DockerImages, say: Progress) -> dict[str, str]:
 def _carry_out(fleet: Fleet, plan: Plan, docker: DockerImages, say: Progress, faults: dict[str, str]) -> list[Any]:
     done: list[Any] = []
     proxy = fleet.proxy.environment if fleet.proxy else {}
-    network = "host" if is_ipv6_only(routes()) else None
+    try:
+        network = provide_network(fleet) if plan.builds else ""
+    except FleetError as error:
+        faults.update({build.recipe: f"fleet_recipes.{build.recipe}: {error}" for build in plan.builds})
+        plan = replace(plan, builds=())
     for build in plan.builds:
         try:
             docker.build(build, say, proxy, network)

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -91,7 +92,7 @@ class Flood:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), os.nice, (19,))
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), _yield_processors)
 
     def __enter__(self) -> Flood:
         self._answers = self._pool.submit(self._clients.send_all)
@@ -108,6 +109,14 @@ class Flood:
     @property
     def found(self) -> Counter[Any]:
         return self._answers.result()
+
+
+def _yield_processors() -> None:
+    """To all other processes. Linux may group processes by session (autogroup), and then compares the groups."""
+    os.setsid()
+    os.nice(19)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19")
 
 
 def body(size: int) -> Iterator[bytes]:

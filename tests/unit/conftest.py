@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 import tempfile
 
-from ansible_collections.inference.fleet.plugins.module_utils.system import work
+from ansible_collections.inference.fleet.plugins.module_utils.preflight import linux_rules
+from ansible_collections.inference.fleet.plugins.module_utils.system import docker_api, work
 from hypothesis import HealthCheck, settings
 
 work.FOLDER = tempfile.mkdtemp(prefix="inference-fleet-")  # modules mark their work there, and not on this machine
+# No test changes this machine's networks and packet filter.
+docker_api.SOCKET = f"{work.FOLDER}/docker.sock"
+linux_rules._PATH = work.FOLDER
 
 settings.register_profile(
     "house",

@@ -221,7 +221,7 @@ def binds(text: str) -> list[str]:
 def test_direct_requests_and_those_of_litellm_find_their_replica_in_the_same_way() -> None:
     text = caddyfile()
     assert "import replicas" in block(text, "handle @direct")
-    assert "import replicas" in block(text, "handle @model")
+    assert "import replicas {" in block(text, "handle @model")
     assert text.count("lb_policy") == 1
 
 

@@ -59,6 +59,20 @@ def test_check_mode_needs_no_iptables(iptables: Path, run: Module) -> None:
     assert not linux_rules.rules_are_right()
 
 
+def test_downloads_from_the_host_itself_pass_and_those_from_elsewhere_need_no_rule(
+    iptables: Path, run: Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux_rules, "is_own", lambda address: address == "10.1.0.5")
+    downloads = [{"address": one, "port": 3128} for one in ("10.1.0.5", "10.1.0.6")]
+    assert run(downloads=downloads)["changed"]
+    given = (iptables / "given").read_text()
+    assert "-d 10.1.0.5 -p tcp --dport 3128 -j RETURN" in given
+    assert "10.1.0.6" not in given
+    assert not run(downloads=downloads)["changed"]
+    assert linux_rules.rules_are_right([("10.1.0.5", 3128)])
+    assert run()["changed"]
+
+
 def test_removes_the_rules(iptables: Path, run: Module) -> None:
     run()
     assert run(state="absent")["changed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Spec
 from ansible_collections.inference.fleet.plugins.module_utils.engine.hub import Unreachable
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import Route
 from ansible_collections.inference.fleet.plugins.modules import model_cache
 from ansible_collections.inference.fleet.tests.unit.engine.test_downloads import put
 from ansible_collections.inference.fleet.tests.unit.running import FleetModule
@@ -32,6 +35,7 @@ class World:
         self.asked: list[str] = []
         self.fails: dict[str, FleetError] = {}
         self.images: list[str] = []
+        self.networks: list[str | None] = []
         self.compiled = root.parent / "volumes"
 
     def revision(self, repo: str, revision: str) -> Remote:
@@ -39,6 +43,12 @@ class World:
         if repo in self.fails:
             raise self.fails[repo]
         return Remote(COMMIT, {"config.json": 2, "model.safetensors": 1000})
+
+    def provide_network(self, of: Fleet) -> str:
+        if "network" in self.fails:
+            raise self.fails["network"]
+        self.networks.append(of.network.subnet)
+        return "fleet-download"
 
     def fetch(self, download: Download, spec: Spec, _docker: Any, folder: CacheFolder, say: Any) -> None:
         if f"download {download.wanted.repo}" in self.fails:
@@ -73,6 +83,8 @@ def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     monkeypatch.setattr(model_cache, "DockerVolumes", FakeDocker)
     monkeypatch.setattr(model_cache, "Hub", lambda _endpoint, _token, _proxy: world)
     monkeypatch.setattr(model_cache, "fetch", world.fetch)
+    monkeypatch.setattr(model_cache, "provide_network", world.provide_network)
+    monkeypatch.setattr(model_cache, "routes", lambda: ())
     module = FleetModule(model_cache.main, "model_cache", capsys)
 
     def run(*models: dict[str, Any], cache: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
@@ -106,6 +118,30 @@ def test_check_mode_says_the_same_and_does_nothing(run: Run, world: World) -> No
     assert planned["actions"] == ["download own/a at cccccccccccc (2 files, 1.0 kB)"]
     assert planned["lines"] == ["own/a main is not in the cache (a)"]
     assert not world.root.exists()
+    assert world.networks == []
+
+
+def test_the_network_is_there_before_a_download_and_only_for_one(run: Run, world: World) -> None:
+    run(A, network={"subnet": "10.89.0.0/24"})
+    run(A, network={"subnet": "10.89.0.0/24"})
+    assert world.networks == ["10.89.0.0/24"]
+
+
+def test_nothing_is_downloaded_without_the_network(run: Run, world: World) -> None:
+    world.fails["network"] = FleetError("network fleet-download: no subnet is free")
+    answer = run(A, entry(name="b", source="own/b"))
+    assert (answer["msg"], answer["held"]) == ("network fleet-download: no subnet is free", ["a", "b"])
+    assert (answer["changed"], world.images) == (False, [])
+
+
+def test_a_host_with_ipv6_alone_needs_a_subnet_to_download(
+    run: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_cache, "routes", lambda: (Route(ipaddress.ip_network("::/0"), "eth0", "fe80::1"),))
+    answer = run(A)
+    assert answer["msg"].startswith("fleet_network.ipv6: missing; expected an IPv6 subnet such as ")
+    assert (answer["held"], world.networks) == (["a"], [])
+    assert run(A, network={"ipv6": "fd4c:7e31:9a02::/64"})["changed"] is True
 
 
 def test_downloads_with_the_image_of_the_model_or_the_one_that_is_named_for_that(run: Run, world: World) -> None:

@@ -106,7 +106,7 @@ def test_what_the_host_says_is_its_status(screen: Screen) -> None:
 def test_a_host_that_lacks_its_rules_says_that_install_writes_them(screen: Screen) -> None:
     screen.answers["inference.fleet.host_rules"] = {"changed_rules": ["iptables"]}
     assert ask(screen)["install_would"] == ["write the rules of iptables"]
-    assert screen.asked["inference.fleet.host_rules"] == ({}, True)
+    assert screen.asked["inference.fleet.host_rules"] == ({"downloads": []}, True)
 
 
 def test_a_host_without_a_record_and_without_systemd_says_so(screen: Screen) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,9 +16,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
     Observed,
     Removal,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import Route
 from ansible_collections.inference.fleet.plugins.modules import recipe_image
 from ansible_collections.inference.fleet.tests.unit.running import FleetModule
 from ansible_collections.inference.fleet.tests.unit.samples import CERTIFICATE, entry, fleet
@@ -38,7 +37,8 @@ class FakeImages:
         self.built: list[Built] = []
         self.fails: dict[str, str] = {}
         self.journal: list[str] = []
-        self.how: tuple[dict[str, str], str | None] = ({}, None)
+        self.how: tuple[dict[str, str], str] = ({}, "")
+        self.no_network = ""
 
     def observe_recipes(self, bases: Iterable[str], wheelhouses: Mapping[str, str]) -> Observed:
         return Observed({name: self.bases[name] for name in bases if name in self.bases}, tuple(self.built))
@@ -49,9 +49,13 @@ class FakeImages:
             raise FleetError(f"image {reference}: cannot be pulled and is not on this host: manifest unknown")
         self.bases[reference] = self.registry[reference]
 
-    def build(
-        self, build: Build, say: Callable[[str], None], arguments: Mapping[str, str], network: str | None
-    ) -> None:
+    def provide_network(self, of: Fleet) -> str:
+        if self.no_network:
+            raise FleetError(self.no_network)
+        self.journal.append("network")
+        return "fleet-download"
+
+    def build(self, build: Build, say: Callable[[str], None], arguments: Mapping[str, str], network: str) -> None:
         self.how = (dict(arguments), network)
         say(f"{build.recipe}: Step 1/2 : FROM {build.base}")
         if build.recipe in self.fails:
@@ -73,28 +77,32 @@ def docker() -> FakeImages:
 @pytest.fixture
 def run(docker: FakeImages, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(recipe_image, "DockerImages", lambda: docker)
+    monkeypatch.setattr(recipe_image, "provide_network", docker.provide_network)
     module = FleetModule(recipe_image.main, "recipe_image", capsys)
     return lambda **options: module(**{"models": MODELS, "recipes": RECIPES, **options})
 
 
 def test_builds_what_the_models_need_and_then_has_nothing_to_do(run: Run, docker: FakeImages) -> None:
     first = run()
-    assert docker.journal == ["pull own/base:1", f"pull {Images().vllm}", "build other", "build own"]
+    assert docker.journal == ["pull own/base:1", f"pull {Images().vllm}", "network", "build other", "build own"]
     assert (first["changed"], first["images"].keys(), first["held"]) == (True, {"own", "other"}, [])
     second = run()
     assert (second["changed"], second["actions"], second["diff"]) == (False, [], [])
     assert second["images"] == first["images"]
 
 
-@pytest.mark.parametrize(("routes", "network"), [(("0.0.0.0/0", "::/0"), None), (("::/0",), "host")])
-def test_builds_with_the_proxy_and_where_there_is_no_ipv4_in_the_hosts_network(
-    run: Run, docker: FakeImages, monkeypatch: pytest.MonkeyPatch, routes: tuple[str, ...], network: str | None
-) -> None:
-    default = tuple(Route(ipaddress.ip_network(one), "eth0", "gateway") for one in routes)
-    monkeypatch.setattr(recipe_image, "routes", lambda: default)
+def test_builds_with_the_proxy_in_the_network_of_downloads(run: Run, docker: FakeImages) -> None:
     run(proxy="http://me:secret@proxy.example:3128")
-    arguments, used = docker.how
-    assert (arguments["https_proxy"], used) == ("http://me:secret@proxy.example:3128", network)
+    arguments, network = docker.how
+    assert (arguments["https_proxy"], network) == ("http://me:secret@proxy.example:3128", "fleet-download")
+
+
+def test_builds_nothing_without_the_network_and_says_why(run: Run, docker: FakeImages) -> None:
+    docker.no_network = "network fleet-download: no subnet is free"
+    answer = run()
+    assert [one for one in docker.journal if one.startswith("build")] == []
+    assert answer["faults"]["own"] == "fleet_recipes.own: network fleet-download: no subnet is free"
+    assert answer["held"] == ["a", "b"]
 
 
 def test_the_images_trust_the_certificates_of_the_site_unless_the_recipe_has_its_own(

@@ -34,7 +34,24 @@ with ThreadPoolExecutor(200) as pool:
 """
 # Of the services of the fleet, and what hosts often have. A refused packet costs the scan a second, so not all ports.
 PORTS = [22, 53, 80, 111, 443, 2019, 2375, 2376, 3000, 4000, 5432, 6443, 8000, 8080, 9080, 9090, 9100, 9115, 9180, 9400]
-METADATA = ["169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16"]
+METADATA = ["169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "192.0.0.192"]
+# The machines around a host in a cloud: an address of its own and those of metadata services answer on port 80, and
+# 169.254.169.254 is a name server that has this address for each name.
+ANOTHER_MACHINE = "198.51.100.2"
+CLOUD = f"""
+import socket, threading
+from http.server import SimpleHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+threading.Thread(target=ThreadingTCPServer(("", 80), SimpleHTTPRequestHandler).serve_forever).start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+    server.setsockopt(socket.SOL_IP, 15, 1)  # IP_FREEBIND: the address is added later
+    server.bind(("169.254.169.254", 53))
+    while True:
+        asked, client = server.recvfrom(512)
+        head = asked[:2] + bytes.fromhex("81800001000100000000")
+        answer = bytes.fromhex("c00c000100010000003c0004") + socket.inet_aton("{ANOTHER_MACHINE}")
+        server.sendto(head + asked[12 : asked.index(0, 12) + 5] + answer, client)
+"""
 # An engine that answers every request with the lines of a head, and then with a text again and again. Without a head it
 # breaks the connection off.
 ENGINE = """
@@ -62,6 +79,7 @@ with socket.create_server(("", 8000)) as server:
 CLOSE = ["Connection: close", ""]
 REDIRECT = ["HTTP/1.1 307 x", "Location: http://caddy:9080/other/v1/chat/completions", "Content-Length: 0", *CLOSE]
 LISTENER = "python3 -m http.server --bind 0.0.0.0 8080 --directory /var/empty"
+STAND_IN = "inference-fleet/engine-stand-in:1"
 # The weights of `tiny-chat` are on the host. The stand-ins download at their start, so they have a way out.
 INSIDE = {"no way out": "vllm-tiny-chat-1", "way out": "vllm-pair-1"}
 
@@ -123,17 +141,66 @@ def test_caddy_listens_at_no_port_in_the_network_of_a_model(host: Host, containe
     assert scan(host, container, [address(host, "caddy", f"fleet-model-{model}")], list(range(1, 10_000))) == []
 
 
+def of_the_host(host: Host) -> set[str]:
+    """Its addresses: its own, and those of the bridges."""
+    own = json.loads(host.check_output("ip -json address"))
+    return {one["local"] for device in own for one in device["addr_info"] if one["scope"] == "global"}
+
+
 @pytest.mark.parametrize("container", INSIDE.values(), ids=INSIDE.keys())
 def test_a_model_reaches_no_service_of_the_host(host: Host, container: str, listener: None) -> None:
-    own = json.loads(host.check_output("ip -json address"))
-    found = {one["local"] for device in own for one in device["addr_info"] if one["scope"] == "global"}
-    assert len(found) > 3  # that of the host, and those of the bridges
+    found = of_the_host(host)
+    assert len(found) > 3
     assert scan(host, container, sorted(found), PORTS) == []
 
 
+@pytest.fixture
+def cloud(host: Host) -> Iterator[None]:
+    host.check_output(
+        f"docker run --detach --name cloud --network none --user 0 --entrypoint python3 {STAND_IN} -c '{CLOUD}'"
+    )
+    pid = inspect(host, "cloud")["cloud"]["State"]["Pid"]
+    inside = f"nsenter --target {pid} --net ip"
+    host.check_output(
+        f"ip link add cloud type veth peer name eth0 netns {pid} && ip address add 198.51.100.1/30 dev cloud"
+        f" && ip link set cloud up && {inside} address add {ANOTHER_MACHINE}/30 dev eth0"
+        f" && {inside} link set eth0 up && {inside} route add default via 198.51.100.1"
+    )
+    for one in METADATA:
+        host.check_output(f"{inside} address add {one}/32 dev eth0 && ip route add {one}/32 via {ANOTHER_MACHINE}")
+    for one in METADATA:
+        wait_until(lambda one=one: host.run(f"curl -s -m 3 http://{one}/").succeeded, f"the host reaches {one}")  # type: ignore[misc]
+    yield
+    host.check_output("docker rm --force cloud")
+
+
 @pytest.mark.parametrize("container", INSIDE.values(), ids=INSIDE.keys())
-def test_a_model_reaches_no_metadata_service(host: Host, container: str) -> None:
+def test_a_model_reaches_no_metadata_service(host: Host, container: str, cloud: None) -> None:
     assert scan(host, container, METADATA, [80, 443, 32526]) == []
+    assert bool(scan(host, container, [ANOTHER_MACHINE], [80])) == (container == INSIDE["way out"])
+
+
+@pytest.fixture
+def downloader(host: Host) -> Iterator[str]:
+    """Like the containers that download weights (`spec_of` of engine/downloads.py). Its name server is the cloud's."""
+    how = "--network fleet-download --dns 169.254.169.254 --user 0 --cap-drop ALL --cap-add DAC_OVERRIDE"
+    how += " --security-opt no-new-privileges --entrypoint sleep"
+    host.check_output(f"docker run --detach --name downloader {how} {STAND_IN} infinity")
+    yield "downloader"
+    host.check_output("docker rm --force downloader")
+
+
+def test_a_container_that_downloads_reaches_other_machines_and_nothing_of_ours(
+    host: Host, downloader: str, listener: None, cloud: None
+) -> None:
+    others = {one for name, found in addresses(host).items() if name != downloader for one in found}
+    ours = sorted(others | of_the_host(host))
+    for device in ("", "eth0"):
+        assert scan(host, downloader, ours, PORTS, device) == []
+        assert scan(host, downloader, METADATA, [80, 443, 32526], device) == []
+    assert scan(host, downloader, [ANOTHER_MACHINE], [80]) == [(ANOTHER_MACHINE, 80)]
+    look_up = 'import socket; print(socket.gethostbyname("hub.example"))'
+    assert host.check_output(f"docker exec {downloader} python3 -c '{look_up}'") == ANOTHER_MACHINE
 
 
 def test_a_model_without_a_way_out_reaches_no_other_machine(host: Host) -> None:

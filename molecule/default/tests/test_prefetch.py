@@ -70,9 +70,11 @@ def _repository(folder: Path, size: int) -> None:
 
 
 def test_downloads_before_anything_starts_and_tells_which_commit_it_is(site: Site, host: Host) -> None:
+    host.check_output("docker network rm fleet-download")
     planned = site.play("prefetch", SERVED, more=("--check",))
     assert f"download lab/tiny-chat at {site.hub.commit('lab/tiny-chat')[:12]} (6 files, " in planned.output
     assert not host.file(f"{CACHE}/hub/models--lab--tiny-chat").exists
+    assert host.run("docker network inspect fleet-download").failed
     before = identities(host)
     run = site.play("prefetch", SERVED, more=("-vvv", "--diff"))
     assert run.status == 0, run.output
@@ -81,6 +83,7 @@ def test_downloads_before_anything_starts_and_tells_which_commit_it_is(site: Sit
     assert TOKEN not in run.output
     assert identities(host) == before, "the container that downloads is gone, and no other was touched"
     assert not host.run("ls /run/inference-fleet/hf-token*").stdout
+    assert '"com.docker.network.bridge.name": "flo-' in host.check_output("docker network inspect fleet-download")
 
 
 def test_what_is_there_costs_no_question_to_the_hub(site: Site) -> None:

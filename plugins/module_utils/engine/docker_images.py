@@ -48,17 +48,17 @@ class DockerImages(Docker):
         self,
         build: Build,
         say: Callable[[str], None],
-        arguments: Optional[Mapping[str, str]] = None,
-        network: Optional[str] = None,
+        arguments: Mapping[str, str],
+        network: str,
     ) -> None:
         """Raises FleetError with the end of the log. arguments: variables of the build that are not kept in the image.
-        network: of the build's containers; None for Docker's own bridge."""
+        network: of the build's containers. The SDK uses the classic builder; BuildKit accepts no network by name."""
         log, step = "", ""
         try:
             with tempfile.TemporaryFile(dir="/var/tmp") as context:
                 _write_context(build, context)
                 context.seek(0)
-                for chunk in self._chunks(build, context, buildargs=dict(arguments or {}), network_mode=network):
+                for chunk in self._chunks(build, context, buildargs=dict(arguments), network_mode=network):
                     text = plain_text(str(chunk.get("stream", "")))
                     log = (log + text)[-_LOG_CHARACTERS:]  # text may be a part of a line
                     if text.startswith("Step ") and ": LABEL " not in text:

@@ -25,6 +25,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import DOWNLOAD
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RUN
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import CACHE_MOUNT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -74,11 +75,9 @@ def spec_of(
     image: str,
     certificates: Optional[str],
     token: Optional[str] = None,
-    network: str = "bridge",
 ) -> Spec:
     """The container that downloads. certificates: the path of the host's certificate bundle, which replaces
-    the image's: a site's mirror may use a certificate of the site's own CA. token: the path of the token file.
-    network: `host` on a host that has no IPv4, since Docker's own bridge has nothing else."""
+    the image's: a site's mirror may use a certificate of the site's own CA. token: the path of the token file."""
     env = {
         "HF_HOME": CACHE_MOUNT,
         "HF_ENDPOINT": fleet.cache.endpoint,
@@ -107,7 +106,7 @@ def spec_of(
         command=(repo, *sorted(download.files), "--revision", commit),
         env=env,
         mounts=tuple(mounts),
-        networks=(network,),
+        networks=(DOWNLOAD,),
         devices=(),
         labels={"managed-by": MANAGED_BY, "service": "download"},
         restart="no",

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Optional
+from urllib.parse import urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import (
     DIRECT,
@@ -23,7 +24,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
     secret_rule,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.energy import Energy
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https, certificates
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https, certificates, is_address
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import downloads_itself, repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import (
     IMAGE_REFERENCE,
@@ -284,6 +285,14 @@ class Fleet:
         return tuple(one for one in model.host_paths if not recipe or one.path not in recipe.files)
 
     @property
+    def download_addresses(self) -> tuple[tuple[str, int], ...]:
+        """Address and port of the hub and of the proxy, where the inventory has an address and no name."""
+        urls = (self.cache.endpoint, *([self.proxy.shown] if self.proxy else []))
+        parts = [urlsplit(url) for url in urls]
+        found = ((one.hostname or "", one.port or {"http": 80, "https": 443}[one.scheme]) for one in parts)
+        return tuple(one for one in found if is_address(one[0]))
+
+    @property
     def networks(self) -> tuple[Net, ...]:
         """The Docker networks of the host."""
         return networks(self.models, self.cache.downloads == AT_START, bool(self.monitoring), self._watchers_out)
@@ -329,6 +338,7 @@ class Fleet:
         data["proxy"] = {"url": self.proxy.shown, "direct": list(self.proxy.direct)} if self.proxy else None
         data["ca_files"] = certificate_files(self.ca_bundle)
         data["cache"]["source"] = self.cache.source
+        data["download_addresses"] = [dict(address=address, port=port) for address, port in self.download_addresses]
         data["logs"] = self.logs.public()
         data["monitoring"] = self.monitoring.public() if self.monitoring else None
         data["recipe_names"] = sorted({*SHIPPED, *self.recipes})

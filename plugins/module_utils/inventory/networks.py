@@ -20,6 +20,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.model im
 FRONT = "llm-network"
 LITELLM, POSTGRES, MONITORING = "fleet-litellm", "fleet-postgres", "fleet-monitoring"
 MONITORING_OUT = "fleet-monitoring-out"
+DOWNLOAD = "fleet-download"  # of containers that download weights, and of builds of images
 MODEL, OUT = "fleet-model-", "fleet-out-"  # prefixes, before the name of a model
 # Prefixes of the bridges' device names: the rules on the host (host_rules) hold for each device with such a name.
 INTERNAL_DEVICE, OUT_DEVICE = "fli-", "flo-"
@@ -40,14 +41,17 @@ class Net:
     @property
     def device(self) -> str:
         """The name of its bridge, at most 15 characters; empty for one whose name Docker chooses."""
-        prefix = INTERNAL_DEVICE if self.internal else OUT_DEVICE if self.name.startswith(OUT) else ""
+        prefix = INTERNAL_DEVICE if self.internal else OUT_DEVICE if self.name.startswith((OUT, DOWNLOAD)) else ""
         return prefix and prefix + hashlib.sha256(self.name.encode()).hexdigest()[:8]
+
+
+DOWNLOADS = Net(DOWNLOAD, False, 1, 8)
 
 
 def networks(models: Sequence[Model], at_start: bool, monitoring: bool, watchers_out: Sequence[str]) -> tuple[Net, ...]:
     """at_start: whether containers download weights by themselves. watchers_out: the containers of the monitoring that
     connect to other machines."""
-    found = [Net(FRONT, False, 1, 8), Net(LITELLM, True, 2, 8), Net(POSTGRES, True, 2, 8)]
+    found = [Net(FRONT, False, 1, 8), Net(LITELLM, True, 2, 8), Net(POSTGRES, True, 2, 8), DOWNLOADS]
     if monitoring:
         found.append(Net(MONITORING, True, len(WATCHERS) + 1, 16))
     if watchers_out:

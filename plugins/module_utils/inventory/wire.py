@@ -40,9 +40,9 @@ _IMAGES = ("models", "absent", "images", "recipes", "ca_bundle")
 _MODELS = (*_IMAGES, "proxy")
 NEEDS: Mapping[str, Needs] = {
     "host_check": Needs((*_MODELS, "cache", "mig", "postgres", "monitoring", "network", "config_folder"), proxy=True),
-    "model_cache": Needs((*_MODELS, "cache", "logs"), secrets=True, proxy=True),
+    "model_cache": Needs((*_MODELS, "cache", "network", "logs"), secrets=True, proxy=True),
     "model_containers": Needs((*_MODELS, "cache", "mig", "monitoring", "logs"), secrets=True, proxy=True),
-    "recipe_image": Needs(_MODELS, proxy=True),
+    "recipe_image": Needs((*_MODELS, "cache", "network"), proxy=True),
     "unused_images": Needs((*_IMAGES, "cache", "monitoring")),
 }
 

@@ -183,7 +183,7 @@ def _site(fleet: Fleet, docker: Mapping[str, Any], docker_answers: bool, contain
         networks=tuple(map(FoundNetwork.parse, networks)),
         crowd=tuple(sorted(_names(one for one in containers if _is_ours(one) and _is_in_front(one)))),
         caddy=next((_networks(one) for one in containers if _is_ours(one) and _is_caddy(one)), None),
-        rules=rules_are_right(),
+        rules=rules_are_right(fleet.download_addresses),
         untrusted=len(_bodies("".join(certificates.values())) - _bodies(_reads(bundle() or ""))),
         proxy_written=bool(written) and all(_reads(path) == text for path, text in written.items()),
         files=files,

@@ -10,11 +10,13 @@ from contextlib import suppress
 
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.host_rules import (
     VERSIONS,
+    Services,
     are_right,
     to_remove,
     to_restore,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import is_own
 
 HAS_IPV6 = "/proc/net/if_inet6"
 _COMMANDS = {4: "iptables", 6: "ip6tables"}
@@ -22,16 +24,19 @@ _PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"  # `su` may leave out th
 _SECONDS = 60
 
 
-def rules_are_right() -> bool:
-    """Whether the host has the rules. False where iptables is missing or refuses."""
+def rules_are_right(downloads: Services = ()) -> bool:
+    """Whether the host has the rules. False where iptables is missing or refuses. downloads: where downloads come from;
+    those of this host are the `services` of `rules`."""
+    services = _own(downloads)
     with suppress(FleetError):
-        return all(are_right(_listed(version), version) for version in _versions())
+        return all(are_right(_listed(version), version, services) for version in _versions())
     return False
 
 
-def apply_rules(present: bool, check: bool) -> list[str]:
+def apply_rules(present: bool, check: bool, downloads: Services = ()) -> list[str]:
     """Makes the rules right, or removes them; returns the commands whose rules were changed. check: change nothing.
-    Raises FleetError with what iptables says."""
+    downloads: as for `rules_are_right`. Raises FleetError with what iptables says."""
+    services = _own(downloads)
     changed = []
     for version in _versions():
         try:
@@ -40,12 +45,16 @@ def apply_rules(present: bool, check: bool) -> list[str]:
             if not check:  # check mode installs no iptables
                 raise
             listed = ""
-        text = to_restore(listed, version) if present else to_remove(listed)
+        text = to_restore(listed, version, services) if present else to_remove(listed)
         if text:
             changed.append(_COMMANDS[version])
             if not check:
                 _run([f"{_COMMANDS[version]}-restore", "--noflush"], text)
     return changed
+
+
+def _own(downloads: Services) -> Services:
+    return tuple(one for one in downloads if is_own(one[0]))
 
 
 def _versions() -> tuple[int, ...]:

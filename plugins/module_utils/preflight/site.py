@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import AT_START, Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Subnet, is_inside, overlaps
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import FRONT
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.check import FAULT, INSTALL, OK, WARN, Check
@@ -210,10 +210,9 @@ def _ipv6(fleet: Fleet, site: Site, docker_version: Optional[str]) -> Iterator[C
             'unless the subnet is routed to this host, set "experimental" and "ip6tables" in /etc/docker/daemon.json',
         )
     if is_ipv6_only(site.routes) and not fleet.network.ipv6:
-        at_start = fleet.cache.downloads == AT_START
         yield Check(
             "ipv6",
-            WARN if at_start else OK,
-            "the host has IPv6 alone; downloads and builds of images use the host's network",
-            "set fleet_network.ipv6: models that download at their start have IPv4 alone" if at_start else "",
+            WARN,
+            "the host has IPv6 alone, and containers have IPv4 alone",
+            "set fleet_network.ipv6 if weights are downloaded, images of recipes are built or models have a way out",
         )

@@ -55,6 +55,15 @@ def name_servers() -> tuple[str, ...]:
     return tuple(line[1].partition("%")[0] for line in words if len(line) > 1 and line[0] == "nameserver")
 
 
+def is_own(address: str) -> bool:
+    """Whether the address is one of this host, other than loopback."""
+    kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError), socket.socket(kind, socket.SOCK_DGRAM) as probe:
+        probe.bind((address, 0))  # refused for an address of another machine
+        return not ipaddress.ip_address(address).is_loopback
+    return False
+
+
 def bundle() -> Optional[str]:
     """The path of the certificates that the host trusts."""
     return next((str(ROOT / one) for one in BUNDLES if (ROOT / one).is_file()), None)

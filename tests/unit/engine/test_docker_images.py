@@ -69,7 +69,7 @@ def test_docker_gets_the_dockerfile_the_files_and_the_wheels(tmp_path: Path) -> 
     (tmp_path / "a-1-py3-none-any.whl").write_bytes(b"wheel")
     (tmp_path / "notes.txt").write_text("no wheel")
     one = docker()
-    one.build(build(tmp_path), lambda _line: None)
+    one.build(build(tmp_path), lambda _line: None, {}, "fleet-download")
     assert one._api.context == {
         "Dockerfile": (0o644, b"FROM b\n"),
         "files/0": (0o644, b"a: 1\n"),
@@ -82,22 +82,23 @@ def test_docker_gets_the_dockerfile_the_files_and_the_wheels(tmp_path: Path) -> 
 
 def test_a_build_gets_the_proxy_as_arguments_which_no_image_keeps() -> None:
     one = docker()
-    one.build(build(), lambda _line: None, {"HTTPS_PROXY": "http://proxy.example:3128"}, "host")
+    one.build(build(), lambda _line: None, {"HTTPS_PROXY": "http://proxy.example:3128"}, "fleet-download")
     assert one._api.asked["buildargs"] == {"HTTPS_PROXY": "http://proxy.example:3128"}
-    assert one._api.asked["network_mode"] == "host"
+    assert one._api.asked["network_mode"] == "fleet-download"
 
 
 def test_steps_are_said_but_for_those_of_the_labels() -> None:
     said: list[str] = []
     steps = ["Step 1/2 : FROM b\n", " ---> 0123\n", "Step 2/2 : LABEL inference-fleet.recipe=own\n"]
-    docker(*({"stream": step} for step in steps)).build(build(), said.append)
+    docker(*({"stream": step} for step in steps)).build(build(), said.append, {}, "n")
     assert said == ["own: Step 1/2 : FROM b"]
 
 
 def test_a_line_that_comes_in_coloured_pieces_is_one_in_the_message() -> None:
     pieces = ["Step 1/2 : RUN apt\n", "\x1b[91mE\x1b[0m", "\x1b[91m: Unable to locate package sxo\x1b[0m\n"]
     with pytest.raises(FleetError) as caught:
-        docker(*({"stream": piece} for piece in pieces), {"error": "returned 100"}).build(build(), lambda _line: None)
+        answers = ({"stream": piece} for piece in pieces)
+        docker(*answers, {"error": "returned 100"}).build(build(), lambda _line: None, {}, "n")
     assert "failed at Step 1/2 : RUN apt: apt knows no package sxo; " in str(caught.value)
     assert str(caught.value).endswith("\n    E: Unable to locate package sxo")
 

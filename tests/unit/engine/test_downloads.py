@@ -125,16 +125,16 @@ def test_the_container_downloads_the_chosen_files_of_one_commit_and_nothing_else
     assert (spec.user, spec.capabilities, spec.new_privileges) == ("0", ("DAC_OVERRIDE",), False)
     assert spec.labels == {"managed-by": "inference.fleet", "service": "download"}
     assert spec.restart == "no"
+    assert spec.networks == ("fleet-download",)
 
 
 def test_the_container_uses_the_proxy_and_the_certificates_of_the_site() -> None:
     proxy = {"url": "http://me:secret@proxy.example:3128", "no_proxy": ["corp.example"]}
     behind = fleet(proxy=proxy, ca_bundle=CERTIFICATE, cache={"endpoint": "http://hub.corp.example"})
-    spec = spec_of(DOWNLOAD, behind, "own/vllm:1", "/etc/ssl/bundle.crt", network="host")
+    spec = spec_of(DOWNLOAD, behind, "own/vllm:1", "/etc/ssl/bundle.crt")
     assert {spec.env["HTTPS_PROXY"], spec.env["https_proxy"], spec.env["HTTP_PROXY"]} == {proxy["url"]}
     assert spec.env["NO_PROXY"] == "localhost,127.0.0.1,::1,corp.example"
     assert spec.env["REQUESTS_CA_BUNDLE"] == "/run/secrets/host-certificates.crt"
-    assert spec.networks == ("host",)
     assert "secret" not in " ".join((*spec.entrypoint, *spec.command))
 
 

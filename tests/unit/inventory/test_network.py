@@ -44,21 +44,21 @@ def test_what_is_no_subnet_is_a_fault(data: Any, why: str) -> None:
 
 
 def test_a_subnet_has_room_for_a_network_of_each_model() -> None:
-    """24 addresses for the services, 16 and more for each model."""
+    """32 addresses for services and downloads, 16 and more for each model."""
     models = [entry(name=name, devices={"cpu": True}) for name in ("a", "b", "c")]
     assert fleet(*models[:2], network={"subnet": "10.89.0.0/26"})
     assert faults(lambda: fleet(*models, network={"subnet": "10.89.0.0/26"})) == [
-        "fleet_network.subnet: 10.89.0.0/26 has 64 addresses; expected at least 72, for 6 networks: one for each "
+        "fleet_network.subnet: 10.89.0.0/26 has 64 addresses; expected at least 80, for 7 networks: one for each "
         "model, and those of the services"
     ]
 
 
 def test_a_prefix_of_ipv6_has_room_for_each_network_with_a_way_out() -> None:
-    models = [entry(name=name, outbound=True) for name in ("a", "b", "c", "d")]
+    models = [entry(name=name, outbound=True) for name in ("a", "b", "c")]
     network = {"ipv6": "fd00::/122"}  # four networks of 16 addresses
-    assert fleet(*models[:3], network=network)
+    assert fleet(*models[:2], network=network)
     (fault,) = faults(lambda: fleet(*models, network=network))
-    assert fault.startswith("fleet_network.ipv6: fd00::/122 has 64 addresses; expected at least 80, for 11 networks")
+    assert fault.startswith("fleet_network.ipv6: fd00::/122 has 64 addresses; expected at least 80, for 10 networks")
 
 
 @pytest.mark.parametrize(

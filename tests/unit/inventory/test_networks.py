@@ -40,6 +40,7 @@ def test_each_model_has_a_network_of_its_own_with_caddy() -> None:
         "llm-network": {"caddy"},
         "fleet-litellm": {"caddy", "litellm"},
         "fleet-postgres": {"litellm", "postgres"},
+        "fleet-download": set(),
         "fleet-monitoring": {
             *("caddy", "prometheus", "grafana"),
             *("node-exporter", "blackbox-exporter", "dcgm-exporter"),
@@ -77,7 +78,7 @@ def test_of_any_inventory_each_network_has_room_for_its_containers(variables: di
 
 
 def test_an_absent_model_has_no_network_and_a_stopped_one_keeps_it() -> None:
-    assert names(entry(name="a", state="stopped"), entry(name="b", state="absent"))[3:] == ["fleet-model-a"]
+    assert names(entry(name="a", state="stopped"), entry(name="b", state="absent"))[4:] == ["fleet-model-a"]
 
 
 def test_the_monitoring_has_networks_where_there_is_monitoring() -> None:
@@ -91,6 +92,14 @@ def test_a_grafana_that_asks_another_machine_who_signs_in_has_a_way_out() -> Non
     oidc = {"client_id": "grafana", **urls}
     found = members(fleet(monitoring={"oidc": oidc}))
     assert found["fleet-monitoring-out"] == {"grafana"}
+
+
+@given(inventories)
+def test_of_any_inventory_downloads_meet_nobody_and_are_under_the_rules(variables: dict[str, Any]) -> None:
+    of = Fleet.parse(variables)
+    assert members(of)["fleet-download"] == set()
+    (net,) = (one for one in of.networks if one.name == "fleet-download")
+    assert (net.internal, net.device[:4]) == (False, "flo-")
 
 
 def test_a_replica_and_its_successor_fit_side_by_side() -> None:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import DOWNLOADS
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.host_rules import (
     CHAINS,
     VERSIONS,
@@ -39,6 +40,7 @@ PRINTED = """\
 -A INFERENCE-FLEET-OUT -d 169.254.0.0/16 -i flo-+ -j DROP
 -A INFERENCE-FLEET-OUT -d 100.100.100.200/32 -i flo-+ -j DROP
 -A INFERENCE-FLEET-OUT -d 168.63.129.16/32 -i flo-+ -j DROP
+-A INFERENCE-FLEET-OUT -d 192.0.0.192/32 -i flo-+ -j DROP
 """.format(**{key: rules(4)[chain][0].split()[-1] for key, chain in (("inner", INNER), ("out", OUT))})
 BARE = "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-A INPUT -s 10.0.0.1/32 -j DROP\n"
 
@@ -100,11 +102,41 @@ def test_every_connection_of_a_model_to_the_host_is_dropped_except_answers_and_d
 @pytest.mark.parametrize(
     "address",
     [
-        *("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16"),
-        *("fd00:ec2::254", "fd20:ce::254", "fe80::a9fe:a9fe"),
+        *("169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.42.42", "169.254.0.23"),
+        *("100.100.100.200", "168.63.129.16", "192.0.0.192"),
+        *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42"),
+        *("fd00:a9fe:a9fe::1", "fd00:100::100:200", "fe80::a9fe:a9fe"),
     ],
 )
 def test_a_model_with_a_way_out_reaches_no_metadata_service(address: str) -> None:
     asked = ipaddress.ip_address(address)
     dropped = [rule.split()[3] for rule in rules(asked.version)[OUT] if " -d " in rule]
     assert any(asked in ipaddress.ip_network(one) for one in dropped)
+
+
+@pytest.mark.parametrize("address", ["fd00:ec2::10", "fd00:c1::1", "fd00:42::1", "fd4c:7e31:9a02::1", "100.100.100.1"])
+def test_a_sites_own_addresses_near_those_are_reached(address: str) -> None:
+    asked = ipaddress.ip_address(address)
+    dropped = [rule.split()[3] for rule in rules(asked.version)[OUT] if " -d " in rule]
+    assert not any(asked in ipaddress.ip_network(one) for one in dropped)
+
+
+def test_downloads_alone_reach_a_hub_or_a_proxy_of_the_host() -> None:
+    services = [("10.1.0.5", 3128), ("2001:db8::5", 8080)]
+    for version, rule in (
+        (4, f"-i {DOWNLOADS.device} -d 10.1.0.5 -p tcp --dport 3128 -j RETURN"),
+        (6, f"-i {DOWNLOADS.device} -d 2001:db8::5 -p tcp --dport 8080 -j RETURN"),
+    ):
+        with_it, without = rules(version, services), rules(version)
+        assert with_it[OUT] == without[OUT]
+        assert [one for one in with_it[INNER][1:] if one != rule] == without[INNER][1:]
+        assert with_it[INNER].index(rule) < with_it[INNER].index("-i flo-+ -j DROP")
+    assert not are_right(PRINTED, 4, services)
+    assert f"-A {INNER} {rules(4, services)[INNER][4]}" in to_restore(PRINTED, 4, services)
+
+
+def test_ipv6_has_every_kind_of_rule_that_ipv4_has() -> None:
+    """On a host with IPv6 alone, ip6tables refuses what iptables does elsewhere."""
+    for chain, lines in rules(4).items():
+        kinds = [line for line in lines[1:] if " -d " not in line]
+        assert [line for line in rules(6)[chain][1:] if " -d " not in line and "icmp" not in line] == kinds

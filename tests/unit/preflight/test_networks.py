@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import Network, overlaps
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import Net
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import DOWNLOADS, Net
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.networks import (
     FoundNetwork,
     NetworkPlan,
@@ -47,6 +47,7 @@ def test_a_bare_host_gets_all_networks_out_of_the_one_subnet() -> None:
         "llm-network": "10.89.0.32/29",
         "fleet-litellm": "10.89.0.40/29",
         "fleet-postgres": "10.89.0.48/29",
+        "fleet-download": "10.89.0.56/29",
         "fleet-model-a": "10.89.0.0/28",
         "fleet-model-b": "10.89.0.16/28",
     }
@@ -97,9 +98,31 @@ def test_ipv6_is_for_networks_with_a_way_out() -> None:
         "llm-network": ["fd4c:7e31:9a02:0:1::/80"],
         "fleet-litellm": [],
         "fleet-postgres": [],
+        "fleet-download": ["fd4c:7e31:9a02:0:2::/80"],
         "fleet-model-a": [],
         "fleet-out-a": ["fd4c:7e31:9a02::/80"],
     }
+
+
+def test_with_ipv6_alone_in_the_setting_each_network_has_ipv4_of_dockers_ranges_too() -> None:
+    """Docker before 28 creates no network without IPv4."""
+    routes = (Route(ipaddress.ip_network("::/0"), "eth0", "fe80::1"),)
+    setting = Network(None, "fd4c:7e31:9a02::/64")
+    plan = plan_networks(models("a", outbound=True), (), setting, routes, ("fd00::53",))
+    assert plan.faults == ()
+    for net, subnets in plan.create:
+        assert [one.version for one in subnets] == ([4] if net.internal else [4, 6]), net.name
+    there = applied(plan)
+    own = tuple(Route(subnet, one.device) for one in there for subnet in one.subnets)
+    assert plan_networks(models("a", outbound=True), there, setting, (*routes, *own)) == NetworkPlan()
+
+
+def test_the_network_of_downloads_alone_leaves_the_addresses_of_all_others() -> None:
+    """Also of those that `install` is going to remove."""
+    there = tuple(one for one in applied(plan_networks(models("a"), (), POOL)) if one.name != "fleet-download")
+    bigger = models("a", replicas=13)
+    assert plan_networks(bigger, there, POOL).recreate
+    assert created(plan_networks((DOWNLOADS,), there, POOL)) == {"fleet-download": "10.89.0.40/29"}
 
 
 # Without a subnet in the inventory
@@ -115,6 +138,7 @@ def test_without_a_subnet_new_networks_avoid_routes_and_the_networks_of_others()
         "llm-network": "172.21.0.8/29",
         "fleet-litellm": "172.21.0.16/29",
         "fleet-postgres": "172.21.0.24/29",
+        "fleet-download": "172.21.0.32/29",
     }
 
 
@@ -140,6 +164,7 @@ def test_a_host_of_a_previous_version_keeps_its_network_for_caddy() -> None:
     assert created(plan) == {
         "fleet-litellm": "172.19.0.16/29",
         "fleet-postgres": "172.19.0.24/29",
+        "fleet-download": "172.19.0.32/29",
         "fleet-model-a": "172.19.0.0/28",
     }
 
@@ -158,7 +183,7 @@ def test_a_network_of_a_previous_version_that_has_the_whole_subnet_is_recreated(
     ((name, why),) = plan.recreate
     assert name == "llm-network"
     assert why == f"has all of {subnets[-1]}, which the networks of the models share now"
-    assert created(plan).keys() == {"llm-network", "fleet-litellm", "fleet-postgres", "fleet-model-a"}
+    assert created(plan).keys() == {net.name for net in models("a")}
 
 
 def test_the_containers_of_a_previous_version_reach_each_other_while_they_move() -> None:
@@ -168,6 +193,7 @@ def test_the_containers_of_a_previous_version_reach_each_other_while_they_move()
     assert {one["name"]: one["connected"] for one in plan.to_create(running, running - {"caddy"})} == {
         "fleet-litellm": ["caddy", "litellm"],
         "fleet-postgres": ["litellm"],
+        "fleet-download": [],
         "fleet-model-a": ["caddy", "litellm"],
         "fleet-out-a": [],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.host_networ
     bundle,
     changed_after,
     is_ipv6_only,
+    is_own,
     name_servers,
     routes,
 )
@@ -102,3 +104,16 @@ def test_compares_the_times_of_files(root: Path) -> None:
     assert not changed_after("/etc/proxy.env", "/run/none")
     os.utime(old, (4_000_000_000, 4_000_000_000))
     assert not changed_after(f"/{new.relative_to(root)}", "/run/docker.pid")
+
+
+def test_an_address_of_another_machine_and_loopback_are_not_the_hosts_own() -> None:
+    assert not is_own("198.51.100.7")
+    assert not is_own("2001:db8::7")
+    assert not is_own("127.0.0.1")
+    assert not is_own("::1")
+
+
+def test_an_address_that_the_host_can_bind_is_its_own() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("198.51.100.7", 9))  # sends nothing; the kernel selects an address of this host
+        assert is_own(probe.getsockname()[0])
