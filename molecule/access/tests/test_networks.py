@@ -238,7 +238,7 @@ def engine(host: Host, head: list[str], text: str = "") -> Iterator[None]:
     """A second replica of `closed`. Arguments: as of ENGINE."""
     where = "--network fleet-model-closed --network-alias closed.model --entrypoint python3"
     given = f"-uc {quote(ENGINE)} {quote(json.dumps([head, text]))}"
-    host.check_output(f"docker run --detach --name hostile {where} inference-fleet/engine-stand-in:1 {given}")
+    host.check_output(f"docker run --detach --name hostile {where} {STAND_IN} {given}")
     try:
         yield
     finally:
