@@ -101,7 +101,7 @@ def test_a_hub_that_cannot_be_reached_is_a_fault_of_its_own_kind() -> None:
 
 def test_a_mirror_that_tells_no_sizes_is_no_help(hub: Any, url: str) -> None:
     hub.claims["config.json"] = None
-    assert refused(url, "own/a") == f"own/a: {url} does not report its commit, its files and their sizes"
+    assert refused(url, "own/a").startswith(f"own/a: {url} does not report its commit, its files and their sizes")
 
 
 @pytest.mark.parametrize("content", [b"<html>Please log in</html>", b"[1]", b'"x"', b"[" * 100_000, b""])
@@ -131,13 +131,13 @@ def test_a_mirror_that_lists_no_files_is_no_help(siblings: bytes, url: str, monk
         handler.wfile.write(content)
 
     monkeypatch.setattr(STAND_IN._Handler, "_info", answer)
-    assert refused(url, "own/a") == f"own/a: {url} does not report its commit, its files and their sizes"
+    assert refused(url, "own/a").startswith(f"own/a: {url} does not report its commit, its files and their sizes")
 
 
 @pytest.mark.parametrize("sha", ["main", "c" * 39, "c" * 41, "C" * 40, f"../{'c' * 37}", None, 7])
 def test_only_40_digits_are_a_commit(sha: Any, hub: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(STAND_IN.Hub, "commit", lambda _hub, _repo: sha)
-    assert refused(url, "own/a") == f"own/a: {url} does not report its commit, its files and their sizes"
+    assert refused(url, "own/a").startswith(f"own/a: {url} does not report its commit, its files and their sizes")
 
 
 @pytest.mark.parametrize(
