@@ -390,7 +390,7 @@ def test_an_image_has_a_reasonable_number_of_options(data: Any, reason: str, eng
 
 def test_what_is_kept_is_what_the_image_printed(engine: Engine, tmp_path: Path) -> None:
     """Data that can be read may be nested too deeply to be written again."""
-    deep = '[{"options": ["--x"], "kind": "value", "more": ' + "[" * 400 + "]" * 400 + "}]"
+    deep = '[{"options":["--x"],"kind":"value","more":' + "[" * 400 + "]" * 400 + "}]"
     engine.prints = [(1, option_program.MARK + deep + "\nmore\n")]
     folder = tmp_path / "options"
     assert image_options(with_args(**ONE), str(folder)) == {PROGRAM: {"--x": "value"}}
