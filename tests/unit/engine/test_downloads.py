@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import (
-    Cached,
     Download,
     Record,
     Removal,
