@@ -200,8 +200,7 @@ def _fill(
     module: AnsibleModule, fleet: Fleet, names: Iterable[str], docker: DockerVolumes, folder: CacheFolder
 ) -> dict[str, Any]:
     wanted = wanted_of(fleet, names, module.params["stopped"]) if fleet.cache.downloads != AT_START else ()
-    repos = {one.repo for one in wanted}
-    cache = folder.observe(repos)
+    cache = folder.observe(wanted)
     answers = _answers(fleet, to_ask(wanted, cache, module.params["update"]), cache)
     plan = plan_fill(wanted, cache, answers, folder.free())
     for warning in plan.warnings:
@@ -213,7 +212,7 @@ def _fill(
             folder.remove_listing(listing)
     if done and not module.check_mode:
         done = _download(plan, fleet, docker, folder, Progress(module.params["progress"]), faults)
-    after = folder.observe(repos) if done and not module.check_mode else cache
+    after = folder.observe(wanted) if done and not module.check_mode else cache
     revisions = [_as_it_is(one, after) for one in wanted]
     return dict(
         changed=bool(done or plan.listings),

@@ -20,7 +20,7 @@ from typing import Optional, Union
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import MAIN, is_online, repositories
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import OMNI_TYPES
-from ansible_collections.inference.fleet.plugins.module_utils.system.folder import DEEPEST
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import DEEPEST, LONGEST_NAME
 
 GB = 10**9
 COMMIT = re.compile(r"[0-9a-f]{40}")  # the only names of snapshots that count
@@ -111,6 +111,11 @@ class Download:
     def size(self) -> int:
         return sum(self.missing.values())
 
+    @property
+    def pinned(self) -> Wanted:
+        """What is wanted, at the commit that is downloaded."""
+        return replace(self.wanted, revision=self.commit)
+
     def __str__(self) -> str:
         what = (
             f"{len(self.missing)} files, {in_gb(self.size)}" if self.missing else "complete; only its record is missing"
@@ -188,7 +193,8 @@ def repo_of(folder: str) -> Optional[str]:
 def is_plain(path: str) -> bool:
     """Whether a hub's path of a file can be a path below a snapshot, and an argument of `hf download`."""
     parts = path.split("/")
-    return path.isprintable() and not path.startswith("-") and not {"", ".", ".."} & {*parts} and len(parts) <= DEEPEST
+    is_text = path.isprintable() and not path.startswith("-") and not {"", ".", ".."} & {*parts}
+    return is_text and len(parts) <= DEEPEST and all(len(part.encode()) <= LONGEST_NAME for part in parts)
 
 
 def wanted_of(fleet: Fleet, models: Iterable[str], stopped: bool = False, offline: bool = False) -> tuple[Wanted, ...]:

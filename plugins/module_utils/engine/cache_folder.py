@@ -8,8 +8,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -20,9 +21,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cache impor
     Listing,
     Record,
     Removal,
+    Wanted,
     folder_name,
     repo_of,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
+from ansible_collections.inference.fleet.plugins.module_utils.system import foreign_json
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.system.folder import Folder
 
@@ -34,8 +38,8 @@ _ORPHAN = re.compile(r"\.[0-9a-f]{8}\.incomplete$")
 _HUB, _LOCKS, _RECORDS = "hub", ".locks", "inference-fleet"
 _BLOBS, _SNAPSHOTS, _REFS, _TREES = "blobs", "snapshots", "refs", "trees"
 _REF_BYTES = 100
-_JSON_BYTES = 4 << 20  # a listing has some 200 bytes a file
-_DIGITS = 18  # of a number of bytes; to read one with millions of digits takes minutes
+# Of a record or listing, and of all that one look at the cache reads. A listing has some 320 bytes a file, a record 50.
+_JSON_BYTES, _ALL_JSON_BYTES = 2 << 20, 16 << 20
 
 
 class CacheFolder:
@@ -44,16 +48,21 @@ class CacheFolder:
     def __init__(self, path: str) -> None:
         self._path = Path(path)
 
-    def observe(self, repos: Optional[Iterable[str]] = None) -> dict[str, Cached]:
-        """repos: only these; no other repository is read."""
+    def observe(self, wanted: Optional[Iterable[Wanted]] = None) -> dict[str, Cached]:
+        """wanted: only repositories of these, with the records and listings of these revisions. Otherwise all
+        repositories, without records and listings."""
+        revisions: dict[str, list[str]] = {}
+        for one in wanted or ():
+            revisions.setdefault(one.repo, []).append(one.revision)
+        left = [_ALL_JSON_BYTES]
         with self._opened() as root:
-            if repos is None:
+            if wanted is None:
                 with root.below(_HUB) as hub:
-                    repos = [repo for repo in map(repo_of, hub.names()) if repo]
-            return {repo: found for repo in repos for found in _cached(root, folder_name(repo))}
+                    revisions = {repo: [] for repo in map(repo_of, hub.names()) if repo}
+            return {repo: found for repo, asked in revisions.items() for found in _cached(root, repo, asked, left)}
 
-    def observe_one(self, repo: str) -> Cached:
-        return self.observe([repo]).get(repo, Cached())
+    def observe_one(self, wanted: Wanted) -> Cached:
+        return self.observe([wanted]).get(wanted.repo, Cached())
 
     def free(self) -> int:
         """Bytes."""
@@ -84,7 +93,7 @@ class CacheFolder:
     def verify(self, download: Download) -> None:
         """Removes files that differ in size from the hub's and raises FleetError; the next run downloads them."""
         repo = download.wanted.repo
-        wrong = self.observe_one(repo).lacks(download.commit, download.files)
+        wrong = self.observe_one(download.pinned).lacks(download.commit, download.files)
         with self._opened() as root, root.below(_HUB, folder_name(repo)) as folder:
             for path in wrong:
                 _discard(folder, download.commit, path)
@@ -99,7 +108,7 @@ class CacheFolder:
         """Records the download as complete and points its branch or tag to the commit, so that models find it."""
         wanted, folder = download.wanted, folder_name(download.wanted.repo)
         content = {"weights": wanted.weights, "everything": wanted.everything, "files": dict(download.files)}
-        if self.observe_one(wanted.repo).is_refused(download.commit):
+        if self.observe_one(download.pinned).is_refused(download.commit):
             self.remove_listing(Listing(wanted.repo, download.commit))
         with _naming(self._path):
             os.makedirs(self._path, exist_ok=True)
@@ -146,20 +155,26 @@ def size_of(folder: str) -> Optional[int]:
     return None
 
 
-def _cached(root: Folder, name: str) -> Iterator[Cached]:
-    """Nothing, unless there is a folder of this name."""
+def _cached(root: Folder, repo: str, revisions: Collection[str], left: list[int]) -> Iterator[Cached]:
+    """Nothing, unless there is a folder of the repository. revisions: those whose records and listings are read. left:
+    how many bytes may be read of them."""
+    name = folder_name(repo)
     with root.below(_HUB, name) as folder, root.below(_RECORDS, name) as records:
         if not folder:
             return
         with folder.below(_BLOBS) as found, folder.below(_TREES) as trees:
             blobs = dict(found.files())
-            yield Cached(
+            cached = Cached(
                 refs=dict(_refs(folder)),
                 snapshots=dict(_snapshots(folder, blobs)),
-                records={commit: one for commit, data in _documents(records) for one in _record(data)},
                 blobs={name: size for name, size in blobs.items() if not name.endswith(_UNFINISHED)},
                 other=sum(size for name, size in blobs.items() if name.endswith(_UNFINISHED)),
-                listings={commit: paths for commit, data in _documents(trees) for paths in _listed(data)},
+            )
+            commits = dict.fromkeys(filter(None, map(cached.snapshot_of, revisions)))
+            yield replace(
+                cached,
+                records={one: record for one in commits for record in _record(_document(records, one, left))},
+                listings={one: paths for one in commits for paths in _listed(_document(trees, one, left))},
             )
 
 
@@ -210,30 +225,25 @@ def _discard(folder: Folder, commit: str, path: str) -> None:
         one.remove(name)
 
 
-def _documents(folder: Folder) -> Iterator[tuple[str, Any]]:
-    """Commit and content of each COMMIT.json; one that cannot be read counts as missing."""
-    for name in folder.names():
-        commit, _dot, suffix = name.partition(".")
-        if suffix == "json" and COMMIT.fullmatch(commit):
-            with suppress(ValueError, RecursionError):
-                yield commit, json.loads(folder.read(name, _JSON_BYTES) or b"", parse_int=_number)
-
-
-def _number(text: str) -> int:
-    if len(text) > _DIGITS:
-        raise ValueError("too many digits")
-    return int(text)
+def _document(folder: Folder, commit: str, left: list[int]) -> Any:
+    """The content of COMMIT.json; None if it cannot be read."""
+    text = folder.read(f"{commit}.json", min(_JSON_BYTES, left[0])) or b""
+    left[0] -= len(text)
+    with suppress(ValueError):
+        return foreign_json.parse(text)
+    return None
 
 
 def _record(content: Any) -> Iterator[Record]:
-    with suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        files = {str(name): int(size) for name, size in content["files"].items()}
-        yield Record(bool(content["weights"]), files, bool(content.get("everything")))
+    with suppress(KeyError, TypeError, AttributeError):
+        files = dict(content["files"].items())
+        if all(map(is_whole, files.values())):
+            yield Record(bool(content["weights"]), files, bool(content.get("everything")))
 
 
 def _listed(content: Any) -> Iterator[frozenset[str]]:
     with suppress(KeyError, TypeError, AttributeError):  # huggingface_hub too ignores such a file
-        yield frozenset(map(str, content["files"].keys()))
+        yield frozenset(content["files"].keys())
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Optional, Protocol
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Download, in_gb, whole
@@ -187,13 +186,12 @@ def _progress(download: Download, arrived: int, seconds: float) -> str:
 
 def _is_recorded(download: Download, folder: CacheFolder) -> bool:
     """Whether another run that waited for the same container already recorded the complete download."""
-    cached = folder.observe_one(download.wanted.repo)
-    return whole(replace(download.wanted, revision=download.commit), cached) is not None
+    return whole(download.pinned, folder.observe_one(download.pinned)) is not None
 
 
 def _broke_off(download: Download, folder: CacheFolder, engine: DownloadEngine, name: str, code: int) -> str:
     log = [line for line in engine.last_lines(name, 200) if line.strip()]
-    missing = sum(folder.observe_one(download.wanted.repo).lacks(download.commit, download.files).values())
+    missing = sum(folder.observe_one(download.pinned).lacks(download.commit, download.files).values())
     if any(_FULL_DISK.search(line) for line in log):
         why = "the disk is full; prune_cache removes what no model uses, fleet_cache.path sets another disk"
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Union
 from urllib.parse import quote
@@ -27,11 +28,13 @@ from ansible_collections.inference.fleet.plugins.module_utils.preflight.options 
     parse_table,
     program_of,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.system import foreign_json
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask, request
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, printable
 
 # To import vLLM and its libraries from a cold disk; measured: 12 s of processor time for vLLM 0.32.
 ANSWER_SECONDS = 300
+_MOST_BYTES = 1 << 20  # of the program's JSON; that of vLLM 0.33 has 26 kB
 _LONGEST = 200  # characters of a program's own words in a message
 _ENVIRONMENT = (
     "NVIDIA_VISIBLE_DEVICES=void",  # where NVIDIA's runtime is the default, images ask for all GPUs
@@ -57,14 +60,14 @@ def image_options(
         file = Path(folder, image["Id"].rpartition(":")[2] + ("-omni.json" if program.omni else ".json"))
         kept.add(file.name)
         try:
-            found[program] = parse_table(json.loads(file.read_text()))
+            found[program] = parse_table(foreign_json.parse(file.read_bytes()))
             continue
-        except (OSError, ValueError, RecursionError, FleetError):
+        except (OSError, ValueError, FleetError):
             pass  # not asked yet, or damaged
         if may_ask:
             try:
-                answer = _answer(image["Id"], program.omni)
-                found[program] = parse_table(answer)
+                answer, data = _answer(image["Id"], program.omni)
+                found[program] = parse_table(data)
                 if may_keep:
                     _keep(file, answer)
             except FleetError as error:
@@ -74,8 +77,8 @@ def image_options(
     return found
 
 
-def _answer(image: str, omni: bool) -> Any:
-    """Raises FleetError with the reason where there is no answer."""
+def _answer(image: str, omni: bool) -> tuple[bytes, Any]:
+    """What the program printed, and its data. Raises FleetError with the reason where there is no answer."""
     name = f"inference-fleet-options-{image.rpartition(':')[2][:12]}"
     request("DELETE", f"/containers/{name}")  # of a run that was killed; one that runs stays
     container = {
@@ -101,15 +104,14 @@ def _answer(image: str, omni: bool) -> Any:
         status, log = request("GET", f"/containers/{made}/logs?stdout=1&stderr=1")
     finally:
         request("DELETE", f"/containers/{made}?force=1&v=1")
-    text = _text(log) if status == 200 else ""
-    _before, mark, rest = text.rpartition(option_program.MARK)
-    if mark:
-        try:
-            return json.JSONDecoder().raw_decode(rest)[0]
-        except (ValueError, RecursionError):
-            pass  # cut off, or made to hurt
-    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no output")
-    words = printable(last)[:_LONGEST]
+    text = _text(log) if status == 200 else b""
+    _before, mark, rest = text.rpartition(option_program.MARK.encode())
+    answer = rest.partition(b"\n")[0]
+    if mark and len(answer) <= _MOST_BYTES:
+        with suppress(ValueError):  # cut off, or made to hurt
+            return answer, foreign_json.parse(answer)
+    last = text.rstrip().rpartition(b"\n")[2].rpartition(b"\r")[2] or b"no output"
+    words = printable(last[: 4 * _LONGEST].decode(errors="replace")).strip()[:_LONGEST]
     raise FleetError(f"python3 ended with {ended.get('StatusCode')}: {words}")
 
 
@@ -131,22 +133,24 @@ def _done(method: str, path: str, body: Any = None, seconds: float = 60) -> Mapp
     return data
 
 
-def _text(log: bytes) -> str:
+def _text(log: bytes) -> bytes:
     """A container's log without the frames that separate its two streams (Engine API, "Attach to a container")."""
-    parts = {1: b"", 2: b""}
-    while len(log) >= 8:
-        size = int.from_bytes(log[4:8], "big")
-        parts[log[0]] = parts.get(log[0], b"") + log[8 : 8 + size]
-        log = log[8 + size :]
-    return (parts[2] + b"\n" + parts[1]).decode(errors="replace")
+    parts = {1: bytearray(), 2: bytearray()}
+    view, place = memoryview(log), 0
+    while place + 8 <= len(log):
+        end = place + 8 + int.from_bytes(view[place + 4 : place + 8], "big")
+        if log[place] in parts:
+            parts[log[place]] += view[place + 8 : end]
+        place = end
+    return bytes(parts[2] + b"\n" + parts[1])
 
 
-def _keep(file: Path, answer: Any) -> None:
+def _keep(file: Path, answer: bytes) -> None:
     """Raises FleetError where it cannot be written."""
     try:
         file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         new = file.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(answer))
+        new.write_bytes(answer)
         new.replace(file)
     except OSError as error:
         raise FleetError(f"{file}: cannot be written: {error.strerror}") from error

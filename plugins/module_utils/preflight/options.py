@@ -20,6 +20,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 # Spelling of an option on the command line -> kind, as option_program has it, or NUMBER.
 Table = Mapping[str, str]
 NUMBER = "number"
+# vLLM 0.33 has some 450 spellings. Each is compared with each unknown argument.
+_MOST, _LONGEST = 2000, 100
 _ONE_WORD = (NUMBER, "value", "json", "json_list")
 _NO_MAPPING = (NUMBER, "switch")
 # What a parser of numbers may take besides numbers, such as 32k. Nobody lists the words, so they are not refused.
@@ -42,7 +44,7 @@ def parse_table(data: Any) -> Table:
     """Raises FleetError for anything but the output of option_program."""
     try:
         found = {
-            str(spelling): NUMBER if option.get("number") is True else str(option["kind"])
+            spelling: NUMBER if option.get("number") is True else option["kind"]
             for option in data
             for spelling in option["options"]
         }
@@ -50,6 +52,10 @@ def parse_table(data: Any) -> Table:
         raise FleetError("not a list of options") from error
     if not found:
         raise FleetError("an empty list of options")
+    if len(found) > _MOST:
+        raise FleetError(f"expected at most {_MOST} options, got {len(found)}")
+    if not all(isinstance(word, str) and len(word) <= _LONGEST for one in found.items() for word in one):
+        raise FleetError(f"expected names of options and kinds of at most {_LONGEST} characters, got others")
     return found
 
 

@@ -22,7 +22,9 @@ from typing import Optional
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 MOST_ENTRIES = 1_000_000  # of one folder with everything below it
+_LONG = 500  # bytes of a path that count as one entry more: 32 levels of long names are 8 kB for each file
 DEEPEST = 32  # levels of folders that a walk enters
+LONGEST_NAME = 255  # bytes, of every file system of Linux
 REMOVAL_SECONDS = 3600
 _REMOVED_AT_ONCE = 10_000  # entries that one round lists
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -87,9 +89,12 @@ class Folder:
         """Sorted, without names that have line breaks, control characters or bytes that are no UTF-8."""
         names = []
         for name in self._names():
-            self._left[0] -= 1
+            self._left[0] -= 1 + len(self._path) // _LONG
             if self._left[0] < 0:
-                raise FleetError(f"{self._path}: expected at most {MOST_ENTRIES} files, found more; remove this folder")
+                raise FleetError(
+                    f"{self._path}: expected at most {MOST_ENTRIES} files (fewer in very long paths), found more; "
+                    "remove this folder"
+                )
             names.append(name)
         return sorted(filter(str.isprintable, names))
 

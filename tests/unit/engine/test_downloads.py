@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import (
-    Cached,
     Download,
     Record,
     Removal,
@@ -170,7 +169,7 @@ def test_what_arrived_whole_is_noted_and_its_branch_stands_for_it(tmp_path: Path
     engine = Engine(tmp_path, FILES)
     said = run(engine, folder)
     assert engine.journal == ["pull", "create", "start", "remove"]
-    cached = folder.observe()["own/a"]
+    cached = folder.observe_one(DOWNLOAD.pinned)
     assert (cached.refs, cached.records) == ({"main": COMMIT}, {COMMIT: Record(True, FILES)})
     assert said[1:] == ["own/a: 0 bytes of 1.0 kB (0 %)", "own/a: 1.0 kB complete, at cccccccccccc"]
 
@@ -185,7 +184,7 @@ def test_a_share_that_refuses_owners_takes_the_note(
 
     monkeypatch.setattr(os, "chown", refuse)
     run(Engine(tmp_path, FILES), folder)
-    assert folder.observe()["own/a"].records == {COMMIT: Record(True, FILES)}
+    assert folder.observe_one(DOWNLOAD.pinned).records == {COMMIT: Record(True, FILES)}
     refs = tmp_path / "hub/models--own--a/refs"
     assert [(one.name, stat.S_IMODE(one.stat().st_mode)) for one in refs.iterdir()] == [("main", 0o644)]
 
@@ -272,7 +271,7 @@ def test_the_container_stays_until_what_arrived_is_noted(
     class Watchful(Engine):
         def remove(self, container_id: str, name: str) -> None:
             super().remove(container_id, name)
-            self.noted = COMMIT in folder.observe()["own/a"].records
+            self.noted = COMMIT in folder.observe_one(DOWNLOAD.pinned).records
 
     engine = Watchful(tmp_path, files)
     with suppress(FleetError):
@@ -302,20 +301,22 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path: Path) -> None:
 def test_links_that_lead_nowhere_and_records_that_cannot_be_read_count_as_absent(
     tmp_path: Path, folder: CacheFolder
 ) -> None:
-    put(tmp_path, "config.json", 2)
+    for path in ("config.json", "other"):
+        put(tmp_path, path, 2)
     (tmp_path / "hub/models--own--a/blobs/config.json").unlink()
     record = tmp_path / "inference-fleet/models--own--a" / f"{COMMIT}.json"
     record.parent.mkdir(parents=True)
     for text in ("", "[]", json.dumps({"weights": True})):
         record.write_text(text)
-        assert folder.observe()["own/a"] == Cached(snapshots={COMMIT: {}})
+        found = folder.observe_one(DOWNLOAD.pinned)
+        assert (found.snapshots[COMMIT].keys(), found.records) == ({"other"}, {})
 
 
 def test_removing_a_revision_leaves_the_others(tmp_path: Path, folder: CacheFolder) -> None:
     put(tmp_path, "config.json", 2)
     put(tmp_path, "old.safetensors", 9, commit="d" * 40)
     folder.remove(Removal("own/a", "d" * 40, 9, ("old.safetensors",)))
-    cached = folder.observe()["own/a"]
+    cached = folder.observe_one(DOWNLOAD.pinned)
     assert (cached.snapshots.keys(), cached.blobs) == ({COMMIT}, {"config.json": 2})
 
 
@@ -343,13 +344,14 @@ def test_a_download_leaves_no_list_of_files_that_it_left_out(
     path, other = listing(tmp_path, *FILES, *more), listing(tmp_path, "other", commit="d" * 40)
     run(Engine(tmp_path, FILES), folder)
     assert (path.exists(), other.exists()) == (kept, True)
-    assert whole(WANTED, folder.observe()["own/a"]) == COMMIT
+    assert whole(WANTED, folder.observe_one(DOWNLOAD.pinned)) == COMMIT
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": []}'])
 def test_a_list_of_files_that_cannot_be_read_counts_as_absent(text: str, tmp_path: Path, folder: CacheFolder) -> None:
+    put(tmp_path, "config.json", 2)
     listing(tmp_path).write_text(text)
-    assert folder.observe()["own/a"].listings == {}
+    assert folder.observe_one(DOWNLOAD.pinned).listings == {}
 
 
 def test_a_record_of_an_earlier_version_is_read(tmp_path: Path, folder: CacheFolder) -> None:
@@ -357,9 +359,9 @@ def test_a_record_of_an_earlier_version_is_read(tmp_path: Path, folder: CacheFol
     put(tmp_path, "config.json", 2)
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"weights": True, "files": FILES}))
-    assert folder.observe()["own/a"].records == {COMMIT: Record(True, FILES)}
+    assert folder.observe_one(DOWNLOAD.pinned).records == {COMMIT: Record(True, FILES)}
     folder.record(replace(DOWNLOAD, wanted=replace(WANTED, everything=True)))
-    assert folder.observe()["own/a"].records == {COMMIT: Record(True, FILES, everything=True)}
+    assert folder.observe_one(DOWNLOAD.pinned).records == {COMMIT: Record(True, FILES, everything=True)}
 
 
 @pytest.mark.parametrize("act", [CacheFolder.observe, lambda folder: folder.record(DOWNLOAD)])

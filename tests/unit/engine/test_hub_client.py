@@ -41,7 +41,7 @@ class Site:
 
     @property
     def cached(self) -> Cached:
-        return self.cache.observe().get(REPO, Cached())
+        return self.cache.observe_one(wanted())
 
     def download(self, wanted: Wanted, record: bool = True) -> None:
         """As a download container does, without a container."""
@@ -92,12 +92,12 @@ def test_the_client_itself_refuses_it_and_the_next_run_mends_such_a_cache(site: 
     site.download(wanted(), record=False)
     listed = site.cached
     site.cache.record(plan_download(wanted(), listed, Hub(site.url, None).revision(REPO, "main")))
-    (commit,) = listed.listings
+    (commit,) = listed.snapshots
     path = site.folder / "hub/models--own--a/trees" / f"{commit}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text('{"format_version": 1, "files": {"pytorch_model.bin": {"size": 2, "blob_id": "0"}}}')
     assert "IncompleteSnapshotError" in site.offline().stderr
-    plan = plan_fill([wanted()], site.cache.observe(), {}, 1)
+    plan = plan_fill([wanted()], site.cache.observe([wanted()]), {}, 1)
     assert plan.listings == (Listing(REPO, commit),)
     site.cache.remove_listing(*plan.listings)
     assert site.files() == READ

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Cached, Removal, plan_prune
+from ansible_collections.inference.fleet.plugins.module_utils.engine.cache import Cached, Removal, plan_prune, whole
 from ansible_collections.inference.fleet.plugins.module_utils.engine.cache_folder import CacheFolder, size_of
 from ansible_collections.inference.fleet.plugins.module_utils.system import folder as system_folder
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.folder import Folder
 from ansible_collections.inference.fleet.tests.unit.engine.test_downloads import (
     COMMIT,
     DOWNLOAD,
@@ -122,7 +124,7 @@ def test_a_linked_part_of_a_repository_has_nothing_and_is_no_way_out(part: str, 
     (host.own / "main").write_text(COMMIT)
     before = host.files
     host.link(part, host.own)
-    found = host.cache.observe()["own/a"]
+    found = host.cache.observe_one(DOWNLOAD.pinned)
     assert found == Cached()
     host.cache.remove(Removal("own/a", OLD, 0, ("shadow", "own.json")))
     host.prune()
@@ -160,7 +162,7 @@ def test_a_file_that_is_wrong_before_a_download_is_not_there_when_the_client_loo
     (host.hub / "blobs/other").rename(host.hub / "blobs/config.json")
     host.link(f"snapshots/{COMMIT}/config.json", target)
     run(Engine(host.root, FILES), host.cache)  # `put` fails where a link of this name is left
-    assert host.cache.observe_one("own/a").lacks(COMMIT, FILES) == {}
+    assert host.cache.observe_one(DOWNLOAD.pinned).lacks(COMMIT, FILES) == {}
 
 
 def test_what_a_container_links_during_a_download_gets_no_file_of_root(host: Host) -> None:
@@ -169,7 +171,7 @@ def test_what_a_container_links_during_a_download_gets_no_file_of_root(host: Hos
     host.link("refs", host.own)
     (host.root / "inference-fleet").symlink_to(host.own)
     host.cache.record(DOWNLOAD)
-    cached = host.cache.observe()["own/a"]
+    cached = host.cache.observe_one(DOWNLOAD.pinned)
     assert (cached.refs, set(cached.records)) == ({"main": COMMIT}, {COMMIT})
 
 
@@ -230,7 +232,7 @@ def test_what_is_no_file_is_neither_opened_nor_waited_for(
     ]
     for path in planted:
         plant(path)
-    found = host.cache.observe()["own/a"]
+    found = host.cache.observe_one(DOWNLOAD.pinned)
     assert (found.refs, found.records, found.listings) == ({}, {}, {})
     assert found.snapshots == {
         COMMIT: {"config.json": (2, "config.json"), "sub/model.safetensors": (1000, "sub-model.safetensors")}
@@ -258,7 +260,7 @@ def test_names_that_are_no_text_of_one_line_are_left_out_and_can_be_removed(name
         (host.hub / folder / os.fsdecode(name)).write_text(COMMIT)
     (host.root / "hub" / os.fsdecode(b"models--own--" + name)).mkdir()
     assert host.cache.observe().keys() == {"own/a"}
-    found = host.cache.observe_one("own/a")
+    found = host.cache.observe_one(DOWNLOAD.pinned)
     assert (found.refs, found.snapshots.keys(), found.blobs) == ({}, {COMMIT}, {"config.json": 2})
     host.prune()
     assert not host.hub.exists()
@@ -287,22 +289,86 @@ def test_only_40_digits_name_a_snapshot(name: str, host: Host) -> None:
         b'{"weights": true, "files": {"a": ' + b"9" * 5_000_000 + b"}}",
         b'{"weights": true, "files": {"a": NaN}}',
         b'{"weights": true, "files": ["a"]}',
+        b'{"weights": true, "files": {"a": true}}',
+        b'{"weights": true, "files": {"a": "' + b"9" * 1_500_000 + b'"}}',
+        b'{"weights": true, "files": {"a": [' + b"{}," * 600_000 + b"{}]}}",
         b"\xff\xfe",
     ],
 )
 def test_a_record_that_was_made_to_hurt_counts_as_missing(text: bytes, host: Host) -> None:
+    put(host.root, "config.json", 2)
     records = host.root / "inference-fleet/models--own--a"
     records.mkdir(parents=True)
     (records / f"{COMMIT}.json").write_bytes(text)
     listing(host.root, "a").write_bytes(text)
-    found = host.cache.observe()["own/a"]
+    found = host.cache.observe_one(DOWNLOAD.pinned)
     assert (found.records, found.listings) in [({}, {}), ({}, {COMMIT: frozenset("a")})]
 
 
 def test_a_record_without_end_is_not_read(host: Host) -> None:
+    put(host.root, "config.json", 2)
     path = listing(host.root, "a")
     os.truncate(path, 1 << 40)  # 1 TB of nothing
-    assert host.cache.observe()["own/a"].listings == {}
+    assert host.cache.observe_one(DOWNLOAD.pinned).listings == {}
+
+
+class Read:
+    """The bytes that root reads in records and listings."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.all = 0
+        really = Folder.read
+
+        def read(folder: Folder, name: str, most: int) -> bytes | None:
+            content = really(folder, name, most)
+            self.all += len(content or b"") if name.endswith(".json") else 0
+            return content
+
+        monkeypatch.setattr(Folder, "read", read)
+
+
+def planted(host: Host, number: int, size: int) -> str:
+    """A record and a listing with hard links to one file, for a commit that has a snapshot."""
+    commit = f"{number:040x}"
+    put(host.root, f"file-{number}", 1, commit=commit)
+    original = host.root / "original"
+    if not original.exists():
+        original.write_text(json.dumps({"weights": True, "files": {"x" * size: 1}}))
+    for folder in (host.root / "inference-fleet/models--own--a", host.hub / "trees"):
+        folder.mkdir(parents=True, exist_ok=True)
+        os.link(original, folder / f"{commit}.json")
+    return commit
+
+
+def test_of_many_planted_records_only_those_of_wanted_revisions_are_read(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(Engine(host.root, FILES), host.cache)
+    for number in range(50):
+        planted(host, number, 1_000_000)
+    read = Read(monkeypatch)
+    assert whole(WANTED, host.cache.observe([WANTED])["own/a"]) == COMMIT
+    host.prune(WANTED)
+    assert 0 < read.all < 1000
+
+
+def test_all_records_together_have_a_limit(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [replace(WANTED, revision=planted(host, number, 1_000_000)) for number in range(12)]
+    read = Read(monkeypatch)
+    found = host.cache.observe(wanted)["own/a"]
+    assert 15_000_000 < read.all <= 16 << 20
+    assert len(found.records) + len(found.listings) == 16
+    assert len(found.snapshots) == 12, "the others count as missing, and their files are there"
+
+
+@pytest.mark.parametrize(("files", "is_read"), [(1_000, True), (6_000, True), (50_000, False)])
+def test_records_of_real_repositories_are_far_below_the_limit(files: int, is_read: bool, host: Host) -> None:
+    """huggingface_hub, _tree_cache.py: what a listing has for each file."""
+    put(host.root, "config.json", 2)
+    blob = {"size": 5 << 30, "blob_id": "0" * 40, "lfs_sha256": "0" * 64, "lfs_size": 5 << 30, "xet_hash": "0" * 64}
+    names = [f"model-{number:05}-of-{files:05}.safetensors" for number in range(files)]
+    listing(host.root).write_text(json.dumps({"format_version": 1, "files": dict.fromkeys(names, blob)}, indent=1))
+    assert (COMMIT in host.cache.observe_one(DOWNLOAD.pinned).listings) is is_read
 
 
 def test_a_folder_of_too_many_files_is_not_counted(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

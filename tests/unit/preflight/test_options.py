@@ -9,6 +9,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -337,6 +338,64 @@ def test_reports_why_an_image_gave_no_answer(
     assert not (tmp_path / "options").exists()
     if engine.made and "/create" not in refuses:
         assert engine.asked[-1] == "DELETE /containers/c1"
+
+
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        (["x"] * 250_000, "python3 ended with 1: " + "x" * 200),
+        (["\n" * 16_384] * 1000, "python3 ended with 1: no output"),
+        (["\u00e9\r" * 8_000] * 600, "python3 ended with 1: \u00e9"),
+        (["\u00e9" * 8_000] * 1000, "python3 ended with 1: " + "\u00e9" * 200),
+        ([option_program.MARK] * 600_000, "python3 ended with 1: " + (option_program.MARK * 10)[:200]),
+        ([option_program.MARK, "[" + "{}," * 5_000_000 + "{}]"], "python3 ended with 1: " + option_program.MARK),
+        ([option_program.MARK, "[" + "{}," * 300_000 + "{}]"], "python3 ended with 1: " + option_program.MARK),
+        ([option_program.MARK, '{"a": ' * 2_000_000], "python3 ended with 1: " + option_program.MARK),
+        ([option_program.MARK, "[" + "9" * 1_000_000 + "]"], "not a list of options"),
+    ],
+    ids=["frames", "lines", "returns", "long line", "marks", "lists", "fewer lists", "nesting", "digits"],
+)
+def test_an_image_cannot_keep_root_busy_with_what_it_prints(
+    frames: list[str], reason: str, engine: Engine, tmp_path: Path
+) -> None:
+    engine.prints, engine.exit_code = [(1, text) for text in frames], 1
+    begun = time.process_time()
+    found = image_options(with_args(**ONE), str(tmp_path / "options"))[PROGRAM]
+    assert str(found).startswith(reason)
+    assert len(str(found)) < 300
+    assert time.process_time() - begun < 3, "the fake engine's time included"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (
+            [{"options": [f"--{number}" for number in range(40_000)], "kind": "value"}],
+            "at most 2000 options, got 40000",
+        ),
+        ([{"options": ["--" + "x" * 500_000], "kind": "value"}], "of at most 100 characters"),
+        ([{"options": ["--x"], "kind": "y" * 500_000}], "of at most 100 characters"),
+        ([{"options": ["--x"], "kind": ["list"]}], "of at most 100 characters"),
+        ([{"options": [7], "kind": "value"}], "of at most 100 characters"),
+        ([{"options": [["--x"]], "kind": "value"}], "not a list of options"),
+    ],
+    ids=["many", "long", "long kind", "kind", "number", "list"],
+)
+def test_an_image_has_a_reasonable_number_of_options(data: Any, reason: str, engine: Engine, tmp_path: Path) -> None:
+    """Each is compared with each argument that the image does not have."""
+    engine.prints = [(1, option_program.MARK + json.dumps(data) + "\n")]
+    assert reason in str(image_options(with_args(**ONE), str(tmp_path / "options"))[PROGRAM])
+    assert not (tmp_path / "options").exists()
+
+
+def test_what_is_kept_is_what_the_image_printed(engine: Engine, tmp_path: Path) -> None:
+    """Data that can be read may be nested too deeply to be written again."""
+    deep = '[{"options":["--x"],"kind":"value","more":' + "[" * 400 + "]" * 400 + "}]"
+    engine.prints = [(1, option_program.MARK + deep + "\nmore\n")]
+    folder = tmp_path / "options"
+    assert image_options(with_args(**ONE), str(folder)) == {PROGRAM: {"--x": "value"}}
+    assert next(folder.iterdir()).read_text() == deep
+    assert image_options(with_args(**ONE), str(folder), may_ask=False) == {PROGRAM: {"--x": "value"}}
 
 
 def test_no_engine_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
