@@ -82,6 +82,6 @@ class Slow:
             f"Host: {self.address}",
             "Authorization: Bearer sk-unknown",
             "Content-Type: application/json",
-            "Content-Length: 100000",
+            "Content-Length: 30000",  # of a larger one, the key is checked first
         ]
         return "\r\n".join([*lines, "X-Slow: x"] if kind == HEAD else [*lines, "", " "]).encode()

@@ -52,7 +52,7 @@ def test_the_body_of_an_unknown_key_is_not_read(door: Door, length: int) -> None
     """No more of it is sent than Go discards."""
     started = time.monotonic()
     answer = Wire(door.address, door.trust).exchange(
-        head(door, "sk-unknown", length) + b"x" * min(length - 1, DISCARDED), "POST"
+        head(door, "sk-unknown", length) + b"x" * min(length, DISCARDED), "POST"
     )
     assert answer.status == 401
     assert b"unknown, expired or blocked key" in answer.body
@@ -104,9 +104,11 @@ def test_a_body_of_very_many_parts_is_refused_at_once(door: Door, base: str, uni
     """LiteLLM alone takes seconds for 8 MB, and of objects over 1 GB of memory."""
     body = b'{"model": "pair", "messages": [' + unit * (8 * MEGABYTE // len(unit)) + b"1]}"
     started = time.monotonic()
-    answer = door.request("POST", f"{base}/chat/completions", data=body, more=JSON)
-    assert answer.status_code == 400
-    assert "too many objects" in answer.text
+    request = head(door, door.key, len(body), f"{base}/chat/completions") + body
+    answer = Wire(door.address, door.trust).exchange(request, "POST")
+    # Closed: the answer was lost, since it came before the end of the body.
+    assert answer.status in (400, CLOSED)
+    assert answer.status == CLOSED or b"too many objects" in answer.body
     assert time.monotonic() - started < AT_ONCE_S
 
 
