@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -35,7 +36,10 @@ def digest(files: Mapping[str, Path]) -> str:
 def pack(files: Mapping[str, Path]) -> bytes:
     """A compressed tar of the files, owned by root and readable by all."""
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=3) as archive:
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=3, mtime=0) as file,
+        tarfile.open(fileobj=file, mode="w") as archive,
+    ):
         for name, path in sorted(files.items()):
             member = tarfile.TarInfo(name)
             member.size, member.mode = path.stat().st_size, 0o644
