@@ -18,10 +18,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub impo
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     CAPABILITIES,
+    DRAIN_SECONDS,
     MANAGED_BY,
     Model,
     is_secret_name,
     name_taken,
+    stands_for,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import CACHE_MOUNT
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -111,7 +113,7 @@ class Spec:
         """The mounts in a container of the image with that ID. The digest in the name of the volume with compiled code
         stands for the image, the command and the devices, so that a volume has the code of one configuration."""
         digest = hashlib.sha256(json.dumps([image, self.command, self.devices]).encode()).hexdigest()
-        own = f"{COMPILED}{self.name}"
+        own = f"{COMPILED}{stands_for(self.name)}"
         return tuple(
             replace(mount, source=f"{own}-{digest[:12]}") if mount.source == own else mount for mount in self.mounts
         )
@@ -119,12 +121,14 @@ class Spec:
 
 @dataclass(frozen=True)
 class Desired:
-    """One container of the inventory. ready_timeout: seconds until /health must succeed."""
+    """One container of the inventory. ready_timeout: seconds until /health must succeed. drain_timeout: seconds that its
+    requests get to finish before it is stopped."""
 
     spec: Spec
     model: str
     running: bool
     ready_timeout: int
+    drain_timeout: int = DRAIN_SECONDS
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,8 @@ class Action:
     """One step. verb: one of STAGES.
 
     changes: for a container that is recreated or updated: field -> (before, after).
+    drain: seconds that requests under way get before the container is stopped.
+    beside: the replaced container serves until the new one does.
     """
 
     verb: str
@@ -175,6 +181,8 @@ class Action:
     container_id: Optional[str] = None
     changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     detail: str = ""
+    drain: int = 0
+    beside: bool = False
 
     def __str__(self) -> str:
         reason = f" ({self.detail})" if self.detail else ""
@@ -189,7 +197,8 @@ _RECREATE = (
 )
 _IN_PLACE = ("networks", "aliases", "restart", "cpus")
 
-STAGES = (("pull",), ("remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))
+STAGES = (("pull",), ("rename", "remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))
+REPLACE = "replace"  # after all stages, while the others are waited for; one replica of a model after the other
 
 
 @dataclass(frozen=True)
@@ -211,6 +220,14 @@ class Plan:
         for action in self.actions:
             if action.verb in verbs:
                 chains.setdefault(action.name, []).append(action)
+        return chains
+
+    def replacements(self) -> dict[str, list[Action]]:
+        """By model."""
+        chains: dict[str, list[Action]] = {}
+        for action in self.actions:
+            if action.verb == REPLACE and action.desired:
+                chains.setdefault(action.desired.model, []).append(action)
         return chains
 
     def diff(self) -> dict[str, str]:
@@ -256,6 +273,7 @@ def desired_containers(
             model=model.name,
             running=model.state == "running",
             ready_timeout=model.ready_timeout,
+            drain_timeout=model.drain_timeout,
         )
         for model in chosen
         for container in model.containers
@@ -332,13 +350,15 @@ def plan_containers(
     models: Iterable[str] = (),
     held: Iterable[str] = (),
     keep: bool = False,
+    graceful: bool = False,
 ) -> Plan:
     """The steps from the observed to the desired state; empty if they are equal.
 
     models: the models that `desired` covers; their containers that `desired` lacks (fewer
     replicas, a model now absent) are removed. prune: also remove containers of all other models,
     except `held` ones, which lack what they need to start. keep: a container whose image name is not
-    on the host is kept and started unchanged; without `keep`, the image is pulled to compare.
+    on the host is kept and started unchanged; without `keep`, the image is pulled to compare. graceful: a container
+    that should run is replaced by one that has answered, and requests under way get time to finish.
     Raises FleetError when an unmanaged container has a needed name.
     """
     held = frozenset(held)
@@ -349,7 +369,9 @@ def plan_containers(
     present = {container.spec.name: container for container in observed.containers}
     speaks_for = set(models) | {one.model for one in wanted.values()}
     actions = [
-        Action("remove", name, container_id=container.id, detail="not in the inventory")
+        Action(
+            "remove", name, container_id=container.id, detail="not in the inventory", drain=_time(container, graceful)
+        )
         for name, container in present.items()
         if name not in wanted and container.model not in held and (prune or container.model in speaks_for)
     ]
@@ -359,10 +381,10 @@ def plan_containers(
     actions += [Action("pull", image) for image in missing]
     for name, one in wanted.items():
         if name in kept:
-            actions += _state_steps(one, present[name])
+            actions += _state_steps(one, present[name], graceful)
         else:
-            actions += _steps(one, present.get(name), observed.images.get(one.spec.image))
-    order = [verb for stage in STAGES for verb in stage]
+            actions += _steps(one, present.get(name), observed.images.get(one.spec.image), graceful)
+    order = [*(verb for stage in STAGES for verb in stage), REPLACE]
     actions.sort(key=lambda action: order.index(action.verb))
     touched = {action.name for action in actions}
     return Plan(
@@ -373,7 +395,14 @@ def plan_containers(
     )
 
 
-def _steps(desired: Desired, container: Optional[Container], image: Optional[ImageDefaults]) -> list[Action]:
+def _time(container: Container, graceful: bool, seconds: int = DRAIN_SECONDS) -> int:
+    """Seconds for requests under way."""
+    return seconds if graceful and container.status == "running" else 0
+
+
+def _steps(
+    desired: Desired, container: Optional[Container], image: Optional[ImageDefaults], graceful: bool
+) -> list[Action]:
     """The steps for one container."""
     name = desired.spec.name
     start = [Action("start", name, desired)] if desired.running else []
@@ -382,8 +411,11 @@ def _steps(desired: Desired, container: Optional[Container], image: Optional[Ima
     changes = _differences(desired.spec, container.spec, image)
     if set(changes) - {*_IN_PLACE}:
         why = "changed: " + ", ".join(changes)
+        time = _time(container, graceful, desired.drain_timeout)
+        if graceful and desired.running:
+            return [Action(REPLACE, name, desired, container.id, changes, why, time)]
         return [
-            Action("remove", name, desired, container.id, changes, why),
+            Action("remove", name, desired, container.id, changes, why, time),
             Action("create", name, desired, detail=why),
             *start,
         ]
@@ -397,17 +429,18 @@ def _steps(desired: Desired, container: Optional[Container], image: Optional[Ima
     for part, detail in (("restart", "restart policy"), ("cpus", "CPU cores")):
         if part in changes:
             steps.append(Action("update", name, desired, container.id, {part: changes[part]}, detail))
-    return [*steps, *_state_steps(desired, container)]
+    return [*steps, *_state_steps(desired, container, graceful)]
 
 
-def _state_steps(desired: Desired, container: Container) -> list[Action]:
+def _state_steps(desired: Desired, container: Container, graceful: bool) -> list[Action]:
     """The step that starts or stops a container."""
     name = desired.spec.name
     if desired.running and container.status not in ("running", "restarting"):
         verb = "unpause" if container.status == "paused" else "start"
         return [Action(verb, name, desired, container.id, detail=f"was {container.status}")]
     if not desired.running and container.status in ("running", "restarting", "paused"):
-        return [Action("stop", name, desired, container.id, detail="state: stopped")]
+        time = _time(container, graceful, desired.drain_timeout)
+        return [Action("stop", name, desired, container.id, detail="state: stopped", drain=time)]
     return []
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Optional, Protocol, TypeVar
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    REPLACE,
     STAGES,
     Action,
     Container,
@@ -19,6 +20,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     Spec,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import stage
+from ansible_collections.inference.fleet.plugins.module_utils.engine.replacing import replace_container
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 T = TypeVar("T")
@@ -50,7 +52,12 @@ class Engine(Waitable, Protocol):
     def set_restart(self, name: str, policy: str) -> None: ...
     def set_cpus(self, name: str, cpus: str) -> None: ...
     def create(self, spec: Spec) -> None: ...
+    def rename(self, name: str, new: str) -> None: ...
+    def refuse(self, name: str) -> None: ...
+    def admit(self, name: str) -> None: ...
+    def drain(self, name: str, seconds: float) -> int: ...
     def is_healthy(self, container: Container) -> bool: ...
+    def trial(self, name: str) -> Optional[str]: ...
 
 
 class Hopeless(str):
@@ -84,7 +91,11 @@ def converge(plan: Plan, engine: Engine, wait: bool = True, say: Callable[[str],
         if not wait:
             outcome.ready = probe(plan, engine)
             return outcome
-        waits = [one for one in plan.waits if _may_get_ready(one, outcome)]
+        replaced = [
+            pool.submit(_replace_all, actions, engine, outcome, say) for actions in plan.replacements().values()
+        ]
+        changing = {action.name for action in plan.actions if action.verb == REPLACE}
+        waits = [one for one in plan.waits if one.spec.name not in changing and _may_get_ready(one, outcome)]
         ends = pool.map(
             lambda one: wait_until_ready(
                 one.spec.name,
@@ -101,6 +112,8 @@ def converge(plan: Plan, engine: Engine, wait: bool = True, say: Callable[[str],
                 outcome.faults[one.spec.name] = fault
             else:
                 outcome.ready.add(one.spec.name)
+        for chain in replaced:
+            chain.result()
     return outcome
 
 
@@ -200,14 +213,45 @@ def _run_chain(
     return None
 
 
+def _replace_all(actions: Iterable[Action], engine: Engine, outcome: Outcome, say: Callable[[str], None]) -> None:
+    """The containers of one model, one after the other until one fails: the others keep their configuration."""
+    left = list(actions)
+    while left:
+        action = left.pop(0)
+        desired = action.desired
+        if not desired or not _may_get_ready(desired, outcome):
+            continue  # without an image; the previous container serves
+
+        def serves(name: str, timeout: int = desired.ready_timeout) -> Optional[str]:
+            fault = wait_until_ready(name, engine, engine.is_healthy, timeout, say=say)
+            return fault or engine.trial(name)
+
+        say(f"{action.name}: is replaced ({action.detail})")
+        try:
+            fault = replace_container(action, engine, serves, say)
+        except FleetError as error:
+            fault = str(error)
+        if fault:
+            if left:
+                fault += f"\n{', '.join(one.name for one in left)}: not replaced"
+            outcome.faults[action.name] = fault
+            return
+        outcome.done.append(action)
+        outcome.ready.add(action.name)
+
+
 def _carry_out(action: Action, engine: Engine) -> None:
     verb, name, spec = action.verb, action.name, action.desired.spec if action.desired else None
+    if action.drain:
+        engine.drain(name, action.drain)
     if verb == "create" and spec:
         engine.create(spec)
     elif verb == "update" and spec and spec.cpus is not None and "cpus" in action.changes:
         engine.set_cpus(name, spec.cpus)
     elif verb == "update" and spec:
         engine.set_restart(name, spec.restart)
+    elif verb == "rename":
+        engine.rename(name, action.detail)
     elif verb == "remove":
         engine.remove(action.container_id or name, name)
     elif verb == "connect" and spec:

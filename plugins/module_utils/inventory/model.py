@@ -51,6 +51,8 @@ STATES = ("running", "stopped", "absent")
 # More than any host has: eight GPUs of seven MIG devices, 16 GPUs. Containers, plans and messages are made from them.
 MOST_REPLICAS = MOST_GPUS = 64
 LONGEST_TIMEOUT = 7 * 86400
+DRAIN_SECONDS = 120
+NEXT, PREVIOUS = "-next", "-previous"  # of the names of containers, while one replaces another (engine/replacing.py)
 MANAGED_BY = "inference.fleet"  # label of the collection's containers
 ENGINE_PORT = 8000  # of the API in every model container; not published on the host
 # Of containers with an engine. Root in them may read files of every owner, such as weights with mode 0600, and has no
@@ -128,11 +130,18 @@ class Devices:
         return "gpu " + ",".join(map(str, self.pinned)) if self.pinned else f"{self.count} gpu"
 
 
+def stands_for(container: str) -> str:
+    """The name of the replica that the container is, replaces or was."""
+    found = re.fullmatch(rf"(vllm-[a-z0-9-]+-[0-9]+)({NEXT}|{PREVIOUS})", container)
+    return found[1] if found else container
+
+
 @dataclass(frozen=True)
 class Model:
     """A model of the inventory, with defaults.
 
     ready_timeout: seconds from the start of a container until /health succeeds.
+    drain_timeout: seconds that requests under way get before a container is stopped.
     shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs. memory: the most bytes that a container may
     use, with /dev/shm; None for no limit.
     env: may contain secrets; `secret_env` has their names. spellings: of args, for messages.
@@ -156,6 +165,7 @@ class Model:
     adapters: Adapters = ()
     memory: Optional[int] = None
     outbound: Optional[bool] = None
+    drain_timeout: int = DRAIN_SECONDS
     spellings: Spellings = field(default=(), compare=False)
 
     @classmethod
@@ -175,6 +185,7 @@ class Model:
                 open=read.flag("open"),
                 direct=read.flag("direct"),
                 ready_timeout=read.integer("ready_timeout", 1800, at_least=1, at_most=LONGEST_TIMEOUT),
+                drain_timeout=read.integer("drain_timeout", DRAIN_SECONDS, at_least=0, at_most=LONGEST_TIMEOUT),
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
                 memory=_bytes(read.text("memory", None, _SIZE, "a size such as 64g")) or None,
