@@ -121,8 +121,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class Desired:
-    """One container of the inventory. ready_timeout: seconds until /health must succeed. drain_timeout: seconds that its
-    requests get to finish before it is stopped."""
+    """One container of the inventory. ready_timeout: seconds until /health must succeed. drain_timeout: seconds for
+    requests under way before it is stopped."""
 
     spec: Spec
     model: str
@@ -137,7 +137,7 @@ class Container:
 
     status and health: as in Docker (running, exited, created, ...; healthy, starting, unhealthy,
     or empty without a health check). health_check: the command of the check, or empty.
-    last_check: the time and the output of the last check.
+    last_check: the time and the output of the last check. process: the ID of its first process, 0 if there is none.
     """
 
     id: str
@@ -150,6 +150,7 @@ class Container:
     health: str = ""
     health_check: tuple[str, ...] = ()
     last_check: tuple[str, str] = ("", "")
+    process: int = 0
 
     @property
     def model(self) -> str:

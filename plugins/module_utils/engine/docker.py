@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Optional
 
+from ansible_collections.inference.fleet.plugins.module_utils.engine.answer import answer
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
     COMPILED,
     Container,
@@ -21,13 +22,19 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     is_compiled,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.health import is_healthy
+from ansible_collections.inference.fleet.plugins.module_utils.engine.trial import judge, trial
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import short_reference, without_tag
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import DAEMON
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY, MOST_PROCESSES
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
+    ENGINE_PORT,
+    MANAGED_BY,
+    MOST_PROCESSES,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
+from ansible_collections.inference.fleet.plugins.module_utils.system import drain
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import OLDEST, api_version
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -59,6 +66,10 @@ _REMEDIES = (
 _NO_NEW_PRIVILEGES = "no-new-privileges"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _CONTROL = re.compile(r"[^\n\r\t\x20-\x7e\xa0-\U0010ffff]")
+
+
+class NotRunning(FleetError):
+    """The container has no process, and so no network."""
 
 
 class Docker:
@@ -145,6 +156,43 @@ class Docker:
     def set_restart(self, name: str, policy: str) -> None:
         with _naming(f"setting the restart policy of container {name}"):
             self._api.update_container(name, restart_policy={"Name": policy})
+
+    def rename(self, name: str, new: str) -> None:
+        with _naming(f"renaming container {name} to {new}"):
+            self._api.rename(name, new)
+
+    def refuse(self, name: str) -> None:
+        """New connections of clients, until `admit` or the next start."""
+        process, host = self._network_of(name)
+        drain.refuse(process, ENGINE_PORT, host)
+
+    def admit(self, name: str) -> None:
+        process, host = self._network_of(name)
+        drain.admit(process, ENGINE_PORT, host)
+
+    def drain(self, name: str, seconds: float) -> int:
+        """Refuses new connections, and waits for the others; returns how many are left. 0 if it does not run."""
+        try:
+            process, host = self._network_of(name)
+        except NotRunning:
+            return 0
+        return drain.drain(process, ENGINE_PORT, seconds, host)
+
+    def trial(self, name: str) -> Optional[str]:
+        """None if the container answers a small request of its model's type, else the fault."""
+        container = self.inspect(name)
+        if not container or not container.address:
+            return f"{name}: does not run any more"
+        kind, model = container.spec.labels.get("model-type", ""), container.model
+        fault = judge(kind, *answer(container.address, *trial(kind, model)))
+        return f"{name}: is healthy, but a request to {trial(kind, model)[0]} failed: {fault}" if fault else None
+
+    def _network_of(self, name: str) -> tuple[int, str]:
+        """The container's process, and this host's address in its network. Raises NotRunning."""
+        container = self.inspect(name)
+        if not container or not container.process or not container.address:
+            raise NotRunning(f"{name}: does not run")
+        return container.process, drain.own_address(container.address)
 
     def set_cpus(self, name: str, cpus: str) -> None:
         with _naming(f"setting the CPUs of container {name}"):
@@ -391,6 +439,7 @@ def _container(data: Mapping[str, Any]) -> Container:
         status=state["Status"],
         address=next((end["IPAddress"] for end in networks.values() if end.get("IPAddress")), None),
         started_at=state["StartedAt"],
+        process=state.get("Pid") or 0,
         restarts=data["RestartCount"],
         exit_code=state["ExitCode"],
         health=health.get("Status", ""),

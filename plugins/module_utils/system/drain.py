@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Takes a container from its clients: new connections are refused, and those that exist go on to their end.
+"""Keeps new connections from a container, and waits for the end of those that exist.
 
 A server that is told to stop closes its listening socket, and the kernel resets the connections that the server has not
 accepted yet: their requests are lost. A rule in the network of the container refuses a connection before it exists,
@@ -10,6 +10,7 @@ so a client such as Caddy can try the next container. The rule ends with the net
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -28,27 +29,38 @@ def drain(
     process: int,
     port: int,
     seconds: float,
+    host: str,
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Returns how many connections are left when there is none, or when the time is over. process: of the container,
-    with an ID of this host. port: where its program listens. Raises FleetError if the host refuses the rule."""
-    refuse(process, port)
+    """Returns how many connections are left when there is none, or when the time is over. Arguments: as for `refuse`.
+    Raises FleetError if the host refuses the rule."""
+    refuse(process, port, host)
     end = now() + seconds
     while (left := connections(process, port)) and now() < end:
         pause(_POLL_SECONDS)
     return left
 
 
-def refuse(process: int, port: int) -> None:
-    """New connections to the port. IPv4 alone: Caddy reaches containers by IPv4."""
-    rule = ["INPUT", "-p", "tcp", "--syn", "--dport", str(port), "-j", "REJECT", "--reject-with", "tcp-reset"]
-    inside = ["nsenter", f"--net={PROC}/{process}/ns/net", "iptables", "--wait"]
-    if _run([*inside, "--check", *rule]).returncode:
-        done = _run([*inside, "--insert", *rule])
-        if done.returncode:
-            said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            raise FleetError(f"iptables in the network of process {process}: {said}")
+def refuse(process: int, port: int, host: str) -> None:
+    """New connections to the port, except from this host, which checks the container's health. IPv4 alone: Caddy
+    reaches containers by IPv4. process: of the container, with an ID of this host. host: this host's address, as the
+    container sees it."""
+    if _rule("--check", process, port, host).returncode:
+        _done(_rule("--insert", process, port, host), process)
+
+
+def admit(process: int, port: int, host: str) -> None:
+    """Ends `refuse`."""
+    while not _rule("--check", process, port, host).returncode:
+        _done(_rule("--delete", process, port, host), process)
+
+
+def own_address(address: str) -> str:
+    """The address of this host that a container of that address sees."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, 9))  # sends nothing
+        return str(probe.getsockname()[0])
 
 
 def connections(process: int, port: int) -> int:
@@ -62,6 +74,18 @@ def connections(process: int, port: int) -> int:
         for _number, local, _remote, state, *_rest in map(str.split, lines):
             found += local.endswith(f":{port:04X}") and state in (_ESTABLISHED, _SYN_RECV)
     return found
+
+
+def _rule(verb: str, process: int, port: int, host: str) -> subprocess.CompletedProcess[str]:
+    rule = ["INPUT", "-p", "tcp", "--syn", "--dport", str(port), "!", "-s", host]
+    inside = ["nsenter", f"--net={PROC}/{process}/ns/net", "iptables", "--wait"]
+    return _run([*inside, verb, *rule, "-j", "REJECT", "--reject-with", "tcp-reset"])
+
+
+def _done(done: subprocess.CompletedProcess[str], process: int) -> None:
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise FleetError(f"iptables in the network of process {process}: {said}")
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.system import drain as module
-from ansible_collections.inference.fleet.plugins.module_utils.system.drain import connections, drain
+from ansible_collections.inference.fleet.plugins.module_utils.system.drain import (
+    admit,
+    connections,
+    drain,
+    own_address,
+    refuse,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
+HOST = "172.17.0.1"
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue\n"
 LISTENS = "   0: 00000000:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000\n"
 ANOTHER_PORT = "   1: 020011AC:1F41 010011AC:8D2C 01 00000000:00000000 00:00000000 00000000\n"
@@ -33,7 +40,9 @@ class Kernel:
         verb, *rule = command[4:]
         if verb == "--check":
             return subprocess.CompletedProcess(command, int(rule not in self.known), "", "no such rule")
-        if not self.refuses:
+        if verb == "--delete":
+            self.known.remove(rule)
+        elif not self.refuses:
             self.known.append(rule)
         return subprocess.CompletedProcess(command, int(bool(self.refuses)), "", self.refuses)
 
@@ -75,30 +84,40 @@ def test_refuses_new_connections_before_it_waits_for_the_others(kernel: Kernel) 
     waits: list[float] = []
 
     def pause(seconds: float) -> None:
-        assert kernel.known == [
-            ["INPUT", "-p", "tcp", "--syn", "--dport", "8000", "-j", "REJECT", "--reject-with", "tcp-reset"]
-        ]
+        (rule,) = kernel.known
+        assert " ".join(rule) == "INPUT -p tcp --syn --dport 8000 ! -s 172.17.0.1 -j REJECT --reject-with tcp-reset"
         waits.append(seconds)
         if len(waits) == 3:
             kernel.has(LISTENS)
 
-    assert drain(7, 8000, 60, pause=pause) == 0
+    assert drain(7, 8000, 60, HOST, pause=pause) == 0
     assert len(waits) == 3
 
 
 def test_returns_what_is_left_when_the_time_is_over(kernel: Kernel) -> None:
     kernel.has(CLIENT + BEGINS)
     times = iter(range(100))
-    assert drain(7, 8000, 10, now=lambda: float(next(times)), pause=lambda _seconds: None) == 2
+    assert drain(7, 8000, 10, HOST, now=lambda: float(next(times)), pause=lambda _seconds: None) == 2
 
 
 def test_has_one_rule_however_often_it_drains(kernel: Kernel) -> None:
     kernel.has(LISTENS)
-    assert drain(7, 8000, 0) == drain(7, 8000, 0) == 0
+    assert drain(7, 8000, 0, HOST) == drain(7, 8000, 0, HOST) == 0
     assert len(kernel.known) == 1
 
 
 def test_says_why_the_host_refuses_the_rule(kernel: Kernel) -> None:
     kernel.refuses = "iptables: No chain/target/match\n by that name."
     with pytest.raises(FleetError, match="network of process 7: iptables: No chain/target/match by that name"):
-        drain(7, 8000, 10)
+        drain(7, 8000, 10, HOST)
+
+
+def test_admits_clients_again(kernel: Kernel) -> None:
+    refuse(7, 8000, HOST)
+    admit(7, 8000, HOST)
+    admit(7, 8000, HOST)
+    assert kernel.known == []
+
+
+def test_the_host_has_an_address_for_each_container() -> None:
+    assert own_address("127.0.0.2") == "127.0.0.1"
