@@ -63,7 +63,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    """Afterwards the host's own files are as before. What blocks fails after some seconds."""
+    """Afterwards the host's own files are as before. What blocks fails after two minutes."""
 
     def give_up(*_signal: object) -> None:
         pytest.fail("root waits for what a container left")
@@ -71,7 +71,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
     host = Host(tmp_path)
     before = host.files
     previous = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, 10, 1)
+    signal.setitimer(signal.ITIMER_REAL, 120, 1)
     yield host
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, previous)
