@@ -162,9 +162,10 @@ class Docker:
             self._api.rename(name, new)
 
     def refuse(self, name: str) -> None:
-        """New connections of clients, until `admit` or the next start."""
-        process, host = self._network_of(name)
-        drain.refuse(process, ENGINE_PORT, host)
+        """New connections of clients, until `admit` or the next start. Nothing to do if it does not run."""
+        with suppress(NotRunning):
+            process, host = self._network_of(name)
+            drain.refuse(process, ENGINE_PORT, host)
 
     def admit(self, name: str) -> None:
         process, host = self._network_of(name)
@@ -172,11 +173,10 @@ class Docker:
 
     def drain(self, name: str, seconds: float) -> int:
         """Refuses new connections, and waits for the others; returns how many are left. 0 if it does not run."""
-        try:
+        with suppress(NotRunning):
             process, host = self._network_of(name)
-        except NotRunning:
-            return 0
-        return drain.drain(process, ENGINE_PORT, seconds, host)
+            return drain.drain(process, ENGINE_PORT, seconds, host)
+        return 0
 
     def trial(self, name: str) -> Optional[str]:
         """None if the container answers a small request of its model's type, else the fault."""

@@ -83,17 +83,16 @@ def replace_container(
     assert desired, "a replacement has a desired container"
     before = engine.inspect(name)
     ran = bool(before and (before.status in ("running", "restarting") or before.exit_code == _STOPPED))
-    if not action.beside:
-        _drain(name, action.drain, engine, say)
-        engine.stop(name)
-        engine.rename(name, name + PREVIOUS)
     try:
+        if not action.beside:
+            _drain(name, action.drain, engine, say)
+            engine.stop(name)
+            engine.rename(name, name + PREVIOUS)
         fault = _begin(desired.spec, engine, serves)
     except FleetError as error:
         fault = str(error)
     if fault:
         return f"{fault}\n{_go_back(action, engine, serves, ran)}"
-    engine.admit(name + NEXT)
     if action.beside:
         engine.rename(name, name + PREVIOUS)
     engine.rename(name + NEXT, name)
@@ -109,7 +108,10 @@ def _begin(spec: Spec, engine: Engine, serves: Callable[[str], Optional[str]]) -
     engine.create(replace(spec, name=name))
     engine.start(name)
     engine.refuse(name)  # long before the engine has loaded the model and listens
-    return serves(name)
+    fault = serves(name)
+    if not fault:
+        engine.admit(name)
+    return fault
 
 
 def _go_back(action: Action, engine: Engine, serves: Callable[[str], Optional[str]], ran: bool) -> str:
@@ -121,10 +123,15 @@ def _go_back(action: Action, engine: Engine, serves: Callable[[str], Optional[st
             engine.remove(failed.id, name + NEXT)
         if action.beside:
             return f"{name}: the previous container serves as before"
-        engine.rename(name + PREVIOUS, name)
+        if engine.inspect(name + PREVIOUS):
+            engine.rename(name + PREVIOUS, name)
         if not ran:
             return f"{name}: the previous container did not run either"
-        engine.start(name)
+        previous = engine.inspect(name)
+        if previous and previous.status == "running":  # Docker did not stop it
+            engine.admit(name)
+        else:
+            engine.start(name)
         fault = serves(name)
         return f"{name}: the previous container {f'does not serve again: {fault}' if fault else 'serves again'}"
     except FleetError as error:

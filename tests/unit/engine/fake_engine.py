@@ -25,7 +25,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 class FakeEngine:
     """registry: reference -> image, of what could be pulled. fails: (verb, container or image) -> the
     engine's words. dies: containers that end as soon as they run, with their exit code. unready:
-    containers that run and never answer. journal: what was called, as `verb name`."""
+    containers that run and never answer. broken: IDs of images whose containers get healthy and answer errors. busy:
+    container -> requests that never end. refused: IDs of containers that get no new connection. before: called before
+    each call to Docker that changes something. journal: what was called, as `verb name`."""
 
     def __init__(self, registry: Mapping[str, ImageDefaults], foreign: Iterable[str] = ()) -> None:
         self.registry = registry
@@ -35,6 +37,10 @@ class FakeEngine:
         self.fails: dict[tuple[str, str], str] = {}
         self.dies: dict[str, int] = {}
         self.unready: set[str] = set()
+        self.broken: set[str] = set()
+        self.busy: dict[str, int] = {}
+        self.refused: set[str] = set()
+        self.before: Callable[[], object] = lambda: None
         self.logs: dict[str, list[str]] = {}
         self.journal: list[str] = []
         self.compiled: set[str] = set()
@@ -123,6 +129,8 @@ class FakeEngine:
         if name in self.dies:
             self.change(name, status="exited", exit_code=self.dies[name])
         else:
+            if self.containers[name].status != "running":
+                self.refused.discard(self.containers[name].id)  # its network is a new one
             self.change(name, status="running", address="172.18.0.2", started_at="2026-11-24T02:40:11.81Z")
 
     def stop(self, name: str) -> None:
@@ -145,6 +153,50 @@ class FakeEngine:
         kept = (one for one in self.containers[name].spec.networks if one != network)
         self.change_spec(name, networks=tuple(kept))
 
+    def rename(self, name: str, new: str) -> None:
+        self._reported("rename", name)
+        assert new not in self.containers, "Docker refuses this"
+        one = self.containers.pop(name)
+        self.containers[new] = replace(one, spec=replace(one.spec, name=new))
+
+    def refuse(self, name: str) -> None:
+        self._reported("refuse", name)
+        if self.containers[name].status == "running":
+            self.refused.add(self.containers[name].id)
+
+    def admit(self, name: str) -> None:
+        self._reported("admit", name)
+        self.refused.discard(self._running(name).id)
+
+    def drain(self, name: str, seconds: float) -> int:
+        self._reported("drain", name)
+        if self.containers[name].status == "running":
+            self.refused.add(self.containers[name].id)
+        return self.busy.get(name, 0)
+
+    def trial(self, name: str) -> str | None:
+        self._reported("trial", name)
+        image = self._running(name).spec.image
+        return f"{name}: is healthy, but a request failed: answered 500" if image in self.broken else None
+
+    def _running(self, name: str) -> Container:
+        one = self.containers[name]
+        if one.status != "running":
+            raise FleetError(f"{name}: does not run")
+        return one
+
+    def reachable(self, model: str) -> set[str]:
+        """The IDs of the containers that a client of the model reaches now, and that answer."""
+        return {
+            one.id
+            for one in self.containers.values()
+            if one.model == model
+            and one.status == "running"
+            and one.id not in self.refused
+            and one.spec.name not in self.unready
+            and one.spec.image not in self.broken
+        }
+
     def set_restart(self, name: str, policy: str) -> None:
         self._reported("update", name)
         self.change_spec(name, restart=policy)
@@ -155,6 +207,7 @@ class FakeEngine:
 
     def _reported(self, verb: str, name: str) -> None:
         assert name not in self.foreign, f"{verb} of {name}, which is not ours"
+        self.before()
         self.journal.append(f"{verb} {name}")
         self._fail(verb, name)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    REPLACE,
     Desired,
     ImageDefaults,
     Plan,
@@ -13,10 +15,12 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     plan_containers,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Outcome, converge
+from ansible_collections.inference.fleet.plugins.module_utils.engine.replacing import tidy
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import plan_devices
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import Images
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import DRAIN_SECONDS
 from ansible_collections.inference.fleet.tests.unit.engine.fake_engine import FakeEngine
 from ansible_collections.inference.fleet.tests.unit.gpu.shapes import gpu
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
@@ -44,15 +48,23 @@ class World:
         request = DeviceRequest(self.fleet, GPUS, self.engine.host_containers(), speaks_for, prune=names is None)
         return desired_containers(self.fleet, plan_devices(request).given, speaks_for)
 
-    def plan(self, prune: bool = True, names: list[str] | None = None) -> Plan:
+    def plan(self, prune: bool = True, names: list[str] | None = None, graceful: bool = False) -> Plan:
         observed = self.engine.observe({self.fleet.image_of(model) for model in self.fleet.models if model.containers})
-        return plan_containers(self.desired(names), observed, prune, scope(self.fleet, names))
+        return plan_containers(self.desired(names), observed, prune, scope(self.fleet, names), graceful=graceful)
 
     def steps(self, prune: bool = True, names: list[str] | None = None) -> list[str]:
         return [str(action) for action in self.plan(prune, names).actions]
 
     def converge(self, prune: bool = True, names: list[str] | None = None) -> Outcome:
         return converge(self.plan(prune, names), self.engine)
+
+    def change(self, beside: Collection[str] = ()) -> Outcome:
+        """As the module does in a run that waits. beside: containers whose successor has room beside them."""
+        left = tidy(self.engine.containers.values(), DRAIN_SECONDS)
+        assert not converge(Plan(left, ()), self.engine).faults
+        plan = self.plan(graceful=True)
+        actions = (replace(action, beside=action.verb == REPLACE and action.name in beside) for action in plan.actions)
+        return converge(replace(plan, actions=tuple(actions)), self.engine)
 
     def ids(self) -> dict[str, str]:
         return {name: container.id for name, container in self.engine.containers.items()}
