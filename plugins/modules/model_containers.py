@@ -210,15 +210,17 @@ faults:
   type: dict
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    Action,
     Desired,
     Observed,
+    Plan,
     desired_containers,
     plan_containers,
     without_lacking,
@@ -232,6 +234,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.converge im
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.engine.host_cores import host_cores
 from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
+from ansible_collections.inference.fleet.plugins.module_utils.engine.replacing import tidied, tidy
+from ansible_collections.inference.fleet.plugins.module_utils.engine.room import Room, arrange
+from ansible_collections.inference.fleet.plugins.module_utils.engine.starts import read_starts, write_starts
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import unused_images
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
@@ -243,12 +248,14 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, describe
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nodes import nodes_for
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi, device_nodes
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest
+from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest, spare_devices
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import DRAIN_SECONDS
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.host_memory import available
 from ansible_collections.inference.fleet.plugins.module_utils.system.host_network import bundle
 
 SPEC = dict(
@@ -274,6 +281,7 @@ class _Gpus:
     found: Sequence[Gpu] = ()
     plan: DevicePlan = field(default_factory=DevicePlan)
     trouble: tuple[str, ...] = ()
+    request: Optional[DeviceRequest] = None
 
 
 def main() -> None:
@@ -289,7 +297,9 @@ def _work(module: AnsibleModule) -> None:
         acting_on = scope(fleet, module.params["names"])
         acting_on = tuple(name for name in acting_on if name not in held)
         docker = Docker()
-        observed = docker.observe({fleet.image_of(model) for model in fleet.models if model.containers})
+        say = Progress(module.params["progress"])
+        images = {fleet.image_of(model) for model in fleet.models if model.containers}
+        left, observed = _tidy(module, docker, docker.observe(images), images, say)
         gpus = _gpus(module, fleet, docker, observed, acting_on)
         present, minors = device_nodes()
         nodes = partial(nodes_for, gpus.found, present=present, minors=minors)
@@ -305,21 +315,29 @@ def _work(module: AnsibleModule) -> None:
         if module.params["keep_going"] and gpus.trouble:
             desired = without_lacking(desired, gpus.plan.given)
         plan = plan_containers(
-            desired, observed, module.params["prune"], acting_on, held, keep=module.params["keep_going"]
+            desired,
+            observed,
+            module.params["prune"],
+            acting_on,
+            held,
+            keep=module.params["keep_going"],
+            graceful=module.params["wait"] and not module.params["keep_going"],
         )
+        plan = arrange(plan, observed.containers, _room(plan, docker, gpus))
         if module.check_mode:
             outcome = Outcome(ready=probe(plan, docker))
         else:
-            outcome = converge(plan, docker, module.params["wait"], Progress(module.params["progress"]))
+            outcome = converge(plan, docker, module.params["wait"], say)
+            write_starts(outcome.took)
             _remove_compiled(module, docker, outcome)
         after = docker.observe(()) if outcome.done else observed
-        images = docker.images_of_host() if module.params["report"] else []
+        on_host = docker.images_of_host() if module.params["report"] else []
     except FleetError as error:
         module.fail_json(msg=str(error))
     for image in sorted(set(plan.kept.values())):
         names = ", ".join(name for name, kept in plan.kept.items() if kept == image)
         module.warn(f"image {image}: no image of that name on this host; these containers keep their image: {names}")
-    actions = list(map(str, plan.actions if module.check_mode else outcome.done))
+    actions = list(map(str, (*left, *(plan.actions if module.check_mode else outcome.done))))
     result: dict[str, Any] = dict(
         changed=bool(actions),
         actions=actions,
@@ -329,8 +347,8 @@ def _work(module: AnsibleModule) -> None:
         result.update(
             trouble=gpus.trouble,
             actions=[*gpus.plan.partition.actions, *actions],
-            unused_images=list(map(str, unused_images(fleet, images))),
-            digests={one.id: one.digest for one in images if one.digest},
+            unused_images=list(map(str, unused_images(fleet, on_host))),
+            digests={one.id: one.digest for one in on_host if one.digest},
         )
     # Faults of the GPUs first: they are the reason why containers do not start.
     faults = [*(() if module.params["report"] else gpus.trouble), *outcome.faults.values()]
@@ -341,6 +359,32 @@ def _work(module: AnsibleModule) -> None:
         for row in rows:
             row["log"] = last_words(row["name"], docker) if row["id"] and row["wanted"] and not row["ready"] else []
     module.exit_json(containers=rows, **result)
+
+
+def _tidy(
+    module: AnsibleModule, docker: Docker, observed: Observed, images: Collection[str], say: Progress
+) -> tuple[tuple[Action, ...], Observed]:
+    """Ends replacements that were interrupted. Returns the actions, and the containers afterwards."""
+    actions = tidy(observed.containers, DRAIN_SECONDS)
+    if not actions:
+        return (), observed
+    if module.check_mode:
+        return actions, replace(observed, containers=tidied(observed.containers, actions))
+    outcome = converge(Plan(actions, ()), docker, say=say)
+    if outcome.faults:
+        raise FleetError(*outcome.faults.values())
+    return actions, docker.observe(images)
+
+
+def _room(plan: Plan, docker: Docker, gpus: _Gpus) -> Room:
+    chains = plan.replacements().values()
+    if not chains:
+        return Room()
+    spare = {}
+    if gpus.request:
+        spare = spare_devices(gpus.request, gpus.plan.given, [chain[0].name for chain in chains])
+    used = docker.used_memory(action.name for chain in chains for action in chain)
+    return Room(spare, available(), used, read_starts())
 
 
 def _remove_compiled(module: AnsibleModule, docker: Docker, outcome: Outcome) -> None:
@@ -365,7 +409,7 @@ def _gpus(module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observe
         plan = plan_devices(request)
         if not module.check_mode:
             refuse_unmade(plan, request.gpus)
-        return _Gpus(request.gpus, plan)
+        return _Gpus(request.gpus, plan, request=request)
     except FleetError as error:
         if not (module.params["keep_going"] or (module.check_mode and module.params["report"])):
             raise

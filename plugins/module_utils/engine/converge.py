@@ -66,11 +66,13 @@ class Hopeless(str):
 
 @dataclass
 class Outcome:
-    """The result of a plan. done: the applied actions. faults: by container or image."""
+    """The result of a plan. done: the applied actions. faults: by container or image. took: model -> seconds of the
+    start of a container."""
 
     done: list[Action] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
+    took: dict[str, float] = field(default_factory=dict)
 
 
 def _silent(_line: str) -> None:
@@ -96,17 +98,7 @@ def converge(plan: Plan, engine: Engine, wait: bool = True, say: Callable[[str],
         ]
         changing = {action.name for action in plan.actions if action.verb == REPLACE}
         waits = [one for one in plan.waits if one.spec.name not in changing and _may_get_ready(one, outcome)]
-        ends = pool.map(
-            lambda one: wait_until_ready(
-                one.spec.name,
-                engine,
-                engine.is_healthy,
-                one.ready_timeout,
-                seen=plan.untouched.get(one.spec.name),
-                say=say,
-            ),
-            waits,
-        )
+        ends = pool.map(lambda one: _wait(one, plan, engine, outcome, say), waits)
         for one, fault in zip(waits, ends):
             if fault:
                 outcome.faults[one.spec.name] = fault
@@ -213,6 +205,17 @@ def _run_chain(
     return None
 
 
+def _wait(one: Desired, plan: Plan, engine: Engine, outcome: Outcome, say: Callable[[str], None]) -> Optional[str]:
+    """The fault of a container that does not get ready, or does not answer a request after its start."""
+    name, began = one.spec.name, time.monotonic()
+    seen = plan.untouched.get(name)
+    fault = wait_until_ready(name, engine, engine.is_healthy, one.ready_timeout, seen=seen, say=say)
+    if not fault and any(action.name == name and action.verb == "start" for action in outcome.done):
+        outcome.took[one.model] = time.monotonic() - began
+        fault = engine.trial(name)
+    return fault
+
+
 def _replace_all(actions: Iterable[Action], engine: Engine, outcome: Outcome, say: Callable[[str], None]) -> None:
     """The containers of one model, one after the other until one fails: the others keep their configuration."""
     left = list(actions)
@@ -222,8 +225,10 @@ def _replace_all(actions: Iterable[Action], engine: Engine, outcome: Outcome, sa
         if not desired or not _may_get_ready(desired, outcome):
             continue  # without an image; the previous container serves
 
-        def serves(name: str, timeout: int = desired.ready_timeout) -> Optional[str]:
+        def serves(name: str, timeout: int = desired.ready_timeout, model: str = desired.model) -> Optional[str]:
+            began = time.monotonic()
             fault = wait_until_ready(name, engine, engine.is_healthy, timeout, say=say)
+            outcome.took[model] = time.monotonic() - began
             return fault or engine.trial(name)
 
         say(f"{action.name}: is replaced ({action.detail})")

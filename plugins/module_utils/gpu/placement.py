@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, OpenDevice
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, find_gpu, resolve
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Devices
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Devices, stands_for
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 Held = Mapping[str, tuple[str, ...]]  # container name -> UUIDs of GPUs and MIG devices
@@ -78,7 +79,7 @@ def tenants_of(request: DeviceRequest) -> Tenants:
     keeps: dict[str, tuple[str, ...]] = {}
     ours: set[str] = set()
     leaving = set()
-    for one in request.containers:
+    for one in _by_replica(request.containers):
         held = _uuids(gpus, one.devices)
         ask = asks.get(one.name)
         if one.model is None:
@@ -92,6 +93,8 @@ def tenants_of(request: DeviceRequest) -> Tenants:
                 ours |= set(held)
             else:
                 leaving.add(one.name)
+        elif stands_for(one.name) != one.name:
+            keeps[one.name] = held  # until its replacement is tidied up
         elif one.model in acting or (request.prune and one.name not in known):
             leaving.add(one.name)
         else:
@@ -99,6 +102,37 @@ def tenants_of(request: DeviceRequest) -> Tenants:
             ours |= set(held)
     leaving |= {name for name, ask in asks.items() if ask.resting and name in keeps}
     return Tenants(tuple(asks.values()), keeps, frozenset(leaving))
+
+
+def spare_devices(request: DeviceRequest, given: Held, containers: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """For each of these containers, if there are: free devices of its kind, which no other one gets.
+
+    given: of the containers that the run acts on. A container with pinned GPUs has no others.
+    """
+    tenants = tenants_of(request)
+    asks = {ask.container: ask for ask in tenants.asks}
+    holders = {**tenants.keeps, **{one.name: _uuids(request.gpus, one.devices) for one in request.containers}, **given}
+    spare: dict[str, tuple[str, ...]] = {}
+    for name in containers:
+        ask = asks[name]
+        if not ask.devices.pinned:
+            with suppress(FleetError):
+                taken = _with_parts(request.gpus, [*holders.values(), *spare.values()])
+                spare[name] = _give(ask, request.gpus, taken, holders, ())
+    return spare
+
+
+def _by_replica(containers: Sequence[HostContainer]) -> Iterator[HostContainer]:
+    """The containers of interrupted replacements with the name of their replica, if no other one has it. Those that run
+    and have no such name hold their devices for themselves."""
+    names = {one.name for one in containers}
+    for one in sorted(containers, key=lambda one: (stands_for(one.name) != one.name, not one.running)):
+        own = stands_for(one.name) if one.model else one.name
+        if own == one.name or own not in names:
+            names.add(own)
+            yield replace(one, name=own)
+        elif one.running:
+            yield one
 
 
 def place(tenants: Tenants, gpus: Sequence[Gpu], first: Collection[str] = ()) -> dict[str, tuple[str, ...]]:

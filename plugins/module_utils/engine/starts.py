@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How long the last start of each model took, in a file of the host."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import STARTS
+
+
+def read_starts(path: str = STARTS) -> dict[str, int]:
+    """Model -> seconds. Empty if the file is missing or broken."""
+    with suppress(OSError, ValueError, AttributeError), open(path, encoding="utf-8") as file:
+        return {str(model): seconds for model, seconds in json.load(file).items() if is_whole(seconds)}
+    return {}
+
+
+def write_starts(took: Mapping[str, float], path: str = STARTS) -> None:
+    """Adds these. A host whose disk is full keeps what it had."""
+    if took:
+        known = {**read_starts(path), **{model: round(seconds) for model, seconds in took.items()}}
+        with suppress(OSError):
+            with open(f"{path}.new", "w", encoding="utf-8") as file:
+                json.dump(known, file, indent=1, sort_keys=True)
+            os.replace(f"{path}.new", path)
