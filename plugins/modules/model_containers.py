@@ -17,7 +17,14 @@ description:
   - Compares image ID, entrypoint, command, environment, mounts, networks, devices, labels, restart policy, shared
     memory, IPC mode, capabilities, C(no-new-privileges) and the limit of memory with the inventory and the image's
     defaults. Networks and the restart policy are corrected in place; for any other difference the container is
-    recreated.
+    replaced.
+  - A container is replaced by a new one that has become healthy and answered a request. The previous one gets no new
+    connection then, and is removed when its requests are complete, or after C(drain_timeout). Where a device and memory
+    are free, the previous container serves until then. Where they are not, it is stopped first and kept. If the new one
+    fails, the previous one serves again, and the other replicas are not changed. Replicas of a model are replaced one
+    after the other. The names C(-next) and C(-previous) are of containers in a replacement; the next run ends one
+    that was interrupted.
+  - Without O(wait), and with O(keep_going), a container that differs is removed and created instead.
   - A container has no capability but C(DAC_OVERRIDE), cannot gain privileges, runs as the image's user, and has at most
     16384 processes. The cache of weights is mounted read-only unless the model downloads by itself.
   - What vLLM compiles at its start is kept in a volume C(fleet-compiled-CONTAINER-DIGEST), one for each container and

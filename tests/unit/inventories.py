@@ -68,6 +68,7 @@ models = all_of(
         "direct": st.booleans(),
         "outbound": st.booleans(),
         "ready_timeout": st.integers(1, 9999),
+        "drain_timeout": st.integers(0, 9999),
         "adapters": st.dictionaries(
             words.map("lora/{}".format), words.map("own/{}".format) | words.map("/srv/{}/".format), max_size=2
         ),

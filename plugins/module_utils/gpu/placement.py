@@ -126,9 +126,11 @@ def _by_replica(containers: Sequence[HostContainer]) -> Iterator[HostContainer]:
     """The containers of interrupted replacements with the name of their replica, if no other one has it. Those that run
     and have no such name hold their devices for themselves."""
     names = {one.name for one in containers}
-    for one in sorted(containers, key=lambda one: (stands_for(one.name) != one.name, not one.running)):
-        own = stands_for(one.name) if one.model else one.name
-        if own == one.name or own not in names:
+    temporary = [one for one in containers if one.model and stands_for(one.name) != one.name]
+    yield from (one for one in containers if one not in temporary)
+    for one in sorted(temporary, key=lambda one: not one.running):
+        own = stands_for(one.name)
+        if own not in names:
             names.add(own)
             yield replace(one, name=own)
         elif one.running:

@@ -53,6 +53,7 @@ _STEPS: Mapping[str, str] = {
 }
 # The verbs of the actions on a container, an image or a repository -> the outcome; the first match counts.
 _OUTCOMES = (
+    ({"replace"}, "replaced"),
     ({"remove", "create"}, "recreated"),
     ({"create"}, "created"),
     ({"remove"}, "removed"),
@@ -70,6 +71,7 @@ _ORDER = (
     "built",
     "downloaded",
     "created",
+    "replaced",
     "recreated",
     "restarted",
     "stopped",
