@@ -258,7 +258,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi imp
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.placement import DeviceRequest, spare_devices
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, scope
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import DRAIN_SECONDS
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import DRAIN_SECONDS, stands_for
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import OPTIONS, unpack
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -329,6 +329,7 @@ def _work(module: AnsibleModule) -> None:
             held,
             keep=module.params["keep_going"],
             graceful=module.params["wait"] and not module.params["keep_going"],
+            unfinished={stands_for(action.name) for action in left},
         )
         plan = arrange(plan, observed.containers, _room(plan, docker, gpus))
         if module.check_mode:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
@@ -352,6 +352,7 @@ def plan_containers(
     held: Iterable[str] = (),
     keep: bool = False,
     graceful: bool = False,
+    unfinished: Collection[str] = (),
 ) -> Plan:
     """The steps from the observed to the desired state; empty if they are equal.
 
@@ -359,7 +360,9 @@ def plan_containers(
     replicas, a model now absent) are removed. prune: also remove containers of all other models,
     except `held` ones, which lack what they need to start. keep: a container whose image name is not
     on the host is kept and started unchanged; without `keep`, the image is pulled to compare. graceful: a container
-    that should run is replaced by one that has answered, and requests under way get time to finish.
+    that should run is replaced by one that has answered, and requests under way get time to finish. unfinished:
+    containers whose replacement was interrupted; with `keep` they stay as they are, since nobody knows whether their
+    successors would serve.
     Raises FleetError when an unmanaged container has a needed name.
     """
     held = frozenset(held)
@@ -381,7 +384,8 @@ def plan_containers(
     missing = sorted({image for name, image in unnamed.items() if name not in kept})
     actions += [Action("pull", image) for image in missing]
     for name, one in wanted.items():
-        if name in kept:
+        stays = keep and name in unfinished and name in present and present[name].spec.devices == one.spec.devices
+        if name in kept or stays:
             actions += _state_steps(one, present[name], graceful)
         else:
             actions += _steps(one, present.get(name), observed.images.get(one.spec.image), graceful)

@@ -12,19 +12,21 @@ from contextlib import suppress
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import STARTS
 
+FILE = STARTS
 
-def read_starts(path: str = STARTS) -> dict[str, int]:
+
+def read_starts() -> dict[str, int]:
     """Model -> seconds. Empty if the file is missing or broken."""
-    with suppress(OSError, ValueError, AttributeError), open(path, encoding="utf-8") as file:
+    with suppress(OSError, ValueError, AttributeError), open(FILE, encoding="utf-8") as file:
         return {str(model): seconds for model, seconds in json.load(file).items() if is_whole(seconds)}
     return {}
 
 
-def write_starts(took: Mapping[str, float], path: str = STARTS) -> None:
+def write_starts(took: Mapping[str, float]) -> None:
     """Adds these. A host whose disk is full keeps what it had."""
     if took:
-        known = {**read_starts(path), **{model: round(seconds) for model, seconds in took.items()}}
+        known = {**read_starts(), **{model: round(seconds) for model, seconds in took.items()}}
         with suppress(OSError):
-            with open(f"{path}.new", "w", encoding="utf-8") as file:
+            with open(f"{FILE}.new", "w", encoding="utf-8") as file:
                 json.dump(known, file, indent=1, sort_keys=True)
-            os.replace(f"{path}.new", path)
+            os.replace(f"{FILE}.new", FILE)
