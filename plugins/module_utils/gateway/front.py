@@ -32,7 +32,7 @@ def servers() -> tuple[list[Server], list[Server]]:
 def refuses(name: str) -> Optional[bool]:
     """Whether Caddy answers a request for models as on a drained host; None if Caddy does not answer. name: of the host
     in its certificate."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the address is this host's own
     connection = http.client.HTTPSConnection(HERE, HTTPS_PORT, timeout=_SECONDS, context=context)
     try:
