@@ -200,7 +200,7 @@ def test_images_that_differ_are_reported_below_all_hosts(screen: Screen) -> None
         hosts[name] = {"asked": {"status": ask(screen)}}
     screen.run(status_report, {"status": "asked"}, hostvars=hosts, ansible_play_hosts_all=list(hosts))
     assert screen.shown[-1].endswith(
-        "\n\nimages that are not the same everywhere (docs/operations.md, Upgrading): "
+        "\n\nimages that are not the same everywhere (docs/upgrades.md, Pinning images): "
         "caddy:2: gpu1 on gpu1; gpu2 on gpu2"
     )
 
