@@ -10,8 +10,8 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - While O(path) exists, Caddy answers requests for models with status 503 and C(Retry-After). Caddy looks the file up at
-    each request, so nothing is reloaded, and a drain lasts over restarts, reboots and the playbook C(install).
+  - While O(path) exists, Caddy answers requests for models with status 503 and C(Retry-After). Caddy looks the file up
+    at each request, so nothing is reloaded, and a drain lasts over restarts, reboots and the playbook C(install).
   - With O(state=drained) the task then waits until no model container has a connection of a client, at most O(timeout)
     seconds. Streams go on to their end. No container is stopped.
   - If Caddy answers other than on a drained host, the file is removed and the task fails.

@@ -41,7 +41,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     host = Host(tmp_path)
     monkeypatch.setattr(host_drain.front, "refuses", host.refuses)
     monkeypatch.setattr(host_drain.front, "servers", lambda: ([], [Server("vllm-a-1", 7, 8000)]))
-    monkeypatch.setattr(host_drain, "connections", lambda process, port: host.left if (process, port) == (7, 8000) else 0)
+    monkeypatch.setattr(
+        host_drain, "connections", lambda process, port: host.left if (process, port) == (7, 8000) else 0
+    )
     for name, fake in {"time": lambda: host.time, "monotonic": lambda: host.time, "sleep": host.sleep}.items():
         monkeypatch.setattr(host_drain.time, name, fake)
     return host
@@ -98,7 +100,8 @@ def test_check_mode_writes_nothing_and_waits_for_nothing(host: Host, run: Run) -
 def test_a_caddy_of_a_previous_version_is_a_fault_and_the_host_is_not_drained(host: Host, run: Run) -> None:
     host.answers = False
     answer = run("drained")
-    assert answer["failed"] and "previous version of the collection; the host is not drained; run install" in answer["msg"]
+    assert answer["failed"]
+    assert "previous version of the collection; the host is not drained; run install first" in answer["msg"]
     assert not host.file.exists() and not host.metrics.exists()
 
 
@@ -112,7 +115,8 @@ def test_a_host_that_was_never_installed_is_a_fault(host: Host, run: Run) -> Non
     host.file.parent.rmdir()
     answer = run("drained")
     assert answer["failed"]
-    assert answer["msg"] == f"{host.file.parent}: expected the folder of Caddy's configuration, found none; run install first"
+    expected = "expected the folder of Caddy's configuration, found none; run install first"
+    assert answer["msg"] == f"{host.file.parent}: {expected}"
 
 
 def test_an_empty_file_drains_too(host: Host, run: Run) -> None:

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The drain of a host: Caddy refuses new requests for models, and the requests under way end by themselves. Pure.
 
-Caddy refuses while a file exists, which it looks up at each request. So a drain needs no reload, and lasts over restarts,
-reboots and runs of `install`.
+Caddy refuses while a file exists, which it looks up at each request. So a drain needs no reload, and lasts over
+restarts, reboots and runs of `install`.
 """
 
 from __future__ import annotations

@@ -69,5 +69,7 @@ class Paths:
         )
 
     def public(self) -> dict[str, Union[str, list[str]]]:
-        derived = {name: getattr(self, name) for name in ("secrets", "drained", "proxy_environment", "docker_proxy_unit")}
+        derived = {
+            name: getattr(self, name) for name in ("secrets", "drained", "proxy_environment", "docker_proxy_unit")
+        }
         return {**asdict(self), **derived, "replaceable": list(self.replaceable)}

@@ -67,8 +67,8 @@ class Host:
     used, or empty. docker_enabled: whether systemd starts Docker at boot. clock_ahead: seconds that the host's clock
     is ahead of the control node's. synchronised: whether a time server sets the clock; both None where not known.
     names: results of DNS lookups. database: facts about PostgreSQL. nvidia: None where the fleet needs no GPU. busy:
-    running containers that a restart of Docker must not stop. running: those of this collection that run -> their IDs. drained:
-    since when the host is drained; empty if it is not.
+    running containers that a restart of Docker must not stop. running: those of this collection that run -> their IDs.
+    drained: since when the host is drained; empty if it is not.
     """
 
     os_id: str
@@ -236,7 +236,8 @@ def _services(fleet: Fleet) -> set[str]:
 
 def _drained(host: Host) -> Iterator[Check]:
     if host.drained:
-        yield Check("drained", WARN, f"since {host.drained}; Caddy refuses requests for models", "the playbook undrain")
+        found = f"since {host.drained}; Caddy refuses requests for models"
+        yield Check("drained", WARN, found, "the playbook undrain ends this")
 
 
 def _ports(host: Host) -> Iterator[Check]:

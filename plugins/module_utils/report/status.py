@@ -141,7 +141,9 @@ def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
 
 
 def drained_lines(since: Optional[str]) -> list[str]:
-    return [f"drained since {since}: Caddy refuses requests for models; the playbook undrain ends this"] if since else []
+    return (
+        [f"drained since {since}: Caddy refuses requests for models; the playbook undrain ends this"] if since else []
+    )
 
 
 def model_table(models: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:

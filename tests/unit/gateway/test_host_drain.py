@@ -125,7 +125,7 @@ def test_the_servers_are_the_running_containers_by_their_labels(monkeypatch: pyt
 
 def test_a_docker_that_does_not_answer_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "ask", lambda _path: None)
-    with pytest.raises(FleetError, match="^Docker does not answer"):
+    with pytest.raises(FleetError, match=r"^Docker does not answer"):
         front.servers()
 
 
