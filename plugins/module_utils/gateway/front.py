@@ -37,7 +37,7 @@ def refuses(name: str) -> Optional[bool]:
     connection = http.client.HTTPSConnection(HERE, HTTPS_PORT, timeout=_SECONDS, context=context)
     try:
         connection.request("GET", "/v1/models", headers={"Host": name})
-        return _code(connection.getresponse().read()) == CODE
+        return bool(_code(connection.getresponse().read()) == CODE)
     except (OSError, http.client.HTTPException):
         return None
     finally:
