@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -48,11 +49,12 @@ class ActionModule(WithFleet):
                 self._execute_module("community.docker.docker_host_info", dict(SERVICES), task_vars=task_vars)
             )
             # Without a record, or without systemd, the output is empty.
+            drained = self._printed(f"cat {shlex.quote(task_vars['fleet']['paths']['drained'])}").strip()
             restore = last_restore(self._printed(f"cat {RESTORE_RECORD}"), self._printed(UNIT))
         except (AnsibleError, FleetError) as error:
             return {"changed": False, "status": without_status(str(error)), "down": []}
         models["actions"] = [*models["actions"], *(f"write the rules of {one}" for one in rules["changed_rules"])]
-        found = host_status(task_vars["fleet"], models, services["containers"], restore)
+        found = host_status(task_vars["fleet"], models, services["containers"], restore, drained)
         return {"changed": False, "status": found, "down": down_models(found["models"], str(fail_on))}
 
     def _printed(self, command: str) -> str:

@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         blocks = [status_text(host, one, now) for host, one in hosts.items()]
         if differences := difference_lines(hosts):
             blocks.append(
-                headed("images that are not the same everywhere (docs/operations.md, Upgrading)", differences)
+                headed("images that are not the same everywhere (docs/upgrades.md, Pinning images)", differences)
             )
         text = "\n\n".join(blocks)
         Display().display(text_json if kind == "json" else text)

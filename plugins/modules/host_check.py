@@ -210,6 +210,11 @@ site_leftover:
   returned: success
   type: list
   elements: str
+drained_since:
+  description: Since when the host is drained (M(inference.fleet.host_drain)); empty if it is not.
+  returned: success
+  type: str
+  sample: "2026-11-24T12:00:00Z"
 selinux:
   description: Whether Docker separates containers by SELinux.
   returned: success
@@ -388,6 +393,7 @@ def _work(module: AnsibleModule) -> None:
         site_to_do=host.site_to_do(fleet),
         site_files=list(host.site.files),
         site_leftover=list(host.site.leftover),
+        drained_since=host.drained,
         selinux=host.site.selinux,
         firewalld=host.site.firewalld,
         services=[name for name in SERVICES if name in own],

@@ -69,6 +69,9 @@ status:
     fault:
       description: Why the status could not be read; then the lists below are empty. Null if it was read.
       type: str
+    drained_since:
+      description: Since when the host is drained (M(inference.fleet.host_drain)). Null if it is not.
+      type: str
     models:
       description:
         - The models of the inventory that are not V(absent). Each has C(name), C(type), C(source), C(state), C(ready)

@@ -387,3 +387,28 @@ def test_of_the_models_the_page_needs_only_what_it_shows() -> None:
     alone = {"https": {"names": whole["https"]["names"]}, "base_url": whole["base_url"], "models": models}
     assert rendered("status.html.j2", alone) == rendered("status.html.j2", whole)
     assert "secret" not in json.dumps(alone)
+
+
+# A drained host
+
+
+@pytest.mark.parametrize("admin", [False, True])
+def test_a_drained_host_refuses_requests_for_models_before_it_looks_at_anything_else(admin: bool) -> None:
+    text = caddyfile(litellm_admin=admin, monitoring=True)
+    assert block(text, "@drained") == [
+        "path /v1/* /models/* /open/*",
+        "file {",
+        "\troot /etc/caddy",
+        "\ttry_files /drained",
+        "}",
+    ]
+    assert block(text, "handle @drained")[0].startswith("import refuse 503 host_drained ")
+    later = ["handle @crooked", "handle @api", "handle @direct", "handle @open", "handle /grafana/*", "handle / {"]
+    assert all(text.index("handle @drained") < text.index(one) for one in later)
+    assert ("handle @drained_admin" in text) == admin
+
+
+def test_the_file_of_a_drain_is_the_one_that_caddy_looks_up() -> None:
+    """The folder /etc/caddy of the container is the folder caddy of the configuration."""
+    found = fact()["paths"]
+    assert found["drained"] == f"{found['config']}/caddy/drained"

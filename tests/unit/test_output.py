@@ -94,8 +94,13 @@ def test_what_the_host_says_is_its_status(screen: Screen) -> None:
     screen.answers["community.docker.docker_host_info"] = {
         "containers": [{"Names": ["/caddy"], "Status": "Up 1 second", "Image": "caddy:2", "ImageID": "sha256:1"}]
     }
-    screen.printed = {"cat /var/lib/": json.dumps(record.plain()), "systemctl show": "ActiveState=inactive\n"}
+    screen.printed = {
+        "cat /var/lib/": json.dumps(record.plain()),
+        "cat /etc/inference-fleet/caddy/drained": "2026-11-24T12:00:00Z\n",
+        "systemctl show": "ActiveState=inactive\n",
+    }
     asked = ask(screen)
+    assert asked["drained_since"] == "2026-11-24T12:00:00Z"
     assert (asked["fault"], asked["install_would"], asked["gpu_trouble"]) == (None, ["create a"], ["no GPU"])
     caddy = {"name": "caddy", "status": "Up 1 second", "image": "caddy:2"}
     assert asked["services"] == [{**caddy, "image_id": "sha256:1", "digest": "sha256:f2a1"}]
@@ -200,7 +205,7 @@ def test_images_that_differ_are_reported_below_all_hosts(screen: Screen) -> None
         hosts[name] = {"asked": {"status": ask(screen)}}
     screen.run(status_report, {"status": "asked"}, hostvars=hosts, ansible_play_hosts_all=list(hosts))
     assert screen.shown[-1].endswith(
-        "\n\nimages that are not the same everywhere (docs/operations.md, Upgrading): "
+        "\n\nimages that are not the same everywhere (docs/upgrades.md, Pinning images): "
         "caddy:2: gpu1 on gpu1; gpu2 on gpu2"
     )
 

@@ -45,6 +45,11 @@ class Paths:
         return f"{self.config}/secrets"
 
     @property
+    def drained(self) -> str:
+        """While this file exists, Caddy refuses requests for models. Its text: since when."""
+        return f"{self.config}/caddy/drained"
+
+    @property
     def proxy_environment(self) -> str:
         """The proxy with its password: systemd shows the variables of a unit to everybody, but not those of a file."""
         return f"{self.config}/proxy.env"
@@ -65,5 +70,7 @@ class Paths:
         )
 
     def public(self) -> dict[str, Union[str, list[str]]]:
-        derived = {name: getattr(self, name) for name in ("secrets", "proxy_environment", "docker_proxy_unit")}
+        derived = {
+            name: getattr(self, name) for name in ("secrets", "drained", "proxy_environment", "docker_proxy_unit")
+        }
         return {**asdict(self), **derived, "replaceable": list(self.replaceable)}

@@ -68,6 +68,7 @@ class Host:
     is ahead of the control node's. synchronised: whether a time server sets the clock; both None where not known.
     names: results of DNS lookups. database: facts about PostgreSQL. nvidia: None where the fleet needs no GPU. busy:
     running containers that a restart of Docker must not stop. running: those of this collection that run -> their IDs.
+    drained: since when the host is drained; empty if it is not.
     """
 
     os_id: str
@@ -96,6 +97,7 @@ class Host:
     unlabelled: frozenset[str] = frozenset()
     docker_free: Optional[int] = None
     running: Mapping[str, str] = field(default_factory=dict)
+    drained: str = ""
 
     @property
     def docker_to_start(self) -> bool:
@@ -121,6 +123,7 @@ def checks(fleet: Fleet, host: Host) -> tuple[Check, ...]:
     return (
         *_system(host),
         *_docker(host),
+        *_drained(host),
         *site_checks(fleet, host.site, host.docker_version, host.systemd, host.busy),
         *_weights(fleet, host),
         *_containers(fleet, host),
@@ -229,6 +232,12 @@ def _containers(fleet: Fleet, host: Host) -> Iterator[Check]:
 
 def _services(fleet: Fleet) -> set[str]:
     return set(SERVICES) - set(() if fleet.monitoring else WATCHERS)
+
+
+def _drained(host: Host) -> Iterator[Check]:
+    if host.drained:
+        found = f"since {host.drained}; Caddy refuses requests for models"
+        yield Check("drained", WARN, found, "the playbook undrain ends this")
 
 
 def _ports(host: Host) -> Iterator[Check]:

@@ -121,6 +121,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         site=_site(fleet, docker, bool(version), containers),
         busy=busy(containers),
         unlabelled=frozenset(_unlabelled(fleet)) if _has_selinux(docker) else frozenset(),
+        drained=_reads(fleet.paths.drained).strip(),
     )
 
 

@@ -28,6 +28,7 @@ def host_status(
     answer: Mapping[str, Any],
     services: Sequence[Mapping[str, Any]],
     restore: Mapping[str, Any],
+    drained_since: str = "",
 ) -> dict[str, Any]:
     """A host's entry in the document.
 
@@ -35,10 +36,12 @@ def host_status(
 
     fleet: the fact. answer: the result of inference.fleet.model_containers with `report`. services: containers as
     Docker's API lists them. restore: the result of boot.restore.last_restore.
+    drained_since: the text of the file of inference.fleet.host_drain, or empty.
     """
     digests = answer["digests"]
     return {
         "fault": None,
+        "drained_since": drained_since or None,
         "models": [
             _model(
                 model,
@@ -71,6 +74,7 @@ def without_status(fault: Optional[str]) -> dict[str, Any]:
     """The entry of a host whose status is unknown. fault: the reason, if known."""
     return {
         "fault": fault or _NOT_ASKED,
+        "drained_since": None,
         "models": [],
         "services": [],
         "last_restore": None,
@@ -118,6 +122,7 @@ def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
     if status["fault"]:
         return headed(host, [status["fault"]])
     blocks = [
+        drained_lines(status["drained_since"]),
         model_table(status["models"], now),
         _listed("down:", [line for model in status["models"] for line in _down(model, now)]),
         table(
@@ -133,6 +138,12 @@ def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
     ]
     lines = [line for block in blocks if block for line in (*block, "")]
     return headed(host, lines[:-1])
+
+
+def drained_lines(since: Optional[str]) -> list[str]:
+    return (
+        [f"drained since {since}: Caddy refuses requests for models; the playbook undrain ends this"] if since else []
+    )
 
 
 def model_table(models: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:

@@ -44,6 +44,14 @@ def test_a_good_host_has_no_faults() -> None:
     assert found() == []
 
 
+def test_a_drained_host_is_a_warning_that_names_the_playbook_that_ends_it() -> None:
+    since = "2026-11-24T12:00:00Z"
+    assert reported("drained", drained=since) == [
+        f"warn drained: since {since}; Caddy refuses requests for models; the playbook undrain ends this"
+    ]
+    assert reported("drained") == found(drained=since) == []
+
+
 def test_a_good_host_has_a_line_for_each_thing_and_nothing_to_do() -> None:
     lines = checks(fleet(entry(source="/srv/qwen")), GOOD)
     assert [line.name for line in lines] == [

@@ -194,6 +194,17 @@ def test_lists_the_images_that_nothing_uses() -> None:
     ]
 
 
+def test_a_drained_host_says_so_first() -> None:
+    answer = {"containers": [], "actions": [], "trouble": [], "unused_images": [], "digests": {}}
+    one = host_status({**fleet().public(), "base_url": URL}, answer, (), RESTORE, "2026-11-24T12:00:00Z")
+    assert one["drained_since"] == "2026-11-24T12:00:00Z"
+    assert status_text("gpu1", one, NOW).splitlines()[1] == (
+        "  drained since 2026-11-24T12:00:00Z: Caddy refuses requests for models; the playbook undrain ends this"
+    )
+    assert status()["drained_since"] is None
+    assert "drained" not in status_text("gpu1", status(), NOW)
+
+
 def test_what_there_is_nothing_of_has_no_block() -> None:
     text = status_text("gpu1", status(), NOW)
     assert "install would" not in text and "trouble" not in text
