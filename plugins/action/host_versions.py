@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
     @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = self._execute_module(module_name="inference.fleet.host_versions", task_vars=task_vars)
+            answer: dict[str, Any] = self._execute_module("inference.fleet.host_versions", task_vars=task_vars)
             if answer.get("failed"):
                 raise FleetError(str(answer.get("msg") or answer.get("module_stderr") or "the module failed"))
             error, ahead = min(self._ahead() for _try in range(_TRIES))
@@ -38,6 +38,6 @@ class ActionModule(ActionBase):
         answer = self._low_level_execute_command("date +%s.%N")
         took = time.time() - begun
         try:
-            return took / 2, float(answer["stdout"]) - (begun + took / 2)
-        except ValueError:
+            return took / 2, float(answer["stdout"].split()[-1]) - (begun + took / 2)
+        except (ValueError, IndexError):
             raise FleetError(f"clock: expected seconds from `date +%s.%N`, got {answer['stdout']!r}") from None

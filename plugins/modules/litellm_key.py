@@ -165,8 +165,8 @@ tokens:
   sample: {batch: 221df437bc4f8c4d9718bd7a9ec4c1021c72fd69dfb2a5f568ecf4607c824bee}
 others:
   description:
-    - The keys that LiteLLM had before and whose alias is not in O(keys), sorted. A key without an alias is the beginning
-      of its identifier. Keys of sessions in LiteLLM's web interface are left out.
+    - The keys that LiteLLM had before and whose alias is not in O(keys), sorted. A key without an alias is named by the
+      beginning of its identifier. Keys of sessions in LiteLLM's web interface are left out.
   returned: always
   type: list
   elements: str
