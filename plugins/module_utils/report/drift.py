@@ -45,7 +45,7 @@ _SHORT, _LONG = 12, 160  # digits of an ID; characters of a cell
 
 @dataclass(frozen=True)
 class Difference:
-    """kind: one of KINDS. name: what differs. expected: empty if `found` says all. remedy: a playbook, or what to do."""
+    """kind: one of KINDS. name: what differs. expected: empty if `found` says all. remedy: a playbook or an advice."""
 
     kind: str
     name: str
@@ -225,6 +225,9 @@ def _of_services(results: Mapping[str, Any]) -> Iterator[Difference]:
         result = _of(results, variable)
         if result.get("changed") and not result.get("failed"):
             diff = result.get("diff") or {}
+            for action in result.get("actions") or ():
+                if "pulled_image" in action:
+                    yield Difference("image", action["pulled_image"], "not on this host")
             yield from _of_service(name, diff.get("before") or {}, diff.get("after") or {})
     removed = [one for one in _of(results, "__monitoring_removed").get("results", ()) if one.get("changed")]
     names = [one["item"] for one in removed]
