@@ -40,6 +40,13 @@ _LOOPS = ("__caddy_tls", "__energy_removed")  # results of loops over files
 _UNITS = {"__restore_service": "inference-fleet-restore", "__energy_service": "inference-fleet-energy"}
 # Variables with the results of inference.fleet.litellm_key -> the playbook that sets the keys.
 _KEY_TASKS = {"__litellm_keys": INSTALL, "__monitoring_key": INSTALL, "__keys": _KEYS}
+# The verb of an action on a model container -> what differs; {} is the action's detail.
+_REASONS = {
+    "connect": "not in the network {}",
+    "disconnect": "in the network {}",
+    "update": "another {}",
+    "stop": "runs",
+}
 _SHORT, _LONG = 12, 160  # digits of an ID; characters of a cell
 
 
@@ -210,7 +217,8 @@ def _of_models(status: Mapping[str, Any]) -> Iterator[Difference]:
         elif found := re.match(r"pull (\S+)", action):
             yield Difference("image", found[1], "not on this host")
         elif found := re.match(r"(?!write )(\w+) (\S+)(?: \((.*)\))?", action):
-            containers.setdefault(found[2], []).append((found[1], found[3] or ""))
+            reason = _REASONS.get(found[1], "{}").format(found[3] or "")
+            containers.setdefault(found[2], []).append((found[1], reason))
     for name, steps in containers.items():
         reasons = list(dict.fromkeys(reason for _verb, reason in steps if reason))
         verbs = list(dict.fromkeys(verb for verb, _reason in steps))
