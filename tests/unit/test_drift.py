@@ -274,5 +274,3 @@ def test_hosts_that_cannot_be_compared_are_reported_and_fail_the_run(tmp_path: P
     assert "/no/such/python" in told["hosts"]["local"]["fault"]
     assert "onnect" in told["hosts"]["away"]["fault"]
     assert re.search(r"local +: .*failed=1 .*rescued=0", run.stdout)
-    never = subprocess.run([*command, "-e", "fail_on=never"], capture_output=True, text=True, check=False)
-    assert never.returncode == 0, never.stdout
