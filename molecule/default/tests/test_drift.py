@@ -96,13 +96,10 @@ def test_what_was_changed_by_hand_is_reported_and_not_changed(
         line = [text for text in run.messages.splitlines() if one["name"] in text and one["remedy"] in text]
         assert line, run.messages
     assert door.key not in run.output
-    assert state(host) == before
-
-
-def test_a_kind_that_is_left_out_and_a_run_that_may_not_fail(admin: Admin, by_hand: None, tmp_path: Path) -> None:
     run, told = drift(admin, tmp_path, "--limit", "light", "-e", "fail_on=never", "-e", "ignore=key,file")
     assert run.status == 0, run.output
     assert {one["kind"] for one in told["hosts"]["light"]["differences"]} == {"container", "image"}
+    assert state(host) == before
 
 
 def test_after_install_nothing_differs_and_the_monitoring_knows(admin: Admin, tmp_path: Path) -> None:
