@@ -55,6 +55,7 @@ def observe_nvidia(
     cdi = _has_cdi(docker)
     by_cdi = cdi and _version(docker) >= _GPUS_BY_CDI and bool(shutil.which(CDI_HOOK))
     hook = shutil.which(HOOK)
+    driver = driver_versions()
     systemd = docker.get("CgroupDriver", "systemd") == "systemd"
     running = [one for one in containers if one.get("State") == "running"]
     return Nvidia(
@@ -62,7 +63,9 @@ def observe_nvidia(
         gpus=observed.gpus,
         trouble=trouble or observed.note,
         warnings=observed.warnings,
-        **driver_versions(),
+        loaded=driver["loaded"],
+        library=driver["library"],
+        module=driver["module"],
         images=dict(_environments(images) if docker else ()),
         peers=observe_peers(ROOT, [gpu.bus_id for gpu in observed.gpus]),
         toolkit=bool(hook) or by_cdi,

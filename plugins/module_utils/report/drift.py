@@ -84,7 +84,7 @@ def between_hosts(hosts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]
 
     Kernels and Docker are compared among hosts of one release of one distribution; drivers among hosts that have one.
     """
-    found = [
+    found: list[dict[str, Any]] = [
         {"name": f"image {image}", "values": digests, "remedy": "pin the digest (docs/operations.md, Upgrading)"}
         for image, digests in images_that_differ({host: one["images"] for host, one in hosts.items()}).items()
     ]
