@@ -17,6 +17,8 @@ class ActionModule(Locked):
         given = dict(self._task.args)
         if "image" in given:
             given.setdefault("security_opts", ["no-new-privileges"])
+        if self._task.check_mode:
+            given.setdefault("debug", True)  # returns what differs, without diff mode, for inference.fleet.drift_report
         answer: dict[str, Any] = self._execute_module(
             module_name="community.docker.docker_container", module_args=given, task_vars=task_vars
         )

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.report.status impo
 )
 from ansible_collections.inference.fleet.plugins.module_utils.report.table import headed
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
+from ansible_collections.inference.fleet.plugins.plugin_utils.replaced import replace
 
 
 class ActionModule(ActionBase):
@@ -48,20 +47,7 @@ class ActionModule(ActionBase):
         Display().display(text_json if kind == "json" else text)
         if (dest := arguments.get("dest")) and not self._task.check_mode:
             try:
-                _replace(Path(dest), f"{text_json}\n")
+                replace(Path(dest), f"{text_json}\n")
             except OSError as error:
                 return {"failed": True, "msg": f"dest: {dest}: {error.strerror}"}
         return {"changed": False, "msg": text}
-
-
-def _replace(path: Path, text: str) -> None:
-    """Replaces the file atomically: a reader gets the whole previous text or the whole new text."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError:
-        os.unlink(name)
-        raise

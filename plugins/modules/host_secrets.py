@@ -99,6 +99,12 @@ previous:
     until:
       description: When it ends, in seconds since the epoch.
       type: int
+files:
+  description: The files in O(path) that were written or removed, or in check mode would be.
+  returned: when RV(faults) is empty
+  type: list
+  elements: str
+  sample: [/etc/inference-fleet/secrets/master_key]
 faults:
   description: Faults of O(rotate) or O(permanent). A separate task should fail with them, since C(no_log) hides the
     message of this task.
@@ -171,7 +177,8 @@ def _work(module: AnsibleModule) -> None:
             _keep(folder, {name: right[name] for name in stale}, ended)
         except OSError as error:
             module.fail_json(msg=f"{folder}: {error.strerror}; each secret has its old or its new value")
-    module.exit_json(changed=bool(stale or ended) or loose, **result)
+    files = [str(folder)] * loose + [str(folder / name) for name in sorted({*stale, *ended})]
+    module.exit_json(changed=bool(files), files=files, **result)
 
 
 def _keep(folder: Path, values: dict[str, str], ended: list[str]) -> None:

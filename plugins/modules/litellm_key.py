@@ -163,6 +163,14 @@ tokens:
   returned: always
   type: dict
   sample: {batch: 221df437bc4f8c4d9718bd7a9ec4c1021c72fd69dfb2a5f568ecf4607c824bee}
+others:
+  description:
+    - The keys that LiteLLM had before and whose alias is not in O(keys), sorted. A key without an alias is named by the
+      beginning of its identifier. Keys of sessions in LiteLLM's web interface are left out.
+  returned: always
+  type: list
+  elements: str
+  sample: [fleet-metrics, tried-out, "221df437..."]
 new_keys:
   description:
     - Alias to value of the keys that this task created and generated. No later run can return these values.
@@ -181,7 +189,7 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.converge import Outcome, converge
-from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import expired, plan_keys
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys import expired, others, plan_keys
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.litellm import LiteLLM
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.virtual_key import STATES, parse_keys
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
@@ -235,6 +243,7 @@ def _work(module: AnsibleModule) -> None:
         actions=list(map(str, actions)),
         missing=plan.missing,
         tokens={key.alias: key.token for key in observed if key.alias in aliases},
+        others=others(observed, aliases),
         new_keys=outcome.new_keys,
         diff=plan.diff(),
     )

@@ -14,6 +14,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 SWITCHES = (
     "fleet_break_lock",
     "follow",
+    "metric",
     "mig_force",
     "other_host",
     "prune",

@@ -153,6 +153,18 @@ def test_check_mode_on_a_converged_host_reports_no_change(run: Run) -> None:
     assert (answer["changed"], answer["values"]) == (False, values)
 
 
+def test_names_the_files_that_differ(run: Run, folder: Path) -> None:
+    given = {"kept": "sk-1", "changed": "sk-2", "loose": "sk-3"}
+    assert run(given)["files"] == [str(folder), *(f"{folder}/{name}" for name in sorted(given))]
+    (folder / "changed").write_text("by hand")
+    (folder / "loose").chmod(0o644)
+    (folder / "more").write_text("by hand")
+    planned = run(given, prune=True, check=True)
+    assert planned["files"] == [f"{folder}/{name}" for name in ("changed", "loose", "more")]
+    assert run(given, prune=True)["files"] == planned["files"]
+    assert run(given, prune=True)["files"] == []
+
+
 def test_a_permanent_secret_is_not_replaced_by_another(run: Run, folder: Path) -> None:
     run({"salt_key": "sk-0123456789"}, permanent=["salt_key"])
     assert run({"salt_key": None}, permanent=["salt_key"])["faults"] == []

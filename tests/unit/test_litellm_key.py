@@ -53,6 +53,15 @@ def test_makes_what_is_missing_and_then_has_nothing_to_do(run: Run, fake: FakeLi
     assert fake.by_alias("app")["budget_duration"] == "30d"
 
 
+def test_names_the_other_keys_but_no_session_of_the_web_interface(run: Run, fake: FakeLiteLLM) -> None:
+    run(app("mine"), app("by-hand"), app("nameless"), app("session"))
+    fake.by_alias("session").update(key_alias=None, team_id="litellm-dashboard")
+    nameless = fake.by_alias("nameless")
+    nameless["key_alias"] = None
+    assert run(app("mine"), app("new"), check=True)["others"] == sorted(["by-hand", f"{nameless['token'][:8]}..."])
+    assert run(app("mine"), app("by-hand"), check=True)["others"] == [f"{nameless['token'][:8]}..."]
+
+
 def test_removes_the_keys_of_a_prefix_that_are_not_in_the_list(run: Run, fake: FakeLiteLLM) -> None:
     run(app("fleet-open-a"), app("fleet-open-b"), app("mine"))
     planned = run(app("fleet-open-a"), exclusive_prefix="fleet-open-", check=True)

@@ -161,7 +161,7 @@ def test_uninstall_removes_by_name_and_after_a_confirmation() -> None:
 
 @pytest.mark.parametrize(
     "playbook",
-    ["prefetch", "preflight", "status", "add_model -e model=a", "build_images", "backup", "root_certificate"],
+    ["prefetch", "preflight", "status", "drift", "add_model -e model=a", "build_images", "backup", "root_certificate"],
 )
 def test_a_fault_of_the_inventory_is_printed_once(playbook: str, tmp_path: Path) -> None:
     fault = "fleet_models[0] (a).type: expected one of chat"
@@ -340,6 +340,7 @@ def test_no_variable_of_an_inventory_is_taken_for_an_option(playbook: Path) -> N
         ("restore_backup", "this run has no file and gpu1"),
         ("status -e format=yaml", "format: expected text or json, got 'yaml'"),
         ("status", "the inventory of this host has faults"),
+        ("drift -e format=yaml", "format: expected text or json, got 'yaml'"),
     ],
 )
 def test_an_inventory_with_variables_of_these_names_has_no_effect(words: str, found: str, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
@@ -27,6 +27,7 @@ SETTINGS = (
 )
 UNSET: Mapping[str, Any] = {**dict.fromkeys(SETTINGS), "models": (), "allowed_routes": (), "metadata": {}}
 STAGES = ("delete", "create", "update")  # a value that moves to another alias must be deleted before it is created
+SESSIONS = "litellm-dashboard"  # LiteLLM's UI_TEAM_ID: the team of the keys that its web interface makes at a sign-in
 # LiteLLM takes an expiry as whole seconds from now, by its own clock.
 SAME_TIME = timedelta(seconds=60)
 
@@ -36,13 +37,14 @@ class ObservedKey:
     """A key that LiteLLM has. token: the SHA-256 of its value, in hex. alias: None where it has none.
 
     settings: as in VirtualKey, for each of SETTINGS; expires as a datetime. kept: LiteLLM's own
-    entries of the metadata, which `settings` leaves out.
+    entries of the metadata, which `settings` leaves out. team: its ID, if the key belongs to one.
     """
 
     token: str
     alias: Optional[str]
     settings: Mapping[str, Any]
     kept: Mapping[str, Any] = field(default_factory=dict)
+    team: Optional[str] = None
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> ObservedKey:
@@ -60,6 +62,7 @@ class ObservedKey:
                 "metadata": {name: value for name, value in metadata.items() if name not in LITELLM_METADATA},
             },
             kept={name: value for name, value in metadata.items() if name in LITELLM_METADATA},
+            team=data.get("team_id"),
         )
 
 
@@ -138,6 +141,16 @@ def expired(desired: Iterable[VirtualKey], now: datetime) -> list[str]:
         for key in desired
         if key.state != "absent" and key.expires_at and key.expires_at <= now
     ]
+
+
+def others(observed: Iterable[ObservedKey], aliases: Container[str]) -> list[str]:
+    """The keys with another alias, by alias, or by the beginning of the token without one; no sessions of LiteLLM's web
+    interface."""
+    return sorted(
+        key.alias or f"{key.token[:8]}..."
+        for key in observed
+        if key.team != SESSIONS and (key.alias is None or key.alias not in aliases)
+    )
 
 
 def token_of(value: str) -> str:

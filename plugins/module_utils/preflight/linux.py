@@ -77,7 +77,7 @@ _TIME_ERROR = 5  # what adjtimex(2) returns while the clock is not synchronised
 
 def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, thorough: bool = False) -> Host:
     """now: the control node's clock, Unix seconds. thorough: also look up names, which may take seconds."""
-    release = _os_release()
+    release = os_release()
     version = engine()
     containers: list[dict[str, Any]] = (ask("/containers/json?all=1") or []) if version else []
     docker: dict[str, Any] = (ask("/info") or {}) if version else {}
@@ -222,7 +222,7 @@ def _exists(wanted: HostPath) -> bool:
     return os.path.isdir(wanted.path) and os.path.exists(os.path.join(wanted.path, *marker))
 
 
-def _os_release() -> dict[str, str]:
+def os_release() -> dict[str, str]:
     lines = (line.partition("=") for line in Path("/etc/os-release").read_text().splitlines())
     return {key: value.strip('"') for key, _equals, value in lines}
 

@@ -55,6 +55,7 @@ def observe_nvidia(
     cdi = _has_cdi(docker)
     by_cdi = cdi and _version(docker) >= _GPUS_BY_CDI and bool(shutil.which(CDI_HOOK))
     hook = shutil.which(HOOK)
+    driver = driver_versions()
     systemd = docker.get("CgroupDriver", "systemd") == "systemd"
     running = [one for one in containers if one.get("State") == "running"]
     return Nvidia(
@@ -62,9 +63,9 @@ def observe_nvidia(
         gpus=observed.gpus,
         trouble=trouble or observed.note,
         warnings=observed.warnings,
-        loaded=next((_version_in(text) for text in _texts(("proc/driver/nvidia",), "version")), None),
-        library=_library(),
-        module=_module(),
+        loaded=driver["loaded"],
+        library=driver["library"],
+        module=driver["module"],
         images=dict(_environments(images) if docker else ()),
         peers=observe_peers(ROOT, [gpu.bus_id for gpu in observed.gpus]),
         toolkit=bool(hook) or by_cdi,
@@ -84,6 +85,15 @@ def observe_nvidia(
         cdi_refresh=any(True for _text in _texts(_UNITS, CDI_REFRESH)),
         packaged=any((ROOT / "var/lib/dpkg/info").glob("libnvidia-cfg1*.list")) and _has_own_package(),
     )
+
+
+def driver_versions() -> dict[str, Optional[str]]:
+    """`loaded`, `library` and `module`, as in Nvidia."""
+    return {
+        "loaded": next((_version_in(text) for text in _texts(("proc/driver/nvidia",), "version")), None),
+        "library": _library(),
+        "module": _module(),
+    }
 
 
 def _version_in(text: str) -> Optional[str]:
