@@ -26,7 +26,8 @@ _JSON: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "image": ("/v1/images/generations", _IMAGE),
 }
 # Type -> statuses and text of a refusal by an engine whose model works but needs another request: a model without a
-# chat template only completes text, a reranker has no embeddings, a voice is cloned from a recording, an image is edited.
+# chat template only completes text, a reranker has no embeddings, a voice is cloned from a recording, and a model that
+# edits images needs an image.
 _OTHER_USE: Mapping[str, tuple[tuple[int, ...], str]] = {
     "chat": ((400,), "chat template"),
     "vision": ((400,), "chat template"),
