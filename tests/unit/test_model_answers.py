@@ -18,7 +18,7 @@ from ansible_collections.inference.fleet.tests.unit.authority import Pair, issue
 from ansible_collections.inference.fleet.tests.unit.running import Module
 
 KEY = "sk-the-key"
-ANSWER = {"choices": [{}], "data": [{"embedding": [1.0], "b64_json": "cG5n"}], "text": ""}
+ANSWER = {"choices": [{"index": 0}], "data": [{"embedding": [1.0], "b64_json": "cG5n"}], "text": ""}
 Answer = dict[str, Any]
 Ask = Callable[..., Answer]
 
@@ -28,11 +28,11 @@ class Caddy(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, authority: Pair, own: Pair) -> None:
+    def __init__(self, folder: Path, own: Pair) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         (folder / "own.crt").write_text(own.cert)
         (folder / "own.key").write_text(own.key)
-        self.authority = authority.cert
+        self.cert = own.cert
         self.asked: dict[str, str] = {}
         self.answers: dict[str, tuple[int, bytes]] = {}
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -64,8 +64,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def caddy(tmp_path: Path) -> Iterator[Caddy]:
     start = datetime.now(UTC) - timedelta(days=1)
-    authority = issue(start=start, common_name="the authority")
-    caddy = Caddy(tmp_path, authority, issue("gpu1.lan", signer=authority, start=start))
+    caddy = Caddy(tmp_path, issue("gpu1.lan", start=start))
     threading.Thread(target=caddy.serve_forever, daemon=True).start()
     yield caddy
     caddy.shutdown()
@@ -78,7 +77,7 @@ def ask(caddy: Caddy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ask
     main = Module(model_answers.main, capsys)
 
     def ask(check: bool = False, **given: Any) -> Answer:
-        given = {"ca": caddy.authority, "timeout": 20, **given}
+        given = {"ca": caddy.cert, "timeout": 20, **given}
         given.setdefault("url", f"https://gpu1.lan:{caddy.server_port}")
         given.setdefault("models", [model("chat")])
         return main(check, key_file=str(tmp_path / "master_key"), **given)
