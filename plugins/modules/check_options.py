@@ -11,6 +11,7 @@ author:
 description:
   - Fails if an option of the playbooks that is true or false has another value on the command line (C(-e)). The message
     names the option as it was written.
+  - Fails if C(batch) has another value than sizes of batches, or if C(canary) is no host of the run.
   - Every playbook of the collection begins with this check. Runs on the controller; the host is not contacted.
 options: {}
 attributes:

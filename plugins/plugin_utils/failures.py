@@ -64,11 +64,12 @@ def _print_once(task: Task, answer: dict[str, Any], host: str) -> None:
 
 
 def _is_rescued(task: Task) -> bool:
-    """Whether a rescue reads the message."""
+    """Whether a rescue reads the message. One that begins with a summary only records that there was a failure."""
     child, parent = task, task._parent
     while parent:
         rescue = getattr(parent, "rescue", [])
-        if rescue and child._uuid not in [one._uuid for one in (*rescue, *parent.always)]:
+        records = rescue and getattr(rescue[0], "action", "") == "inference.fleet.summary"
+        if rescue and not records and child._uuid not in [one._uuid for one in (*rescue, *parent.always)]:
             return True
         child, parent = parent, parent._parent
     return False

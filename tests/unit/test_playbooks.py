@@ -25,17 +25,44 @@ FIRST = {
 }
 
 
-@pytest.mark.parametrize("playbook", sorted(set(PLAYBOOKS.glob("*.yml")) - {PLAYBOOKS / "check_hosts.yml"}), ids=str)
+# Plays that other playbooks import.
+PARTS = {PLAYBOOKS / "check_hosts.yml", PLAYBOOKS / "report_hosts.yml"}
+IN_BATCHES = ("install", "add_model", "remove_model", "keys", "rotate_keys")
+
+
+@pytest.mark.parametrize("playbook", sorted(set(PLAYBOOKS.glob("*.yml")) - PARTS), ids=str)
 def test_begins_with_the_check(playbook: Path) -> None:
     assert yaml.safe_load(playbook.read_text())[0] == FIRST
 
 
-@pytest.mark.parametrize("name", ["install", "add_model", "remove_model"])
-def test_ends_with_what_it_did_after_the_lock_is_released(name: str) -> None:
-    always = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text())[-1]["tasks"][-1]["always"]
-    assert always[0]["ansible.builtin.import_role"]["tasks_from"] == "end"
-    assert [task for task in always[1:] if "inference.fleet.summary" not in task] == []
-    assert len(always) == 2
+@pytest.mark.parametrize("name", IN_BATCHES)
+def test_ends_with_what_it_did_on_every_host(name: str) -> None:
+    report = {
+        "name": "Report what the run did on every host",
+        "ansible.builtin.import_playbook": "report_hosts.yml",
+    }
+    assert yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text())[-1] == report
+
+
+@pytest.mark.parametrize("name", IN_BATCHES)
+def test_no_host_of_a_batch_waits_and_each_failure_is_recorded(name: str) -> None:
+    """Strategy free would run a task with run_once on every host, and ignores any_errors_fatal."""
+    *_checks, check, play, _report = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text())
+    assert "strategy" not in check and "tasks_from: check_all" in yaml.safe_dump(check)
+    assert play["strategy"] == "free" and play["serial"] == "{{ __batches | map('length') }}"
+    assert {**check["vars"], **play["vars"]}.items() >= check["vars"].items()
+    (task,) = play["tasks"]
+    assert task["block"][0]["ansible.builtin.import_role"]["tasks_from"] == "turn"
+    assert task["block"][-1]["inference.fleet.summary"] == {"record": True}
+    assert [one["inference.fleet.summary"] for one in task["rescue"]] == [{"record": True, "failed": True}]
+    assert [one["ansible.builtin.import_role"]["tasks_from"] for one in task["always"]] == ["end"]
+    roles = {
+        one["ansible.builtin.import_role"]["name"] for one in task["block"] if "ansible.builtin.import_role" in one
+    }
+    files = [file for role in roles for file in (ROLES / role.rpartition(".")[2] / "tasks").glob("*.yml")]
+    apart = {ROLES / "fleet" / "tasks" / f"{part}.yml" for part in ("begin", "check_all")}
+    for text in [yaml.safe_dump(play), *(file.read_text() for file in files if file not in apart)]:
+        assert not re.search(r"^ *(run_once|any_errors_fatal): ", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("file", sorted([*PLAYBOOKS.glob("*.yml"), *ROLES.glob("*/tasks/*.yml")]), ids=str)
@@ -139,9 +166,11 @@ def test_every_service_container_runs_with_an_init(file: Path) -> None:
 
 @pytest.mark.parametrize("name", ["install", "reboot_restore"])
 def test_what_removes_the_models_of_no_inventory_asks_for_a_word_before_it_removes_all(name: str) -> None:
-    (play,) = [one for one in yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text()) if "hosts" in one]
-    assert play["vars"]["fleet_remove_all"] == "{{ prune }}"
-    assert play["vars"]["prune"] == (False if name == "install" else "{{ restore_by_itself | default(false) }}")
+    plays = [one for one in yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text()) if "hosts" in one]
+    for play in plays:
+        assert play["vars"]["fleet_remove_all"] == "{{ prune }}"
+        assert play["vars"]["prune"] == (False if name == "install" else "{{ restore_by_itself | default(false) }}")
+    assert len(plays) == (2 if name == "install" else 1)
 
 
 def test_uninstall_removes_by_name_and_after_a_confirmation() -> None:
@@ -270,7 +299,7 @@ def test_the_log_of_an_engine_is_printed_once_and_the_run_goes_on_and_fails(tmp_
 # Variables that Ansible, the inventory or the unit of the restore sets.
 GIVEN = {"fleet", "groups", "hostvars", "item", "lookup", "omit", "query", "restore_by_itself"}
 # Options that a role reads -> what a playbook with this option contains.
-OF_ROLES = {"fleet_break_lock": r"tasks_from: begin", "mig_force": r"inference\.fleet\.mig$"}
+OF_ROLES = {"fleet_break_lock": r"tasks_from: (begin|check_all)", "mig_force": r"inference\.fleet\.mig$"}
 EXPRESSIONS = ("when", "that", "until", "changed_when", "failed_when")
 
 
@@ -324,7 +353,7 @@ def test_every_option_of_a_playbook_is_in_the_table_and_nothing_else() -> None:
     assert {name: options for name, options in used.items() if options} == dict(table)
 
 
-@pytest.mark.parametrize("playbook", sorted(set(PLAYBOOKS.glob("*.yml")) - {PLAYBOOKS / "check_hosts.yml"}), ids=str)
+@pytest.mark.parametrize("playbook", sorted(set(PLAYBOOKS.glob("*.yml")) - PARTS), ids=str)
 def test_no_variable_of_an_inventory_is_taken_for_an_option(playbook: Path) -> None:
     """Variables of a play hide those of an inventory, and `-e` hides both."""
     for play in yaml.safe_load(playbook.read_text()):
@@ -365,5 +394,5 @@ def test_every_option_that_is_true_or_false_is_checked() -> None:
 
 def test_the_readme_names_every_playbook() -> None:
     readme = (PLAYBOOKS.parent / "README.md").read_text()
-    names = {playbook.stem for playbook in PLAYBOOKS.glob("*.yml")} - {"check_hosts", "prune_cache"}
+    names = {playbook.stem for playbook in PLAYBOOKS.glob("*.yml")} - {"check_hosts", "report_hosts", "prune_cache"}
     assert [name for name in sorted(names) if f"inference.fleet.{name}" not in readme] == []

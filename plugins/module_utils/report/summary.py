@@ -28,6 +28,7 @@ _UPDATES: Mapping[str, str] = {
     "__fleet_network": "the Docker networks",
     "__fleet_rules": "the host's rules",
     "__litellm_keys": "open routes' keys",
+    "__virtual_keys": "virtual keys",
     "__caddy_keys": "Caddy's keys",
     "__caddy_config": "Caddy's configuration",
     "__monitoring_files": "monitoring's configuration",
@@ -50,6 +51,8 @@ _STEPS: Mapping[str, str] = {
     "weights": "__weights",
     "models": "__vllm_model",
     "caddy": "__caddy_reload",
+    "virtual keys": "__virtual_keys",
+    "answers": "__fleet_answers",
 }
 # The verbs of the actions on a container, an image or a repository -> the outcome; the first match counts.
 _OUTCOMES = (
@@ -100,6 +103,16 @@ def summary(results: Mapping[str, Any], check_mode: bool, ended_early: bool) -> 
     elif ended_early:
         lines.append("stopped: a task failed on this host or on another one, see above")
     return "; ".join(lines) or "nothing changed"
+
+
+def changes(results: Mapping[str, Any]) -> bool:
+    """Whether the line has a change, or in check mode a planned one."""
+    return any(True for _one in _done(results))
+
+
+def fault(results: Mapping[str, Any]) -> str:
+    """What failed first, as in the summary line; empty if no step and no model failed."""
+    return next(iter(_failed(results)), "")
 
 
 def _done(results: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
