@@ -42,13 +42,14 @@ def drain(
 
 def refuse(process: int, port: int) -> None:
     """New connections to the port. IPv4 alone: Caddy reaches containers by IPv4."""
-    rule = ["INPUT", "-p", "tcp", "--syn", "--dport", str(port), "-j", "REJECT", "--reject-with", "tcp-reset"]
-    inside = ["nsenter", f"--net={PROC}/{process}/ns/net", "iptables", "--wait"]
-    if _run([*inside, "--check", *rule]).returncode:
-        done = _run([*inside, "--insert", *rule])
-        if done.returncode:
-            said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            raise FleetError(f"iptables in the network of process {process}: {said}")
+    if not _is_refused(process, port):
+        _iptables(process, "--insert", port)
+
+
+def accept(process: int, port: int) -> None:
+    """New connections to the port again, if the process still lives. Raises FleetError if the host refuses that."""
+    while (PROC / str(process) / "ns/net").exists() and _is_refused(process, port):
+        _iptables(process, "--delete", port)
 
 
 def connections(process: int, port: int) -> int:
@@ -62,6 +63,22 @@ def connections(process: int, port: int) -> int:
         for _number, local, _remote, state, *_rest in map(str.split, lines):
             found += local.endswith(f":{port:04X}") and state in (_ESTABLISHED, _SYN_RECV)
     return found
+
+
+def _is_refused(process: int, port: int) -> bool:
+    return not _run(_command(process, "--check", port)).returncode
+
+
+def _iptables(process: int, verb: str, port: int) -> None:
+    done = _run(_command(process, verb, port))
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise FleetError(f"iptables in the network of process {process}: {said}")
+
+
+def _command(process: int, verb: str, port: int) -> list[str]:
+    rule = ["INPUT", "-p", "tcp", "--syn", "--dport", str(port), "-j", "REJECT", "--reject-with", "tcp-reset"]
+    return ["nsenter", f"--net={PROC}/{process}/ns/net", "iptables", "--wait", verb, *rule]
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
