@@ -12,9 +12,9 @@ author:
 description:
   - Clients reach the service by the name of its container in a network. The successor, C(NAME-next), runs in the same
     network and has no further name there.
-  - "Takeover: the successor gets the name as an alias; the previous container refuses new connections, and is removed when
-    its requests have ended; the successor is renamed."
-  - Run this module with O(state=settled) before anything else, so that a takeover that was cut off is finished or undone.
+  - "In a takeover, the successor gets the name as an alias; the previous container refuses new connections, and is removed
+    when its requests have ended; the successor is renamed."
+  - Run this module with O(state=settled) first, so that a takeover that was cut off is finished or undone.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"
   - nsenter (util-linux) and iptables on the host
@@ -41,12 +41,12 @@ options:
     required: true
   timeout:
     description:
-      - Seconds for the requests of the previous container to end. After that the container is stopped, and killed 30 seconds
-        later.
+      - Seconds for the requests of the previous container to end. After that the container is stopped, and killed 30
+        seconds later.
     type: int
     default: 120
   image:
-    description: The image of the successor. With another image than that of the running container, only one of them runs.
+    description: The image of the successor. If it differs from that of the running container, only one of them runs.
     type: str
     default: ""
   reasons:
@@ -136,9 +136,9 @@ class Pair:
 
     def seen(self, name: str) -> Seen | None:
         container = self.docker.inspect(name)
-        return container and self._seen(container)
+        return self.described(container) if container else None
 
-    def _seen(self, container: Container) -> Seen:
+    def described(self, container: Container) -> Seen:
         running = container.status == "running"
         return Seen(running, running and self.docker.is_well(container), self.name in container.spec.aliases)
 
@@ -211,7 +211,7 @@ def _patiently(pair: Pair, successor: Seen) -> Seen:
 def _plan(module: AnsibleModule, pair: Pair) -> None:
     given = module.params
     container = pair.docker.inspect(pair.name)
-    seen = container and pair._seen(container)
+    seen = pair.described(container) if container else None
     runs = bool(seen and seen.running)
     same = bool(container and container.spec.image == pair.docker.image_id(given["image"]))
     used = _resident(pair.docker.processes(pair.name)) if runs else 0

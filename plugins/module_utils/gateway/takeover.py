@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A service's container is replaced by a successor without a pause for clients.
 
-Clients reach the service by its name in a network. The successor starts there without that name, and gets the name as an
-alias when it is ready: then Docker's DNS has both addresses. The previous container refuses new connections, so that
-clients take the other address at once, and is removed when its requests have ended. At last the successor is renamed.
+Clients reach the service by its name in a network. The successor starts there without that name, and gets the name as
+an alias when it is ready: then Docker's DNS has both addresses. The previous container refuses new connections, so
+clients use the other address at once, and is removed when its requests have ended. Then the successor is renamed.
 Whichever step a run is cut off after, one of the two serves; `plan` says what the next run does.
 """
 
@@ -74,7 +74,7 @@ def plan(previous: Optional[Seen], successor: Optional[Seen], take: bool) -> tup
 
 
 def carry_out(steps: Sequence[str], containers: Containers, serves: Callable[[], bool]) -> Ended:
-    """serves: whether the successor is still ready. If not, before anything is removed, the previous one serves again."""
+    """serves: whether the successor is still ready. If it is not after the drain, the previous container serves again."""
     done: list[str] = []
     cut = 0
     for step in steps:
@@ -91,8 +91,8 @@ def carry_out(steps: Sequence[str], containers: Containers, serves: Callable[[],
 def reasons_against(
     previous: Optional[Seen], same_image: bool, used: int, available: int, given: Sequence[str]
 ) -> tuple[str, ...]:
-    """Why two cannot run side by side; empty if they can. used: bytes of memory that the running one uses. available: of
-    the host. given: further reasons."""
+    """Why two cannot run side by side; empty if they can. used: bytes of memory that the running one uses. available:
+    bytes of the host. given: further reasons."""
     if not previous or not previous.running:
         return ("it does not run",)
     if not previous.ready:

@@ -32,7 +32,8 @@ def drain(
     pause: Callable[[float], None] = time.sleep,
 ) -> int:
     """Returns how many connections are left when there is none, or when the time is over. process: of the container,
-    with an ID of this host. port: where the container's program listens. Raises FleetError if the host refuses the rule."""
+    with an ID of this host. port: where the container's program listens. Raises FleetError if the host refuses the
+    rule."""
     refuse(process, port)
     end = now() + seconds
     while (left := connections(process, port)) and now() < end:
