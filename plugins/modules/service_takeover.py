@@ -12,8 +12,8 @@ author:
 description:
   - Clients reach the service by the name of its container in a network. The successor, C(NAME-next), runs in the same
     network and has no further name there.
-  - "In a takeover, the successor gets the name as an alias; the previous container refuses new connections, and is removed
-    when its requests have ended; the successor is renamed."
+  - "In a takeover, the successor gets the name as an alias; the previous container refuses new connections, and is
+    removed when its requests have ended; the successor is renamed."
   - Run this module with O(state=settled) first, so that a takeover that was cut off is finished or undone.
 requirements:
   - "Docker SDK for Python 5.0.0 or later on the host (Debian and Ubuntu: python3-docker)"

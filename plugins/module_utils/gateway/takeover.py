@@ -74,7 +74,7 @@ def plan(previous: Optional[Seen], successor: Optional[Seen], take: bool) -> tup
 
 
 def carry_out(steps: Sequence[str], containers: Containers, serves: Callable[[], bool]) -> Ended:
-    """serves: whether the successor is still ready. If it is not after the drain, the previous container serves again."""
+    """serves: whether the successor is still ready. If it is not after the drain, the previous one serves again."""
     done: list[str] = []
     cut = 0
     for step in steps:

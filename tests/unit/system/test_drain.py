@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.system import drain as module
-from ansible_collections.inference.fleet.plugins.module_utils.system.drain import connections, drain
+from ansible_collections.inference.fleet.plugins.module_utils.system.drain import accept, connections, drain
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue\n"
@@ -33,7 +33,9 @@ class Kernel:
         verb, *rule = command[4:]
         if verb == "--check":
             return subprocess.CompletedProcess(command, int(rule not in self.known), "", "no such rule")
-        if not self.refuses:
+        if not self.refuses and verb == "--delete":
+            self.known.remove(rule)
+        elif not self.refuses:
             self.known.append(rule)
         return subprocess.CompletedProcess(command, int(bool(self.refuses)), "", self.refuses)
 
@@ -102,3 +104,29 @@ def test_says_why_the_host_refuses_the_rule(kernel: Kernel) -> None:
     kernel.refuses = "iptables: No chain/target/match\n by that name."
     with pytest.raises(FleetError, match="network of process 7: iptables: No chain/target/match by that name"):
         drain(7, 8000, 10)
+
+
+def test_accepts_again_what_it_refused(kernel: Kernel) -> None:
+    kernel.has("")
+    (kernel.root / "7/ns").mkdir()
+    (kernel.root / "7/ns/net").touch()
+    drain(7, 8000, 0)
+    assert kernel.known
+    accept(7, 8000)
+    accept(7, 8000)
+    assert kernel.known == []
+
+
+def test_a_process_that_is_gone_has_no_rule_to_remove(kernel: Kernel) -> None:
+    kernel.refuses = "no such process"
+    accept(7, 8000)
+
+
+def test_a_rule_that_stays_is_a_fault(kernel: Kernel) -> None:
+    kernel.has("")
+    (kernel.root / "7/ns").mkdir()
+    (kernel.root / "7/ns/net").touch()
+    drain(7, 8000, 0)
+    kernel.refuses = "no permission"
+    with pytest.raises(FleetError, match="iptables in the network of process 7: no permission"):
+        accept(7, 8000)
