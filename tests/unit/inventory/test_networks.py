@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +142,9 @@ def test_every_service_is_in_its_own_networks_and_in_no_other() -> None:
         for task in tasks(yaml.safe_load(file.read_text()))
         if "image" in task.get("inference.fleet.service_container", {})
     ]
-    assert {container["name"] for container in created} == set(SERVICES)
-    for container in created:
-        name = container["name"]
+    named = [(re.sub(r".*default\('(.+)'\).*", r"\1", container["name"]), container) for container in created]
+    assert {name for name, _container in named} == set(SERVICES) - {"litellm-next"}
+    for name, container in named:
         own = f"['{name}']" if "-" in name else f".{name}"
         left_out = "rejectattr('name', 'in', __fleet_not_yet | default([]))"
         assert container["networks"] == f"{{{{ fleet.networks_of{own} | {left_out} }}}}"
