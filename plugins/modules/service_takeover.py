@@ -46,7 +46,7 @@ options:
     type: int
     default: 120
   image:
-    description: The image of the successor. If it differs from that of the running container, only one of them runs.
+    description: The image of the successor, for RV(same_image).
     type: str
     default: ""
   reasons:
@@ -88,6 +88,10 @@ seconds:
   type: float
 side_by_side:
   description: Whether two containers can run side by side.
+  returned: for V(planned)
+  type: bool
+same_image:
+  description: Whether the container has the image O(image).
   returned: for V(planned)
   type: bool
 line:
@@ -215,8 +219,8 @@ def _plan(module: AnsibleModule, pair: Pair) -> None:
     runs = bool(seen and seen.running)
     same = bool(container and container.spec.image == pair.docker.image_id(given["image"]))
     used = _resident(pair.docker.processes(pair.name)) if runs else 0
-    against = reasons_against(seen, same, used, _available(), given["reasons"])
-    module.exit_json(side_by_side=not against, line=in_words(pair.name, against, runs))
+    against = reasons_against(seen, used, _available(), given["reasons"])
+    module.exit_json(side_by_side=not against, same_image=same, line=in_words(pair.name, against, runs))
 
 
 def _resident(processes: list[int]) -> int:

@@ -159,8 +159,9 @@ def test_the_plan_counts_the_memory_of_all_processes(host: Host, check: bool) ->
 
 
 @pytest.mark.parametrize("image", ["litellm:2", "not on this host"])
-def test_another_image_runs_alone(host: Host, image: str) -> None:
-    assert host.run("planned", image=image)["side_by_side"] is False
+def test_the_plan_says_whether_the_image_changes(host: Host, image: str) -> None:
+    assert host.run("planned", image=image)["same_image"] is False
+    assert host.run("planned", image="litellm:1")["same_image"] is True
 
 
 def test_further_reasons_are_in_the_line(host: Host) -> None:

@@ -88,9 +88,7 @@ def carry_out(steps: Sequence[str], containers: Containers, serves: Callable[[],
     return Ended(tuple(done), cut)
 
 
-def reasons_against(
-    previous: Optional[Seen], same_image: bool, used: int, available: int, given: Sequence[str]
-) -> tuple[str, ...]:
+def reasons_against(previous: Optional[Seen], used: int, available: int, given: Sequence[str]) -> tuple[str, ...]:
     """Why two cannot run side by side; empty if they can. used: bytes of memory that the running one uses. available:
     bytes of the host. given: further reasons."""
     if not previous or not previous.running:
@@ -98,8 +96,6 @@ def reasons_against(
     if not previous.ready:
         return ("it is not ready, so there is nobody to take over from",)
     found = list(given)
-    if not same_image:
-        found.append("the image changes, and with it perhaps the database")
     needed = int(used * SHARE) + SPARE
     if needed > available:
         found.append(f"too little memory for two (need {_gb(needed)}, available {_gb(available)})")

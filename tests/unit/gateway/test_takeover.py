@@ -155,29 +155,26 @@ def test_the_end_says_how_many_connections_were_cut() -> None:
 
 
 def test_two_run_side_by_side_where_there_is_room() -> None:
-    assert reasons_against(Seen(), True, GB, int(1.3 * GB) + SPARE, []) == ()
+    assert reasons_against(Seen(), GB, int(1.3 * GB) + SPARE, []) == ()
     assert in_words("litellm", (), True) == "litellm: a second container takes over; no request waits"
 
 
 def test_too_little_memory_is_said_with_both_figures() -> None:
-    found = reasons_against(Seen(), True, GB, int(1.3 * GB) + SPARE - 1, [])
+    found = reasons_against(Seen(), GB, int(1.3 * GB) + SPARE - 1, [])
     assert found == ("too little memory for two (need 1.8 GB, available 1.8 GB)",)
     assert in_words("litellm", found, True).startswith(
         "litellm: stops and starts again, and requests wait meanwhile: too"
     )
 
 
-def test_another_image_may_change_the_database() -> None:
-    assert reasons_against(Seen(), False, 0, 99 * GB, ["why not"]) == (
-        "why not",
-        "the image changes, and with it perhaps the database",
-    )
+def test_further_reasons_count_too() -> None:
+    assert reasons_against(Seen(), 0, 99 * GB, ["why not"]) == ("why not",)
 
 
 @pytest.mark.parametrize("previous", [None, STOPPED, SICK])
 def test_nobody_takes_over_from_one_that_does_not_serve(previous: Seen | None) -> None:
-    assert len(reasons_against(previous, True, 0, 99 * GB, [])) == 1
+    assert len(reasons_against(previous, 0, 99 * GB, [])) == 1
 
 
 def test_a_first_start_makes_nobody_wait() -> None:
-    assert in_words("litellm", reasons_against(None, False, 0, 0, []), False) == "litellm: starts; it does not run now"
+    assert in_words("litellm", reasons_against(None, 0, 0, []), False) == "litellm: starts; it does not run now"
