@@ -198,9 +198,9 @@ def test_no_client_can_send_the_password_of_caddy() -> None:
 def test_no_connection_to_litellm_is_kept_open() -> None:
     """Otherwise a LiteLLM that is replaced has connections without a request."""
     text = caddyfile(monitoring=True)
-    assert block(text, "(litellm)")[0] == "import upstream off"
+    assert block(text, "(litellm)")[0] == "import upstream off 500ms"
     for lines in re.findall(r"litellm:4000 \{\n((?:.*\n)*?)\t+\}", text):
-        assert "import litellm " in lines or "import upstream off" in lines
+        assert "import litellm " in lines or "import upstream off 500ms" in lines
 
 
 def test_grafana_has_a_path_where_there_is_monitoring() -> None:
