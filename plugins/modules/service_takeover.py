@@ -155,8 +155,11 @@ class Pair:
         self.docker.connect(self.successor, self._network, [self.name])
 
     def drain(self) -> int:
+        process = self.docker.process(self.name)
+        if not process:  # it has ended meanwhile
+            return 0
         try:
-            return drain.drain(self.docker.process(self.name), self._port, self._timeout)
+            return drain.drain(process, self._port, self._timeout)
         except FleetError:
             self.accept()
             raise

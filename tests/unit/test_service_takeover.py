@@ -24,7 +24,7 @@ class Host:
         self.containers: dict[str, Container] = {}
         self.calls: list[str] = []
         self.left = 0
-        self.refuses_rules = False
+        self.refuses_rules = self.ended = False
         self.add("litellm")
         (proc / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   8000000 kB\n")
         for process in (7, 8):
@@ -46,7 +46,7 @@ class Host:
         return container.health == "healthy"
 
     def process(self, name: str) -> int:
-        return 7
+        return 0 if self.ended else 7
 
     def processes(self, name: str) -> list[int]:
         return [7, 8, 9]  # the last one has ended
@@ -110,6 +110,13 @@ def test_where_the_host_refuses_the_rule_nothing_is_removed_and_the_previous_one
     assert answer["msg"] == "iptables: no permission"
     assert host.calls[-1] == "accept 7 4000"
     assert set(host.containers) == {"litellm", "litellm-next"}
+
+
+def test_a_previous_container_that_ended_meanwhile_needs_no_drain(host: Host) -> None:
+    host.add("litellm-next", alias="litellm")
+    host.ended = True
+    assert host.run("taken")["cut"] == 0
+    assert host.calls == ["remove litellm", "rename litellm-next litellm"]
 
 
 @pytest.mark.parametrize("health", ["starting", "unhealthy"])
