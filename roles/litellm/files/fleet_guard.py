@@ -5,8 +5,8 @@
 Gate refuses unknown keys before a body is read. LiteLLM alone reads and parses the body first, and then takes 20 ms
 of its only event loop for each unknown key.
 
-Gate gives requests that Caddy sends for a master key, current or previous, the master key of this LiteLLM. So Caddy need not
-know it, and two LiteLLMs with different master keys can run side by side.
+Gate gives requests that Caddy sends for a master key, current or previous, the master key of this LiteLLM. So Caddy
+need not know it, and two LiteLLMs with different master keys can run side by side.
 
 Gate also refuses bodies of very many small parts, for which LiteLLM takes a hundred times their size in memory, and
 seconds of its event loop: 8 MB of `{},{},...` took 4 s and over 1 GB, also for requests that it then refuses. And it
@@ -230,7 +230,8 @@ def _admit_gateway(scope: Scope) -> None:
     if not given:
         return
     salt = os.environ.get("LITELLM_SALT_KEY", "")
-    right = bool(salt) and hmac.compare_digest(given[0], hmac.new(salt.encode(), b"Caddy", "sha256").hexdigest().encode())
+    password = hmac.new(salt.encode(), b"Caddy", "sha256").hexdigest().encode()
+    right = bool(salt) and hmac.compare_digest(given[0], password)
     dropped = (GATEWAY, b"authorization") if right else (GATEWAY,)
     master = [(b"authorization", f"Bearer {proxy_server.master_key}".encode())] if right else []
     scope["headers"] = [*(one for one in scope["headers"] if one[0] not in dropped), *master]
