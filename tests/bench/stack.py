@@ -103,6 +103,7 @@ class Stack:
             "bench_folder": str(self._folder),
             "bench_secrets": {
                 "master_key": self.master_key,
+                "salt_key": self._salt,
                 "open_key": f"sk-{secrets.token_urlsafe(24)}",
                 "direct-bench": self.direct_key,
             },

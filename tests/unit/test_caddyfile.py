@@ -96,7 +96,7 @@ def test_the_caddyfile_is_made_of_these_settings_alone(https: dict[str, Any], sw
 def test_caddy_looks_up_the_files_that_are_written_and_all_of_them() -> None:
     text = caddyfile()
     looked_up = {*re.findall(r"file\./etc/caddy/keys/([\w-]+)", text), *re.findall(r"import listed ([\w-]+)", text)}
-    assert looked_up == caddy_files({"master_key": "sk-1", "open_key": "sk-2"}, {}, []).keys()
+    assert looked_up == caddy_files({"master_key": "sk-1", "salt_key": "sk-2", "open_key": "sk-3"}, {}, []).keys()
 
 
 def test_a_direct_route_goes_to_the_name_that_all_replicas_have() -> None:
@@ -185,6 +185,22 @@ def test_the_key_of_a_large_request_is_checked_before_its_body_is_read(route: st
     assert lines.index("import known_key") < lines.index("import to_litellm")
     assert "uri /fleet/key" in block(text, "forward_auth litellm:4000")
     assert "> 7168 " in block(text, "(known_key)")[0]
+
+
+def test_no_client_can_send_the_password_of_caddy() -> None:
+    """Before any handle, so on every path."""
+    text = caddyfile(litellm_admin=True)
+    assert block(text, "route")[0] == "request_header -Fleet-Gateway"
+    assert text.count("header_up Fleet-Gateway {file./etc/caddy/keys/gateway}") == 1
+    assert "header_up Fleet-Gateway" in "\n".join(block(text, "reverse_proxy @master litellm:4000"))
+
+
+def test_no_connection_to_litellm_is_kept_open() -> None:
+    """Otherwise a LiteLLM that is replaced has connections without a request."""
+    text = caddyfile(monitoring=True)
+    assert block(text, "(litellm)")[0] == "import upstream off 500ms"
+    for lines in re.findall(r"litellm:4000 \{\n((?:.*\n)*?)\t+\}", text):
+        assert "import litellm " in lines or "import upstream off 500ms" in lines
 
 
 def test_grafana_has_a_path_where_there_is_monitoring() -> None:

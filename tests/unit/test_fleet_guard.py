@@ -15,6 +15,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_files import gateway_password
 
 FILE = Path(__file__).resolve().parents[2] / "roles/litellm/files/fleet_guard.py"
 MASTER = "sk-master"
@@ -56,10 +57,12 @@ class Application:
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.heard: list[Any] = []
+        self.headers: list[list[tuple[bytes, bytes]]] = []
         self.pause = 0.0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
+        self.headers.append(scope.get("headers", []))
         self.heard = [await receive() for _message in range(3)] if scope["type"] == "http" else []
         await asyncio.sleep(self.pause)
         if scope["path"] == "/v1/broken":
@@ -89,8 +92,10 @@ def token(key: str) -> str:
 @pytest.fixture
 def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What the file imports from LiteLLM. allowed: the models of the request's key."""
+    application = Application()
     found = SimpleNamespace(
-        app=SimpleNamespace(middleware_stack=Application()),
+        application=application,
+        app=SimpleNamespace(middleware_stack=application),
         database=Database(),
         llm_model_list=[],
         llm_router=None,
@@ -142,9 +147,13 @@ async def ask(
     body: Sequence[bytes] = (b"",),
     content_type: str = "application/json",
     length: int = 0,
+    gateway: str = "",
 ) -> int:
-    """The status that the gate answers with, or 0 if LiteLLM's application gets the request."""
+    """The status that the gate answers with, or 0 if LiteLLM's application gets the request.
+
+    gateway: Caddy's password."""
     headers = [(b"authorization", one.encode("latin-1")) for one in authorization]
+    headers += [(b"fleet-gateway", gateway.encode())] if gateway else []
     headers += [(b"content-type", content_type.encode()), (b"content-length", str(length).encode())]
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in body]
     messages[-1]["more_body"] = False
@@ -168,6 +177,43 @@ def run(*asked: Awaitable[Result]) -> list[Result]:
         return list(await asyncio.gather(*asked))
 
     return asyncio.run(all_of())
+
+
+# Caddy's password
+
+
+@pytest.fixture
+def salt(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("LITELLM_SALT_KEY", "sk-salt")
+    return "sk-salt"
+
+
+@pytest.mark.parametrize("key", ["sk-master-of-before", "sk-unknown"])
+def test_caddy_s_password_stands_for_the_master_key_of_this_litellm(
+    guard: Any, litellm: SimpleNamespace, salt: str, key: str
+) -> None:
+    assert run(ask(litellm, f"Bearer {key}", gateway=gateway_password(salt))) == [0]
+    assert run(ask(litellm, gateway=gateway_password(salt))) == [0]
+    for headers in litellm.application.headers:
+        assert [value for name, value in headers if name == b"authorization"] == [f"Bearer {MASTER}".encode()]
+        assert b"fleet-gateway" not in dict(headers)
+
+
+@pytest.mark.parametrize("password", ["wrong", gateway_password("sk-other"), gateway_password("")])
+def test_another_password_opens_nothing(guard: Any, litellm: SimpleNamespace, salt: str, password: str) -> None:
+    assert run(ask(litellm, "Bearer sk-unknown", gateway=password)) == [401]
+
+
+def test_without_a_salt_key_no_password_counts(
+    guard: Any, litellm: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LITELLM_SALT_KEY", raising=False)
+    assert run(ask(litellm, "Bearer sk-unknown", gateway=gateway_password(""))) == [401]
+
+
+def test_a_wrong_password_is_not_passed_on(guard: Any, litellm: SimpleNamespace, salt: str) -> None:
+    assert run(ask(litellm, f"Bearer {MASTER}", gateway="wrong")) == [0]
+    assert b"fleet-gateway" not in dict(litellm.application.headers[0])
 
 
 # Keys

@@ -198,11 +198,14 @@ def untouched(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
 
 def opens_database(host: Host, password: str) -> bool:
     """Over the network, where PostgreSQL asks for it; the password goes through standard input."""
+    logins = "select rolname from pg_roles where rolname ~ '^litellm_'"
+    (login,) = host.check_output("docker exec postgres psql -U litellm -d litellm -Atc %s", logins).split()
     quoted = password.replace("\\", "\\\\").replace(":", "\\:")
     answer = host.run(
         "printf '%%s' %s | docker exec -i postgres sh -c "
-        '\'umask 077; cat > /tmp/pass; PGPASSFILE=/tmp/pass psql -h postgres -U litellm -d litellm -Atc "select 1"; '
+        '\'umask 077; cat > /tmp/pass; PGPASSFILE=/tmp/pass psql -h postgres -U %s -d litellm -Atc "select 1"; '
         "rc=$?; rm /tmp/pass; exit $rc'",
-        f"postgres:5432:litellm:litellm:{quoted}",
+        f"postgres:5432:litellm:{login}:{quoted}",
+        login,
     )
     return answer.rc == 0

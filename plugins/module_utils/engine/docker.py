@@ -153,6 +153,25 @@ class Docker:
         with _naming(f"disconnecting container {name} from {network}"):
             self._api.disconnect_container_from_network(name, network, force=True)
 
+    def rename(self, name: str, new_name: str) -> None:
+        with _naming(f"renaming container {name} to {new_name}"):
+            self._api.rename(name, new_name)
+
+    def process(self, name: str) -> int:
+        """The ID on this host of the container's first process; 0 if it does not run."""
+        with _naming(f"inspecting container {name}"):
+            return next((int(one["State"]["Pid"]) for one in self._found({"Id": name})), 0)
+
+    def processes(self, name: str) -> list[int]:
+        """The IDs on this host of the container's processes; it must run."""
+        with _naming(f"listing the processes of container {name}"):
+            found = self._api.top(name)
+        return [int(one[found["Titles"].index("PID")]) for one in found["Processes"] or ()]
+
+    def image_id(self, reference: str) -> str:
+        """Empty if the host has no such image."""
+        return str((self._inspect_image(reference) or {}).get("Id", ""))
+
     def set_restart(self, name: str, policy: str) -> None:
         with _naming(f"setting the restart policy of container {name}"):
             self._api.update_container(name, restart_policy={"Name": policy})
@@ -169,7 +188,7 @@ class Docker:
 
     def admit(self, name: str) -> None:
         process, host = self._network_of(name)
-        drain.admit(process, ENGINE_PORT, host)
+        drain.accept(process, ENGINE_PORT, host)
 
     def drain(self, name: str, seconds: float) -> int:
         """Refuses new connections, and waits for the others; returns how many are left. 0 if it does not run."""

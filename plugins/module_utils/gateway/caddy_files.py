@@ -8,12 +8,14 @@ loses requests that arrive on new connections at that moment (golang/go #75591).
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import DIRECT, OPEN_ALIAS
 
 MASTER_KEY = "master_key"
+SALT_KEY = "salt_key"
 OPEN_KEY = "open_key"
 NOTHING = "."  # neither a model name (a DNS label) nor a key; a missing file would be an error in Caddy
 
@@ -27,20 +29,29 @@ def caddy_files(
 
     values, previous: as inference.fleet.host_secrets returns them. models: those of the fact `fleet`.
     `master`, `direct`: whole Authorization values. `previous-…`: the expiry in seconds since the epoch,
-    a blank, and an Authorization value. `litellm`: LiteLLM's master key; `open_key`: the prefix of the
-    keys from `open_keys`. `…-models`: names.
+    a blank, and an Authorization value. `litellm`: LiteLLM's master key; `gateway`: from `gateway_password`;
+    `open_key`: the prefix of the keys from `open_keys`. `…-models`: names.
+
+    Previous keys come first, as the files are written in this order: in no moment is a key refused that stays valid.
     """
     direct = [name for name in values if name.startswith(DIRECT)]
     return {
+        "previous-master": _lines(_previous(previous, (MASTER_KEY,))),
+        "previous-direct": _lines(_previous(previous, (MASTER_KEY, *direct))),
         "litellm": values[MASTER_KEY],
+        "gateway": gateway_password(values[SALT_KEY]),
         OPEN_KEY: values[OPEN_KEY],
         "master": _bearer(values[MASTER_KEY]),
         "direct": _lines(_bearer(values[name]) for name in (MASTER_KEY, *direct)),
-        "previous-master": _lines(_previous(previous, (MASTER_KEY,))),
-        "previous-direct": _lines(_previous(previous, (MASTER_KEY, *direct))),
         "direct-models": _lines(model["name"] for model in models if model["has_direct_route"]),
         "open-models": _lines(model["name"] for model in models if model["has_open_route"]),
     }
+
+
+def gateway_password(salt_key: str) -> str:
+    """By which LiteLLM knows requests that Caddy sends for a master key (fleet_guard.py). Like the salt key it never
+    changes, so it is the same for two LiteLLMs with different master keys. It does not tell the salt key."""
+    return hmac.new(salt_key.encode(), b"Caddy", "sha256").hexdigest()
 
 
 def open_keys(open_key: str, models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

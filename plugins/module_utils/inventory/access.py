@@ -63,12 +63,13 @@ MOST_WORKERS = 256  # processes of several hundred MB each
 
 @dataclass(frozen=True)
 class LiteLLMSettings:
-    """`fleet_litellm`. workers: number of processes. restart_wait: seconds between stop and start.
+    """`fleet_litellm`. workers: number of processes. restart_wait: seconds for the requests of a LiteLLM that is
+    replaced to end.
     spend_log_days: days for which LiteLLM keeps its row of each request.
     memory_gb: the limit of the container's memory, in GB (10^9 bytes)."""
 
     workers: int = 1
-    restart_wait: int = 5
+    restart_wait: int = 120
     spend_log_days: int = 90
     memory_gb: int = 4
 

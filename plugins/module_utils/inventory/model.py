@@ -61,7 +61,14 @@ CAPABILITIES = ("DAC_OVERRIDE",)
 MOST_PROCESSES = 16384  # of a container, threads included: 8 GPUs on a host with 192 cores need some thousands
 INNER_PORT, METRICS_PORT = 9080, 9180  # of Caddy, for LiteLLM and for Prometheus alone; not published either
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
-SERVICES = ("caddy", *WATCHERS, "litellm", "postgres")  # in the order of their removal, clients' side first
+OF_A_CHANGE = ("litellm-next", "litellm-migrations")  # exist while LiteLLM changes
+SERVICES = (
+    "caddy",
+    *WATCHERS,
+    "litellm",
+    *OF_A_CHANGE,
+    "postgres",
+)  # in the order of their removal, clients' side first
 
 _IN_THE_CACHE = "weights are in the cache of all models; fleet_cache.path sets another folder on the host"
 # Environment variables of model containers that only the collection sets -> what to use instead.

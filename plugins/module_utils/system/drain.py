@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Keeps new connections from a container, and waits for the end of those that exist.
+"""Takes a container from its clients: new connections are refused, and those that exist go on to their end.
 
 A server that is told to stop closes its listening socket, and the kernel resets the connections that the server has not
 accepted yet: their requests are lost. A rule in the network of the container refuses a connection before it exists,
@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
@@ -29,12 +30,11 @@ def drain(
     process: int,
     port: int,
     seconds: float,
-    host: str,
+    host: Optional[str] = None,
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Returns how many connections are left when there is none, or when the time is over. Arguments: as for `refuse`.
-    Raises FleetError if the host refuses the rule."""
+    """Returns how many connections are left when there is none, or when the time is over. Arguments: as for `refuse`."""
     refuse(process, port, host)
     end = now() + seconds
     while (left := connections(process, port)) and now() < end:
@@ -42,18 +42,18 @@ def drain(
     return left
 
 
-def refuse(process: int, port: int, host: str) -> None:
-    """New connections to the port, except from this host, which checks the container's health. IPv4 alone: Caddy
-    reaches containers by IPv4. process: of the container, with an ID of this host. host: this host's address, as the
-    container sees it."""
-    if _rule("--check", process, port, host).returncode:
-        _done(_rule("--insert", process, port, host), process)
+def refuse(process: int, port: int, host: Optional[str] = None) -> None:
+    """New connections to the port. IPv4 alone: Caddy reaches containers by IPv4. process: of the container, with an ID of
+    this host. host: the address from which connections are accepted nevertheless. Raises FleetError if the host refuses
+    the rule."""
+    if not _is_refused(process, port, host):
+        _iptables(process, "--insert", port, host)
 
 
-def admit(process: int, port: int, host: str) -> None:
-    """Ends `refuse`."""
-    while not _rule("--check", process, port, host).returncode:
-        _done(_rule("--delete", process, port, host), process)
+def accept(process: int, port: int, host: Optional[str] = None) -> None:
+    """New connections to the port again, if the process still lives. Raises FleetError if the host refuses that."""
+    while (PROC / str(process) / "ns/net").exists() and _is_refused(process, port, host):
+        _iptables(process, "--delete", port, host)
 
 
 def own_address(address: str) -> str:
@@ -76,16 +76,21 @@ def connections(process: int, port: int) -> int:
     return found
 
 
-def _rule(verb: str, process: int, port: int, host: str) -> subprocess.CompletedProcess[str]:
-    rule = ["INPUT", "-p", "tcp", "--syn", "--dport", str(port), "!", "-s", host]
-    inside = ["nsenter", f"--net={PROC}/{process}/ns/net", "iptables", "--wait"]
-    return _run([*inside, verb, *rule, "-j", "REJECT", "--reject-with", "tcp-reset"])
+def _is_refused(process: int, port: int, host: Optional[str]) -> bool:
+    return not _run(_command(process, "--check", port, host)).returncode
 
 
-def _done(done: subprocess.CompletedProcess[str], process: int) -> None:
+def _iptables(process: int, verb: str, port: int, host: Optional[str]) -> None:
+    done = _run(_command(process, verb, port, host))
     if done.returncode:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise FleetError(f"iptables in the network of process {process}: {said}")
+
+
+def _command(process: int, verb: str, port: int, host: Optional[str]) -> list[str]:
+    others = ["!", "-s", host] if host else []
+    rule = ["INPUT", *others, "-p", "tcp", "--syn", "--dport", str(port), "-j", "REJECT", "--reject-with", "tcp-reset"]
+    return ["nsenter", f"--net={PROC}/{process}/ns/net", "iptables", "--wait", verb, *rule]
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,9 @@
 Gate refuses unknown keys before a body is read. LiteLLM alone reads and parses the body first, and then takes 20 ms
 of its only event loop for each unknown key.
 
+Gate gives requests that Caddy sends for a master key, current or previous, the master key of this LiteLLM. So Caddy
+need not know it, and two LiteLLMs with different master keys can run side by side.
+
 Gate also refuses bodies of very many small parts, for which LiteLLM takes a hundred times their size in memory, and
 seconds of its event loop: 8 MB of `{},{},...` took 4 s and over 1 GB, also for requests that it then refuses. And it
 refuses bodies that are too much together, since LiteLLM holds each until the model has answered.
@@ -25,6 +28,7 @@ import hashlib
 import hmac
 import json
 import logging
+import os
 import re
 import traceback
 from collections import Counter, deque
@@ -61,6 +65,7 @@ REFUSED = frozenset(
 LONGEST_LABEL = 256
 MOST_METADATA = 16_000  # characters of JSON, which become a part of the row of each request
 KEY_CHECK = "/fleet/key"  # Caddy asks here whether the key of a large request is known
+GATEWAY = b"fleet-gateway"  # the header in which Caddy sends its password; Caddy drops it from what clients send
 KNOWN_SECONDS = 60  # LiteLLM itself remembers a key as long
 PAUSE_SECONDS = 0.2  # between two queries: however many keys are tried, the database sees five queries a second
 QUERIED = 500  # keys a query
@@ -152,6 +157,7 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        _admit_gateway(scope)
         key = _bearer(scope)
         asked = scope["path"] == KEY_CHECK
         # Other paths, which only fleet_litellm_admin opens, have other kinds of bearer tokens too.
@@ -216,6 +222,19 @@ class Record(logging.LogRecord):
 
 def _shown(text: str) -> str:
     return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text).replace("\n", "\n    ")
+
+
+def _admit_gateway(scope: Scope) -> None:
+    """Replaces the password of Caddy by the master key; any other is dropped."""
+    given = [value for name, value in scope["headers"] if name == GATEWAY]
+    if not given:
+        return
+    salt = os.environ.get("LITELLM_SALT_KEY", "")
+    password = hmac.new(salt.encode(), b"Caddy", "sha256").hexdigest().encode()
+    right = bool(salt) and hmac.compare_digest(given[0], password)
+    dropped = (GATEWAY, b"authorization") if right else (GATEWAY,)
+    master = [(b"authorization", f"Bearer {proxy_server.master_key}".encode())] if right else []
+    scope["headers"] = [*(one for one in scope["headers"] if one[0] not in dropped), *master]
 
 
 def _bearer(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -48,6 +49,21 @@ def test_a_direct_key_opens_the_direct_routes_alone() -> None:
 def test_caddy_comes_to_litellm_with_the_keys_alone() -> None:
     found = files()
     assert (found["litellm"], found["open_key"]) == ("sk-master", "sk-open")
+
+
+def test_caddy_has_a_password_for_litellm_that_no_rotation_changes() -> None:
+    found = files()
+    assert found["gateway"] == files(previous={"master_key": "sk-x"})["gateway"]
+    assert found["gateway"] == caddy_files({**SECRETS, "master_key": "sk-new"}, {}, [])["gateway"]
+    assert found["gateway"] != caddy_files({**SECRETS, "salt_key": "sk-other"}, {}, [])["gateway"]
+    assert re.fullmatch("[0-9a-f]{64}", found["gateway"])
+
+
+@pytest.mark.parametrize("name", ["master", "direct"])
+def test_a_rotated_key_is_among_the_previous_ones_before_it_leaves_the_others(name: str) -> None:
+    """host_secrets writes the files in this order."""
+    order = list(files())
+    assert order.index(f"previous-{name}") < order.index(name)
 
 
 def test_what_does_not_open_the_door_is_in_none_of_its_files() -> None:

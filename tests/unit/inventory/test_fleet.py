@@ -52,7 +52,7 @@ def test_an_empty_inventory_is_a_fleet_without_models() -> None:
         recipes={},
         https=Https(mode="internal", names=()),
         cache=Cache(path=None, min_free_gb=20),
-        litellm=LiteLLMSettings(workers=1, restart_wait=5, memory_gb=4),
+        litellm=LiteLLMSettings(workers=1, restart_wait=120, memory_gb=4),
         direct_keys=(),
         secrets=Secrets(None, None, None),
         hf_token=None,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.system import drain as module
 from ansible_collections.inference.fleet.plugins.module_utils.system.drain import (
-    admit,
+    accept,
     connections,
     drain,
     own_address,
@@ -16,7 +16,6 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.drain impor
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
-HOST = "172.17.0.1"
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue\n"
 LISTENS = "   0: 00000000:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000\n"
 ANOTHER_PORT = "   1: 020011AC:1F41 010011AC:8D2C 01 00000000:00000000 00:00000000 00000000\n"
@@ -40,7 +39,7 @@ class Kernel:
         verb, *rule = command[4:]
         if verb == "--check":
             return subprocess.CompletedProcess(command, int(rule not in self.known), "", "no such rule")
-        if verb == "--delete":
+        if not self.refuses and verb == "--delete":
             self.known.remove(rule)
         elif not self.refuses:
             self.known.append(rule)
@@ -84,39 +83,68 @@ def test_refuses_new_connections_before_it_waits_for_the_others(kernel: Kernel) 
     waits: list[float] = []
 
     def pause(seconds: float) -> None:
-        (rule,) = kernel.known
-        assert " ".join(rule) == "INPUT -p tcp --syn --dport 8000 ! -s 172.17.0.1 -j REJECT --reject-with tcp-reset"
+        assert kernel.known == [
+            ["INPUT", "-p", "tcp", "--syn", "--dport", "8000", "-j", "REJECT", "--reject-with", "tcp-reset"]
+        ]
         waits.append(seconds)
         if len(waits) == 3:
             kernel.has(LISTENS)
 
-    assert drain(7, 8000, 60, HOST, pause=pause) == 0
+    assert drain(7, 8000, 60, pause=pause) == 0
     assert len(waits) == 3
 
 
 def test_returns_what_is_left_when_the_time_is_over(kernel: Kernel) -> None:
     kernel.has(CLIENT + BEGINS)
     times = iter(range(100))
-    assert drain(7, 8000, 10, HOST, now=lambda: float(next(times)), pause=lambda _seconds: None) == 2
+    assert drain(7, 8000, 10, now=lambda: float(next(times)), pause=lambda _seconds: None) == 2
 
 
 def test_has_one_rule_however_often_it_drains(kernel: Kernel) -> None:
     kernel.has(LISTENS)
-    assert drain(7, 8000, 0, HOST) == drain(7, 8000, 0, HOST) == 0
+    assert drain(7, 8000, 0) == drain(7, 8000, 0) == 0
     assert len(kernel.known) == 1
 
 
 def test_says_why_the_host_refuses_the_rule(kernel: Kernel) -> None:
     kernel.refuses = "iptables: No chain/target/match\n by that name."
     with pytest.raises(FleetError, match="network of process 7: iptables: No chain/target/match by that name"):
-        drain(7, 8000, 10, HOST)
+        drain(7, 8000, 10)
 
 
-def test_admits_clients_again(kernel: Kernel) -> None:
-    refuse(7, 8000, HOST)
-    admit(7, 8000, HOST)
-    admit(7, 8000, HOST)
+def test_accepts_again_what_it_refused(kernel: Kernel) -> None:
+    kernel.has("")
+    (kernel.root / "7/ns").mkdir()
+    (kernel.root / "7/ns/net").touch()
+    drain(7, 8000, 0)
+    assert kernel.known
+    accept(7, 8000)
+    accept(7, 8000)
     assert kernel.known == []
+
+
+def test_a_process_that_is_gone_has_no_rule_to_remove(kernel: Kernel) -> None:
+    kernel.refuses = "no such process"
+    accept(7, 8000)
+
+
+def test_a_rule_that_stays_is_a_fault(kernel: Kernel) -> None:
+    kernel.has("")
+    (kernel.root / "7/ns").mkdir()
+    (kernel.root / "7/ns/net").touch()
+    drain(7, 8000, 0)
+    kernel.refuses = "no permission"
+    with pytest.raises(FleetError, match="iptables in the network of process 7: no permission"):
+        accept(7, 8000)
+
+
+def test_accepts_connections_of_the_host_meanwhile(kernel: Kernel) -> None:
+    kernel.has(LISTENS)
+    refuse(7, 8000, "172.17.0.1")
+    (rule,) = kernel.known
+    assert rule[:4] == ["INPUT", "!", "-s", "172.17.0.1"]
+    assert drain(7, 8000, 0, "172.17.0.1") == 0
+    accept(7, 8000, "172.17.0.1")
 
 
 def test_the_host_has_an_address_for_each_container() -> None:
