@@ -177,8 +177,8 @@ def _work(module: AnsibleModule) -> None:
             _keep(folder, {name: right[name] for name in stale}, ended)
         except OSError as error:
             module.fail_json(msg=f"{folder}: {error.strerror}; each secret has its old or its new value")
-    files = [str(folder)] * loose + [str(folder / name) for name in sorted({*stale, *ended})]
-    module.exit_json(changed=bool(files), files=files, **result)
+    changed = [str(folder)] * loose + [str(folder / name) for name in sorted({*stale, *ended})]
+    module.exit_json(changed=bool(changed), files=changed, **result)
 
 
 def _keep(folder: Path, values: dict[str, str], ended: list[str]) -> None:

@@ -153,9 +153,9 @@ class Docker:
         with _naming(f"disconnecting container {name} from {network}"):
             self._api.disconnect_container_from_network(name, network, force=True)
 
-    def rename(self, name: str, new_name: str) -> None:
-        with _naming(f"renaming container {name} to {new_name}"):
-            self._api.rename(name, new_name)
+    def rename(self, name: str, new: str) -> None:
+        with _naming(f"renaming container {name} to {new}"):
+            self._api.rename(name, new)
 
     def process(self, name: str) -> int:
         """The ID on this host of the container's first process; 0 if it does not run."""
@@ -175,10 +175,6 @@ class Docker:
     def set_restart(self, name: str, policy: str) -> None:
         with _naming(f"setting the restart policy of container {name}"):
             self._api.update_container(name, restart_policy={"Name": policy})
-
-    def rename(self, name: str, new: str) -> None:
-        with _naming(f"renaming container {name} to {new}"):
-            self._api.rename(name, new)
 
     def refuse(self, name: str) -> None:
         """New connections of clients, until `admit` or the next start. Nothing to do if it does not run."""

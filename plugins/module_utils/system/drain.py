@@ -34,7 +34,7 @@ def drain(
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Returns how many connections are left when there is none, or when the time is over. Arguments: as for `refuse`."""
+    """Returns how many connections are left when there is none, or the time is over. Arguments: as for `refuse`."""
     refuse(process, port, host)
     end = now() + seconds
     while (left := connections(process, port)) and now() < end:
@@ -43,9 +43,9 @@ def drain(
 
 
 def refuse(process: int, port: int, host: Optional[str] = None) -> None:
-    """New connections to the port. IPv4 alone: Caddy reaches containers by IPv4. process: of the container, with an ID of
-    this host. host: the address from which connections are accepted nevertheless. Raises FleetError if the host refuses
-    the rule."""
+    """New connections to the port. IPv4 alone: Caddy reaches containers by IPv4. process: of the container, with an ID
+    of this host. host: the address from which connections are accepted nevertheless. Raises FleetError if the host
+    refuses the rule."""
     if not _is_refused(process, port, host):
         _iptables(process, "--insert", port, host)
 
