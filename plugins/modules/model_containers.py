@@ -224,6 +224,7 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    REPLACE,
     Action,
     Desired,
     Observed,
@@ -399,7 +400,7 @@ def _remove_compiled(module: AnsibleModule, docker: Docker, outcome: Outcome) ->
     """Removes the compiled code of containers that are gone or have another configuration. A volume that stays is
     only a warning: the next run removes it."""
     try:
-        if module.params["prune"] or any(action.verb == "remove" for action in outcome.done):
+        if module.params["prune"] or any(action.verb in ("remove", REPLACE) for action in outcome.done):
             for volume in docker.unused_compiled():
                 docker.remove_compiled(volume)
     except FleetError as error:

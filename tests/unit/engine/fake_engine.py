@@ -175,7 +175,8 @@ class FakeEngine:
         return self.busy.get(name, 0)
 
     def trial(self, name: str) -> str | None:
-        self._reported("trial", name)
+        self.before()
+        self._fail("trial", name)
         image = self._running(name).spec.image
         return f"{name}: is healthy, but a request failed: answered 500" if image in self.broken else None
 

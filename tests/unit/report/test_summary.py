@@ -179,5 +179,5 @@ def test_every_variable_that_is_read_is_registered_by_a_role() -> None:
 
 
 def _tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    inner = [task.get(part) or [] for task in tasks for part in ("block", "rescue", "always")]
+    inner = [task.get(part) or [] for task in tasks for part in ("tasks", "block", "rescue", "always")]
     return [*tasks, *(found for one in inner for found in _tasks(one))]
