@@ -12,7 +12,7 @@ from ansible_collections.inference.fleet.tests.unit.test_postgres_volume import 
 
 ROLES = Path(__file__).parents[3] / "roles"
 SERVICES = {
-    *("caddy", "litellm", "postgres"),
+    *("caddy", "{{ __litellm_name | default('litellm') }}", "postgres"),
     *("prometheus", "grafana", "node-exporter", "blackbox-exporter", "dcgm-exporter"),
 }
 
