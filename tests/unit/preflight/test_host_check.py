@@ -48,6 +48,7 @@ def test_a_good_cpu_host_has_nothing_to_do(world: World, run: FleetModule) -> No
     assert [one["name"] for one in networks.pop("create")] == [net.name for net in fleet(entry()).networks]
     assert networks == {"recreate": {}, "new_caddy": False, "remove": [], "crowd": [], "ours": []}
     assert answer == {
+        "drained_since": "",
         "packages": [],
         "system": {
             "family": "debian",
