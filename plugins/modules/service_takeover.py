@@ -220,7 +220,8 @@ def _plan(module: AnsibleModule, pair: Pair) -> None:
     container = pair.docker.inspect(pair.name)
     seen = pair.described(container) if container else None
     runs = bool(seen and seen.running)
-    same = bool(container and container.spec.image == pair.docker.image_id(given["image"]))
+    image = given["image"]
+    same = bool(image and container and container.spec.image == pair.docker.image_id(image))
     used = _resident(pair.docker.processes(pair.name)) if runs else 0
     against = reasons_against(seen, used, _available(), given["reasons"])
     module.exit_json(side_by_side=not against, same_image=same, line=in_words(pair.name, against, runs))
