@@ -65,7 +65,8 @@ class ActionModule(ActionBase):
         )
         if faults and "NAME" == "answer":
             return {"failed": True, "msg": faults[0]}
-        return {**answer, "changed": False, "actions": [], "faults": faults, "service_faults": [], "removal_faults": []}
+        answer.update(changed=False, actions=[], faults=faults, service_faults=[], removal_faults=[], drained_since="")
+        return answer
 """
 MODELS = """
 - name: Deploy the models
