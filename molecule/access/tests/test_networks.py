@@ -168,8 +168,8 @@ def cloud(host: Host) -> Iterator[None]:
     )
     for one in METADATA:
         host.check_output(f"{inside} address add {one}/32 dev eth0 && ip route add {one}/32 via {ANOTHER_MACHINE}")
-    for one in METADATA:
-        wait_until(lambda one=one: host.run(f"curl -s -m 3 http://{one}/").succeeded, f"the host reaches {one}")  # type: ignore[misc]
+    every = " ".join(f"http://{one}/" for one in METADATA)
+    wait_until(lambda: host.run(f"curl -s -m 3 --fail-early {every}").succeeded, "the host reaches each of them")
     yield
     host.check_output("docker rm --force cloud")
 
