@@ -283,8 +283,10 @@ def test_an_answer_without_an_end_ends_no_service(
 ) -> None:
     started = {name: one["State"]["StartedAt"] for name, one in inspect(host, "litellm", "caddy").items()}
     with engine(host, ["HTTP/1.1 200 OK", f"Content-Type: {kind}", *more, *CLOSE], "x"):
-        found = answers(door, 4, stream="event" in kind)
-        assert set(found) == {200, status}
+        found: list[int] = []
+        while status not in found and len(found) < 20:  # of two idle replicas, Caddy takes any
+            found += answers(door, 1, stream="event" in kind)
+        assert {*found} - {200} == {status}
     assert {name: one["State"]["StartedAt"] for name, one in inspect(host, "litellm", "caddy").items()} == started
 
 
