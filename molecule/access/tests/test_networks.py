@@ -168,8 +168,8 @@ def cloud(host: Host) -> Iterator[None]:
     )
     for one in METADATA:
         host.check_output(f"{inside} address add {one}/32 dev eth0 && ip route add {one}/32 via {ANOTHER_MACHINE}")
-    for one in METADATA:
-        wait_until(lambda one=one: host.run(f"curl -s -m 3 http://{one}/").succeeded, f"the host reaches {one}")  # type: ignore[misc]
+    every = " ".join(f"http://{one}/" for one in METADATA)
+    wait_until(lambda: host.run(f"curl -s -m 3 --fail-early {every}").succeeded, "the host reaches each of them")
     yield
     host.check_output("docker rm --force cloud")
 
@@ -283,8 +283,10 @@ def test_an_answer_without_an_end_ends_no_service(
 ) -> None:
     started = {name: one["State"]["StartedAt"] for name, one in inspect(host, "litellm", "caddy").items()}
     with engine(host, ["HTTP/1.1 200 OK", f"Content-Type: {kind}", *more, *CLOSE], "x"):
-        found = answers(door, 4, stream="event" in kind)
-        assert set(found) == {200, status}
+        found: list[int] = []
+        while status not in found and len(found) < 20:  # of two idle replicas, Caddy takes any
+            found += answers(door, 1, stream="event" in kind)
+        assert {*found} - {200} == {status}
     assert {name: one["State"]["StartedAt"] for name, one in inspect(host, "litellm", "caddy").items()} == started
 
 

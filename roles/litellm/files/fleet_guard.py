@@ -32,7 +32,7 @@ import os
 import re
 import traceback
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from time import monotonic
@@ -291,21 +291,20 @@ async def _respond(
     await send({"type": "http.response.body", "body": body})
 
 
-def _limited(plain: Callable[[Any], AsyncIterator[bytes]]) -> Callable[[Any], AsyncIterator[bytes]]:
+def _limited(plain: Callable[[Any], AsyncGenerator[bytes, None]]) -> Callable[[Any], AsyncGenerator[bytes, None]]:
     """The parts of a model's answer, up to its limit. plain: those of LiteLLM's own class."""
 
-    async def parts(answer: Any) -> AsyncIterator[bytes]:
+    async def parts(answer: Any) -> AsyncGenerator[bytes, None]:
         streamed = answer._aiohttp_response.content_type == "text/event-stream"
         most = MOST_STREAMED if streamed else MOST_ANSWERED
         found = 0
-        async with aclosing(plain(answer)) as all_parts:  # type: ignore[type-var]
+        async with aclosing(plain(answer)) as all_parts:
             async for part in all_parts:
                 found += len(part)
                 if found > most:
                     raise httpx.ReadError(f"the model's answer has more than {most // 1_000_000} MB")
                 yield part
 
-    parts.limited = True  # type: ignore[attr-defined]
     return parts
 
 
@@ -313,8 +312,8 @@ def _install(app: Any) -> None:
     """LiteLLM loads this file when its application starts, after Starlette has put the middlewares together."""
     if type(app.middleware_stack).__name__ != Gate.__name__:  # loaded again, it is another class of the same name
         app.middleware_stack = Gate(app.middleware_stack, Keys(_valid))
-    if not hasattr(AiohttpResponseStream.__aiter__, "limited"):
-        AiohttpResponseStream.__aiter__ = _limited(AiohttpResponseStream.__aiter__)  # type: ignore[method-assign]
+    if AiohttpResponseStream.__aiter__.__name__ == "__aiter__":  # LiteLLM's own
+        AiohttpResponseStream.__aiter__ = _limited(AiohttpResponseStream.__aiter__)
 
 
 logging.setLogRecordFactory(Record)
