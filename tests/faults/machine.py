@@ -54,6 +54,11 @@ class Machine:
         finally:
             self._drop("--delete")
 
+    def process(self, *command: str) -> subprocess.Popen[str]:
+        """A command on the host that runs meanwhile."""
+        whole = ["docker", "exec", self._container, *command]
+        return subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
     def _drop(self, verb: str) -> None:
         for chain, ports in (("INPUT", "--dports"), ("OUTPUT", "--sports")):
             self.host.check_output(f"iptables {verb} {chain} --protocol tcp --match multiport {ports} 22 --jump DROP")

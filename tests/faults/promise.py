@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 from faults.machine import RESTORE_S, Machine
-from lab.fixtures import SECRETS, Admin, Door, Run, address, inspect, wait_until
+from lab.fixtures import SECRETS, Admin, Door, Run, address, inspect, requests_seen, wait_until
 
 FOLDER = "/etc/inference-fleet"
 LOCK = "/run/inference-fleet/lock"
@@ -39,6 +39,10 @@ class Promise:
         }
         self._direct = self._host.check_output(f"cat {SECRETS}/direct-made")
         self._files = self._configuration()
+
+    def key(self, alias: str) -> str:
+        """One of the virtual keys."""
+        return self._keys[alias]
 
     def litellm(self, path: str, body: Mapping[str, Any], accepts: str = "") -> str:
         """Calls LiteLLM's API on the host, with the master key, which is in no command line.
@@ -84,6 +88,21 @@ class Promise:
         with suppress(requests.RequestException):
             return self._ask("chat", "plain").status_code == 200
         return False
+
+    @contextmanager
+    def asking(self, model: str) -> Iterator[None]:
+        """One request is under way meanwhile, whatever becomes of it."""
+
+        def ask() -> None:
+            with suppress(requests.RequestException):
+                self._ask("chat", model)
+
+        seen = len(requests_seen(self._host, model))
+        thread = threading.Thread(target=ask)
+        thread.start()
+        wait_until(lambda: len(requests_seen(self._host, model)) > seen, f"{model} has the request")
+        yield
+        thread.join()
 
     @contextmanager
     def strangers(self) -> Iterator[list[int]]:

@@ -49,6 +49,7 @@ class Engine(ThreadingHTTPServer):
         self.routes = routes
         self.metrics = Metrics(names[0])
         self.ready = not os.environ.get("STANDIN_NEVER_READY")
+        self.fails = bool(os.environ.get("STANDIN_FAILS"))
         self.token_seconds = float(os.environ.get("STANDIN_TOKEN_SECONDS", "0"))
         self.upload_limit = int(os.environ.get("VLLM_MAX_AUDIO_CLIP_FILESIZE_MB", "25")) << 20
         self.ids = count(1)
@@ -96,6 +97,8 @@ class Exchange(BaseHTTPRequestHandler):
                 route = self.server.routes.get((self.command, path))
                 if not route:
                     raise Refused(404, "Not Found")
+                if self.server.fails and self.command == "POST":
+                    raise Refused(500, "STANDIN_FAILS asks for a failure")
                 route(self)
             except Refused as error:
                 # With the rest unread the connection would be reset, and the answer perhaps lost.
