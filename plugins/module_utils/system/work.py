@@ -28,7 +28,7 @@ VARIABLE = "INFERENCE_FLEET_RUN"  # in the environment of a module: its run, if 
 TRIES = 60  # one a second
 KILL_SECONDS = 5  # from SIGTERM to SIGKILL, which also ends a process that is stopped
 # The next run continues where one of these was stopped. (Another one may have stopped services that it starts again.)
-RESUMABLE = ("model_containers", "recipe_image", "service_takeover")
+RESUMABLE = ("caddy_reload", "model_containers", "recipe_image", "service_takeover")
 MARKED = (*RESUMABLE, "host_rules", "litellm_key", "mig_partition")
 STOPPABLE = (*MARKED, "service_container")
 LOST = "another run has taken over the host's lock, or the host was rebooted, so this run stops; run it again"

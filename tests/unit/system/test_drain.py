@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.system import drain as module
+from ansible_collections.inference.fleet.plugins.module_utils.system import own_network as module
 from ansible_collections.inference.fleet.plugins.module_utils.system.drain import (
     accept,
     connections,
@@ -36,7 +36,8 @@ class Kernel:
 
     def run(self, command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
         assert command[:4] == ["nsenter", f"--net={self.root}/7/ns/net", "iptables", "--wait"]
-        verb, *rule = command[4:]
+        assert command[4:6] == ["--table", "filter"]
+        verb, *rule = command[6:]
         if verb == "--check":
             return subprocess.CompletedProcess(command, int(rule not in self.known), "", "no such rule")
         if not self.refuses and verb == "--delete":
