@@ -128,12 +128,11 @@ def test_a_host_that_loses_power_in_a_replacement_comes_back(
     command = admin.command("install", "--limit", machine.name, variables=new)
     with at_step(machine, point, "true") as reached:
         # In a session of its own: SSH waits for a host that is gone.
-        with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        ) as run:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as run:
             wait_until(lambda: reached.is_set() or run.poll() is not None, f"the run has taken {point} steps", 300)
             machine.lose_power()
-            os.killpg(run.pid, signal.SIGKILL)
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
         machine.boot()
     machine.wait_for_restore()
     promise.holds(new["fleet_models"])
