@@ -24,4 +24,4 @@ class ActionModule(Watched):
     def is_settled(self, planned: Mapping[str, Any]) -> bool:
         waits = switch(self.arguments, "wait", True)
         loading = [one for one in planned.get("containers", ()) if one["wanted"] and not one["ready"]]
-        return super().is_settled(planned) and not (waits and loading)
+        return super().is_settled(planned) and planned.get("remembered", True) and not (waits and loading)

@@ -10,8 +10,10 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes import select_recipes
+from ansible_collections.inference.fleet.plugins.module_utils.engine.versions import with_entry
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import check_rotates
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, foreign, select
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates, failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
@@ -40,7 +42,12 @@ class ActionModule(ActionBase):
             for name, value in variables.items()
             if value is None and name not in paths
         ]
+        version = self._task.args.get("entry")  # of the model `model`
         try:
+            if version is not None:
+                variables = dict(migrate(variables))
+                models, secret = variables.get("fleet_models") or (), self._task.args.get("entry_secrets") or ()
+                variables["fleet_models"] = with_entry(models, self._task.args["model"], version, secret)
             fleet = parse_fleet(variables)
             verdict = certificates.check(fleet.https, datetime.now(timezone.utc))
             authorities = certificates.check_authorities(fleet.ca_bundle, datetime.now(timezone.utc))
@@ -53,7 +60,8 @@ class ActionModule(ActionBase):
                 fault for fault in error.faults if not any(path.startswith(fault.partition(":")[0]) for path in paths)
             ]
             lines = "\n".join(map(with_page, dict.fromkeys([*empty, *unread, *others])))
-            return {"failed": True, "msg": f"nothing was touched; the inventory of this host has faults:\n{lines}"}
+            what = "the inventory of this host" if version is None else "the inventory with the previous version"
+            return {"failed": True, "msg": f"nothing was touched; {what} has faults:\n{lines}"}
         try:
             self._check_names(fleet, task_vars or {})
         except FleetError as error:

@@ -30,6 +30,9 @@ description:
   - What vLLM compiles at its start is kept in a volume C(fleet-compiled-CONTAINER-DIGEST), one for each container and
     configuration, unless C(fleet_cache.compiled) is false. Volumes that no container has are removed after
     containers were removed, and with O(prune).
+  - The host remembers the version of each model (image, arguments, environment) that serves with all replicas, and the
+    version before, for the playbook C(rollback), in C(/var/lib/inference-fleet/served.json), which root alone can read.
+    Secret values of C(env) are left out. Without O(wait), and with O(keep_going), nothing is remembered.
   - Docker rotates a container's log as C(fleet_logs) says. A change of C(fleet_logs) applies to containers that are
     created afterwards, and recreates none.
   - Pulls, removals and starts run in parallel. The module waits until C(/health) of each running model answers. A
@@ -195,6 +198,10 @@ containers:
         - The last lines of the log of a container that should answer and does not. Empty unless O(report) is set.
       type: list
       elements: str
+remembered:
+  description: In check mode, whether the host remembers the versions that serve. A run without differences writes them.
+  returned: success
+  type: bool
 trouble:
   description: Faults that prevent the partitioning or assignment of the GPUs; empty if there are none.
   returned: when O(report) is set
@@ -244,8 +251,10 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.host_cores 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.progress import Progress
 from ansible_collections.inference.fleet.plugins.module_utils.engine.replacing import tidied, tidy
 from ansible_collections.inference.fleet.plugins.module_utils.engine.room import Room, arrange
+from ansible_collections.inference.fleet.plugins.module_utils.engine.served import read_served, write_served
 from ansible_collections.inference.fleet.plugins.module_utils.engine.starts import read_starts, write_starts
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import unused_images
+from ansible_collections.inference.fleet.plugins.module_utils.engine.versions import remember, version_of
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
     DevicePlan,
     given_if_possible,
@@ -340,6 +349,7 @@ def _work(module: AnsibleModule) -> None:
             write_starts(outcome.took)
             _remove_compiled(module, docker, outcome)
         after = docker.observe(()) if outcome.done else observed
+        remembered = _remember(module, fleet, acting_on, after, outcome)
         on_host = docker.images_of_host() if module.params["report"] else []
     except FleetError as error:
         module.fail_json(msg=str(error))
@@ -367,7 +377,7 @@ def _work(module: AnsibleModule) -> None:
     if module.params["report"]:
         for row in rows:
             row["log"] = last_words(row["name"], docker) if row["id"] and row["wanted"] and not row["ready"] else []
-    module.exit_json(containers=rows, **result)
+    module.exit_json(containers=rows, remembered=remembered, **result)
 
 
 def _tidy(
@@ -405,6 +415,30 @@ def _remove_compiled(module: AnsibleModule, docker: Docker, outcome: Outcome) ->
                 docker.remove_compiled(volume)
     except FleetError as error:
         module.warn(str(error))
+
+
+def _remember(
+    module: AnsibleModule, fleet: Fleet, acting_on: tuple[str, ...], after: Observed, outcome: Outcome
+) -> bool:
+    """Writes the versions of the models whose replicas all answer. Returns whether the file had them."""
+    if module.params["keep_going"] or not module.params["wait"]:
+        return True
+    images = {one.spec.name: one.spec.image for one in after.containers}
+    serving = {
+        model.name: version_of(fleet, model, images.get(model.containers[0], ""))
+        for model in fleet.models
+        if model.name in acting_on and model.state == "running" and outcome.ready >= {*model.containers}
+    }
+    have = {model.name for model in fleet.models if model.containers}
+    known = read_served()
+    gone = {name for name in known if name not in have and (name in acting_on or module.params["prune"])}
+    new = remember(known, serving, gone)
+    if new != known and not module.check_mode:
+        try:
+            write_served(new)
+        except OSError as error:
+            module.warn(f"{error.filename}: {error.strerror}; the playbook rollback will lack what this run changed")
+    return new == known
 
 
 def _gpus(module: AnsibleModule, fleet: Fleet, docker: Docker, observed: Observed, acting_on: tuple[str, ...]) -> _Gpus:

@@ -20,6 +20,18 @@ options:
   model:
     description: A model that at least one host of the play must have.
     type: str
+  entry:
+    description:
+      - The keys of another version of the model O(model), as M(inference.fleet.previous_version) returns them. They
+        replace those of the model's entry in C(fleet_models), for the rest of the run.
+    type: dict
+    version_added: 0.2.0
+  entry_secrets:
+    description: Variables of the model's C(env) that have secret values. With O(entry), they stay as they are.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   recipe:
     description: A recipe that at least one host of the play must have, unless it is a recipe of the collection.
     type: str

@@ -21,7 +21,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.model im
     DRAIN_SECONDS,
     MANAGED_BY,
     Model,
-    is_secret_name,
+    is_secret,
     name_taken,
     stands_for,
 )
@@ -36,7 +36,6 @@ COMPILED_MOUNT = "/var/tmp"
 COMPILED_ROOT = f"{COMPILED_MOUNT}/vllm"
 MODULES = "/tmp/inference-fleet-modules"  # where transformers copies a model's own code to, and imports it from
 COMPILED = "fleet-compiled-"  # prefix of the volumes with compiled code, one per container and configuration
-_PASSWORD = re.compile(r"://[^/@\s]*@")  # in a URL
 
 
 @dataclass(frozen=True)
@@ -471,7 +470,7 @@ def _differences(desired: Spec, observed: Spec, image: Optional[ImageDefaults]) 
 def _lines(name: str, part: str, value: Any) -> list[str]:
     """A field's value for display, one line per item, without values of secrets."""
     if isinstance(value, Mapping):
-        hidden = {key for key, text in value.items() if is_secret_name(key) or _PASSWORD.search(text)}
+        hidden = {key for key, text in value.items() if is_secret(key, text)}
         return [f"{name}.{part}.{key}: {'(secret)' if key in hidden else text}" for key, text in sorted(value.items())]
     if isinstance(value, (list, tuple)):
         return [f"{name}.{part}: {' '.join(value)}"]

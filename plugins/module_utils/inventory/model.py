@@ -90,6 +90,7 @@ _SECRET_NAME = re.compile(
     r"|(^|_|API|ACCESS)KEY(_|$)|(^|_)(PASS|DSN|DATABASE_URL)(_|$)",
     re.IGNORECASE,
 )
+_PASSWORD = re.compile(r"://[^/@\s]*@")  # in a URL
 
 
 @dataclass(frozen=True)
@@ -359,6 +360,11 @@ def name_taken(container: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether an environment variable of this name probably holds a secret."""
     return bool(_SECRET_NAME.search(name))
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether the environment variable is no text to show: by its name, or since it is a URL with a password."""
+    return is_secret_name(name) or bool(_PASSWORD.search(value))
 
 
 def _source(read: Fields) -> Any:

@@ -13,6 +13,7 @@ STATE = "/var/lib/inference-fleet"  # may also contain files of other origin, su
 ENERGY = f"{STATE}/energy"
 OPTIONS = f"{STATE}/options"  # the options of the images' engines, by image ID
 STARTS = f"{STATE}/starts.json"  # model -> seconds of the last start of a container
+SERVED = f"{STATE}/served.json"  # model -> the versions that serve and served before
 DUMP = f"{STATE}/.database.dump"  # while a backup is made or restored
 RESTORE_RECORD = f"{STATE}/restore.json"
 WHEELS = f"{STATE}/wheels"
@@ -66,7 +67,8 @@ class Paths:
         return (
             *(f"{self.config}/{name}" for name in services),
             *(self.restore_unit, self.restore_environment, self.energy_unit, self.energy_environment),
-            *(self.kit, self.metrics, self.options, self.restore_record, self.wheels, DUMP),
+            *(self.kit, self.metrics, self.options, self.restore_record, self.wheels),
+            *(STARTS, SERVED, DUMP),
         )
 
     def public(self) -> dict[str, Union[str, list[str]]]:

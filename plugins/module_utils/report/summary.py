@@ -44,6 +44,7 @@ _STEPS: Mapping[str, str] = {
     "inventory": "__fleet_inventory",
     "checks": "__fleet_host",
     "lock": "__fleet_lock",
+    "previous version": "__fleet_previous",
     "host rules": "__fleet_rules",
     "postgres": "__postgres_ready",
     "MIG": "__mig",
