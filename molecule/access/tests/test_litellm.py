@@ -127,11 +127,26 @@ def test_one_that_dies_for_lack_of_its_database_is_started_anew(
 
 
 @pytest.mark.extended
-def test_a_failed_migration_stops_it_and_says_what_to_do(
+def test_a_migration_that_fails_in_a_second_litellm_costs_nobody_the_first(
     admin: Admin, door: Door, host: Host, virtual_key: str, conflict: None
 ) -> None:
     before = identities(host)
-    run = admin.play("install", variables={"fleet_litellm": {"workers": 2, "restart_wait": 1}})
+    run = admin.play("install", variables={"fleet_litellm": {"workers": 2}})
+    assert run.status != 0
+    assert f"{MIGRATION}: refused by the tests" in run.messages
+    assert "The previous LiteLLM of gate still serves all requests" in run.messages
+    assert identities(host) == before
+    psql(host, "DROP EVENT TRIGGER refuse")
+    assert_applied(admin, door, host, virtual_key)
+
+
+@pytest.mark.extended
+def test_a_migration_that_fails_in_the_only_litellm_stops_it_and_says_what_to_do(
+    admin: Admin, door: Door, host: Host, virtual_key: str, conflict: None
+) -> None:
+    before = identities(host)
+    host.check_output("docker stop litellm")
+    run = admin.play("install", variables={"fleet_litellm": {"workers": 2}})
     assert run.status != 0
     for told in (
         "The migration of LiteLLM's database failed on gate",
@@ -144,8 +159,11 @@ def test_a_failed_migration_stops_it_and_says_what_to_do(
     assert {name: one for name, one in identities(host).items() if name != "litellm"} == {
         name: one for name, one in before.items() if name != "litellm"
     }
-
     psql(host, "DROP EVENT TRIGGER refuse")
+    assert_applied(admin, door, host, virtual_key)
+
+
+def assert_applied(admin: Admin, door: Door, host: Host, virtual_key: str) -> None:
     run = admin.play("install")
     assert run.status == 0, run.output
     assert psql(host, f"SELECT count(*) FROM _prisma_migrations WHERE migration_name = '{MIGRATION}'") == "1"
