@@ -137,6 +137,7 @@ def test_a_migration_that_fails_in_a_second_litellm_costs_nobody_the_first(
     assert "The previous LiteLLM of gate still serves all requests" in run.messages
     assert identities(host) == before
     psql(host, "DROP EVENT TRIGGER refuse")
+    assert admin.play("install", variables={"fleet_litellm": {"workers": 2}}).status == 0
     assert_applied(admin, door, host, virtual_key)
 
 

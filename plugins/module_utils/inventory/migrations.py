@@ -19,7 +19,9 @@ def _without_short_restart_wait(variables: Variables) -> Variables:
     """In schema 1, `fleet_litellm.restart_wait` was a pause between stop and start, 5 seconds by default. As the time
     that running requests get, it would cut them."""
     settings = variables.get("fleet_litellm")
-    wait = settings.get("restart_wait") if isinstance(settings, Mapping) else None
+    if not isinstance(settings, Mapping):
+        return variables
+    wait = settings.get("restart_wait")
     if not is_whole(wait) or is_whole(wait, LiteLLMSettings.restart_wait):
         return variables
     return {**variables, "fleet_litellm": {key: settings[key] for key in settings if key != "restart_wait"}}
