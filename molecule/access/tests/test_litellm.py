@@ -117,7 +117,9 @@ def test_one_that_dies_for_lack_of_its_database_is_started_anew(
     host.check_output("docker restart litellm")
     with ThreadPoolExecutor() as pool:
         ending = pool.submit(admin.play, "install")
-        wait_until(lambda: inspect(host, "litellm")["litellm"]["State"]["Status"] == "exited", "the run has stopped it")
+        wait_until(
+            lambda: inspect(host, "litellm")["litellm"]["State"]["Status"] == "exited", "the run has stopped it", 300
+        )
         psql(host, "ALTER DATABASE litellm ALLOW_CONNECTIONS true", database="postgres")
         run = ending.result()
     assert run.status == 0, run.output
