@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils import failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup import About, Backup, Dump, stamp
 from ansible_collections.inference.fleet.plugins.plugin_utils.backup_file import Folder, Vault, read
 from ansible_collections.inference.fleet.plugins.plugin_utils.database_dump import (
+    COPY,
     Database,
     TooLarge,
     read_secrets,
@@ -36,6 +37,8 @@ class ActionModule(ActionBase):
         host = str(task_vars["inventory_hostname"])
         try:
             vault = Vault(self._loader, arguments.get("vault_password_file"))
+            if switch(arguments, "copy") and not vault.has_password():
+                return _copy(Database(self._remote), int(arguments["max_mb"]) * 10**6, self._task.check_mode)
             vault.require_password()
             folder = Folder(arguments["folder"])
             _refuse_as_inventory(folder.path, task_vars.get("ansible_inventory_sources") or ())
@@ -48,7 +51,7 @@ class ActionModule(ActionBase):
                 switch(arguments, "spend_logs"),
             )
             path, keep = folder.path_of(host, about.made), int(arguments["keep"])
-            result = {"changed": True, "path": str(path), "postgres": about.postgres, "warnings": []}
+            result = {"changed": True, "path": str(path), "copy": "", "postgres": about.postgres, "warnings": []}
             if self._task.check_mode:
                 coming = [str(one) for one in folder.old(host, keep, path.name)]
                 return {**result, "size": None, "spend_logs": about.spend_logs, "removed": coming}
@@ -75,6 +78,19 @@ class ActionModule(ActionBase):
     def _remote(self, command: str, data: bytes) -> dict[str, Any]:
         answer: dict[str, Any] = self._low_level_execute_command(command, in_data=data)
         return answer
+
+
+def _copy(database: Database, max_bytes: int, check: bool) -> dict[str, Any]:
+    """What the action returns after a copy of the database beside it."""
+    postgres = database.version()
+    if not check:
+        try:
+            database.load(database.dump(False, max_bytes))
+            database.keep_loaded()
+        finally:
+            database.discard()
+    result = {"changed": True, "path": "", "copy": COPY, "size": None, "postgres": postgres}
+    return {**result, "spend_logs": False, "removed": []}
 
 
 def _dump(database: Database, spend_logs: bool, max_bytes: int) -> tuple[Dump, str]:

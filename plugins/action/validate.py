@@ -13,7 +13,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.recipes imp
 from ansible_collections.inference.fleet.plugins.module_utils.engine.versions import with_entry
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import check_rotates
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet, foreign, select
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate, migration_warnings
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates, failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
@@ -70,10 +70,11 @@ class ActionModule(ActionBase):
         own = url_names(fleet, task_vars, self._templar)
         strangers = [f"{name}: not a variable of inference.fleet; it has no effect" for name in foreign(variables)]
         names = name_warnings(fleet, task_vars, self._templar)
+        older = migration_warnings(variables)
         return {
             "changed": False,
             "ansible_facts": {"fleet": fleet.public(*own[:1])},
-            "warnings": [*verdict.warnings, *verdict.faults, *authorities.warnings, *names, *strangers],
+            "warnings": [*verdict.warnings, *verdict.faults, *authorities.warnings, *names, *older, *strangers],
         }
 
     def _check_names(self, fleet: Fleet, task_vars: dict[str, Any]) -> None:

@@ -43,6 +43,13 @@ options:
     description:
       - A file with the password, or a program that prints it. By default the password given to C(ansible-playbook).
     type: path
+  copy:
+    description:
+      - Whether a run without a Vault password, instead of failing, copies the database, without the rows of
+        C(LiteLLM_SpendLogs), to the database C(litellm_before_migrations) of the same PostgreSQL. The copy replaces the
+        previous one.
+    type: bool
+    default: false
 attributes:
   action:
     support: full
@@ -69,11 +76,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The file.
+  description: The file; empty if the database was copied instead.
+  returned: success
+  type: str
+copy:
+  description: The name of the copied database; empty if a file was written.
   returned: success
   type: str
 size:
-  description: The size of the file in bytes; null in check mode.
+  description: The size of the file in bytes; null in check mode, and for a copy.
   returned: success
   type: int
 postgres:

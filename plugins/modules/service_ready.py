@@ -33,6 +33,12 @@ options:
     description: Whether the task fails if RV(hopeless) is not empty.
     type: bool
     default: true
+  remember:
+    description:
+      - The name under which the host remembers how long this start took, for M(inference.fleet.service_takeover).
+      - A container that is ready at once may have been ready for long; its start is not remembered.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -66,9 +72,14 @@ hopeless:
   type: str
 """
 
+import calendar
+import time
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Container
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import Hopeless, wait_until_ready
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
+from ansible_collections.inference.fleet.plugins.module_utils.engine.starts import write_starts
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
@@ -77,7 +88,9 @@ SPEC = dict(
     timeout=dict(type="int", required=True),
     gave_up=dict(type="str", default=""),
     hopeless_fails=dict(type="bool", default=True),
+    remember=dict(type="str", default=""),
 )
+WAITED_S = 1  # less is no wait
 
 
 def main() -> None:
@@ -88,6 +101,7 @@ def _work(module: AnsibleModule) -> None:
     if module.check_mode:
         module.exit_json()
     given = module.params
+    began = time.monotonic()
     try:
         docker = Docker()
         fault = wait_until_ready(
@@ -97,12 +111,20 @@ def _work(module: AnsibleModule) -> None:
             given["timeout"],
             gave_up=given["gave_up"],
         )
+        if given["remember"] and not fault and time.monotonic() - began > WAITED_S:
+            write_starts({given["remember"]: _seconds_since(docker.inspect(given["name"]))})
     except FleetError as error:
         fault = str(error)
     hopeless = fault if isinstance(fault, Hopeless) else ""
     if fault and (given["hopeless_fails"] or not hopeless):
         module.fail_json(msg=fault, hopeless=hopeless)
     module.exit_json(hopeless=hopeless)
+
+
+def _seconds_since(container: Container | None) -> float:
+    """Since the start of the container."""
+    started = container.started_at if container else ""
+    return time.time() - calendar.timegm(time.strptime(started[:19], "%Y-%m-%dT%H:%M:%S")) if started else 0
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Container
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
+from ansible_collections.inference.fleet.plugins.module_utils.engine.starts import read_starts
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.takeover import (
     Seen,
     carry_out,
@@ -224,7 +225,8 @@ def _plan(module: AnsibleModule, pair: Pair) -> None:
     same = bool(image and container and container.spec.image == pair.docker.image_id(image))
     used = _resident(pair.docker.processes(pair.name)) if runs else 0
     against = reasons_against(seen, used, _available(), given["reasons"])
-    module.exit_json(side_by_side=not against, same_image=same, line=in_words(pair.name, against, runs))
+    line = in_words(pair.name, against, runs, read_starts().get(pair.name))
+    module.exit_json(side_by_side=not against, same_image=same, line=line)
 
 
 def _resident(processes: list[int]) -> int:

@@ -42,9 +42,12 @@ class Vault:
     def __init__(self, loader: Any, password_file: Optional[str] = None) -> None:
         self._secrets = passwords(loader, password_file, "fleet_backup_vault_password_file")
 
+    def has_password(self) -> bool:
+        return bool(self._secrets)
+
     def require_password(self) -> None:
         """Raises FleetError if there is no password to encrypt with."""
-        if not self._secrets:
+        if not self.has_password():
             raise FleetError(
                 f"no password to encrypt the backup with, and a backup is never written unencrypted; give {_PASSWORDS}"
             )

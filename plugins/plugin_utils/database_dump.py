@@ -24,6 +24,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.backup import PART
 Run = Callable[[str, bytes], Mapping[str, Any]]
 
 RESTORED = "litellm_restored"  # the database that a dump is loaded into, until it replaces the one in use
+COPY = "litellm_before_migrations"  # the copy from before the last migrations that were applied without a backup file
 SPEND_LOGS = 'public."LiteLLM_SpendLogs"'
 OWNER = "litellm"  # LiteLLM's role, which can do nothing outside its database
 ADMIN = "fleet_admin"  # the superuser; see roles/postgres/files/owner.sql
@@ -114,6 +115,11 @@ class Database:
             quoted = name.replace('"', '""')
             self._ask(f'CREATE EXTENSION IF NOT EXISTS "{quoted}"', RESTORED, ADMIN)
         self._restore(shlex.join(_PG_RESTORE))
+
+    def keep_loaded(self) -> None:
+        """Makes the loaded database the copy, in place of the previous copy."""
+        self._ask(f"DROP DATABASE IF EXISTS {COPY}", "postgres", ADMIN)
+        self._ask(f"ALTER DATABASE {RESTORED} RENAME TO {COPY}", "postgres", ADMIN)
 
     def discard(self) -> None:
         self._run(f"rm -f {DUMP}", b"\n")

@@ -51,8 +51,10 @@ class Host:
         self.file: bytes | None = None
         self.loaded: list[bytes] = []
         self.checked: list[bytes] = []
+        self.commands: list[str] = []
 
     def __call__(self, command: str, in_data: bytes) -> Answer:
+        self.commands.append(command)
         answer = self.answer(command, in_data)
         return {"rc": 0, "stdout": "", "stderr": "", **(answer if isinstance(answer, dict) else {"stdout": answer})}
 
@@ -97,8 +99,9 @@ def act(
     return answer
 
 
-def back_up(folder: Path, host: Host | None = None, keep: int = 14, **more: Any) -> Answer:
+def back_up(folder: Path, host: Host | None = None, keep: int = 14, copy: bool = False, **more: Any) -> Answer:
     arguments = {"folder": str(folder), "keep": keep, "spend_logs": True, "max_mb": 1, "config_folder": "/etc/x"}
+    arguments["copy"] = copy
     return act(host_backup, arguments, host, **more)
 
 
@@ -132,6 +135,29 @@ def test_without_a_password_nothing_is_written(tmp_path: Path) -> None:
     answer = back_up(tmp_path, passwords=())
     assert answer["failed"] and "a backup is never written unencrypted" in answer["msg"]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_without_a_password_the_database_is_copied_where_that_is_asked_for(tmp_path: Path, check: bool) -> None:
+    host = Host()
+    answer = back_up(tmp_path, host, passwords=(), copy=True, check=check)
+    assert (answer["path"], answer["copy"], answer["spend_logs"]) == ("", "litellm_before_migrations", False)
+    assert not list(tmp_path.iterdir())
+    assert host.loaded == ([] if check else [DUMP])
+    assert host.file is None
+    renamed = [one for one in host.commands if "RENAME TO litellm_before_migrations" in one]
+    assert len(renamed) == (not check)
+
+
+def test_with_a_password_the_file_is_written(tmp_path: Path) -> None:
+    answer = back_up(tmp_path, copy=True)
+    assert (answer["path"], answer["copy"]) == (str(*tmp_path.iterdir()), "")
+
+
+def test_a_copy_that_fails_leaves_no_dump(tmp_path: Path) -> None:
+    host = Host(refuses="no")
+    answer = back_up(tmp_path, host, passwords=(), copy=True)
+    assert answer["failed"] and host.file is None
 
 
 def test_a_password_file_goes_before_the_passwords_of_the_run(tmp_path: Path) -> None:

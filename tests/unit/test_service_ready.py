@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from time import strptime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -80,3 +82,26 @@ def test_a_docker_that_does_not_answer_fails(host: Host, monkeypatch: pytest.Mon
 def test_check_mode_waits_for_nothing(host: Host) -> None:
     host.engine.containers.clear()
     assert host.run(check=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("waited", "more", "remembered"),
+    [(20, {"remember": "litellm"}, {"litellm": 25}), (0.5, {"remember": "litellm"}, {}), (20, {}, {})],
+)
+def test_a_start_that_was_waited_for_is_remembered(
+    host: Host, monkeypatch: pytest.MonkeyPatch, waited: float, more: dict[str, Any], remembered: dict[str, int]
+) -> None:
+    clock = iter([100.0, 100.0 + waited])
+    found: dict[str, float] = {}
+    monkeypatch.setattr(module, "wait_until_ready", lambda *_given, **_more: None)
+    monkeypatch.setattr(module, "time", Mock(monotonic=clock.__next__, time=lambda: 1_000_000_025.0, strptime=strptime))
+    monkeypatch.setattr(module, "write_starts", found.update)
+    host.engine.change(NAME, started_at="2001-09-09T01:46:40.123456789Z")
+    host.run(**more)
+    assert found == remembered
+
+
+def test_a_start_that_failed_is_not_remembered(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAITED_S", -1)
+    monkeypatch.setattr(module, "write_starts", lambda _found: pytest.fail("remembered"))
+    assert host.run(remember="litellm")["failed"]

@@ -16,6 +16,10 @@ SPEC = Spec("litellm", "sha256:1", (), (), {}, (), ("fleet-litellm",), (), {}, "
 GIVEN = {"name": "litellm", "network": "fleet-litellm", "port": 4000}
 
 
+class Killed(BaseException):
+    """The module's process was killed."""
+
+
 class Host:
     """Docker, and the rule in the network of a container. calls: what was changed, in order."""
 
@@ -24,7 +28,8 @@ class Host:
         self.containers: dict[str, Container] = {}
         self.calls: list[str] = []
         self.left = 0
-        self.refuses_rules = self.ended = False
+        self.refuses_rules = self.ended = self.refuses = False
+        self.lives = -1  # calls before the module is killed; negative: it is not
         self.add("litellm")
         (proc / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   8000000 kB\n")
         for process in (7, 8):
@@ -34,6 +39,12 @@ class Host:
     def add(self, name: str, status: str = "running", health: str = "healthy", alias: str = "") -> None:
         spec = replace(SPEC, name=name, aliases=(alias,) if alias else ())
         self.containers[name] = Container(f"id-{name}", spec, status, "172.18.0.2", health=health)
+
+    def start_again(self) -> None:
+        """A reboot: no container runs, and no rule is left, until the restore starts them."""
+        self.refuses = False
+        for name, container in self.containers.items():
+            self.containers[name] = replace(container, status="exited", health="")
 
     def run(self, state: str, check: bool = False, **more: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self.main(check, **{**GIVEN, "state": state, **more})
@@ -55,27 +66,67 @@ class Host:
         return {"litellm:1": "sha256:1", "litellm:2": "sha256:2"}.get(reference, "")
 
     def disconnect(self, name: str, network: str) -> None:
-        self.calls.append(f"disconnect {name} {network}")
+        self.call(f"disconnect {name} {network}")
+        self.change(name, ())
 
     def connect(self, name: str, network: str, aliases: list[str]) -> None:
-        self.calls.append(f"connect {name} {network} {aliases}")
+        self.call(f"connect {name} {network} {aliases}")
+        self.change(name, tuple(aliases))
 
     def remove(self, container_id: str, name: str) -> None:
-        assert container_id == f"id-{name}"
-        self.calls.append(f"remove {name}")
+        assert container_id == self.containers[name].id
+        self.call(f"remove {name}")
+        self.containers[name] = replace(self.containers[name], status="exited", health="")
+        self.refuses = self.refuses and name != "litellm"  # the rule ends with the container
+        self.lived()  # Docker has stopped the container, and is asked to remove it
         del self.containers[name]
 
     def rename(self, name: str, new_name: str) -> None:
-        self.calls.append(f"rename {name} {new_name}")
+        self.call(f"rename {name} {new_name}")
+        assert new_name not in self.containers
+        self.containers[new_name] = self.containers.pop(name)
 
     def drain(self, process: int, port: int, seconds: float) -> int:
-        self.calls.append(f"drain {process} {port} {seconds}")
+        self.call(f"drain {process} {port} {seconds}")
         if self.refuses_rules:
             raise FleetError("iptables: no permission")
+        self.refuses = True
+        self.lived()  # the module waits for the requests
         return self.left
 
     def accept(self, process: int, port: int) -> None:
-        self.calls.append(f"accept {process} {port}")
+        self.call(f"accept {process} {port}")
+        self.refuses = False
+
+    def call(self, what: str) -> None:
+        self.lived()
+        self.calls.append(what)
+
+    def lived(self) -> None:
+        if not self.lives:
+            raise Killed
+        self.lives -= 1
+
+    def change(self, name: str, aliases: tuple[str, ...]) -> None:
+        container = self.containers[name]
+        self.containers[name] = replace(container, spec=replace(container.spec, aliases=aliases))
+
+    def serves(self) -> bool:
+        """Whether Caddy finds a LiteLLM that accepts connections."""
+        previous, successor = self.containers.get("litellm"), self.containers.get("litellm-next")
+        answers = bool(successor and successor.health == "healthy" and "litellm" in successor.spec.aliases)
+        return answers or bool(previous and previous.health == "healthy" and not self.refuses)
+
+    def killed(self, after: int, state: str) -> bool:
+        """Whether the module was killed after so many steps."""
+        self.lives = after
+        try:
+            self.run(state)
+        except Killed:
+            return True
+        finally:
+            self.lives = -1
+        return False
 
 
 @pytest.fixture
@@ -85,6 +136,7 @@ def host(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(module, "PROC", tmp_path)
     monkeypatch.setattr(module, "drain", host)
     monkeypatch.setattr(module, "PATIENCE_S", 0)
+    monkeypatch.setattr(module, "read_starts", lambda: {"litellm": 23, "caddy": 1})
     return host
 
 
@@ -173,10 +225,59 @@ def test_the_plan_says_whether_the_image_changes(host: Host, image: str) -> None
 
 def test_further_reasons_are_in_the_line(host: Host) -> None:
     answer = host.run("planned", image="litellm:1", reasons=["the database gets another owner"])
-    assert answer["line"].endswith("the database gets another owner")
+    assert answer["line"].endswith("about 23 s (its last start took that long): the database gets another owner")
 
 
 def test_a_first_start_is_no_replacement(host: Host) -> None:
     host.containers.clear()
     answer = host.run("planned", image="litellm:1")
     assert (answer["side_by_side"], answer["line"]) == (False, "litellm: starts; it does not run now")
+
+
+# The module is killed between two calls to Docker and the kernel, and within a call; the next run's too.
+
+POINTS = range(9)  # more than a takeover has
+
+
+@pytest.mark.parametrize("again", POINTS)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_at_any_point_leaves_one_that_serves_and_the_next_run_leaves_one_container(
+    host: Host, point: int, again: int
+) -> None:
+    host.add("litellm-next")
+    killed = host.killed(point, "taken")
+    assert killed == (point < 7)  # disconnect, connect, rule, wait, stop, remove, rename
+    assert host.serves()
+    host.killed(again, "settled")
+    assert host.serves()
+    host.run("settled")
+    assert host.serves()
+    assert list(host.containers) == ["litellm"]
+    assert host.run("settled")["changed"] is False
+
+
+@pytest.mark.parametrize("again", POINTS)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_successor_that_fails_meanwhile_costs_nobody_the_previous_one(host: Host, point: int, again: int) -> None:
+    """Up to the moment at which the previous one is stopped."""
+    host.add("litellm-next")
+    host.killed(point, "taken")
+    if point > 4 or "litellm-next" not in host.containers:
+        return
+    host.containers["litellm-next"] = replace(host.containers["litellm-next"], health="unhealthy")
+    host.killed(again, "settled")
+    host.run("settled")
+    assert host.serves()
+    assert [one.id for one in host.containers.values()] == ["id-litellm"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_after_a_reboot_one_is_left_to_start(host: Host, point: int) -> None:
+    """The one that had taken over, whatever became of it."""
+    host.add("litellm-next")
+    host.killed(point, "taken")
+    host.start_again()
+    host.run("settled")
+    assert {name: one.id for name, one in host.containers.items()} == {
+        "litellm": "id-litellm" if point < 2 else "id-litellm-next"
+    }

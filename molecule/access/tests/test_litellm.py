@@ -44,15 +44,14 @@ def conflict(host: Host) -> Iterator[None]:
     psql(host, "DROP EVENT TRIGGER IF EXISTS refuse", "DROP FUNCTION IF EXISTS refuse")
 
 
-# From LiteLLM's role as it is now to what hosts had before: initdb's superuser, with the same password.
+LOGIN = "SELECT rolname FROM pg_roles WHERE rolname ~ '^litellm_[0-9a-f]{8}$'"
+# From LiteLLM's role as it is now to what hosts had before: initdb's superuser, as whom LiteLLM's login works.
 AS_BEFORE = (
     "CREATE ROLE back SUPERUSER",
     "SET SESSION AUTHORIZATION back",
     "REASSIGN OWNED BY litellm TO fleet_admin",
     "ALTER ROLE litellm RENAME TO gone",
     "ALTER ROLE fleet_admin RENAME TO litellm",
-    "UPDATE pg_authid SET rolpassword = (SELECT rolpassword FROM pg_authid WHERE rolname = 'gone') "
-    "WHERE rolname = 'litellm'",
     "DROP OWNED BY gone",
     "DROP ROLE gone",
     "RESET SESSION AUTHORIZATION",
@@ -118,7 +117,9 @@ def test_one_that_dies_for_lack_of_its_database_is_started_anew(
     host.check_output("docker restart litellm")
     with ThreadPoolExecutor() as pool:
         ending = pool.submit(admin.play, "install")
-        wait_until(lambda: inspect(host, "litellm")["litellm"]["State"]["Status"] == "exited", "the run has stopped it")
+        wait_until(
+            lambda: inspect(host, "litellm")["litellm"]["State"]["Status"] == "exited", "the run has stopped it", 300
+        )
         psql(host, "ALTER DATABASE litellm ALLOW_CONNECTIONS true", database="postgres")
         run = ending.result()
     assert run.status == 0, run.output
@@ -128,11 +129,27 @@ def test_one_that_dies_for_lack_of_its_database_is_started_anew(
 
 
 @pytest.mark.extended
-def test_a_failed_migration_stops_it_and_says_what_to_do(
+def test_a_migration_that_fails_in_a_second_litellm_costs_nobody_the_first(
     admin: Admin, door: Door, host: Host, virtual_key: str, conflict: None
 ) -> None:
     before = identities(host)
-    run = admin.play("install", variables={"fleet_litellm": {"workers": 2, "restart_wait": 1}})
+    run = admin.play("install", variables={"fleet_litellm": {"workers": 2}})
+    assert run.status != 0
+    assert f"{MIGRATION}: refused by the tests" in run.messages
+    assert "The previous LiteLLM of gate still serves all requests" in run.messages
+    assert identities(host) == before
+    psql(host, "DROP EVENT TRIGGER refuse")
+    assert admin.play("install", variables={"fleet_litellm": {"workers": 2}}).status == 0
+    assert_applied(admin, door, host, virtual_key)
+
+
+@pytest.mark.extended
+def test_a_migration_that_fails_in_the_only_litellm_stops_it_and_says_what_to_do(
+    admin: Admin, door: Door, host: Host, virtual_key: str, conflict: None
+) -> None:
+    before = identities(host)
+    host.check_output("docker stop litellm")
+    run = admin.play("install", variables={"fleet_litellm": {"workers": 2}})
     assert run.status != 0
     for told in (
         "The migration of LiteLLM's database failed on gate",
@@ -145,8 +162,11 @@ def test_a_failed_migration_stops_it_and_says_what_to_do(
     assert {name: one for name, one in identities(host).items() if name != "litellm"} == {
         name: one for name, one in before.items() if name != "litellm"
     }
-
     psql(host, "DROP EVENT TRIGGER refuse")
+    assert_applied(admin, door, host, virtual_key)
+
+
+def assert_applied(admin: Admin, door: Door, host: Host, virtual_key: str) -> None:
     run = admin.play("install")
     assert run.status == 0, run.output
     assert psql(host, f"SELECT count(*) FROM _prisma_migrations WHERE migration_name = '{MIGRATION}'") == "1"
@@ -164,10 +184,10 @@ def test_a_host_whose_litellm_was_a_superuser_is_moved_over_once_and_loses_no_re
     admin: Admin, door: Door, host: Host, virtual_key: str
 ) -> None:
     host.check_output("docker stop litellm")
-    psql(host, *AS_BEFORE)
+    psql(host, f"ALTER ROLE {psql(host, LOGIN)} SUPERUSER", *AS_BEFORE)
     host.check_output("docker start litellm")
     wait_until(lambda: is_connected(door, virtual_key), "LiteLLM answers as a superuser")
-    assert host.check_output(f'docker exec postgres psql -U litellm -Atc "{SUPERUSERS}"') == "litellm"
+    assert "litellm" in host.check_output(f'docker exec postgres psql -U litellm -Atc "{SUPERUSERS}"').split()
     settings = {
         "fleet_litellm": {"restart_wait": 1, "spend_log_days": 30}
     }  # as a new version, it changes LiteLLM's file

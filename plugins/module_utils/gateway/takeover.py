@@ -102,13 +102,14 @@ def reasons_against(previous: Optional[Seen], used: int, available: int, given: 
     return tuple(found)
 
 
-def in_words(name: str, against: Sequence[str], runs: bool) -> str:
-    """What a change means for clients."""
+def in_words(name: str, against: Sequence[str], runs: bool, start: Optional[int] = None) -> str:
+    """What a change means for clients. start: how many seconds the last start took, if that is known."""
     if not against:
         return f"{name}: a second container takes over; no request waits"
     if not runs:
         return f"{name}: starts; it does not run now"
-    return f"{name}: stops and starts again, and requests wait meanwhile: {'; '.join(against)}"
+    long = "meanwhile" if start is None else f"for about {start} s (its last start took that long)"
+    return f"{name}: stops and starts again, and requests wait {long}: {'; '.join(against)}"
 
 
 def _gb(number: int) -> str:

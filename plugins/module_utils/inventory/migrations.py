@@ -8,13 +8,27 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.access import LiteLLMSettings
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 
 Variables = Mapping[str, Any]
 
+
+def _without_short_restart_wait(variables: Variables) -> Variables:
+    """In schema 1, `fleet_litellm.restart_wait` was a pause between stop and start, 5 seconds by default. As the time
+    that running requests get, it would cut them."""
+    settings = variables.get("fleet_litellm")
+    if not isinstance(settings, Mapping):
+        return variables
+    wait = settings.get("restart_wait")
+    if not is_whole(wait) or is_whole(wait, LiteLLMSettings.restart_wait):
+        return variables
+    return {**variables, "fleet_litellm": {key: settings[key] for key in settings if key != "restart_wait"}}
+
+
 # MIGRATIONS[n] turns the variables of schema n into those of schema n + 1.
-MIGRATIONS: Mapping[int, Callable[[Variables], Variables]] = MappingProxyType({})
+MIGRATIONS: Mapping[int, Callable[[Variables], Variables]] = MappingProxyType({1: _without_short_restart_wait})
 FIRST_SCHEMA = 1
 
 
@@ -35,3 +49,14 @@ def migrate(variables: Variables, migrations: Mapping[int, Callable[[Variables],
     for schema in range(found, newest):
         variables = migrations[schema](variables)
     return {**variables, "fleet_schema": newest}
+
+
+def migration_warnings(variables: Variables) -> list[str]:
+    """What has no effect in an inventory of an older schema."""
+    if migrate(variables).get("fleet_litellm") == variables.get("fleet_litellm"):
+        return []
+    return [
+        f"fleet_litellm.restart_wait: less than {LiteLLMSettings.restart_wait} has no effect in fleet_schema 1, where "
+        f"it was a pause before LiteLLM's start; remove it, or set fleet_schema: 2, where it is the time that running "
+        f"requests get when LiteLLM is replaced"
+    ]

@@ -12,7 +12,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system import work
 STATE = "/var/lib/inference-fleet"  # may also contain files of other origin, such as weights that an admin copied
 ENERGY = f"{STATE}/energy"
 OPTIONS = f"{STATE}/options"  # the options of the images' engines, by image ID
-STARTS = f"{STATE}/starts.json"  # model -> seconds of the last start of a container
+STARTS = f"{STATE}/starts.json"  # model, or litellm -> seconds of the last start of a container
 SERVED = f"{STATE}/served.json"  # model -> the versions that serve and served before
 DUMP = f"{STATE}/.database.dump"  # while a backup is made or restored
 RESTORE_RECORD = f"{STATE}/restore.json"

@@ -178,3 +178,10 @@ def test_nobody_takes_over_from_one_that_does_not_serve(previous: Seen | None) -
 
 def test_a_first_start_makes_nobody_wait() -> None:
     assert in_words("litellm", reasons_against(None, 0, 0, []), False) == "litellm: starts; it does not run now"
+
+
+def test_a_known_start_says_for_how_long_requests_wait() -> None:
+    assert in_words("litellm", ("why",), True, 17) == (
+        "litellm: stops and starts again, and requests wait for about 17 s (its last start took that long): why"
+    )
+    assert "17" not in in_words("litellm", (), True, 17)

@@ -11,6 +11,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.migratio
     FIRST_SCHEMA,
     MIGRATIONS,
     migrate,
+    migration_warnings,
 )
 from ansible_collections.inference.fleet.tests.unit.samples import faults
 
@@ -82,3 +83,31 @@ def test_while_there_is_one_schema_only_that_one_is_expected() -> None:
 def test_there_is_a_migration_for_every_schema_but_the_newest() -> None:
     assert list(MIGRATIONS) == list(range(FIRST_SCHEMA, FIRST_SCHEMA + len(MIGRATIONS)))
     assert Fleet.parse({}).schema == FIRST_SCHEMA + len(MIGRATIONS)
+
+
+# fleet_litellm.restart_wait, which schema 1 had as a pause between stop and start
+
+
+@pytest.mark.parametrize(
+    ("schema", "given", "waits"),
+    [
+        ({}, {}, 120),
+        ({}, {"restart_wait": 5}, 120),
+        ({"fleet_schema": 1}, {"restart_wait": 0}, 120),
+        ({"fleet_schema": 1}, {"restart_wait": 119, "workers": 2}, 120),
+        ({"fleet_schema": 1}, {"restart_wait": 300}, 300),
+        ({"fleet_schema": 2}, {"restart_wait": 5}, 5),
+    ],
+)
+def test_a_pause_of_an_older_inventory_cuts_no_stream(
+    schema: dict[str, Any], given: dict[str, Any], waits: int
+) -> None:
+    variables = {**schema, "fleet_litellm": given}
+    settings = Fleet.parse(variables).litellm
+    assert (settings.restart_wait, settings.workers) == (waits, given.get("workers", 1))
+    assert bool(migration_warnings(variables)) == (given.get("restart_wait", waits) != waits)
+
+
+@pytest.mark.parametrize("settings", [None, [], {"restart_wait": "5"}, {"restart_wait": True}, {"restart_wait": -1}])
+def test_wrong_settings_are_left_to_the_parser(settings: object) -> None:
+    assert migrate({"fleet_litellm": settings})["fleet_litellm"] == settings
