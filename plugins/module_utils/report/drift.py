@@ -178,7 +178,7 @@ def _differences(results: Mapping[str, Any], versions: Mapping[str, Any]) -> lis
         *_of_steps(results, status),
         *_of_models(status),
         *_of_services(results),
-        *_of_networks(results),
+        *(_of_networks(results) if versions["docker"] else ()),
         *_of_files(results),
         *_of_units(results),
         *_of_keys(results),

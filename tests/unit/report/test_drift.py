@@ -101,7 +101,7 @@ def test_a_host_whose_comparison_was_cut_off_is_not_without_difference(missing: 
 
 def test_without_docker_the_checks_of_the_host_are_the_comparison() -> None:
     check = {"name": "docker", "state": "install", "found": "installed, but does not answer", "remedy": "install does"}
-    given = results({"docker": None}, host={"checks": [check]})
+    given = results({"docker": None}, host={"checks": [check], "networks": {**NETWORKS, "create": [{"name": "a"}]}})
     del given["__keys"], given["__drift_status"]
     entry = host_entry(given)
     assert entry["fault"] is None
