@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import last_restore
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RESTORE_RECORD
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RESTORE_RECORD, drained_since
 from ansible_collections.inference.fleet.plugins.module_utils.report.status import (
     FAIL_ON,
     down_models,
@@ -49,7 +49,8 @@ class ActionModule(WithFleet):
                 self._execute_module("community.docker.docker_host_info", dict(SERVICES), task_vars=task_vars)
             )
             # Without a record, or without systemd, the output is empty.
-            drained = self._printed(f"cat {shlex.quote(task_vars['fleet']['paths']['drained'])}").strip()
+            file = self._low_level_execute_command(f"cat {shlex.quote(task_vars['fleet']['paths']['drained'])}")
+            drained = drained_since(None if file["rc"] else str(file["stdout"]))
             restore = last_restore(self._printed(f"cat {RESTORE_RECORD}"), self._printed(UNIT))
         except (AnsibleError, FleetError) as error:
             return {"changed": False, "status": without_status(str(error)), "down": []}

@@ -88,6 +88,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gateway.host_drain
     since_text,
     wait_for_requests,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import drained_since
 from ansible_collections.inference.fleet.plugins.module_utils.system.drain import connections
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -112,7 +113,7 @@ def main() -> None:
 def _work(module: AnsibleModule) -> None:
     given = module.params
     path, metric = Path(given["path"]), Path(given["metrics"])
-    since = path.read_text().strip() or "an unknown time" if path.exists() else ""
+    since = drained_since(path.read_text() if path.exists() else None)
     if given["state"] == "serving":
         if not module.check_mode:
             path.unlink(missing_ok=True)

@@ -108,6 +108,13 @@ def test_what_the_host_says_is_its_status(screen: Screen) -> None:
     assert (asked["last_restore"]["unit"], len(asked["last_restore"]["text"])) == ("inactive", 2)
 
 
+@pytest.mark.parametrize(("printed", "since"), [({"cat /etc": "\n"}, "an unknown time"), ({}, None)])
+def test_a_host_is_drained_while_the_file_exists(screen: Screen, printed: dict[str, str], since: str | None) -> None:
+    screen.answers["inference.fleet.model_containers"] = NO_MODELS
+    screen.printed = printed
+    assert ask(screen)["drained_since"] == since
+
+
 def test_a_host_that_lacks_its_rules_says_that_install_writes_them(screen: Screen) -> None:
     screen.answers["inference.fleet.host_rules"] = {"changed_rules": ["iptables"]}
     assert ask(screen)["install_would"] == ["write the rules of iptables"]

@@ -64,6 +64,7 @@ def test_check_mode_says_what_would_be_built_and_builds_nothing(site: Site, host
     assert images(host) == []
 
 
+@pytest.mark.extended
 def test_a_model_starts_on_the_image_that_was_built_for_it(site: Site, host: Host, door: Door) -> None:
     before = identities(host)
     run = site.play("add_model", LAB, "-e", "model=extra")
@@ -126,6 +127,7 @@ def test_a_model_without_its_image_keeps_no_other_from_serving(site: Site, host:
     assert door.request("GET", "/models/extra/v1/models").status_code == 200
 
 
+@pytest.mark.extended
 def test_images_that_nothing_asks_for_are_removed_on_request(site: Site, host: Host) -> None:
     assert site.play("remove_model", LAB, "-e", "model=extra").status == 0
     assert len(images(host)) == 3

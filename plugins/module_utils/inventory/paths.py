@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Union
+from typing import Optional, Union
 
 from ansible_collections.inference.fleet.plugins.module_utils.system import work
 
@@ -76,3 +76,9 @@ class Paths:
             name: getattr(self, name) for name in ("secrets", "drained", "proxy_environment", "docker_proxy_unit")
         }
         return {**asdict(self), **derived, "replaceable": list(self.replaceable)}
+
+
+def drained_since(text: Optional[str]) -> str:
+    """Since when a host is drained; empty if it is not. text: of the file `Paths.drained`, which an admin may have made
+    empty; None if it does not exist."""
+    return "" if text is None else text.strip() or "an unknown time"

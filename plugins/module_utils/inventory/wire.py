@@ -8,6 +8,7 @@ restores the frozen dataclasses on the host.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
@@ -16,6 +17,10 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 
 T = TypeVar("T")
+
+# Before a value that results have too, such as `1` or `true`: Ansible masks the values of `secrets` in every result.
+SHORT = "inference.fleet:"
+_SHORT = re.compile(rf".{{0,7}}|[\d.,:+-]*|{SHORT}.*", re.DOTALL)
 
 # The options of every module that takes a fleet; doc_fragments/fleet.py describes them.
 OPTIONS: Mapping[str, Any] = dict(
@@ -68,7 +73,7 @@ def pack(fleet: Fleet, needs: Needs) -> dict[str, Any]:
     environments = {}
     for index, model in enumerate(packed.get("models", ())):
         secret = fleet.models[index].secret_env
-        environments[str(index)] = {name: value for name, value in model["env"] if name in secret}
+        environments[str(index)] = {name: _unlike_results(value) for name, value in model["env"] if name in secret}
         model["env"] = [[name, value] for name, value in model["env"] if name not in secret]
     secrets: dict[str, Any] = {"hf_token": fleet.hf_token, "env": environments} if needs.secrets else {}
     if fleet.proxy and "proxy" in packed and fleet.proxy.shown != fleet.proxy.url:
@@ -81,13 +86,20 @@ def unpack(params: Mapping[str, Any]) -> Fleet:
     """The reverse of `pack`: the packed parts of the fleet. params: the module's parameters."""
     secrets = params["secrets"]
     found = from_wire(Fleet, params["fleet"])
-    environments = secrets.get("env", {})
+    environments = {
+        index: {name: value.removeprefix(SHORT) for name, value in env.items()}
+        for index, env in secrets.get("env", {}).items()
+    }
     models = tuple(
         replace(model, env=tuple(sorted({**dict(model.env), **environments.get(str(index), {})}.items())))
         for index, model in enumerate(found.models)
     )
     proxy = replace(found.proxy, url=secrets.get("proxy", found.proxy.url)) if found.proxy else None
     return replace(found, models=models, hf_token=secrets.get("hf_token"), proxy=proxy)
+
+
+def _unlike_results(value: str) -> str:
+    return SHORT + value if _SHORT.fullmatch(value) else value
 
 
 @cache

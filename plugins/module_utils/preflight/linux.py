@@ -26,6 +26,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet im
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import certificate_files
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import FRONT
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import drained_since
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import ADAPTER, FILE, HostPath
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.checks import Host
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.cuda import inspected_images
@@ -121,7 +122,7 @@ def observe(fleet: Fleet, ports: Iterable[int], now: Optional[float] = None, tho
         site=_site(fleet, docker, bool(version), containers),
         busy=busy(containers),
         unlabelled=frozenset(_unlabelled(fleet)) if _has_selinux(docker) else frozenset(),
-        drained=_reads(fleet.paths.drained).strip(),
+        drained=drained_since(_reads(fleet.paths.drained) if Path(fleet.paths.drained).exists() else None),
     )
 
 

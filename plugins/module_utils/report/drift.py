@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.report.status import images_that_differ
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import NEXT
+from ansible_collections.inference.fleet.plugins.module_utils.report.status import drained_lines, images_that_differ
 from ansible_collections.inference.fleet.plugins.module_utils.report.summary import CONTAINERS
 from ansible_collections.inference.fleet.plugins.module_utils.report.table import headed, table
 
@@ -46,7 +47,9 @@ _REASONS = {
     "disconnect": "in the network {}",
     "update": "another {}",
     "stop": "runs",
+    "rename": "of an interrupted replacement, becomes {}",
 }
+_CAUSE = "fix the cause, then run drift again"
 _SHORT, _LONG = 12, 160  # digits of an ID; characters of a cell
 
 
@@ -72,6 +75,7 @@ def host_entry(results: Mapping[str, Any], ignored: Collection[str] = ()) -> dic
     found = [Difference("host", "connection", fault, remedy="")] if fault else _differences(results, versions)
     return {
         "fault": fault,
+        "drained_since": _of(results, "__fleet_host").get("drained_since") or None,
         "versions": {**read, "driver": versions["driver"]["loaded"]} if read else {},
         "clock": versions["clock"] if read else None,
         "images": _images(results),
@@ -105,7 +109,7 @@ def document(
         "schema": SCHEMA,
         "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "hosts": {
-            host: {key: one[key] for key in ("fault", "versions", "clock", "differences")}
+            host: {key: one[key] for key in ("fault", "drained_since", "versions", "clock", "differences")}
             for host, one in sorted(hosts.items())
         },
         "between_hosts": list(between),
@@ -174,7 +178,7 @@ def _differences(results: Mapping[str, Any], versions: Mapping[str, Any]) -> lis
         *_of_steps(results, status),
         *_of_models(status),
         *_of_services(results),
-        *_of_networks(results),
+        *(_of_networks(results) if versions["docker"] else ()),
         *_of_files(results),
         *_of_units(results),
         *_of_keys(results),
@@ -201,7 +205,7 @@ def _of_steps(results: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator
     if fault := results.get("__monitoring_faults"):
         faults["monitoring"] = fault
     for step, fault in faults.items():
-        yield Difference("host", step, f"could not be compared: {_first(fault)}")
+        yield Difference("host", step, f"could not be compared: {_first(fault)}", remedy=_CAUSE)
     if not _of(results, "__fleet_host").get("gpu_faults"):
         for trouble in status.get("gpu_trouble", ()):
             name, _colon, found = trouble.partition(": ")
@@ -209,7 +213,7 @@ def _of_steps(results: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator
 
 
 def _of_models(status: Mapping[str, Any]) -> Iterator[Difference]:
-    """From `GPU 0: create 3g.20gb at 0`, `pull IMAGE` and `remove vllm-a-1 (changed: env)`."""
+    """From `GPU 0: create 3g.20gb at 0`, `pull IMAGE` and `replace vllm-a-1 (changed: env; no free device: …)`."""
     containers: dict[str, list[tuple[str, str]]] = {}
     for action in status.get("install_would", ()):
         if found := re.match(r"(GPU \d+): (.*)", action):
@@ -217,7 +221,8 @@ def _of_models(status: Mapping[str, Any]) -> Iterator[Difference]:
         elif found := re.match(r"pull (\S+)", action):
             yield Difference("image", found[1], "not on this host")
         elif found := re.match(r"(?!write )(\w+) (\S+)(?: \((.*)\))?", action):
-            reason = _REASONS.get(found[1], "{}").format(found[3] or "")
+            # After the semicolon: what a replacement means for clients.
+            reason = _REASONS.get(found[1], "{}").format((found[3] or "").partition(";")[0])
             containers.setdefault(found[2], []).append((found[1], reason))
     for name, steps in containers.items():
         reasons = list(dict.fromkeys(reason for _verb, reason in steps if reason))
@@ -240,6 +245,8 @@ def _of_services(results: Mapping[str, Any]) -> Iterator[Difference]:
     removed = [one for one in _of(results, "__monitoring_removed").get("results", ()) if one.get("changed")]
     names = [one["item"] for one in removed]
     names += ["dcgm-exporter"] if _of(results, "__monitoring_dcgm_removed").get("changed") else []
+    if _of(results, "__litellm_settled").get("changed"):
+        yield Difference("container", f"litellm{NEXT}", "of an interrupted change of LiteLLM", "no container")
     for name in names:
         yield Difference("container", name, "exists", "no container")
 
@@ -379,7 +386,8 @@ def _lines(entry: Mapping[str, Any]) -> list[str]:
         (one["kind"], one["name"], one["remedy"] or "-", _cut(one["found"]), _cut(one["expected"]) or "-")
         for one in entry["differences"]
     ]
-    return table([("KIND", "WHAT", "TO DO", "FOUND", "EXPECTED"), *rows]) if rows else ["no difference"]
+    found = table([("KIND", "WHAT", "TO DO", "FOUND", "EXPECTED"), *rows]) if rows else ["no difference"]
+    return [*drained_lines(entry["drained_since"]), *found]
 
 
 def _sides(difference: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire import (
     NEEDS,
+    SHORT,
     from_wire,
     pack,
     to_wire,
@@ -75,3 +76,23 @@ def test_a_module_gets_no_key_and_other_secrets_only_where_no_log_hides_them(mod
     assert PASSWORD not in shown
     assert (PASSWORD in hidden) == NEEDS[module].proxy
     assert "PLAIN" not in hidden
+
+
+@pytest.mark.parametrize(
+    "value", ["1", "0.2", "true", "debug", "20261128", "2026-11-28T20:10:20", "1073741824", "3000.5"]
+)
+def test_a_value_that_results_have_too_is_no_value_that_ansible_masks(value: str) -> None:
+    """Ansible replaces each value of an option with no_log wherever a result has it: a time, a number, an ID."""
+    given = fleet(entry(name="a", env={"STANDIN_TOKEN_SECONDS": value, "HF_TOKEN": "secret-of-a"}))
+    packed = through_json(pack(given, NEEDS["model_containers"]))
+    (hidden,) = packed["secrets"]["env"].values()
+    masked = set(hidden.values())
+    assert "secret-of-a" in masked
+    assert not any(one in value or value == one for one in masked)
+    assert value not in json.dumps(packed["fleet"]["models"])
+    assert unpack(packed).models == given.models
+
+
+def test_a_value_that_looks_packed_is_read_back() -> None:
+    given = fleet(entry(name="a", env={"A_TOKEN": f"{SHORT}1", "B_TOKEN": SHORT}))
+    assert unpack(through_json(pack(given, NEEDS["model_containers"]))).models == given.models

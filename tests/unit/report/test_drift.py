@@ -101,7 +101,7 @@ def test_a_host_whose_comparison_was_cut_off_is_not_without_difference(missing: 
 
 def test_without_docker_the_checks_of_the_host_are_the_comparison() -> None:
     check = {"name": "docker", "state": "install", "found": "installed, but does not answer", "remedy": "install does"}
-    given = results({"docker": None}, host={"checks": [check]})
+    given = results({"docker": None}, host={"checks": [check], "networks": {**NETWORKS, "create": [{"name": "a"}]}})
     del given["__keys"], given["__drift_status"]
     entry = host_entry(given)
     assert entry["fault"] is None
@@ -147,6 +147,21 @@ def test_of_the_checks_those_count_that_install_acts_on_or_fails_for(name: str, 
             ("container", "vllm-a-1", "not in the inventory", "no container", "install"),
         ),
         (["start vllm-a-1 (was exited)"], ("container", "vllm-a-1", "was exited", "as in the inventory", "install")),
+        (
+            ["replace vllm-a-1 (changed: image; no free device: clients are without a for the whole start)"],
+            ("container", "vllm-a-1", "changed: image", "as in the inventory", "install"),
+        ),
+        (
+            ["rename vllm-a-1-next (vllm-a-1)"],
+            (
+                *("container", "vllm-a-1-next", "of an interrupted replacement, becomes vllm-a-1"),
+                *("as in the inventory", "install"),
+            ),
+        ),
+        (
+            ["remove vllm-a-1-previous (of an interrupted replacement)"],
+            ("container", "vllm-a-1-previous", "of an interrupted replacement", "no container", "install"),
+        ),
         (["stop vllm-a-1 (state: stopped)"], ("container", "vllm-a-1", "runs", "as in the inventory", "install")),
         (
             ["connect vllm-a-1 (fleet-model-a)"],
@@ -211,6 +226,24 @@ def test_containers_of_a_monitoring_that_is_off_should_not_exist() -> None:
     assert found(__monitoring_removed=removed, __monitoring_dcgm_removed={"changed": True}) == [
         ("container", "dcgm-exporter", "exists", "no container", "install"),
         ("container", "grafana", "exists", "no container", "install"),
+    ]
+
+
+def test_a_second_litellm_of_an_interrupted_change_should_not_exist() -> None:
+    assert found(__litellm_settled={"changed": True, "actions": ["discard"]}) == [
+        ("container", "litellm-next", "of an interrupted change of LiteLLM", "no container", "install")
+    ]
+    assert found(__litellm_settled={"changed": False, "actions": []}) == []
+
+
+def test_a_drained_host_is_no_difference_and_is_reported() -> None:
+    entry = host_entry(results(host={"drained_since": "2026-11-24T12:00:00Z"}))
+    assert entry["differences"] == []
+    assert document({"gpu1": entry}, [], NOW)["hosts"]["gpu1"]["drained_since"] == "2026-11-24T12:00:00Z"
+    assert drift_text({"gpu1": entry}, []).splitlines() == [
+        "gpu1",
+        "  drained since 2026-11-24T12:00:00Z: Caddy refuses requests for models; the playbook undrain ends this",
+        "  no difference",
     ]
 
 
@@ -484,7 +517,7 @@ def test_the_document_has_all_hosts_and_no_more_than_is_described() -> None:
     told = json.loads(json.dumps(document(found, between_hosts(found), NOW)))
     assert told.keys() == {"schema", "time", "hosts", "between_hosts"}
     assert list(told["hosts"]) == ["gpu1", "gpu2", "gpu3"]
-    assert told["hosts"]["gpu1"].keys() == {"fault", "versions", "clock", "differences"}
+    assert told["hosts"]["gpu1"].keys() == {"fault", "drained_since", "versions", "clock", "differences"}
     assert told["between_hosts"][0].keys() == {"name", "values", "remedy"}
 
 
