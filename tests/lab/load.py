@@ -13,7 +13,6 @@ from types import TracebackType
 import httpx2 as httpx
 
 PATIENCE_S = 180
-AGAIN_S = 0.5  # what OpenAI's clients wait before they try again
 CONNECTIONS = 64
 
 
@@ -30,14 +29,12 @@ class Stream:
 
 @dataclass(frozen=True)
 class Answer:
-    """started: seconds since the load began. outcome: 200, another status with its body, or the client's error.
-    turned_away: whether its first connection was closed without an answer, so that it was retried."""
+    """started: seconds since the load began. outcome: 200, another status with its body, or the client's error."""
 
     stream: str
     started: float
     took: float
     outcome: str
-    turned_away: bool = False
 
 
 class Load:
@@ -45,15 +42,14 @@ class Load:
 
     An open loop: a request that waits holds up no other, as with clients that know nothing of each
     other. Connections are kept alive and nothing is tried twice, so that what is lost is seen.
-    newcomers: each request comes on a connection of its own instead, and once more where that is closed
-    before a word was said, as OpenAI's clients do.
+    newcomers: each request comes on a connection of its own instead.
     """
 
     def __init__(self, url: str, certificate: str, *streams: Stream, newcomers: bool = False) -> None:
         self._url = url
         self._trust = ssl.create_default_context(cafile=certificate)
         self._streams = streams
-        self._newcomers = newcomers
+        self._kept = 0 if newcomers else CONNECTIONS
         self._ending = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self.answers: list[Answer] = []
@@ -96,7 +92,7 @@ class Load:
 
     async def _run(self) -> None:
         try:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0 if self._newcomers else CONNECTIONS)
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._kept)
             async with httpx.AsyncClient(
                 base_url=self._url, verify=self._trust, timeout=PATIENCE_S, limits=limits, trust_env=False
             ) as client:
@@ -118,21 +114,13 @@ class Load:
 
     async def _send(self, client: httpx.AsyncClient, stream: Stream, begun: float) -> None:
         started = time.monotonic()
-        turned_away = False
         try:
-            try:
-                answer = await self._ask(client, stream)
-            except (httpx.NetworkError, httpx.RemoteProtocolError):
-                if not self._newcomers:
-                    raise
-                turned_away = True
-                await asyncio.sleep(AGAIN_S)
-                answer = await self._ask(client, stream)
+            answer = await self._ask(client, stream)
             text = (await answer.aread()).decode()
             outcome = "200" if answer.status_code == 200 else f"{answer.status_code}: {text[:200]}"
         except httpx.HTTPError as error:
             outcome = f"{type(error).__name__}: {error}"
-        self.answers.append(Answer(stream.name, started - begun, time.monotonic() - started, outcome, turned_away))
+        self.answers.append(Answer(stream.name, started - begun, time.monotonic() - started, outcome))
 
     async def _ask(self, client: httpx.AsyncClient, stream: Stream) -> httpx.Response:
         """The answer's head; its body is not read yet."""

@@ -125,10 +125,8 @@ def test_the_password_of_the_database_is_rotated_and_no_virtual_key_is_lost(
     assert opens_database(host, secret(host, "postgres_password"))
 
 
-def test_a_reload_of_the_door_answers_all_it_let_in_and_whom_it_turned_away_when_he_comes_again(
-    admin: Admin, door: Door, host: Host
-) -> None:
-    """Here and back: what was closed without a word had reached no engine, so that trying again is safe."""
+def test_a_reload_of_caddy_loses_no_request(admin: Admin, door: Door, host: Host) -> None:
+    """There and back; new connections and kept ones."""
 
     def asked() -> int:
         return sum(
@@ -137,16 +135,20 @@ def test_a_reload_of_the_door_answers_all_it_let_in_and_whom_it_turned_away_when
         )
 
     before = asked()
-    with Load(
-        door.url, str(door.certificate), Stream("newcomers", DIRECT, "pair", door.key, 10), newcomers=True
-    ) as load:
+    with (
+        Load(door.url, str(door.certificate), Stream("new", DIRECT, "pair", door.key, 10), newcomers=True) as new,
+        Load(door.url, str(door.certificate), Stream("kept", DIRECT, "pair", door.key, 10)) as kept,
+    ):
         check_administration(admin, door)
         run = admin.play("install")
-    print(load.summary())
+    print(new.summary(), kept.summary(), sep="\n")
     assert run.status == 0, run.output
     assert door.request("GET", "/key/list").status_code == 404
-    assert load.failed() == []
-    assert asked() - before == len(load.answers)
+    assert [*new.failed(), *kept.failed()] == []
+    assert asked() - before == len(new.answers) + len(kept.answers)
+    assert "REDIRECT" not in host.check_output(
+        "nsenter --net=/proc/$(docker inspect --format '{{.State.Pid}}' caddy)/ns/net iptables --table nat --list-rules PREROUTING"
+    ), "a rule of the reload is left"
 
 
 def check_administration(admin: Admin, door: Door) -> None:
