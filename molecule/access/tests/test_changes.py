@@ -146,9 +146,9 @@ def test_a_reload_of_caddy_loses_no_request(admin: Admin, door: Door, host: Host
     assert door.request("GET", "/key/list").status_code == 404
     assert [*new.failed(), *kept.failed()] == []
     assert asked() - before == len(new.answers) + len(kept.answers)
-    assert "REDIRECT" not in host.check_output(
-        "nsenter --net=/proc/$(docker inspect --format '{{.State.Pid}}' caddy)/ns/net iptables --table nat --list-rules PREROUTING"
-    ), "a rule of the reload is left"
+    process = host.check_output("docker inspect --format '{{.State.Pid}}' caddy")
+    rules = host.check_output(f"nsenter --net=/proc/{process}/ns/net iptables --table nat --list-rules PREROUTING")
+    assert "REDIRECT" not in rules, "a rule of the reload is left"
 
 
 def check_administration(admin: Admin, door: Door) -> None:
