@@ -144,6 +144,7 @@ def test_bodies_without_an_end_fill_no_memory(door: Door, host: Host, virtual_ke
     wait_until(lambda: door.request("POST", path, json=request).status_code == 200, "the open model answers again")
 
 
+@pytest.mark.extended
 def test_slow_clients_cost_the_others_nothing(door: Door, host: Host, virtual_key: str) -> None:
     started = {name: one["State"]["StartedAt"] for name, one in inspect(host).items()}
     memory, rows = used_memory(host), psql(host, ROWS)

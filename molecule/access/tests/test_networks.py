@@ -312,6 +312,7 @@ def test_no_label_of_a_client_stops_the_statistics(host: Host, door: Door) -> No
     assert "index row requires" not in host.check_output(f"docker logs --since {since} litellm 2>&1")
 
 
+@pytest.mark.extended
 def test_a_model_without_a_replica_is_unavailable_for_now(host: Host, door: Door) -> None:
     host.check_output("docker kill vllm-pair-1 vllm-pair-2")
     try:
