@@ -48,7 +48,7 @@ def test_finds_the_version_that_served_before(install: Run, find: Run, tmp_path:
     install(NEW)
     for check in (False, True):
         found = find(NEW, check=check)
-        assert (found["changed"], found["serves"], found["secrets"]) == (False, False, ["HF_TOKEN"])
+        assert (found["changed"], found["secrets"]) == (False, ["HF_TOKEN"])
         assert (found["entry"]["args"], found["entry"]["env"], "image" in found["entry"]) == ({"seed": 1}, {}, False)
         assert found["shown"]["name"] == "a"
     assert SECRET not in (tmp_path / "served.json").read_text()
@@ -58,21 +58,19 @@ def test_a_rollback_and_the_way_forward(install: Run, find: Run) -> None:
     install(OLD)
     install(NEW)
     install(OLD)
-    assert find(NEW)["serves"] is True, "a second rollback changes nothing"
-    found = find(OLD)
-    assert (found["serves"], found["entry"]["image"]) == (False, OWN_IMAGE)
+    assert find(NEW)["entry"]["args"] == {"seed": 1}, "a second rollback changes nothing"
+    assert find(OLD)["entry"]["image"] == OWN_IMAGE
 
 
 def test_a_version_that_did_not_serve_is_not_remembered(install: Run, find: Run, engine: FakeEngine) -> None:
     install(OLD)
     engine.broken = {REGISTRY[OWN_IMAGE].id}
     assert install(NEW)["failed"]
-    found = find(NEW)
-    assert (found["serves"], found["entry"]["args"]) == (True, {"seed": 1})
+    assert find(NEW)["entry"]["args"] == {"seed": 1}
     engine.broken = set()
     engine.dies = {"vllm-a-1-next": 1}
     assert install(NEW)["failed"]
-    assert find(NEW)["serves"] is True
+    assert find(NEW)["entry"]["args"] == {"seed": 1}
 
 
 def test_check_mode_restores_and_other_models_do_not_change_what_is_remembered(install: Run, find: Run) -> None:
@@ -81,7 +79,7 @@ def test_check_mode_restores_and_other_models_do_not_change_what_is_remembered(i
     install(NEW, cpu("b", args={"seed": 2}), names=["b"])
     assert "expected a previous version of the model" in find(OLD)["msg"]
     install(NEW, keep_going=True)
-    assert find(NEW)["serves"] is True
+    assert find(NEW)["entry"]["args"] == {"seed": 1}
 
 
 def test_a_removed_model_is_forgotten(install: Run, find: Run) -> None:
@@ -111,11 +109,11 @@ def test_a_file_that_cannot_be_written_fails_no_run(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr(served, "FILE", str(tmp_path / "file" / "served.json"))
+    warned: list[str] = []
+    monkeypatch.setattr(model_containers.AnsibleModule, "warn", lambda _module, text: warned.append(text))
     answer = install(OLD)
     assert answer["changed"] and "failed" not in answer
-    assert answer["warnings"] == [
-        f"{tmp_path / 'file'}: File exists; the playbook rollback will lack what this run changed"
-    ]
+    assert warned == [f"{tmp_path / 'file'}: File exists; the playbook rollback will lack what this run changed"]
 
 
 def test_a_model_that_the_inventory_lacks(find: Run) -> None:
