@@ -235,7 +235,11 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_file_is_for_root_alone_and_is_read_as_it_was_written(file: Path) -> None:
-    known = {NAME: Served(version("sha256:1", args={"a": [1, None], "b": {"c": 1.5}}), version(env={"HF_TOKEN": "x"}))}
+    known = {
+        NAME: Served(
+            version("sha256:1", args={"a": [1, "x"], "b": {"c": 1.5}, "d": None}), version(env={"HF_TOKEN": "x"})
+        )
+    }
     assert served.read_served() == {}
     served.write_served(known)
     assert served.read_served() == known
