@@ -62,10 +62,6 @@ secrets:
   returned: success
   type: list
   elements: str
-serves:
-  description: Whether the model serves this version with all replicas, or did before a change that failed.
-  returned: success
-  type: bool
 shown:
   description: The entry of C(fleet_models) with this version, without defaults, for a person.
   returned: success
@@ -99,7 +95,6 @@ def _work(module: AnsibleModule) -> None:
         changed=False,
         entry=found.entry,
         secrets=list(found.secrets),
-        serves=found.serves,
         shown=shown(model.name, found.entry),
     )
 

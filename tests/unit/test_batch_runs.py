@@ -1,8 +1,8 @@
-"""Runs of the playbook `install` over several hosts: order, stop and report of batches.
+"""Runs of the playbooks `install` and `rollback` over several hosts: order, stop and report of batches.
 
 The collection is a copy with the real playbooks and the real tasks that check, lock and report. The roles that change a
-host, host_check and model_answers are stand-ins which write down what happens. All hosts are this machine; each has a
-folder of its own, by its Python.
+host, host_check, previous_version and model_answers are stand-ins which write down what happens. All hosts are this
+machine; each has a folder of its own, by its Python.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-REAL = ("check_all", "turn", "begin", "begin_alone", "end", "verdict", "answers")
+REAL = ("check_all", "turn", "begin", "begin_alone", "previous", "end", "verdict", "answers")
 STAND_IN = """#!/usr/bin/python
 import os, time
 from ansible.module_utils.basic import AnsibleModule
@@ -69,7 +69,22 @@ class ActionModule(ActionBase):
         answer.update(drained_since=task_vars.get("drained_since", ""))
         return answer
 """
+PREVIOUS = """
+from ansible.plugins.action import ActionBase
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        entry = task_vars.get("previous_entry")
+        if not entry:
+            return {"failed": True, "msg": "expected a previous version, found none"}
+        return {"entry": entry, "secrets": ["HF_TOKEN"], "shown": {"name": "a", **entry}}
+"""
 MODELS = """
+- name: Print the image
+  inference.fleet.show:
+    lines: "image {{ fleet.models[0].image }}"
 - name: Deploy the models
   inference.fleet.stand_in:
     event: deploy
@@ -101,6 +116,7 @@ class Site:
                 (fleet / "roles" / role.name / "tasks" / "main.yml").write_text(tasks)
         for name, event in (("host_check", "check"), ("model_answers", "answer")):
             (fleet / "plugins/action" / f"{name}.py").write_text(ACTION.replace("NAME", event))
+        (fleet / "plugins/action/previous_version.py").write_text(PREVIOUS)
         (fleet / "plugins/modules/stand_in.py").write_text(STAND_IN)
         file = fleet / "plugins/module_utils/system/work.py"
         own = 'os.environ.get("HOSTS_FOLDER", "/none") + "/" + os.environ.get("HOST", "controller")'
@@ -283,3 +299,54 @@ def test_a_variable_of_the_inventory_is_no_option(site: Site) -> None:
     rc, output = site.run(hosts("gpu1", gpu1=given))
     assert rc == 0, output
     assert site.of("answer") == []
+
+
+OLD = {"type": "chat", "source": "own/a", "devices": {"cpu": True}, "image": "own/old:1", "args": {}, "env": {"A": "1"}}
+HAS_A_SECRET = {"name": "a", "type": "chat", "source": "own/a", "image": "own/new:1", "env": {"HF_TOKEN": "hf_secret"}}
+
+
+def test_a_rollback_deploys_the_previous_version_and_prints_the_entry(site: Site) -> None:
+    own = {"previous_entry": OLD, "fleet_models": [{**HAS_A_SECRET, "replicas": 2}]}
+    rc, output = site.run(hosts("gpu1", gpu1=own), "-e", "model=a", playbook="rollback")
+    assert rc == 0, output
+    assert site.of("deploy") == ["deploy gpu1"]
+    assert "gpu1  image own/old:1\n" in output
+    assert "a: the previous version serves; the inventory has another version" in output
+    assert re.search(r"\n +- +name: a\n(.*\n)* +image: own/old:1\n", output), output
+    assert "# env also has HF_TOKEN, as in the inventory" in output
+    assert "hf_secret" not in output
+    assert site.locks == []
+
+
+@pytest.mark.extended
+def test_a_rollback_of_hosts_in_batches_and_in_check_mode(site: Site) -> None:
+    own = {"previous_entry": OLD, "fleet_models": [HAS_A_SECRET]}
+    words = ["-e", "model=a", "-e", "batch=1"]
+    for mode, does in ([], "serves"), (["--check"], "would serve"):
+        rc, output = site.run(hosts("gpu1", "gpu2", gpu1=own, gpu2=own), *words, *mode, playbook="rollback")
+        assert rc == 0, output
+        assert site.of("deploy") == ["deploy gpu1", "deploy gpu2"]
+        assert output.count("image own/old:1\n") >= 2 and "own/new:1" not in output
+        assert output.count(f"a: the previous version {does}; ") == 2
+
+
+@pytest.mark.extended
+def test_a_rollback_needs_a_previous_version_on_all_hosts(site: Site) -> None:
+    """The secret is missing in the inventory of gpu3."""
+    own = {"gpu1": {"previous_entry": OLD, "fleet_models": [HAS_A_SECRET]}, "gpu3": {"previous_entry": OLD}}
+    rc, output = site.run(hosts("gpu1", "gpu2", "gpu3", **own), "-e", "model=a", playbook="rollback")
+    assert rc == 2, output
+    assert site.of("check", "deploy") == []
+    assert "gpu2  failed: previous version (expected a previous version, found none)" in output
+    assert "with the previous version has faults:\n  fleet_models[0] (a).env.HF_TOKEN: missing; " in output
+    assert site.locks == []
+
+
+@pytest.mark.extended
+def test_a_rollback_without_the_option_does_nothing(site: Site) -> None:
+    """A variable of the inventory is no option."""
+    own = {"previous_entry": OLD, "fleet_models": [HAS_A_SECRET], "model": "a"}
+    rc, output = site.run(hosts("gpu1", gpu1=own), playbook="rollback")
+    assert rc == 2
+    assert "model is not defined: run again with -e model=NAME" in output
+    assert site.events == []

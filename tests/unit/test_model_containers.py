@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.engine import starts
+from ansible_collections.inference.fleet.plugins.module_utils.engine import served, starts
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Observation
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
@@ -29,6 +29,7 @@ def engine() -> FakeEngine:
 def run(engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """The task with these models and options."""
     monkeypatch.setattr(starts, "FILE", str(tmp_path / "starts.json"))
+    monkeypatch.setattr(served, "FILE", str(tmp_path / "served.json"))
     monkeypatch.setattr(model_containers, "Docker", lambda: engine)
     monkeypatch.setattr(model_containers, "host_cores", lambda: ())
     monkeypatch.setattr(model_containers.NvidiaSmi, "observe", lambda _smi: Observation(GPUS))

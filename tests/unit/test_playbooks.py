@@ -27,7 +27,7 @@ FIRST = {
 
 # Plays that other playbooks import.
 PARTS = {PLAYBOOKS / "check_hosts.yml", PLAYBOOKS / "report_hosts.yml"}
-IN_BATCHES = ("install", "add_model", "remove_model", "keys", "rotate_keys")
+IN_BATCHES = ("install", "add_model", "remove_model", "rollback", "keys", "rotate_keys")
 
 
 @pytest.mark.parametrize("playbook", sorted(set(PLAYBOOKS.glob("*.yml")) - PARTS), ids=str)
@@ -367,6 +367,7 @@ def test_no_variable_of_an_inventory_is_taken_for_an_option(playbook: Path) -> N
     ("words", "found"),
     [
         ("remove_model", "model is not defined: run again"),
+        ("rollback", "model is not defined: run again"),
         ("rotate_keys", "no secret is named"),
         ("restore_backup", "this run has no file and gpu1"),
         ("status -e format=yaml", "format: expected text or json, got 'yaml'"),

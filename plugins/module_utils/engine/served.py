@@ -27,4 +27,4 @@ def read_served() -> dict[str, Served]:
 def write_served(served: Mapping[str, Served]) -> None:
     """Raises OSError."""
     os.makedirs(os.path.dirname(FILE), mode=0o755, exist_ok=True)
-    put(FILE, json.dumps(to_wire(served), indent=1, sort_keys=True) + "\n")
+    put(FILE, json.dumps(to_wire(served), indent=1) + "\n")

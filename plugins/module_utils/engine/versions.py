@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
@@ -49,11 +49,10 @@ class Served:
 
 @dataclass(frozen=True)
 class Previous:
-    """What a rollback brings. entry: the keys KEYS of the inventory's entry. serves: whether the model serves it."""
+    """What a rollback brings. entry: the keys KEYS of the inventory's entry. secrets: as in Version."""
 
-    entry: Mapping[str, Any] = field(default_factory=dict)
+    entry: Mapping[str, Any]
     secrets: tuple[str, ...] = ()
-    serves: bool = False
 
 
 def version_of(fleet: Fleet, model: Model, image_id: str = "") -> Version:
@@ -101,8 +100,7 @@ def previous(fleet: Fleet, model: Model, served: Optional[Served], images: Itera
     present = version_of(fleet, model, ids.get(short_reference(fleet.image_of(model)), ""))
     for version in (served.now, served.before) if served else ():
         if version and not same(version, present):
-            entry = _entry(version, fleet, model, _image(name, version, names, ids))
-            return Previous(entry, version.secrets, bool(served and version is served.now))
+            return Previous(_entry(version, fleet, model, _image(name, version, names, ids)), version.secrets)
     raise FleetError(
         f"{name}: expected a previous version of the model in {file}, found none; the host remembers the versions that "
         "served since the first run with a version of the collection that has the playbook rollback"

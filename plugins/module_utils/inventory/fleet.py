@@ -80,7 +80,6 @@ RUN_VARIABLES = (
     "fleet_move_networks",
     "fleet_restoring",
     "fleet_remove_all",
-    "fleet_rollback",
     "fleet_rotate",
     "fleet_overlap",
     "fleet_keys_file",
