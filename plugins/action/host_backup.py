@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
                 switch(arguments, "spend_logs"),
             )
             path, keep = folder.path_of(host, about.made), int(arguments["keep"])
-            result = {"changed": True, "path": str(path), "copy": "", "postgres": about.postgres, "warnings": []}
+            result = {"changed": True, "path": str(path), "database": "", "postgres": about.postgres, "warnings": []}
             if self._task.check_mode:
                 coming = [str(one) for one in folder.old(host, keep, path.name)]
                 return {**result, "size": None, "spend_logs": about.spend_logs, "removed": coming}
@@ -89,7 +89,7 @@ def _copy(database: Database, max_bytes: int, check: bool) -> dict[str, Any]:
             database.keep_loaded()
         finally:
             database.discard()
-    result = {"changed": True, "path": "", "copy": COPY, "size": None, "postgres": postgres}
+    result = {"changed": True, "path": "", "database": COPY, "size": None, "postgres": postgres}
     return {**result, "spend_logs": False, "removed": []}
 
 

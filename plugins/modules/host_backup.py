@@ -79,8 +79,8 @@ path:
   description: The file; empty if the database was copied instead.
   returned: success
   type: str
-copy:
-  description: The name of the copied database; empty if a file was written.
+database:
+  description: The name of the copy; empty if a file was written.
   returned: success
   type: str
 size:

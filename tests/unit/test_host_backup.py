@@ -141,7 +141,7 @@ def test_without_a_password_nothing_is_written(tmp_path: Path) -> None:
 def test_without_a_password_the_database_is_copied_where_that_is_asked_for(tmp_path: Path, check: bool) -> None:
     host = Host()
     answer = back_up(tmp_path, host, passwords=(), copy=True, check=check)
-    assert (answer["path"], answer["copy"], answer["spend_logs"]) == ("", "litellm_before_migrations", False)
+    assert (answer["path"], answer["database"], answer["spend_logs"]) == ("", "litellm_before_migrations", False)
     assert not list(tmp_path.iterdir())
     assert host.loaded == ([] if check else [DUMP])
     assert host.file is None
@@ -151,7 +151,7 @@ def test_without_a_password_the_database_is_copied_where_that_is_asked_for(tmp_p
 
 def test_with_a_password_the_file_is_written(tmp_path: Path) -> None:
     answer = back_up(tmp_path, copy=True)
-    assert (answer["path"], answer["copy"]) == (str(*tmp_path.iterdir()), "")
+    assert (answer["path"], answer["database"]) == (str(*tmp_path.iterdir()), "")
 
 
 def test_a_copy_that_fails_leaves_no_dump(tmp_path: Path) -> None:

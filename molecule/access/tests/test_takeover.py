@@ -33,11 +33,12 @@ def streams_to_its_end(door: Door) -> bool:
     return lines[-1] == b"data: [DONE]"
 
 
-def kill_run(process: subprocess.Popen[bytes], host: Host) -> None:
-    """With the module that changes containers on the host at that moment."""
+def kill_run(process: subprocess.Popen[bytes], host: Host, point: str) -> None:
+    """With the module that moves the clients, which would otherwise go on without the run."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    host.run("read -r pid _started name < /run/inference-fleet/work && test $name = service_takeover && kill -9 $pid")
+    if point == TAKEN:
+        host.check_output("grep service_takeover /run/inference-fleet/work | { read -r pid _rest; kill -9 $pid; }")
 
 
 @pytest.mark.extended
@@ -53,10 +54,10 @@ def test_a_takeover_that_is_killed_is_finished_by_the_next_run_and_loses_no_requ
         run = subprocess.Popen(
             admin.command("install", variables=variables), stdout=subprocess.DEVNULL, start_new_session=True
         )
-        wait_until(lambda: CREATED in reached(host), CREATED)
+        wait_until(lambda: CREATED in reached(host), CREATED, 600)
         stream = pool.submit(streams_to_its_end, door)
-        wait_until(lambda: point in reached(host), point)
-        kill_run(run, host)
+        wait_until(lambda: point in reached(host), point, 600)
+        kill_run(run, host, point)
         assert {"litellm", "litellm-next"} <= set(identities(host))
         assert "litellm-next" in admin.play("status").output
         load.wait_for(6)

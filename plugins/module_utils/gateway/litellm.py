@@ -20,7 +20,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gateway.keys impor
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 PORT = 4000
-CALL_SECONDS = 30
+CALL_SECONDS = 120  # after a start, LiteLLM first answers the requests that Caddy held, for up to two minutes
 PAGE = 100  # the largest page of /key/list
 READINGS = 3  # attempts to read the whole list, in case keys change meanwhile
 
