@@ -78,9 +78,7 @@ def test_a_module_gets_no_key_and_other_secrets_only_where_no_log_hides_them(mod
     assert "PLAIN" not in hidden
 
 
-@pytest.mark.parametrize(
-    "value", ["1", "0.2", "true", "debug", "20261128", "2026-11-28T20:10:20", "1073741824", "3000.5"]
-)
+@pytest.mark.parametrize("value", ["1", "0.2", "true", "debug", "20261128", "1073741824", "3000.5"])
 def test_a_value_that_results_have_too_is_no_value_that_ansible_masks(value: str) -> None:
     """Ansible replaces each value of an option with no_log wherever a result has it: a time, a number, an ID."""
     given = fleet(entry(name="a", env={"STANDIN_TOKEN_SECONDS": value, "HF_TOKEN": "secret-of-a"}))
@@ -89,7 +87,7 @@ def test_a_value_that_results_have_too_is_no_value_that_ansible_masks(value: str
     masked = set(hidden.values())
     assert "secret-of-a" in masked
     assert not any(one in value or value == one for one in masked)
-    assert value not in json.dumps(packed["fleet"]["models"])
+    assert packed["fleet"]["models"][0]["env"] == []
     assert unpack(packed).models == given.models
 
 

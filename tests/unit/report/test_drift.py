@@ -341,9 +341,21 @@ def test_a_step_that_failed_is_a_difference_and_hides_no_other() -> None:
         __monitoring_faults="no container litellm",
         __postgres=service(after={"exists": True}),
     ) == [
-        ("host", "Caddy", "could not be compared: first line", "", "install"),
-        ("host", "models", "could not be compared: Docker: permission denied", "", "install"),
-        ("host", "monitoring", "could not be compared: no container litellm", "", "install"),
+        ("host", "Caddy", "could not be compared: first line", "", "fix the cause, then run drift again"),
+        (
+            "host",
+            "models",
+            "could not be compared: Docker: permission denied",
+            "",
+            "fix the cause, then run drift again",
+        ),
+        (
+            "host",
+            "monitoring",
+            "could not be compared: no container litellm",
+            "",
+            "fix the cause, then run drift again",
+        ),
         ("container", "postgres", "missing", "runs", "install"),
     ]
 
