@@ -52,10 +52,11 @@ class ByHand:
         self._up(1024)
         self._wait()
 
-    def change(self) -> None:
-        """An argument of both engines."""
+    def change(self) -> list[str]:
+        """An argument of both engines. Returns nothing that Compose said."""
         self._up(2048)
         self._wait()
+        return []
 
     def _up(self, length: int) -> None:
         compose = ["docker", "compose", "--project-directory", FOLDER, "up", "--detach"]

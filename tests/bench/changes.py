@@ -44,6 +44,8 @@ TOKEN_SECONDS, START_SECONDS = 0.1, 3
 STREAM_SECONDS = 4 if QUICK else 20
 BASE_SECONDS, CONTROL_SECONDS = (5, 5) if QUICK else (20, 20)
 SETTLE_SECONDS = 2
+NOTICED = ("requests wait", "clients are without", "cut off", "did not end")
+"""In the lines of a run that say what clients notice."""
 LEAST_CORES = 0.02
 BURN = """
 import os, time
@@ -96,7 +98,7 @@ class Window:
 @dataclass(frozen=True)
 class Row:
     """change, control: their times. took: seconds of the playbook; None if it failed. extra, burnt: processor seconds
-    of the change and of the burner."""
+    of the change and of the burner. noticed: what the run said of it."""
 
     name: str
     change: Window
@@ -104,6 +106,7 @@ class Row:
     extra: float
     control: Window
     burnt: float
+    noticed: tuple[str, ...]
     fault: str
 
 
@@ -165,12 +168,12 @@ class Bench:
             time.sleep(BASE_SECONDS)
         self._base = window.busy / window.seconds
 
-    def row(self, name: str, change: Callable[[], None]) -> Row:
+    def row(self, name: str, change: Callable[[], list[str]]) -> Row:
         self._say(name)
-        took, fault = None, ""
+        took, fault, noticed = None, "", []
         with self._window() as window:
             try:
-                change()
+                noticed = change()
                 took = time.monotonic() - window.begin
             except BenchError as error:
                 fault = str(error)
@@ -180,7 +183,7 @@ class Bench:
             time.sleep(SETTLE_SECONDS)
             with self._window() as control:
                 time.sleep(min(window.seconds, CONTROL_SECONDS))
-        return Row(name, window, took, extra, control, self._extra(control), fault)
+        return Row(name, window, took, extra, control, self._extra(control), tuple(noticed), fault)
 
     def _extra(self, window: Window) -> float:
         return max(0.0, window.busy - self._base * window.seconds)
@@ -295,11 +298,14 @@ def _changes() -> Iterator[Change]:
 CHANGES = tuple(_changes())
 
 
-def _apply(change: Change, playbooks: Playbooks, variables: Variables) -> None:
+def _apply(change: Change, playbooks: Playbooks, variables: Variables) -> list[str]:
+    """What the run said that clients notice."""
     change.edit(variables)
     playbooks.use(variables)
-    playbooks.run(f"inference.fleet.{change.playbook}", *change.arguments)
+    run = playbooks.run(f"inference.fleet.{change.playbook}", *change.arguments)
     change.then(variables)
+    lines = "\n".join(run.messages).splitlines()
+    return [line.strip() for line in lines if any(word in line for word in NOTICED)]
 
 
 def _streams(virtual: str, direct: str) -> Iterator[Stream]:
@@ -378,6 +384,7 @@ def _table(rows: list[Row], load: Load) -> Findings:
                 f"{row.change.memory / 1e6:.0f} MB",
             )
         )
+        notes += [f"{row.name}: the run said: {line}" for line in row.noticed]
         notes += _failures(row.name, seen) + _failures(f"{row.name}, control", control)
     per_second = 2 * sum(requests for requests, _streams in STAND_INS.values())
     streams = 2 * sum(streams for _requests, streams in STAND_INS.values())
