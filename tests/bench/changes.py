@@ -42,8 +42,8 @@ ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt"
 
 TOKEN_SECONDS, START_SECONDS = 0.1, 3
 STREAM_SECONDS = 4 if QUICK else 20
-BASE_SECONDS, CONTROL_SECONDS = (5, 5) if QUICK else (20, 20)
-SETTLE_SECONDS = 2
+BASE_SECONDS, CONTROL_SECONDS = (5, 5) if QUICK else (15, 10)
+SETTLE_SECONDS = 1
 NOTICED = ("requests wait", "clients are without", "cut off", "did not end")
 """In the lines of a run that say what clients notice."""
 LEAST_CORES = 0.02
@@ -58,7 +58,7 @@ while time.monotonic() < end:
 """
 WAIT_AIM = 1
 SHOWN_FAILURES = 5
-STAND_INS = {"pair": (3, 0.25), "single": (2, 0.25)}
+STAND_INS = {"pair": (3, 0.15), "single": (2, 0.15)}
 """Model -> requests per second, and streams per second, each on /v1 and on the direct route."""
 SHORT = {"max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
 STREAMED = {**SHORT, "stream": True, "max_tokens": round(STREAM_SECONDS / TOKEN_SECONDS)}
