@@ -354,7 +354,7 @@ def _seen(window: Window, load: Load, of: Callable[[str], bool]) -> Seen:
     cut = [one for one in streams if one.outcome != "200" and one.started + one.took < end]
     waits = [one.first if _is_stream(one) and one.first else one.took for one in began]
     shown = [
-        f"{one.stream}, sent at {one.started - begin:.1f} s, took {one.took:.1f} s: {one.outcome}"
+        f"{one.stream}, sent at {one.started - begin:.1f} s, took {one.took:.1f} s: {' '.join(one.outcome.split())}"
         for one in (*failed, *cut)
     ]
     return Seen(
@@ -429,12 +429,12 @@ def _real(rows: list[Row], load: Load) -> Findings:
 def _compared(ours: Row, load: Load, theirs: Row, other: Load) -> Findings:
     """Only the requests to `pair`."""
     cells, notes = [], []
-    for row, its in ((ours, load), (theirs, other)):
-        seen, control = (_seen(one, its, lambda name: name.startswith("pair")) for one in (row.change, row.control))
+    for name, row, its in (("`install`", ours, load), (theirs.name, theirs, other)):
+        seen, control = (_seen(one, its, lambda stream: stream.startswith("pair")) for one in (row.change, row.control))
         lost = (seen.failed + seen.cut) / max(1, seen.requests + seen.streams)
         cells.append(
             (
-                row.name,
+                name,
                 f"{seen.requests}, {seen.streams}",
                 f"{seen.failed}, {seen.cut}",
                 f"{lost:.1%}",
@@ -444,7 +444,7 @@ def _compared(ours: Row, load: Load, theirs: Row, other: Load) -> Findings:
                 _took(row),
             )
         )
-        notes += _failures(row.name, seen)
+        notes += _failures(name, seen)
     return Findings(
         title="An argument of two replicas changes: `install`, and by hand",
         columns=(
