@@ -1,4 +1,4 @@
-"""Measures of the collection, as tables: python tests/bench [MEASURE...], those of MEASURES below.
+"""Measures of the collection, as tables, those of MEASURES below: PYTHONPATH=tests python tests/bench [MEASURE...]
 
 Timings decide nothing: the bench fails only where a run is broken.
 """
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import access
+import changes
 import compiled
 import containers
 import docker
@@ -28,6 +29,7 @@ from rich.console import Console
 
 MEASURES = {
     "access": access.measure,
+    "changes": changes.measure,
     "compiled": compiled.measure,
     "containers": containers.measure,
     "energy": energy.measure,

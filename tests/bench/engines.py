@@ -31,8 +31,8 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
     del docker
     say("building the images of the lab hosts")
     names = ("postgres", "litellm", "caddy", "engine-stand-in", *dict.fromkeys(image for image, _ in ENGINES.values()))
-    _lab("images/build.py", *names)
-    tags = dict(line.split("\t") for line in _lab("images/build.py", "--list", *names).splitlines())
+    lab_program("images/build.py", *names)
+    tags = dict(line.split("\t") for line in lab_program("images/build.py", "--list", *names).splitlines())
     with tempfile.TemporaryDirectory() as folder:
         key = Path(folder, "key")
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
@@ -40,10 +40,10 @@ def measure(docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findin
         for name, (image, gate) in ENGINES.items():
             try:
                 say(f"{name}: install on a new host, and {RERUNS} times again")
-                started = _lab("hosts.py", "start", HOST, tags[image], f"{key}.pub", *IMAGES.values())
+                started = lab_program("hosts.py", "start", HOST, tags[image], f"{key}.pub", *IMAGES.values())
                 first, again = _install(Path(folder), started.split()[-1], key, gate)
             finally:
-                _lab("hosts.py", "remove", HOST)
+                lab_program("hosts.py", "remove", HOST)
             times = [run.seconds for run in again]
             tasks = f"{len(first.tasks)} and {len(again[0].tasks)}"
             rows.append((name, seconds(first.seconds), spread(times), tasks, str(max(run.changed for run in again))))
@@ -65,22 +65,23 @@ def _install(folder: Path, address: str, key: Path, gate: bool) -> tuple[Run, li
         "fleet_images": IMAGES,
         "fleet_cache": {"min_free_gb": 1, "downloads": "at_start"},
     }
-    playbooks = Playbooks(
-        folder,
-        variables,
-        {
-            "ansible_host": address,
-            "ansible_user": "root",
-            "ansible_ssh_private_key_file": str(key),
-            "ansible_ssh_common_args": f"-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={folder}/{address}",
-            "ansible_python_interpreter": "/usr/bin/python3",
-        },
-    )
+    playbooks = Playbooks(folder, variables, connection(address, folder, key))
     playbooks.run("ready", "-e", f"gate={str(gate).lower()}")
     return playbooks.run("inference.fleet.install"), [playbooks.rerun("inference.fleet.install") for _ in range(RERUNS)]
 
 
-def _lab(program: str, *arguments: str) -> str:
+def connection(address: str, folder: Path, key: Path) -> dict[str, str]:
+    """How Ansible reaches a lab host."""
+    return {
+        "ansible_host": address,
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(key),
+        "ansible_ssh_common_args": f"-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={folder}/{address}",
+        "ansible_python_interpreter": "/usr/bin/python3",
+    }
+
+
+def lab_program(program: str, *arguments: str) -> str:
     path = LAB / program
     done = subprocess.run(
         [sys.executable, path.name, *arguments], cwd=path.parent, stdout=subprocess.PIPE, text=True, check=True

@@ -27,12 +27,13 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """seconds: of the whole process. tasks: name -> seconds, of those that were not skipped."""
+    """seconds: of the whole process. tasks: name -> seconds, of those that were not skipped. messages: of the tasks."""
 
     seconds: float
     tasks: tuple[tuple[str, float], ...]
     skipped: int
     changed: int
+    messages: tuple[str, ...] = ()
 
 
 class Playbooks:
@@ -101,6 +102,7 @@ def _parse(output: str, took: float) -> Run:
         tasks=tuple((task["name"], _duration(task)) for task, result in results if not result.get("skipped")),
         skipped=sum(bool(result.get("skipped")) for _task, result in results),
         changed=data["stats"][HOST]["changed"],
+        messages=tuple(str(result["msg"]) for _task, result in results if result.get("msg")),
     )
 
 

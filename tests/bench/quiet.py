@@ -35,9 +35,9 @@ def quietest(
     names, rounds = list(names), []
     while sum(one.others <= LOUD for one in rounds) < count and len(rounds) < AGAIN * count:
         say(f"round {len(rounds) + 1}")
-        machine, own = _machine_seconds(), _own_seconds(running, names)
+        machine, own = machine_seconds(), _own_seconds(running, names)
         found = take()
-        passed, busy = (after - before for after, before in zip(_machine_seconds(), machine, strict=True))
+        passed, busy = (after - before for after, before in zip(machine_seconds(), machine, strict=True))
         rounds.append(Taken(found, max(0.0, (busy - _own_seconds(running, names) + own) / passed)))
     return sorted(rounds, key=lambda one: one.others)[:count]
 
@@ -58,7 +58,7 @@ def _own_seconds(running: Stack, names: list[str]) -> float:
     return sum(map(running.processor_seconds, names)) + time.process_time()
 
 
-def _machine_seconds() -> tuple[float, float]:
+def machine_seconds() -> tuple[float, float]:
     """proc(5), /proc/stat: total time of all cores so far, and the busy part."""
     user, nice, system, idle, waiting, *rest = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
     busy = user + nice + system + sum(rest)
