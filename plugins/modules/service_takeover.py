@@ -129,7 +129,7 @@ SPEC = dict(
     reasons=dict(type="list", elements="str", default=[]),
 )
 PROC = Path("/proc")
-PATIENCE_S, POLL_S = 60, 1  # for a successor that is found after an interruption
+PATIENCE_S, POLL_S = 60, 1  # for a container that runs and is not ready: it may be starting, or the host is busy
 
 
 class Pair:
@@ -197,7 +197,7 @@ def _work(module: AnsibleModule) -> None:
     began = time.monotonic()
     previous, successor = pair.seen(pair.name), pair.seen(pair.successor)
     if successor and successor.running and successor.named and not module.check_mode:
-        successor = _patiently(pair, successor)
+        successor = _patiently(pair, pair.successor)
     steps = plan(previous, successor, given["state"] == "taken")
     if module.check_mode:
         module.exit_json(changed=bool(steps), actions=list(steps), cut=0, seconds=0.0)
@@ -206,20 +206,20 @@ def _work(module: AnsibleModule) -> None:
     module.exit_json(changed=bool(steps), actions=list(ended.steps), cut=ended.cut, seconds=seconds)
 
 
-def _patiently(pair: Pair, successor: Seen) -> Seen:
-    """A successor that had taken over may be starting again."""
+def _patiently(pair: Pair, name: str) -> Seen | None:
+    """The container, once it is ready, does not run any more, or the time is over."""
     deadline = time.monotonic() + PATIENCE_S
-    seen: Seen | None = successor
+    seen = pair.seen(name)
     while seen and seen.running and not seen.ready and time.monotonic() < deadline:
         time.sleep(POLL_S)
-        seen = pair.seen(pair.successor)
-    return seen or successor
+        seen = pair.seen(name)
+    return seen
 
 
 def _plan(module: AnsibleModule, pair: Pair) -> None:
     given = module.params
+    seen = _patiently(pair, pair.name)
     container = pair.docker.inspect(pair.name)
-    seen = pair.described(container) if container else None
     runs = bool(seen and seen.running)
     image = given["image"]
     same = bool(image and container and container.spec.image == pair.docker.image_id(image))

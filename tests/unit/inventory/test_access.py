@@ -192,7 +192,7 @@ def test_reads_how_large_a_request_may_be(data: Any, caddy: CaddySettings) -> No
 
 def test_reads_the_settings_of_litellm() -> None:
     given = {"workers": 4, "restart_wait": 0, "spend_log_days": 7}
-    assert fleet(litellm=given).litellm == LiteLLMSettings(4, 0, 7, 10)
+    assert fleet(schema=2, litellm=given).litellm == LiteLLMSettings(4, 0, 7, 10)
 
 
 def test_spend_logs_are_kept_for_90_days_and_never_for_ever() -> None:

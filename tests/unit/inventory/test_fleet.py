@@ -517,7 +517,7 @@ def test_an_inventory_of_anything_is_a_valid_fleet_or_a_fleet_error(variables: d
         assert error.faults
         assert all(fault.startswith("fleet_") and fault.isprintable() for fault in error.faults)
     else:
-        assert parsed.public()["schema"] == 1
+        assert parsed.public()["schema"] == 2
 
 
 @given(st.lists(ANYTHING, max_size=3))
