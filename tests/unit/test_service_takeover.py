@@ -230,13 +230,13 @@ def test_further_reasons_are_in_the_line(host: Host) -> None:
 
 def test_the_plan_waits_for_a_container_that_is_starting(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.add("litellm", health="starting")
+    monkeypatch.setattr(module, "PATIENCE_S", 60)
     monkeypatch.setattr(module.time, "sleep", lambda _seconds: host.add("litellm"))
     assert host.run("planned", image="litellm:1")["side_by_side"] is True
 
 
-def test_the_plan_says_that_a_container_does_not_get_ready(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_says_that_a_container_does_not_get_ready(host: Host) -> None:
     host.add("litellm", health="unhealthy")
-    monkeypatch.setattr(module, "PATIENCE_S", 0)
     assert "it is not ready" in host.run("planned", image="litellm:1")["line"]
 
 
