@@ -46,7 +46,7 @@ def fleet_faults(*entries: Any, **variables: Any) -> list[str]:
 
 def test_an_empty_inventory_is_a_fleet_without_models() -> None:
     assert Fleet.parse({}) == Fleet(
-        schema=1,
+        schema=2,
         models=(),
         images=Images(),
         recipes={},
