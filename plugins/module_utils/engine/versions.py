@@ -144,7 +144,8 @@ def with_entry(models: Any, name: str, entry: Mapping[str, Any], secrets: Collec
     changed: list[Any] = []
     for index, one in enumerate(models):
         if isinstance(one, Mapping) and one.get("name") == name:
-            env = one.get("env") if isinstance(one.get("env"), Mapping) else {}
+            given = one.get("env")
+            env: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
             lacking = [variable for variable in secrets if variable not in env]
             if lacking:
                 raise FleetError(
