@@ -150,7 +150,7 @@ def with_entry(models: Any, name: str, entry: Mapping[str, Any], secrets: Collec
             if lacking:
                 raise FleetError(
                     *(
-                        f"fleet_models[{index}].env.{variable}: missing; the previous version of {name} had a secret "
+                        f"fleet_models[{index}] ({name}).env.{variable}: missing; the previous version had a secret "
                         "in this variable, and the host keeps none: add it to the inventory"
                         for variable in lacking
                     )
