@@ -310,8 +310,8 @@ def test_a_rollback_deploys_the_previous_version_and_prints_the_entry(site: Site
     rc, output = site.run(hosts("gpu1", gpu1=own), "-e", "model=a", playbook="rollback")
     assert rc == 0, output
     assert site.of("deploy") == ["deploy gpu1"]
-    assert "gpu1  image own/old:1\n" in output
-    assert "a: the previous version serves; the inventory has another version" in output
+    assert "gpu1: image own/old:1\n" in output, output
+    assert "a: the previous version serves; the inventory has another version" in output, output
     assert re.search(r"\n +- +name: a\n(.*\n)* +image: own/old:1\n", output), output
     assert "# env also has HF_TOKEN, as in the inventory" in output
     assert "hf_secret" not in output

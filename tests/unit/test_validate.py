@@ -95,6 +95,31 @@ def test_an_undefined_variable_is_reported_with_the_path_that_names_it_and_with_
     ]
 
 
+OLD = {"type": "chat", "source": "own/old", "image": "own/vllm:1", "args": {"seed": 1}, "env": {"A": "1"}}
+
+
+def test_another_version_of_a_model_is_the_fleet_of_the_run() -> None:
+    """The host's config.json has the version, and the secret of the inventory."""
+    variables = {"fleet_models": [entry(replicas=2, env={"HF_TOKEN": TOKEN, "B": "2"}), entry(name="b")]}
+    answer = validate(variables, model="qwen3-8b", entry=OLD, entry_secrets=["HF_TOKEN"])
+    first, second = answer["ansible_facts"]["fleet"]["models"]
+    assert (first["image"], first["replicas"], second["source"]) == ("own/vllm:1", 2, entry()["source"])
+    task_vars = {"inventory_hostname": "gpu1", **variables}
+    (state,) = LookupModule(templar=Mock(template=as_they_are)).run([], task_vars)
+    assert state["fleet_models"][0]["env"] == {"A": "1", "HF_TOKEN": TOKEN}
+    assert TOKEN not in json.dumps(answer)
+
+
+def test_a_version_that_does_not_fit_the_inventory_is_a_fault() -> None:
+    variables = {"fleet_models": [entry(replicas=2)]}
+    version = {**OLD, "devices": {"gpus": [0]}}
+    fault = validate(variables, model="qwen3-8b", entry=version)["msg"]
+    assert fault.startswith("nothing was touched; the inventory with the previous version has faults:\n")
+    assert "fleet_models[0] (qwen3-8b).devices.gpus: 2 replicas cannot share the pinned GPUs [0]" in fault
+    fault = validate(variables, model="qwen3-8b", entry=OLD, entry_secrets=["HF_TOKEN"])["msg"]
+    assert "\nfleet_models[0] (qwen3-8b).env.HF_TOKEN: missing; " in fault
+
+
 @pytest.mark.parametrize(
     ("entry_name", "path"),
     [

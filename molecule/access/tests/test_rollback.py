@@ -89,7 +89,7 @@ def test_a_rollback_without_a_previous_version_changes_nothing(admin: Admin, doo
     assert f"other: expected a previous version of the model in {FILE}, found none" in run.output
     run = admin.play("rollback", "-e", "model=pair", variables=changed(door, env={"VERSION": "3"}))
     assert run.status != 0
-    assert "env.LAB_TOKEN: missing; the previous version of pair had a secret in this variable" in run.output
+    assert "env.LAB_TOKEN: missing; the previous version had a secret in this variable" in run.output
     assert identities(host) == before
 
 

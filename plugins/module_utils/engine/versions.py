@@ -145,12 +145,12 @@ def with_entry(models: Any, name: str, entry: Mapping[str, Any], secrets: Collec
     for index, one in enumerate(models):
         if isinstance(one, Mapping) and one.get("name") == name:
             given = one.get("env")
-            env = given if isinstance(given, Mapping) else {}
+            env: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
             lacking = [variable for variable in secrets if variable not in env]
             if lacking:
                 raise FleetError(
                     *(
-                        f"fleet_models[{index}].env.{variable}: missing; the previous version of {name} had a secret "
+                        f"fleet_models[{index}] ({name}).env.{variable}: missing; the previous version had a secret "
                         "in this variable, and the host keeps none: add it to the inventory"
                         for variable in lacking
                     )

@@ -208,7 +208,7 @@ def test_the_entry_keeps_what_is_no_version_and_the_secrets_of_the_inventory() -
 def test_a_secret_that_the_inventory_lacks_is_a_fault(env: Any) -> None:
     old = version(env={"HF_TOKEN": SECRET})
     (fault,) = faults(with_entry, [entry(name="b"), entry(env=env)], NAME, old.entry, old.secrets)
-    assert fault.startswith("fleet_models[1].env.HF_TOKEN: missing; the previous version of qwen3-8b had a secret ")
+    assert fault.startswith("fleet_models[1] (qwen3-8b).env.HF_TOKEN: missing; the previous version had a secret ")
     assert SECRET not in fault
 
 
