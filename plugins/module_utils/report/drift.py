@@ -290,7 +290,7 @@ def _of_files(results: Mapping[str, Any]) -> Iterator[Difference]:
             yield _of_file(path, texts.get(path), shows=variable != "__fleet_files")
     for variable in _SECRETS:
         for path in _of(results, variable).get("files", ()):
-            yield Difference("file", path, "differs", "the secret of the inventory or of this host")
+            yield Difference("file", path, "differs", "as install writes it")
     for path in _of(results, "__caddy_config").get("others", ()):
         yield Difference("file", path, "exists", "no file")
     for variable in _LOOPS:
