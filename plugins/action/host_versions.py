@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
             error, ahead = min(self._ahead() for _try in range(_TRIES))
         except (AnsibleError, FleetError) as fault:
             return {"changed": False, "fault": str(fault)}
-        return {**answer, "clock": {"ahead": round(ahead, 3), "error": round(error, 3)}}
+        return {**answer, "clock": {**answer["clock"], "ahead": round(ahead, 3), "error": round(error, 3)}}
 
     def _ahead(self) -> tuple[float, float]:
         """The largest error, and the seconds that the host's clock is ahead: the host reads its clock at some moment

@@ -32,6 +32,7 @@ READ: Answer = {
     "docker": None,
     "driver": {"loaded": None, "library": None, "module": None},
     "collection": None,
+    "clock": {"synchronized": True},
 }
 
 
@@ -69,7 +70,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, clock: Clock, answer: Answer | Exceptio
 
 def test_the_fastest_of_three_connections_measures_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = ask(monkeypatch, Clock(4.0, 0.5, 2.0, ahead=-7.0))
-    assert answer["clock"] == {"ahead": -7.0, "error": 0.25}
+    assert answer["clock"] == {"ahead": -7.0, "error": 0.25, "synchronized": True}
     assert answer["kernel"] == "6.1.0-18-amd64"
 
 
@@ -131,6 +132,14 @@ def test_reads_the_version_of_the_collection(
     assert host()["collection"] == version
 
 
+@pytest.mark.parametrize(("state", "synchronized"), [(0, True), (1, True), (5, False), (-1, None)])
+def test_the_kernel_knows_whether_a_time_server_sets_the_clock(
+    host: Callable[[], Answer], monkeypatch: pytest.MonkeyPatch, state: int, synchronized: bool | None
+) -> None:
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda _name: Mock(adjtimex=lambda _buffer: state))
+    assert host()["clock"] == {"synchronized": synchronized}
+
+
 def test_without_docker_there_is_no_version(host: Callable[[], Answer], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "engine", lambda: None)
     assert host()["docker"] is None
@@ -148,7 +157,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def report(**arguments: Any) -> Answer:
     """Of gpu1, which has an exited container, and gpu2, which cannot be reached."""
-    clock = {"ahead": 0.0, "error": 0.1}
+    clock = {"ahead": 0.0, "error": 0.1, "synchronized": True}
     hosts = {
         "gpu2": {"__drift_host": {"changed": False, "fault": "no route to host"}},
         "gpu1": {

@@ -59,7 +59,7 @@ def test_models_that_fail_are_told_each_with_its_reason_and_the_others_serve(ins
     assert run.status != 0
     assert "vllm-broken-1: died" in run.messages
     assert "ValueError: STANDIN_EXIT_CODE asks for a failure" in run.messages
-    (last,) = [line for line in run.messages.splitlines() if line.startswith("light  created: ")]
+    (last,) = {line for line in run.messages.splitlines() if line.startswith("light  created: ")}
     assert last.startswith("light  created: vllm-broken-1, vllm-fine-1, vllm-never-1; ")
     assert "vllm-broken-1 (died" in last and "vllm-never-1 (runs, but is not ready after 5 s)" in last
     assert "vllm-never-1: runs, but is not ready after 5 s; the end of its log" in run.messages

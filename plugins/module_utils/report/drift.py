@@ -49,6 +49,7 @@ _REASONS = {
     "stop": "runs",
     "rename": "of an interrupted replacement, becomes {}",
 }
+_SYNCHRONIZED = {True: "by a time server", False: "none"}
 _CAUSE = "fix the cause, then run drift again"
 _SHORT, _LONG = 12, 160  # digits of an ID; characters of a cell
 
@@ -99,7 +100,9 @@ def between_hosts(hosts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]
             found += _unequal(f"{what} of {system}", alike, name, "update the hosts that are behind")
     found += _unequal("NVIDIA driver", read, "driver", "update the hosts that are behind")
     found += _unequal("collection", read, "collection", INSTALL)
-    return [*found, *_clocks({host: one["clock"] for host, one in sorted(hosts.items()) if one["clock"]})]
+    clocks = {host: one["clock"] for host, one in sorted(hosts.items()) if one["clock"]}
+    synchronized = {host: {"clock": _SYNCHRONIZED.get(one["synchronized"])} for host, one in clocks.items()}
+    return [*found, *_clocks(clocks), *_unequal("synchronization of the clock", synchronized, "clock", _SET_CLOCK)]
 
 
 def document(
@@ -287,7 +290,7 @@ def _of_files(results: Mapping[str, Any]) -> Iterator[Difference]:
             yield _of_file(path, texts.get(path), shows=variable != "__fleet_files")
     for variable in _SECRETS:
         for path in _of(results, variable).get("files", ()):
-            yield Difference("file", path, "differs", "the secret of the inventory or of this host")
+            yield Difference("file", path, "differs", "as install writes it")
     for path in _of(results, "__caddy_config").get("others", ()):
         yield Difference("file", path, "exists", "no file")
     for variable in _LOOPS:

@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.report.drift impor
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 ONE, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 DRIVER = {"loaded": None, "library": None, "module": None}
+CLOCK = {"ahead": 0.0, "error": 0.02, "synchronized": True}
 VERSIONS = {
     "fault": None,
     "system": "debian 12",
@@ -30,7 +31,7 @@ VERSIONS = {
     "docker": "28.2.2",
     "driver": DRIVER,
     "collection": "0.2.0",
-    "clock": {"ahead": 0.01, "error": 0.02},
+    "clock": CLOCK,
 }
 FACT = {"metrics_alias": "fleet-metrics", "open_alias": "fleet-open-"}
 NETWORKS: dict[str, Any] = {"create": [], "recreate": {}, "remove": []}
@@ -410,12 +411,12 @@ def test_finds_the_newest_kernel_of_the_same_flavour(running: str, installed: li
     ],
 )
 def test_a_clock_differs_by_more_than_the_error_of_the_measure(ahead: float, error: float, text: str | None) -> None:
-    kinds = [one[2] for one in found({"clock": {"ahead": ahead, "error": error}})]
+    kinds = [one[2] for one in found({"clock": {**CLOCK, "ahead": ahead, "error": error}})]
     assert kinds == ([text] if text else [])
 
 
 def test_ignored_kinds_are_left_out() -> None:
-    given = results({"clock": {"ahead": 9, "error": 0}}, __caddy=service(after={"exists": True}))
+    given = results({"clock": {**CLOCK, "ahead": 9}}, __caddy=service(after={"exists": True}))
     assert [one["kind"] for one in host_entry(given, ["clock"])["differences"]] == ["container"]
 
 
@@ -446,7 +447,11 @@ def test_equal_hosts_do_not_differ() -> None:
             {"6.1.0-18-amd64": ["gpu1", "gpu3"], "6.1.0-1-amd64": ["gpu2"]},
         ),
         ({"collection": "0.1.0"}, "collection", {"0.2.0": ["gpu1", "gpu3"], "0.1.0": ["gpu2"]}),
-        ({"clock": {"ahead": 5.0, "error": 0.1}}, "clock", {"+0.0 s": ["gpu1", "gpu3"], "+5.0 s": ["gpu2"]}),
+        ({"clock": {**CLOCK, "ahead": 5.0}}, "clock", {"+0.0 s": ["gpu1", "gpu3"], "+5.0 s": ["gpu2"]}),
+        (
+            {"clock": {**CLOCK, "synchronized": False}},
+            *("synchronization of the clock", {"by a time server": ["gpu1", "gpu3"], "none": ["gpu2"]}),
+        ),
     ],
 )
 def test_hosts_differ_in(changes: dict[str, Any], name: str, values: dict[str, list[str]]) -> None:
@@ -470,12 +475,16 @@ def test_drivers_are_compared_among_hosts_that_have_one() -> None:
 
 
 def test_clocks_within_the_error_of_the_measure_do_not_differ() -> None:
-    slow = {"clock": {"ahead": 2.5, "error": 0.6}}
+    slow = {"clock": {**CLOCK, "ahead": 2.5, "error": 0.6}}
     assert between_hosts(hosts(gpu2=slow)) == []
 
 
+def test_a_host_whose_kernel_does_not_tell_of_a_time_server_does_not_differ() -> None:
+    assert between_hosts(hosts(gpu2={"clock": {**CLOCK, "synchronized": None}})) == []
+
+
 def test_clocks_of_hosts_that_are_each_near_this_machine_may_differ_from_each_other() -> None:
-    ahead, behind = {"clock": {"ahead": 1.5, "error": 0.0}}, {"clock": {"ahead": -1.5, "error": 0.0}}
+    ahead, behind = ({"clock": {**CLOCK, "ahead": seconds}} for seconds in (1.5, -1.5))
     found = hosts(gpu1=ahead, gpu2=behind)
     assert not any(one["differences"] for one in found.values())
     (difference,) = between_hosts(found)
