@@ -99,7 +99,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api 
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 
 BOOT = Path("/boot")
-TIMEX_BYTES, TIME_ERROR = 512, 5  # more than the kernel's structure has; "clock not synchronized"
+TIMEX_BYTES = 512  # more than the kernel's structure has
+TIME_ERROR = 5  # "clock not synchronized"
 IMAGE = "vmlinuz-"
 COLLECTION = Path(KIT, "collections/ansible_collections/inference/fleet")
 

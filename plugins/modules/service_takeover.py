@@ -129,7 +129,8 @@ SPEC = dict(
     reasons=dict(type="list", elements="str", default=[]),
 )
 PROC = Path("/proc")
-PATIENCE_S, POLL_S = 60, 1  # for a container that runs and is not ready: it may be starting, or the host is busy
+PATIENCE_S = 60  # for a container that runs and is not ready: it may be starting, or the host is busy
+POLL_S = 1
 
 
 class Pair:

@@ -184,6 +184,13 @@ class Action:
     drain: int = 0
     beside: bool = False
 
+    @property
+    def wanted(self) -> Desired:
+        """`desired` of a step that has one, such as a replacement."""
+        if not self.desired:
+            raise ValueError(f"{self}: no desired container")
+        return self.desired
+
     def __str__(self) -> str:
         reason = f" ({self.detail})" if self.detail else ""
         return f"{self.verb} {self.name}{reason}"

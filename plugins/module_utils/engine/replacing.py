@@ -79,8 +79,7 @@ def replace_container(
 ) -> Optional[str]:
     """None, or why the new container does not serve; then the previous one serves as before. action: with the verb
     `replace`. serves: waits until the container of that name answers a request, or returns its fault."""
-    desired, name = action.desired, action.name
-    assert desired, "a replacement has a desired container"
+    name = action.name
     before = engine.inspect(name)
     ran = bool(before and (before.status in ("running", "restarting") or before.exit_code == _STOPPED))
     try:
@@ -88,7 +87,7 @@ def replace_container(
             _drain(name, action.drain, engine, say)
             engine.stop(name)
             engine.rename(name, name + PREVIOUS)
-        fault = _begin(desired.spec, engine, serves)
+        fault = _begin(action.wanted.spec, engine, serves)
     except FleetError as error:
         fault = str(error)
     if fault:

@@ -61,7 +61,7 @@ def _ways(
     """For each container of a model. held: by running containers; becomes what they hold afterwards."""
     spare: Optional[Devices] = room.spare.get(chain[0].name)
     for action in chain:
-        desired, own = _desired(action), held.get(action.name)
+        desired, own = action.wanted, held.get(action.name)
         wanted = desired.spec.devices
         taken = {device for name, devices in held.items() if name != action.name for device in devices}
         free = spare if own and own & {*wanted} else wanted
@@ -79,7 +79,7 @@ def _ways(
 
 
 def _without(model: str, chain: Sequence[Action], held: Mapping[str, object], room: Room, lacking: str) -> str:
-    first = _desired(chain[0]).spec.name.rpartition("-")[0]
+    first = chain[0].wanted.spec.name.rpartition("-")[0]
     if sum(name.rpartition("-")[0] == first for name in held) > 1:
         return "the other replicas serve meanwhile"
     took = f"about {room.took[model]} s, as long as the last start took" if model in room.took else "the whole start"
@@ -87,7 +87,7 @@ def _without(model: str, chain: Sequence[Action], held: Mapping[str, object], ro
 
 
 def _recreated(action: Action) -> tuple[Action, ...]:
-    desired = _desired(action)
+    desired = action.wanted
     return (
         replace(action, verb="remove"),
         Action("create", action.name, desired, detail=action.detail),
@@ -97,8 +97,3 @@ def _recreated(action: Action) -> tuple[Action, ...]:
 
 def _noted(action: Action, note: str) -> Action:
     return replace(action, detail=f"{action.detail}; {note}")
-
-
-def _desired(action: Action) -> Desired:
-    assert action.desired, "a replacement has a desired container"
-    return action.desired

@@ -25,18 +25,16 @@ Ports = frozenset[int]
 
 
 class Caddy(Protocol):
-    """What a reload needs from a running Caddy."""
+    """What a reload needs from a running Caddy.
 
-    def load(self, config: Config) -> Future[None]:
-        """Ends with FleetError if Caddy refuses the configuration."""
+    load: the future ends with FleetError if Caddy refuses the configuration. direct: removes the rules of `redirect`, and
+    returns whether there were some. wait: raises FleetError if that takes too long."""
 
+    def load(self, config: Config) -> Future[None]: ...
     def listens(self, port: int) -> bool: ...
     def redirect(self, ports: Ports) -> None: ...
-    def direct(self, ports: Ports) -> bool:
-        """Removes the rules of `redirect`. Returns whether there were some."""
-
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
-        """Raises FleetError if that takes too long."""
+    def direct(self, ports: Ports) -> bool: ...
+    def wait(self, condition: Callable[[], bool], what: str) -> None: ...
 
 
 def reload(running: Config, wanted: Config, caddy: Caddy) -> bool:
