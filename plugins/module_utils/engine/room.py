@@ -12,7 +12,6 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
     REPLACE,
     Action,
     Container,
-    Desired,
     Plan,
 )
 

@@ -27,8 +27,8 @@ Ports = frozenset[int]
 class Caddy(Protocol):
     """What a reload needs from a running Caddy.
 
-    load: the future ends with FleetError if Caddy refuses the configuration. direct: removes the rules of `redirect`, and
-    returns whether there were some. wait: raises FleetError if that takes too long."""
+    load: the future ends with FleetError if Caddy refuses the configuration. direct: removes the rules of `redirect`,
+    and returns whether there were some. wait: raises FleetError if that takes too long."""
 
     def load(self, config: Config) -> Future[None]: ...
     def listens(self, port: int) -> bool: ...
