@@ -90,18 +90,19 @@ class Promise:
         return False
 
     @contextmanager
-    def asking(self, model: str) -> Iterator[None]:
-        """One request is under way meanwhile, whatever becomes of it."""
+    def asking(self, model: str) -> Iterator[list[int]]:
+        """One request is under way meanwhile. Afterwards the list has the status of its answer, if there was one."""
+        statuses: list[int] = []
 
         def ask() -> None:
             with suppress(requests.RequestException):
-                self._ask("chat", model)
+                statuses.append(self._ask("chat", model).status_code)
 
         seen = len(requests_seen(self._host, model))
         thread = threading.Thread(target=ask)
         thread.start()
         wait_until(lambda: len(requests_seen(self._host, model)) > seen, f"{model} has the request")
-        yield
+        yield statuses
         thread.join()
 
     @contextmanager

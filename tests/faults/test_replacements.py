@@ -21,7 +21,7 @@ from faults.amount import some
 from faults.machine import Machine
 from faults.promise import Promise
 from faults.test_killed import main_process_of_unit
-from lab.fixtures import EXTENDED, Admin, Run, identities, wait_until
+from lab.fixtures import EXTENDED, Admin, identities, wait_until
 from lab.load import Load, Stream
 
 Variables = Mapping[str, Any]
@@ -259,12 +259,12 @@ def test_a_full_disk_leaves_the_previous_version(promise: Promise, machine: Mach
 @pytest.mark.extended
 @pytest.mark.fault("a replica that hangs while it is drained")
 def test_a_replica_that_hangs_is_ended_after_its_time(promise: Promise, machine: Machine) -> None:
-    slow = version(promise, plain={"env": {"STANDIN_TOKEN_SECONDS": "8"}, "drain_timeout": 5})
+    slow = version(promise, plain={"env": {"STANDIN_TOKEN_SECONDS": "60"}, "drain_timeout": 5})
     promise.install(slow)
     new = version(promise, plain={"drain_timeout": 5})
-    with promise.asking("plain"):
-        run: Run = promise.install(new)
-    assert "vllm-plain-1: 1 requests were not complete after 5 s, and are cut off" in run.output
+    with promise.asking("plain") as statuses:
+        promise.install(new)
+    assert statuses != [200], "the request had time to end"
     promise.holds(new["fleet_models"])
     machine.host.check_output(f"kill -STOP {machine.main_process('vllm-plain-1')}")
     last = version(promise)
