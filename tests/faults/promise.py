@@ -91,12 +91,16 @@ class Promise:
 
     @contextmanager
     def asking(self, model: str) -> Iterator[list[int]]:
-        """One request is under way meanwhile. Afterwards the list has the status of its answer, if there was one."""
+        """One request is under way meanwhile. Afterwards the list has the status of its answer; 0 if it took too long, and
+        nothing if its connection ended."""
         statuses: list[int] = []
 
         def ask() -> None:
-            with suppress(requests.RequestException):
-                statuses.append(self._ask("chat", model).status_code)
+            with suppress(requests.ConnectionError):
+                try:
+                    statuses.append(self._ask("chat", model).status_code)
+                except requests.Timeout:
+                    statuses.append(0)
 
         seen = len(requests_seen(self._host, model))
         thread = threading.Thread(target=ask)

@@ -264,7 +264,7 @@ def test_a_replica_that_hangs_is_ended_after_its_time(promise: Promise, machine:
     new = version(promise, plain={"drain_timeout": 5})
     with promise.asking("plain") as statuses:
         promise.install(new)
-    assert statuses != [200], "the request had time to end"
+    assert statuses in ([], [500], [502]), "the request was not cut off"
     promise.holds(new["fleet_models"])
     machine.host.check_output(f"kill -STOP {machine.main_process('vllm-plain-1')}")
     last = version(promise)
