@@ -91,8 +91,8 @@ class Promise:
 
     @contextmanager
     def asking(self, model: str) -> Iterator[list[int]]:
-        """One request is under way meanwhile. Afterwards the list has the status of its answer; 0 if it took too long, and
-        nothing if its connection ended."""
+        """One request is under way meanwhile. Afterwards the list has the status of its answer: 0 if it took too long,
+        and nothing if its connection ended."""
         statuses: list[int] = []
 
         def ask() -> None:
