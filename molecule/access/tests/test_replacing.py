@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from lab.fixtures import Admin, Door, identities, inspect
 from lab.load import Load, Stream
 from testinfra.host import Host
@@ -41,6 +42,7 @@ def test_a_changed_model_loses_no_request(admin: Admin, door: Door, host: Host, 
     assert admin.play("install", variables=variables).changed() == {"gate": 0}
 
 
+@pytest.mark.extended
 def test_a_version_that_fails_leaves_the_previous_one(admin: Admin, door: Door, host: Host, virtual_key: str) -> None:
     before = identities(host)
     streams = [Stream("virtual key", "/v1/chat/completions", "pair", virtual_key, 5)]
