@@ -7,11 +7,13 @@ import re
 import stat
 from typing import Any
 
+import pytest
 import yaml
 from lab.fixtures import Admin, Door, identities, inspect
 from lab.load import Load, Stream
 from testinfra.host import Host
 
+pytestmark = pytest.mark.extended
 REPLICAS = ("vllm-pair-1", "vllm-pair-2")
 FILE = "/var/lib/inference-fleet/served.json"
 SECRET = "hf_only-for-this-test"
