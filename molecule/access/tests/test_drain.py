@@ -79,7 +79,7 @@ def check_lasts(admin: Admin, door: Door, host: Host) -> None:
     assert chat(door, "/v1")[:2] == (503, "host_drained")
     run = admin.play("install")
     assert run.status == 0, run.output
-    assert run.changed() == {"gate": 0}
+    assert run.changed() == {"gate": 0}, run.output
     assert "this run leaves it so" in run.messages
     assert chat(door, "/models/pair/v1")[:2] == (503, "host_drained")
     again = admin.play("drain")

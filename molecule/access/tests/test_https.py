@@ -24,6 +24,7 @@ from unit.authority import Pair, issue
 
 NAME = "gate.test"
 TOKENS = 40  # 8 s on the model that is slow
+MISDIRECTED = 421
 BETWEEN_S = 2  # so that some are always under way
 CADDYFILE = "/etc/inference-fleet/caddy/Caddyfile"
 STORED = "/data/caddy/certificates/acme.test-acme-local-directory /data/caddy/acme/acme.test-acme-local-directory"
@@ -100,6 +101,9 @@ def chat(door: Door, mode: Mode, streamed: Streamed) -> None:
         try:
             answer = connection.getresponse()
         except ConnectionError:  # RemoteDisconnected is one: not a byte of an answer
+            streamed.started = 0
+            return
+        if answer.status == MISDIRECTED:  # the name is not served any more, but its certificate was still in memory
             streamed.started = 0
             return
         for line in answer:
