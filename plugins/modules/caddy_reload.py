@@ -26,9 +26,9 @@ options:
     type: str
     default: caddy
   path:
-    description: The Caddyfile on the host.
-    type: path
-    required: true
+    description: The Caddyfile in the container. It must be the path with which Caddy was started.
+    type: str
+    default: /etc/caddy/Caddyfile
   ipv6:
     description: Whether clients reach the container by IPv6 too.
     type: bool
@@ -49,7 +49,7 @@ attributes:
 EXAMPLES = r"""
 - name: Load the Caddyfile
   inference.fleet.caddy_reload:
-    path: /etc/inference-fleet/caddy/Caddyfile
+    name: caddy
 """
 
 RETURN = r"""
@@ -68,7 +68,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -80,7 +79,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 SPEC = dict(
     name=dict(type="str", default="caddy"),
-    path=dict(type="path", required=True),
+    path=dict(type="str", default="/etc/caddy/Caddyfile"),
     ipv6=dict(type="bool", default=False),
     timeout=dict(type="int", default=60),
 )
@@ -101,11 +100,8 @@ class Running:
     def config(self) -> Any:
         return self._ask("GET", "/config/")
 
-    def adapted(self, text: str) -> Any:
-        return self._ask("POST", "/adapt", text, "text/caddyfile")["result"]
-
     def load(self, config: Mapping[str, Any]) -> Future[None]:
-        return self._pool.submit(self._ask, "POST", "/load", json.dumps(config), "application/json")
+        return self._pool.submit(self._ask, "POST", "/load", json.dumps(config))
 
     def listens(self, port: int) -> bool:
         return bool(own_network.count(self._process, port, own_network.LISTEN))
@@ -133,12 +129,11 @@ class Running:
                 raise FleetError(f"gave up after {self._timeout:g} s waiting until {what}")
             time.sleep(POLL_SECONDS)
 
-    def _ask(self, method: str, path: str, body: Optional[str] = None, kind: str = "") -> Any:
+    def _ask(self, method: str, path: str, body: Optional[str] = None) -> Any:
         connection = http.client.HTTPConnection(*ADMIN, timeout=LOAD_SECONDS)
         try:
             connection.sock = _connected(self._process)
-            headers = {"Content-Type": kind} if kind else {}
-            connection.request(method, path, body.encode() if body else None, headers)
+            connection.request(method, path, body.encode() if body else None, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             text = answer.read().decode()
         finally:
@@ -183,9 +178,18 @@ def _work(module: AnsibleModule) -> None:
         if not module.check_mode:
             raise
         module.exit_json(changed=False, seconds=0.0)  # the container is not there yet
-    wanted = caddy.adapted(Path(given["path"]).read_text())
+    wanted = _adapted(module, given["name"], given["path"])
     changed = running != wanted if module.check_mode else reload(running, wanted, caddy)
     module.exit_json(changed=changed, seconds=round(time.monotonic() - began, 1))
+
+
+def _adapted(module: AnsibleModule, name: str, path: str) -> Any:
+    """The Caddyfile as JSON. By the command, since the JSON contains the path of the Caddyfile."""
+    command = ["docker", "exec", name, "caddy", "adapt", "--config", path, "--adapter", "caddyfile"]
+    status, said, faults = module.run_command(command)
+    if status:
+        raise FleetError(f"{path} in container {name}: caddy adapt: {faults.strip() or said.strip()}")
+    return json.loads(said)
 
 
 def _reached(name: str, ipv6: bool, timeout: float) -> tuple[Running, Any]:

@@ -10,7 +10,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,9 +46,6 @@ class Requests(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if self.path == "/adapt":
-            assert self.headers["Content-Type"] == "text/caddyfile"
-            return self._answer(200, {"result": config(body)})
         assert self.path == "/load"
         if self.server.refuses:
             return self._answer(400, {"error": self.server.refuses})
@@ -90,13 +86,18 @@ Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run(endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The module, with the text of the Caddyfile in the container; one that `caddy adapt` refuses is empty."""
     module = Module(caddy_reload.main, capsys)
-    path = tmp_path / "Caddyfile"
 
     def running(text: str, check: bool = False, **more: Any) -> dict[str, Any]:
-        path.write_text(text)
-        return module(check, path=str(path), **more)
+        def run_command(_module: Any, command: list[str]) -> tuple[int, str, str]:
+            adapt = ["caddy", "adapt", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]
+            assert command == ["docker", "exec", "caddy", *adapt]
+            return (0, json.dumps(config(text)), "warning") if text else (1, "", "Error: unrecognized directive: x\n")
+
+        monkeypatch.setattr(caddy_reload.AnsibleModule, "run_command", run_command)
+        return module(check, **more)
 
     return running
 
@@ -125,6 +126,12 @@ def test_says_what_caddy_refuses(endpoint: Endpoint, run: Run) -> None:
     endpoint.refuses = "loading certificates: no such file"
     assert "POST /load of Caddy's administration endpoint: 400" in (said := run("new")["msg"])
     assert "loading certificates: no such file" in said
+
+
+def test_says_what_is_wrong_with_the_caddyfile(endpoint: Endpoint, run: Run) -> None:
+    fault = "/etc/caddy/Caddyfile in container caddy: caddy adapt: Error: unrecognized directive: x"
+    assert run("")["msg"] == fault
+    assert endpoint.running == config("old")
 
 
 def test_says_that_caddy_does_not_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
