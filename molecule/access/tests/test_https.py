@@ -213,7 +213,8 @@ def test_the_root_certificate_is_what_a_client_needs(admin: Admin, door: Door, i
     assert set(admin.play("root_certificate", "-e", f"dest={tmp_path}").changed().values()) == {0}
 
 
-@pytest.mark.parametrize("after", ["files", pytest.param("files renewed", marks=pytest.mark.extended)])
+@pytest.mark.extended
+@pytest.mark.parametrize("after", ["files", "files renewed"])
 def test_another_certificate_is_a_reload(
     admin: Admin, door: Door, host: Host, modes: dict[str, Mode], after: str
 ) -> None:
@@ -239,6 +240,7 @@ def test_a_certificate_of_an_acme_server_is_a_reload(
         served(door, Mode(None, NAME, modes["internal"].root))
 
 
+@pytest.mark.extended
 def test_back_to_its_own_ca_is_a_reload(admin: Admin, door: Door, host: Host, modes: dict[str, Mode]) -> None:
     change(admin, door, host, modes, "internal", twice=False)  # molecule's idempotence, already
     assert host.check_output("ls /etc/inference-fleet/caddy/tls") == ""
