@@ -115,7 +115,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gateway.takeover i
     plan,
     reasons_against,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.system import drain
+from ansible_collections.inference.fleet.plugins.module_utils.system import drain, host_memory
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
@@ -225,7 +225,7 @@ def _plan(module: AnsibleModule, pair: Pair) -> None:
     image = given["image"]
     same = bool(image and container and container.spec.image == pair.docker.image_id(image))
     used = _resident(pair.docker.processes(pair.name)) if runs else 0
-    against = reasons_against(seen, used, _available(), given["reasons"])
+    against = reasons_against(seen, used, host_memory.available(), given["reasons"])
     line = in_words(pair.name, against, runs, read_starts().get(pair.name))
     module.exit_json(side_by_side=not against, same_image=same, line=line)
 
@@ -233,10 +233,6 @@ def _plan(module: AnsibleModule, pair: Pair) -> None:
 def _resident(processes: list[int]) -> int:
     """Bytes of memory of the processes; pages that several share count several times."""
     return sum(_kilobytes(PROC / str(process) / "status", "VmRSS") for process in processes) * 1024
-
-
-def _available() -> int:
-    return _kilobytes(PROC / "meminfo", "MemAvailable") * 1024
 
 
 def _kilobytes(path: Path, what: str) -> int:

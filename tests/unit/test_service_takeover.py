@@ -134,6 +134,7 @@ def host(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
     host = Host(Module(module.main, capsys), tmp_path)
     monkeypatch.setattr(module, "Docker", lambda: host)
     monkeypatch.setattr(module, "PROC", tmp_path)
+    monkeypatch.setattr(module.host_memory, "MEMORY", tmp_path / "meminfo")
     monkeypatch.setattr(module, "drain", host)
     monkeypatch.setattr(module, "PATIENCE_S", 0)
     monkeypatch.setattr(module, "read_starts", lambda: {"litellm": 23, "caddy": 1})

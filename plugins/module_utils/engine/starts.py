@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import STARTS
+from ansible_collections.inference.fleet.plugins.module_utils.system.files import put
 
 FILE = STARTS
 
@@ -27,6 +27,4 @@ def write_starts(took: Mapping[str, float]) -> None:
     if took:
         known = {**read_starts(), **{model: round(seconds) for model, seconds in took.items()}}
         with suppress(OSError):
-            with open(f"{FILE}.new", "w", encoding="utf-8") as file:
-                json.dump(known, file, indent=1, sort_keys=True)
-            os.replace(f"{FILE}.new", FILE)
+            put(FILE, json.dumps(known, indent=1, sort_keys=True) + "\n", 0o644)
