@@ -255,6 +255,16 @@ def test_only_refused_connections_are_tried_again() -> None:
     assert "lb_retry_match {\n\t\tmethod NONE\n\t}" in replicas
 
 
+def test_a_request_is_sent_again_only_if_caddy_has_all_of_it() -> None:
+    """Caddy would send the rest of a larger one alone."""
+    text = caddyfile(caddy={"check_key_above_kb": 77})
+    litellm = "\n".join(block(text, "(litellm)"))
+    assert "lb_retry_match {\n\tmethod GET POST DELETE\n\tvars buffered yes\n}" in litellm
+    for size, count in (("4096", 2), ("77", 1)):
+        assert text.count(f"import litellm {size}\n") == count
+        assert text.count(f"import buffered {size}\n") == 1
+
+
 def test_only_the_switch_opens_the_rest_of_litellm() -> None:
     assert block(caddyfile(), "handle") == ['import refuse 404 not_found "no such path"']
     assert block(caddyfile(litellm_admin=True), "handle")[-1] == "import to_litellm"

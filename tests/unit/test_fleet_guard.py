@@ -355,8 +355,9 @@ def test_refuses_a_body_of_very_many_parts(
 ) -> None:
     part = sign * (most // parts)
     assert run(ask(litellm, f"Bearer {MASTER}", body=[part] * parts)) == [0]
-    assert run(ask(litellm, f"Bearer {MASTER}", body=[part] * parts + [sign, b"never read"])) == [400]
-    assert litellm.reads == parts + 1
+    for rest in ([], [b"discarded", b"and this"]):
+        assert run(ask(litellm, f"Bearer {MASTER}", body=[part] * parts + [sign, *rest])) == [400]
+        assert litellm.reads == parts + 1 + len(rest), "all of the body, and nothing after it"
 
 
 @pytest.mark.parametrize(
@@ -382,6 +383,8 @@ def test_the_bodies_of_a_key_are_limited_together(guard: Any, litellm: SimpleNam
     asked = [ask(litellm, "Bearer sk-one", **large) for _request in range(3)]
     assert run(*asked, ask(litellm, "Bearer sk-other", **large), ask(litellm, "Bearer sk-one")) == [0, 0, 429, 0, 0]
     assert run(ask(litellm, "Bearer sk-one", **large)) == [0]
+    assert run(ask(litellm, "Bearer sk-one", **{**large, "length": 300_000_000}, body=[b"one", b"two"])) == [429]
+    assert litellm.reads == 2, "a body that is not read resets the connection, and the answer is lost"
 
 
 def test_a_request_that_fails_holds_nothing(guard: Any, litellm: SimpleNamespace) -> None:

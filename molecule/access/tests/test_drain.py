@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from lab.fixtures import Admin, Door, identities, wait_until
+from lab.fixtures import Admin, Door, identities, requests_seen, wait_until
 from testinfra.host import Host
 
 FILE = "/etc/inference-fleet/caddy/drained"
@@ -50,9 +50,10 @@ def stream(door: Door, path: str) -> tuple[int, bool]:
 
 def test_streams_end_whole_while_new_requests_are_refused_at_once(admin: Admin, door: Door, host: Host) -> None:
     before = identities(host)
+    known = len(requests_seen(host, "slow"))
     with ThreadPoolExecutor() as pool:
         streams = [pool.submit(stream, door, path) for path in ("/v1", "/models/slow/v1")]
-        time.sleep(3)  # both are under way
+        wait_until(lambda: len(requests_seen(host, "slow")) == known + 2, "both are under way")
         run = pool.submit(admin.play, "drain")
         wait_until(lambda: chat(door, "/v1")[0] == 503, "the host is drained")
         assert not any(one.done() for one in streams), "the streams ended before the drain"
@@ -98,10 +99,12 @@ def check_ends(admin: Admin, door: Door) -> None:
     assert admin.play("undrain").changed() == {"gate": 0}
 
 
-def test_reports_what_is_left_when_the_time_is_over(admin: Admin, door: Door) -> None:
+@pytest.mark.extended
+def test_reports_what_is_left_when_the_time_is_over(admin: Admin, door: Door, host: Host) -> None:
+    known = len(requests_seen(host, "slow"))
     with ThreadPoolExecutor() as pool:
         running = pool.submit(stream, door, "/models/slow/v1")
-        time.sleep(2)
+        wait_until(lambda: len(requests_seen(host, "slow")) > known, "the stream is under way")
         run = admin.play("drain", "-e", "drain_timeout=0")
         assert not running.done(), "the stream ended before the playbook"
         assert running.result() == (TOKENS, True)
@@ -109,6 +112,7 @@ def test_reports_what_is_left_when_the_time_is_over(admin: Admin, door: Door) ->
     assert "after 0 s; connections: vllm-slow-1 1" in run.messages
 
 
+@pytest.mark.extended
 def test_check_mode_drains_nothing_and_a_wrong_timeout_is_refused(admin: Admin, door: Door, host: Host) -> None:
     run = admin.play("drain", "--check")
     assert run.status == 0, run.output

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from lab.fixtures import Admin, Door, identities, inspect, wait_until
+from lab.fixtures import Admin, Door, identities, inspect, requests_seen, wait_until
 from lab.load import Load, Stream
 from testinfra.host import Host
 
@@ -87,6 +88,26 @@ print(opened)
 def is_connected(door: Door, key: str) -> bool:
     """A virtual key is looked up in the database."""
     return door.chat("pair", key=key).status_code == 200
+
+
+@pytest.mark.extended
+def test_requests_that_a_dead_litellm_had_are_sent_again_if_caddy_has_all_of_them(door: Door, host: Host) -> None:
+    """Of a larger one, Caddy has the rest alone: it is answered with an error, at once."""
+    known = len(requests_seen(host, "slow"))
+
+    def chat(size: int) -> tuple[int, float]:
+        messages = [{"role": "user", "content": "x" * size}]
+        status = door.chat("slow", max_tokens=50, messages=messages).status_code
+        return status, time.monotonic()
+
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(chat, size) for size in (100, 100_000, 5_000_000)]
+        wait_until(lambda: len(requests_seen(host, "slow")) == known + 3, "the model has all requests")
+        host.check_output("docker kill litellm")
+        host.check_output("docker start litellm")
+        small, medium, large = [one.result() for one in asked]
+    assert (small[0], medium[0], large[0]) == (200, 200, 502)
+    assert large[1] < min(small[1], medium[1]), "before LiteLLM runs again"
 
 
 @pytest.mark.extended

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lab.fixtures import SECRETS, Admin, Door, identities, inspect
 from testinfra.host import Host
 
@@ -40,6 +41,7 @@ def test_check_mode_on_a_converged_host_reports_no_change_and_parses_each_fleet_
     assert (tmp_path / "count").read_text().split() == ["parsed"] * 2
 
 
+@pytest.mark.extended
 def test_check_mode_shows_a_new_model_and_does_nothing(admin: Admin, host: Host, door: Door) -> None:
     before = identities(host)
     run = admin.play("install", "--limit", "light", "--check", "--diff", variables=on_light(door, NEW))

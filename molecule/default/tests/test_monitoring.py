@@ -222,6 +222,7 @@ def test_status_shows_the_services(host: Host, admin: Admin) -> None:
         assert re.search(rf"{service} +Up ", told), service
 
 
+@pytest.mark.extended
 def test_a_model_that_stops_is_told_of(host: Host, prometheus: Prometheus) -> None:
     host.check_output("docker stop vllm-whole-1")
     try:

@@ -145,6 +145,7 @@ def test_each_repository_that_cannot_be_had_is_told_and_the_others_are_downloade
     assert "hf_wrong" not in wrong.output
 
 
+@pytest.mark.extended
 def test_a_model_that_lacks_its_weights_keeps_no_other_from_serving(site: Site, host: Host, door: Door) -> None:
     before = identities(host)
     lacking = {**SERVED, "name": "lacking", "source": "lab/missing"}

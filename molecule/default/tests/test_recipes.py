@@ -93,6 +93,7 @@ def test_a_recipe_that_changed_makes_its_models_anew_and_no_other(site: Site, ho
     assert len(images(host)) == 2, "the one before is there still"
 
 
+@pytest.mark.extended
 def test_each_recipe_that_cannot_be_built_is_told_and_the_others_are(site: Site, host: Host) -> None:
     run = site.play(
         "build_images",

@@ -219,6 +219,7 @@ def test_leaves_nothing_secret_behind_and_changes_nothing(backups: Backups, host
     see_that_no_secret_lies_about(host)
 
 
+@pytest.mark.extended
 def test_spend_logs_can_be_left_out(backups: Backups, host: Host, backup: Path) -> None:
     rows = "TABLE DATA public LiteLLM_SpendLogs litellm"
     assert rows in contents(host, backups.parts(backup)["database.dump"])
@@ -276,6 +277,7 @@ def test_spend_logs_above_the_limit_are_left_out_with_a_warning(
     see_that_no_secret_lies_about(host)
 
 
+@pytest.mark.extended
 def test_keys_above_the_limit_are_refused_with_the_way_out(backups: Backups, host: Host, backup: Path) -> None:
     filler = "CREATE TABLE filler AS SELECT sha512(n::text::bytea) FROM generate_series(1, 40000) n"
     host.check_output(f'docker exec postgres psql -U litellm -c "{filler}"')

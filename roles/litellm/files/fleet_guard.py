@@ -168,6 +168,7 @@ class Gate:
             return await _respond(send, 200)
         size = _length(scope)
         if size + self._held[key] > MOST_HELD:
+            await _discard(receive)
             message = f"the requests of this key have more than {MOST_HELD // 1_000_000} MB at a time"
             return await _respond(send, 429, message, "rate_limit_exceeded", [(b"retry-after", b"1")])
         self._held[key] += size
@@ -259,12 +260,22 @@ async def _read(receive: Receive) -> deque[MutableMapping[str, Any]] | None:
     """The messages with the body, or None if it has more of a sign than it may."""
     parts: deque[MutableMapping[str, Any]] = deque()
     found = Counter[bytes]()
-    while not parts or parts[-1].get("more_body"):
+    more = True
+    while more:
         parts.append(await receive())
+        more = parts[-1].get("more_body", False)
         found.update({sign: parts[-1].get("body", b"").count(sign) for sign in MOST})
         if any(found[sign] > most for sign, most in MOST.items()):
+            if more:
+                await _discard(receive)
             return None
     return parts
+
+
+async def _discard(receive: Receive) -> None:
+    """Reads the rest of a body: a connection that is closed before is reset, and the answer may be lost with it."""
+    while (await receive()).get("more_body"):
+        pass
 
 
 def _is_master(key: str) -> bool:
