@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):
-        faults = task_vars.get("NAME_faults", [])
+        faults = self._templar.template(task_vars.get("NAME_faults", []))
         answer = self._execute_module(
             module_name="inference.fleet.stand_in", module_args={"event": "NAME"}, task_vars=task_vars
         )
@@ -252,7 +252,7 @@ def test_a_fault_of_the_last_host_stops_before_the_first_is_changed(site: Site) 
 @pytest.mark.extended
 def test_a_host_that_got_a_fault_since_the_checks_stops_the_run(site: Site) -> None:
     """gpu2 has the fault once gpu1 is deployed."""
-    found = "lookup('ansible.builtin.file', 'events') is search('deployed')"
+    found = f"lookup('ansible.builtin.file', '{site.folder}/events') is search('deployed')"
     fault = {"check_faults": "{{ ['the disk is full'] if " + found + " else [] }}"}
     rc, output = site.run(hosts("gpu1", "gpu2", "gpu3", gpu2=fault), "-e", "batch=1")
     assert rc == 2, output
@@ -332,14 +332,18 @@ def test_a_rollback_of_hosts_in_batches_and_in_check_mode(site: Site) -> None:
 
 @pytest.mark.extended
 def test_a_rollback_needs_a_previous_version_on_all_hosts(site: Site) -> None:
-    """The secret is missing in the inventory of gpu3."""
+    """gpu2 has none; the secret of the previous version is missing in the inventory of gpu3."""
     own = {"gpu1": {"previous_entry": OLD, "fleet_models": [HAS_A_SECRET]}, "gpu3": {"previous_entry": OLD}}
-    rc, output = site.run(hosts("gpu1", "gpu2", "gpu3", **own), "-e", "model=a", playbook="rollback")
-    assert rc == 2, output
-    assert site.of("check", "deploy") == []
-    assert "gpu2  failed: previous version (expected a previous version, found none)" in output
-    assert "with the previous version has faults:\n  fleet_models[0] (a).env.HF_TOKEN: missing; " in output
-    assert site.locks == []
+    for other, words in {
+        "gpu2": "gpu2  failed: previous version (expected a previous version, found none)",
+        "gpu3": "with the previous version has faults:\n  fleet_models[0] (a).env.HF_TOKEN: missing; ",
+    }.items():
+        given = {name: variables for name, variables in own.items() if name in ("gpu1", other)}
+        rc, output = site.run(hosts("gpu1", other, **given), "-e", "model=a", playbook="rollback")
+        assert rc == 2, output
+        assert site.of("check", "deploy") == []
+        assert words in output, output
+        assert site.locks == []
 
 
 @pytest.mark.extended
