@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import pytest
 from faults.amount import some
@@ -69,7 +70,7 @@ def test_every_acknowledged_key_is_there(promise: Promise, machine: Machine, who
 def session(machine: Machine) -> int:
     """The PID of one of LiteLLM's database sessions, on the host."""
     lines = machine.host.check_output("docker top postgres -eo pid,args").splitlines()
-    found = [int(line.split()[0]) for line in lines if "postgres: litellm litellm" in line]
+    found = [int(line.split()[0]) for line in lines if re.search(r"postgres: litellm\S* litellm ", line)]
     assert found, f"no session among {lines}"
     return found[0]
 

@@ -162,7 +162,7 @@ def test_a_model_that_lacks_its_weights_keeps_no_other_from_serving(site: Site, 
 def test_vllm_starts_from_the_cache_without_a_hub(site: Site, host: Host, door: Door) -> None:
     tiny = next(model for model in door.models if model["name"] == "tiny-chat")
     env = {key: value for key, value in tiny["env"].items() if key != "HF_HUB_OFFLINE"}
-    served = {**tiny, **SERVED, "env": env}
+    served = {**tiny, **SERVED, "type": "chat", "direct": True, "env": env}
     site.hub.asked.clear()
     try:
         run = site.play("add_model", served, more=("-e", "model=served"), url="http://127.0.0.1:9")
