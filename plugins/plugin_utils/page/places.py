@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Where a host's variables are written: the files of an inventory, and the place in each, by Ansible's precedence.
 
-The order is that of Ansible ("Understanding variable precedence", for inventories): variables of groups in the files of the
-inventory, `group_vars/all`, `group_vars/GROUP`, variables of the host in the files of the inventory, `host_vars/HOST`.
+The order is that of Ansible ("Understanding variable precedence", for inventories): variables of groups in the files of
+the inventory, `group_vars/all`, `group_vars/GROUP`, variables of the host in the files of the inventory,
+`host_vars/HOST`.
 """
 
 from __future__ import annotations
