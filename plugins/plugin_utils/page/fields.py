@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fields of a form, from an argument spec: a new key of the inventory is a new field. And faults, field by field."""
+"""The fields of a form, from an argument spec, so a new key of the inventory is a new field; and faults, by field."""
 
 from __future__ import annotations
 
