@@ -83,8 +83,7 @@ def _after(progress: Progress, event: Mapping[str, Any]) -> Progress:
 
 def _host_after(host: HostProgress, kind: str, data: Mapping[str, Any]) -> HostProgress:
     task = _name(data.get("task"))
-    result = data.get("res") if isinstance(data.get("res"), Mapping) else {}
-    assert isinstance(result, Mapping)
+    result = data["res"] if isinstance(data.get("res"), Mapping) else {}
     if kind == "runner_on_start":
         return replace(host, task=task)
     if kind == "runner_on_ok":

@@ -299,8 +299,7 @@ def _removed(text: str, path: Path) -> str:
     start, end = (key or node).start_mark.index, _end(text, node)
     if key and end < key.end_mark.index:
         end = _colon(text, key)
-    assert isinstance(parent, yaml.CollectionNode)
-    if len(parent.value) == 1:
+    if parent is None or len(parent.value) == 1:
         return _put(text, path[:-1], {} if key else [])
     if parent.flow_style:
         rest = text[end:].lstrip()
