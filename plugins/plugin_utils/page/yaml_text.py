@@ -139,9 +139,9 @@ def _name(entry: Any) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """As data of YAML: 1, 1.0 and true differ."""
+    """As data of YAML: 1, 1.0 and true differ, another order of keys does not."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     return type(one) is type(other) and bool(one == other)
@@ -304,15 +304,15 @@ def _removed(text: str, path: Path) -> str:
     if parent.flow_style:
         rest = text[end:].lstrip()
         if rest.startswith(","):
-            return text[:start] + rest[1:].lstrip()
+            return text[:start] + rest[1:].lstrip(" ")
         return _spliced(text, len(text[:start].rstrip()) - 1, end, "")
     if key is None:
-        start = text.rindex("-", 0, start + 1) if text[start] != "-" or node is not parent else start
         start = _dash(text, start, _column(parent))
     before = text[_line_start(text, start) : start]
     stop = _line_end(text, end)
-    if before.strip():  # the first key behind a dash: the next key moves there
-        following = parent.value[1][0].start_mark.index
+    if before.strip():  # the first entry behind a dash: the next one moves there
+        second = parent.value[1]
+        following = second[0].start_mark.index if key else _dash(text, second.start_mark.index, _column(parent))
         return text[:start] + text[following:]
     return text[: _line_start(text, start)] + text[stop + 1 :]
 
@@ -410,7 +410,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value.strip() else None)
 
 
 _Dumper.add_representer(str, _text)

@@ -120,6 +120,7 @@ def test_removes_the_lines_of_an_entry(path: Any, gone: list[str], new: list[str
 
 def test_the_last_entry_leaves_an_empty_list() -> None:
     assert removed("a: # all\n  - one\n", ("a", 0)) == "a: [] # all\n"
+    assert removed("a:\n- - 1\n  - 2\n", ("a", 0, 0)) == "a:\n- - 2\n"
     assert removed("a:\n  b: 1 # why\nc: 2\n", ("a", "b")) == "a: {} # why\nc: 2\n"
 
 
@@ -233,5 +234,7 @@ def test_a_removed_entry_takes_its_own_lines_only(document: tuple[str, Any], giv
     # The last entry leaves {} or [], on the line of the key above.
     start = max(own.start - 1, 0)
     assert after[:start] == before[:start]
-    rest = before[own.stop :]
+    # The first part of an entry of a list shares its line with the dash: there the next part moves up.
+    shared = len(path) > 1 and isinstance(path[-2], int)
+    rest = before[own.stop + shared :]
     assert not rest or after[-len(rest) :] == rest
