@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
-import yaml  # type: ignore[import-untyped]
+import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import inline
 
 MARKUP = re.compile(r"\b(?:C|V|O|I|B|P|E|M|RV|U)\(((?:[^()]|\([^()]*\))*)\)")
 LINK = re.compile(r"\bL\(([^,()]*),[^()]*\)")
@@ -43,7 +44,7 @@ class Field:
     @property
     def info(self) -> str:
         """The help, with the default."""
-        shown = "" if self.default is None else f" Default: {_flow(self.default)}."
+        shown = "" if self.default is None else f" Default: {inline(self.default)}."
         return f"{self.help}{shown}"
 
 
@@ -140,12 +141,7 @@ def field_faults(faults: Iterable[str]) -> list[FieldFault]:
     return found
 
 
-def _flow(value: Any) -> str:
-    dumped: str = yaml.safe_dump([value], default_flow_style=True, width=1 << 30, allow_unicode=True, sort_keys=False)
-    return dumped.rstrip("\n")[1:-1]
-
-
 def _block(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return str(yaml.safe_dump(value, width=1 << 30, allow_unicode=True, sort_keys=False)).rstrip("\n")
-    return _flow(value)
+    return inline(value)

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
-import yaml  # type: ignore[import-untyped]
+import yaml  # type: ignore[import-untyped]  # PyYAML has none
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import below
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 Path = tuple[Union[str, int], ...]  # keys of mappings and indexes of lists, from the root
@@ -153,7 +154,6 @@ def _same(one: Any, other: Any) -> bool:
 def _find(text: str, path: Path) -> tuple[yaml.Node, yaml.Node | None, yaml.Node | None]:
     """The value's node, the node of the collection that has it, and the node of its key in a mapping."""
     node, parent, key = compose(text), None, None
-    seen = [node]
     for depth, part in enumerate(path):
         parent, key = node, None
         if isinstance(parent, yaml.MappingNode) and isinstance(part, str):
@@ -170,7 +170,6 @@ def _find(text: str, path: Path) -> tuple[yaml.Node, yaml.Node | None, yaml.Node
                 f"{shown(path[: depth + 1])}: is an alias of line {node.start_mark.line + 1}, where other places may "
                 "use the value too; edit the file by hand"
             )
-        seen.append(node)
     if node is None:
         raise FleetError("the file has no YAML")
     return node, parent, key
@@ -180,7 +179,7 @@ def shown(path: Path) -> str:
     """`fleet_models[0].args`, as in the faults of an inventory."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        text = f"{text}[{part}]" if isinstance(part, int) else below(text, part)
     return text
 
 
@@ -237,7 +236,7 @@ def _put(text: str, path: Path, value: Any) -> str:
     root = compose(text)
     if not path and root:
         return _spliced(
-            text, root.start_mark.index, _end(text, root), _inline(value) if _is_inline(value) else _block(value, 0)
+            text, root.start_mark.index, _end(text, root), inline(value) if _is_inline(value) else _block(value, 0)
         )
     if not path:
         return f"{text.rstrip()}\n{_block(value, 0)}\n" if text.strip() else f"---\n{_block(value, 0)}\n"
@@ -245,7 +244,7 @@ def _put(text: str, path: Path, value: Any) -> str:
         return _added(text, path, value)
     node, parent, key = _find(text, path)
     if _in_flow(text, parent):
-        return _spliced(text, node.start_mark.index, _end(text, node), _inline(value))
+        return _spliced(text, node.start_mark.index, _end(text, node), inline(value))
     start = _colon(text, key) if key else node.start_mark.index
     return _replaced_in_block(text, node, start, _column(parent), value, item=key is None)
 
@@ -258,14 +257,12 @@ def _replaced_in_block(text: str, node: yaml.Node, start: int, column: int, valu
         if several and node.start_mark.index >= start:
             first = _line_end(text, start)  # a comment behind the key stays
             if node.start_mark.index > first:
-                return text[:start] + _gap(item) + _inline(value) + text[start:first] + text[end:]
+                return text[:start] + _gap(item) + inline(value) + text[start:first] + text[end:]
         if node.start_mark.index < node.end_mark.index:
-            return _spliced(text, node.start_mark.index, end, _inline(value, like=node))
-        return _spliced(text, start, start, _gap(item) + _inline(value))
+            return _spliced(text, node.start_mark.index, end, inline(value, like=node))
+        return _spliced(text, start, start, _gap(item) + inline(value))
     if item:
-        indent = text.rfind("\n", 0, start) + 1
-        block = _block(value, start - indent).lstrip()
-        return _spliced(text, start, end, block)
+        return _spliced(text, start, end, _block(value, start - _line_start(text, start)).lstrip())
     indent = column + _offset(value, column, text, node)
     if isinstance(value, str):
         return _spliced(text, start, end, " " + _literal(value, column + STEP))
@@ -289,7 +286,7 @@ def _added(text: str, path: Path, value: Any) -> str:
     if parent.flow_style:
         last = text[: end - 1].rstrip()
         comma = "" if last.endswith(",") else ","
-        return _spliced(text, len(last), len(last), f"{comma} {_inline(entry)[1:-1]}")
+        return _spliced(text, len(last), len(last), f"{comma} {inline(entry)[1:-1]}")
     stop = _line_end(text, end)
     return _spliced(text, stop, stop, "\n" + _block(entry, _column(parent)))
 
@@ -297,8 +294,6 @@ def _added(text: str, path: Path, value: Any) -> str:
 def _removed(text: str, path: Path) -> str:
     node, parent, key = _find(text, path)
     start, end = (key or node).start_mark.index, _end(text, node)
-    if key and end < key.end_mark.index:
-        end = _colon(text, key)
     if parent is None or len(parent.value) == 1:
         return _put(text, path[:-1], {} if key else [])
     if parent.flow_style:
@@ -369,11 +364,11 @@ def _is_short_list(value: Any) -> bool:
     return (
         isinstance(value, list)
         and all(not isinstance(one, (Mapping, list)) for one in value)
-        and len(_inline(value)) < 80
+        and len(inline(value)) < 80
     )
 
 
-def _inline(value: Any, like: yaml.Node | None = None) -> str:
+def inline(value: Any, like: yaml.Node | None = None) -> str:
     """One line. like: a previous scalar whose quotes a text keeps."""
     style = like.style if isinstance(like, yaml.ScalarNode) and isinstance(value, str) else None
     dumped = yaml.safe_dump(
