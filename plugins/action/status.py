@@ -8,7 +8,7 @@ import shlex
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import last_restore
+from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import SHOW_UNIT, last_restore
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RESTORE_RECORD, drained_since
 from ansible_collections.inference.fleet.plugins.module_utils.report.status import (
     FAIL_ON,
@@ -19,10 +19,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.report.status impo
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.with_fleet import WithFleet
 
-UNIT = (
-    "systemctl show inference-fleet-restore.service --timestamp=unix "
-    "--property=ActiveState,Result,ExecMainExitTimestamp"
-)
+UNIT = shlex.join(SHOW_UNIT)
 SERVICES = {
     "containers": True,
     "containers_all": True,

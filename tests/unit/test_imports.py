@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "preflight": {"gpu", "inventory", "system"},
     "boot": {"inventory", "system"},
     "report": {"inventory", "system"},
+    "watch": {"boot", "engine", "gpu", "inventory", "system"},
 }
 
 

@@ -40,6 +40,11 @@ STEPS: Mapping[str, str] = {
 _FROM_RECORD_TO_EXIT_S = 30  # more than Ansible needs to end
 _AT_WORK = "activating"
 ITSELF = "the host itself"
+SHOW_UNIT = (
+    *("systemctl", "show", "inference-fleet-restore.service", "--timestamp=unix"),
+    "--property=ActiveState,Result,ExecMainExitTimestamp",
+)
+"""The command whose output `last_restore` takes."""
 _METRICS = "inference_fleet_restore_"
 _WIDTH = max(map(len, STEPS))
 

@@ -46,7 +46,7 @@ def api_version(engine: Mapping[str, Any]) -> str:
 
 def engine() -> Optional[dict[str, Any]]:
     """What the engine says about itself, or None where no engine answers. Every engine answers this."""
-    with _Connection() as connection:
+    with Connection() as connection:
         return connection.engine()
 
 
@@ -63,7 +63,7 @@ def request(method: str, path: str, body: Any = None, seconds: float = _SECONDS)
     """Status and content of the engine's answer; 0 where no engine that has a common API version answers in time.
     path: without a version. body: data for JSON."""
     data = None if body is None else json.dumps(body)
-    with _Connection() as connection:
+    with Connection() as connection:
         found = connection.engine()
         try:
             if found is not None:
@@ -73,11 +73,13 @@ def request(method: str, path: str, body: Any = None, seconds: float = _SECONDS)
         return 0, b""
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
+    """One connection to the engine, for several questions."""
+
     def __init__(self) -> None:
         super().__init__("localhost", timeout=_SECONDS)
 
-    def __enter__(self) -> _Connection:
+    def __enter__(self) -> Connection:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -97,14 +99,15 @@ class _Connection(http.client.HTTPConnection):
         return found if isinstance(found, dict) else None
 
     def answer(
-        self, method: str, path: str, data: Optional[str] = None, seconds: float = _SECONDS
+        self, method: str, path: str, data: Optional[str] = None, seconds: float = _SECONDS, most: Optional[int] = None
     ) -> tuple[int, bytes]:
+        """most: bytes of the content, if only its beginning is wanted; then nothing else can be asked."""
         self.timeout = seconds
         if self.sock:
             self.sock.settimeout(seconds)
         self.request(method, path, data, {"Content-Type": "application/json"} if data else {})
         found = self.getresponse()
-        return found.status, found.read()
+        return found.status, found.read(most)
 
 
 def _parsed(version: Any) -> Optional[tuple[int, int]]:
