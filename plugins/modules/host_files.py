@@ -10,7 +10,8 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Creates folders and writes files with the given content, owned by root. Other files in the folders do not change.
+  - Creates folders and writes files with the given content, owned by root unless a task names other owners. Other files in
+    the folders do not change.
   - A file is replaced by rename, so readers see either the old or the new file, even if the disk is full. If the
     C(validate) command of a file rejects it, the file is not replaced, and the files after it are not written.
   - C(ansible.builtin.template) and C(ansible.builtin.file) do the same with a connection or two per file.
@@ -28,6 +29,14 @@ options:
       mode:
         description: The mode, such as V("0700"). By default V("0755") for a new folder; an existing one keeps its mode.
         type: str
+      owner:
+        description: The user who owns the folder. By default, root.
+        type: str
+        version_added: 0.2.0
+      group:
+        description: The group of the folder. By default, root's.
+        type: str
+        version_added: 0.2.0
       expected:
         description: Names of files that may be in the folder; others are returned in RV(others) and not changed.
         type: list
@@ -50,6 +59,10 @@ options:
         description: The mode of the file.
         type: str
         default: "0600"
+      group:
+        description: The group of the file. By default, root's.
+        type: str
+        version_added: 0.2.0
       once:
         description: Whether to keep the text of an existing file.
         type: bool
@@ -92,12 +105,15 @@ others:
   sample: [/etc/inference-fleet/caddy/tls/key-9f2c.pem]
 """
 
+import grp
 import os
+import pwd
 import shlex
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.system.files import own, put
 
 SPEC = dict(
@@ -106,7 +122,11 @@ SPEC = dict(
         elements="dict",
         default=[],
         options=dict(
-            path=dict(type="path", required=True), mode=dict(type="str"), expected=dict(type="list", elements="str")
+            path=dict(type="path", required=True),
+            mode=dict(type="str"),
+            owner=dict(type="str"),
+            group=dict(type="str"),
+            expected=dict(type="list", elements="str"),
         ),
     ),
     files=dict(
@@ -117,6 +137,7 @@ SPEC = dict(
             path=dict(type="path", required=True),
             content=dict(type="str", required=True, no_log=False),
             mode=dict(type="str", default="0600"),
+            group=dict(type="str"),
             once=dict(type="bool", default=False),
             validate=dict(type="str"),
         ),
@@ -133,13 +154,13 @@ def _work(module: AnsibleModule) -> None:
     diff: list[dict[str, str]] = []
     try:
         for folder in module.params["folders"]:
-            if _ensure_folder(module, folder["path"], folder["mode"]):
+            if _ensure_folder(module, folder):
                 changed.append(folder["path"])
         for file in module.params["files"]:
             before = _text(file["path"])
             if file["once"] and before:
                 file["content"] = before
-            if before != file["content"] or _differs(file["path"], file["mode"]):
+            if before != file["content"] or _differs(file["path"], file["mode"], _ids(file)):
                 changed.append(file["path"])
                 diff.append(_diff(file["path"], before, file["content"]))
                 if not module.check_mode:
@@ -151,14 +172,15 @@ def _work(module: AnsibleModule) -> None:
     module.exit_json(changed=bool(changed), paths=changed, others=others, diff=diff)
 
 
-def _ensure_folder(module: AnsibleModule, path: str, mode: Optional[str]) -> bool:
-    if os.path.isdir(path) and (mode is None or not _differs(path, mode)):
+def _ensure_folder(module: AnsibleModule, folder: dict[str, Any]) -> bool:
+    path, mode, ids = folder["path"], folder["mode"], _ids(folder)
+    if os.path.isdir(path) and (mode is None or not _differs(path, mode, ids)):
         return False
     if not module.check_mode:
         if not os.path.isdir(path):
             os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
             os.mkdir(path, 0o700)
-        own(path, int(mode or "0755", 8))
+        own(path, int(mode or "0755", 8), _known(ids, folder))
     return True
 
 
@@ -177,16 +199,36 @@ def _put(module: AnsibleModule, file: dict[str, Any]) -> None:
                 msg=f"{file['path']}: not replaced, {command[0]} rejects the new file:\n{(err or out).strip()}"
             )
 
-    put(file["path"], file["content"], int(file["mode"], 8), validate if file["validate"] else None)
+    check = validate if file["validate"] else None
+    put(file["path"], file["content"], int(file["mode"], 8), check, ids=_known(_ids(file), file))
 
 
-def _differs(path: str, mode: str) -> bool:
+def _ids(entry: dict[str, Any]) -> Optional[tuple[int, int]]:
+    """Of the user and the group; None if one of them does not exist (in check mode, before a task creates it)."""
+    owner, group = entry.get("owner"), entry["group"]
+    try:
+        return (
+            pwd.getpwnam(owner).pw_uid if owner else os.geteuid(),
+            grp.getgrnam(group).gr_gid if group else os.getegid(),
+        )
+    except KeyError:
+        return None
+
+
+def _known(ids: Optional[tuple[int, int]], entry: dict[str, Any]) -> tuple[int, int]:
+    if ids is None:
+        names = " or ".join(f"{kind} {entry[kind]}" for kind in ("owner", "group") if entry.get(kind))
+        raise FleetError(f"{entry['path']}: the host has no {names}")
+    return ids
+
+
+def _differs(path: str, mode: str, ids: Optional[tuple[int, int]]) -> bool:
     """Whether owner, group or mode differ; true for a missing path."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
         return True
-    return (found.st_uid, found.st_gid, found.st_mode & 0o7777) != (os.geteuid(), os.getegid(), int(mode, 8))
+    return ids != (found.st_uid, found.st_gid) or found.st_mode & 0o7777 != int(mode, 8)
 
 
 def _text(path: str) -> Optional[str]:

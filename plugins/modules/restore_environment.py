@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_environment
-short_description: Install the ansible-core that a host uses for its boot-time restore
+short_description: Install the ansible-core that a host uses for its boot-time restore, or that the page uses
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
@@ -32,6 +32,18 @@ options:
         environment.
     type: str
     required: true
+  purpose:
+    description: What the environment is for. Messages name the variables of the role of the same name.
+    type: str
+    choices: [restore, page]
+    default: restore
+    version_added: 0.3.0
+  imports:
+    description: Folders of which Python in the environment also imports.
+    type: list
+    elements: path
+    default: []
+    version_added: 0.3.0
   proxy:
     description: The proxy for pip, in the form of the variable C(fleet_proxy). No command line contains the proxy.
     type: dict
@@ -73,6 +85,7 @@ ansible_core:
   sample: 2.19.13
 """
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Optional
@@ -96,6 +109,8 @@ SPEC = dict(
     path=dict(type="path", default=KIT),
     ansible_core=dict(type="str", required=True),
     requirements=dict(type="str", required=True),
+    purpose=dict(type="str", choices=["restore", "page"], default="restore"),
+    imports=dict(type="list", elements="path", default=[]),
     proxy=dict(
         type="dict",
         options=dict(
@@ -112,8 +127,8 @@ def main() -> None:
 
 def _work(module: AnsibleModule) -> None:
     folder, version, python = Path(module.params["path"]), module.params["ansible_core"], python_for_ansible()
-    requirements = module.params["requirements"]
-    check_pins(requirements, version)
+    requirements, purpose = module.params["requirements"], module.params["purpose"]
+    check_pins(requirements, version, purpose)
     before = ansible_core(folder / LINK, python)
     changed = before != version or pins(folder / LINK) != digest(requirements)
     # The settings of the boot-time restore: Ansible's temporary files go to the same place.
@@ -125,7 +140,8 @@ def _work(module: AnsibleModule) -> None:
     command = partial(module.run_command, environ_update=environment, handle_exceptions=False)
     diff = dict(before=_line(before, pins(folder / LINK)), after=_line(version, digest(requirements)))
     if changed and not module.check_mode:
-        renew(folder, version, requirements, python, command)
+        os.umask(0o022)  # all users may read the environment, whatever umask root has here
+        renew(folder, version, requirements, python, command, purpose, module.params["imports"])
     module.exit_json(changed=changed, ansible_core=before, diff=diff)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_kit
-short_description: Copy the collections that a host uses for its boot-time restore
+short_description: Copy the collections that a host uses for its boot-time restore, or that the page uses
 version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
@@ -126,6 +126,7 @@ def unpack(archive: Path, target: Path, digest: str) -> None:
     whole = target.with_name(f"{target.name}-{digest}")
     if whole.exists():  # left by an interrupted run
         shutil.rmtree(whole)
+    os.umask(0o022)  # all users may read the collections, whatever umask root has here
     whole.mkdir(mode=0o755, parents=True)
     with tarfile.open(archive) as packed:
         # A keyword since 3.9.17 and 3.11.4; typeshed mistypes its value when passed as **.

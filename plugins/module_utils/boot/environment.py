@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Python environment with ansible-core for a host's boot-time restore.
+"""The Python environment with ansible-core for a host's boot-time restore, or for the page.
 
 A link points to the environment in use: a new environment is created beside it, and the link is switched when complete.
 pip installs only files whose SHA-256 is among the pins, and the environment keeps the pins that it was made from.
@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -26,10 +27,36 @@ OLDEST_PYTHON = 11  # of 3.x, for ansible-core 2.19
 Run = Callable[[list[str]], tuple[int, str, str]]  # -> status, standard output and error; raises OSError
 _PREFIX = "ansible_core-"
 _SHOWN = 8  # lines of pip: below a wrong hash it names the package
-_REMEDY = (
-    "provide the files of the pins, unchanged, at the source in the host's /etc/pip.conf (a mirror, or a folder of "
-    "wheels), or set restore_ansible_core and restore_requirements to what is there; then run install again"
-)
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """Words of messages. version: where the version comes from. pins: the variable for other pins, and the page of docs/
+    about it. remedy: the variables to set. playbook: to run again. without: what does not work without the environment."""
+
+    version: str
+    pins: str
+    remedy: str
+    playbook: str
+    without: str
+
+
+PURPOSES: Mapping[str, Purpose] = {
+    "restore": Purpose(
+        version="restore_ansible_core says",
+        pins="restore_requirements a file with the pins of that version (docs/operations.md)",
+        remedy="restore_ansible_core and restore_requirements",
+        playbook="install",
+        without="this host cannot restore the fleet at boot",
+    ),
+    "page": Purpose(
+        version="the role page wants",
+        pins="page_requirements a file with ansible-core among the pins (docs/page.md)",
+        remedy="page_requirements",
+        playbook="page",
+        without="the page does not start",
+    ),
+}
 
 
 def python_for_ansible() -> Path:
@@ -65,7 +92,7 @@ def digest(requirements: str) -> str:
     return hashlib.sha256(requirements.encode()).hexdigest()
 
 
-def check_pins(requirements: str, version: str) -> None:
+def check_pins(requirements: str, version: str, purpose: str = "restore") -> None:
     """Raises FleetError unless every requirement has a version and a hash, and ansible-core that version."""
     found = None
     for line in re.sub(r"\\\n", " ", requirements).splitlines():
@@ -78,17 +105,26 @@ def check_pins(requirements: str, version: str) -> None:
         if re.sub(r"[-_.]+", "-", pin[1]).lower() == "ansible-core":
             found = pin[2]
     if found != version:
-        how = "give restore_requirements a file with the pins of that version (docs/operations.md)"
+        words = PURPOSES[purpose]
         raise FleetError(
-            f"requirements: expected ansible-core=={version}, as restore_ansible_core says, got {found}: {how}"
+            f"requirements: expected ansible-core=={version}, as {words.version}, got {found}: give {words.pins}"
         )
 
 
-def renew(folder: Path, version: str, requirements: str, python: Path, run: Run) -> None:
+def renew(
+    folder: Path,
+    version: str,
+    requirements: str,
+    python: Path,
+    run: Run,
+    purpose: str = "restore",
+    imports: Sequence[str] = (),
+) -> None:
     """Creates an environment and points LINK in the folder to it. Raises FleetError where that version cannot be
     installed, and OSError; the previous environment then stays in use.
 
-    requirements: of pip, each with hashes."""
+    requirements: of pip, each with hashes. purpose: of PURPOSES. imports: folders of which the environment also imports.
+    """
     # Scripts contain this path, so it cannot be moved later.
     new = folder / f"{LINK}-{version}-{digest(requirements)[:8]}-{python.name}"
     try:
@@ -100,6 +136,8 @@ def renew(folder: Path, version: str, requirements: str, python: Path, run: Run)
             (new / PINS).write_text(requirements)
             # No package is built here: a build runs code that no hash covers.
             _do(run, *pip, "install", "--require-hashes", "--only-binary=:all:", "--requirement", str(new / PINS))
+        if imports:
+            (new / f"lib/{python.name}/site-packages/inference-fleet.pth").write_text("\n".join([*imports, ""]))
         _do(run, str(new / "bin/ansible-playbook"), "--version")
         if (found := ansible_core(new, python)) != version:
             raise FleetError(f"pip installed {found} instead")
@@ -107,7 +145,7 @@ def renew(folder: Path, version: str, requirements: str, python: Path, run: Run)
         _clear(new)
         raise FleetError(
             f"{folder / LINK}: no environment with ansible-core {version} for {python.name} could be created: "
-            f"{fault_of(error)}\n{_still(folder / LINK, run)}. What to do: {_REMEDY}"
+            f"{fault_of(error)}\n{_still(folder / LINK, run, PURPOSES[purpose])}"
         ) from None
     switch(folder / LINK, new)
 
@@ -126,11 +164,14 @@ def _do(run: Run, *command: str) -> None:
         raise FleetError("\n".join([f"`{' '.join(command)}` ended with {status}", *shown]))
 
 
-def _still(link: Path, run: Run) -> str:
+def _still(link: Path, run: Run, words: Purpose) -> str:
     try:
         status, out, _err = run([str(link / "bin/ansible-playbook"), "--version"])
     except OSError:
         status, out = 1, ""
-    if status or not out:
-        return "Without it, this host cannot restore the fleet at boot"
-    return f"The previous one is still in use, {out.splitlines()[0]}"
+    remedy = (
+        "provide the files of the pins, unchanged, at the source in the host's /etc/pip.conf (a mirror, or a folder of "
+        f"wheels), or set {words.remedy} to what is there; then run {words.playbook} again"
+    )
+    still = f"The previous one is still in use, {out.splitlines()[0]}" if out and not status else ""
+    return f"{still or f'Without it, {words.without}'}. What to do: {remedy}"

@@ -12,13 +12,19 @@ from typing import Optional
 
 
 def put(
-    path: str, text: str, mode: int = 0o600, check: Optional[Callable[[str], None]] = None, owned: bool = True
+    path: str,
+    text: str,
+    mode: int = 0o600,
+    check: Optional[Callable[[str], None]] = None,
+    owned: bool = True,
+    ids: Optional[tuple[int, int]] = None,
 ) -> None:
     """Writes and syncs PATH.new, then renames it to PATH.
 
     Only this function uses PATH.new, so it overwrites what a killed run left.
     check: called with PATH.new before the rename; raises to prevent it.
     owned: whether to set the owner, which NFS with root_squash refuses.
+    ids: as of `own`.
     OSError has PATH as its file name.
     """
     new = f"{path}.new"
@@ -31,7 +37,7 @@ def put(
         if check:
             check(new)
         if owned:
-            own(new, mode)
+            own(new, mode, ids)
         else:
             os.chmod(new, mode)
         os.replace(new, path)
@@ -43,9 +49,9 @@ def put(
             os.unlink(new)
 
 
-def own(path: str, mode: int) -> None:
-    """Makes the current user its owner."""
-    os.chown(path, os.geteuid(), os.getegid())
+def own(path: str, mode: int, ids: Optional[tuple[int, int]] = None) -> None:
+    """ids: of the user and the group that become its owners; by default the current ones."""
+    os.chown(path, *(ids or (os.geteuid(), os.getegid())))
     os.chmod(path, mode)
 
 
