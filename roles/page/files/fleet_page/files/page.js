@@ -1,0 +1,22 @@
+() => {
+  const show = (seconds) =>
+    seconds < 60 ? `${Math.round(seconds)} s ago` : seconds < 3600 ? `${Math.floor(seconds / 60)} min ago` : `${Math.floor(seconds / 3600)} h ago`;
+  const ages = () => {
+    const now = Date.now() / 1000;
+    document.querySelectorAll('time.age').forEach((one) => {
+      const text = show(Math.max(0, now - Number(one.dataset.at)));
+      if (one.textContent !== text) one.textContent = text;
+    });
+  };
+  setInterval(ages, 1000);
+  // A log stays at its end unless somebody scrolled up.
+  const follow = () => document.querySelectorAll('pre.log.tail').forEach((one) => {
+    const up = one.dataset.up === 'yes';
+    if (!one.dataset.bound) {
+      one.dataset.bound = 'yes';
+      one.addEventListener('scroll', () => { one.dataset.up = one.scrollTop + one.clientHeight < one.scrollHeight - 30 ? 'yes' : 'no'; });
+    }
+    if (!up) one.scrollTop = one.scrollHeight;
+  });
+  new MutationObserver(() => { ages(); follow(); }).observe(document.body, { childList: true, subtree: true });
+}

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What all tabs share: the inventory, the observation of the hosts, the runs, and who may do what."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field, fields_of
+import yaml
+
+from fleet_page.edits import Snapshot, secrets_of, without_secrets
+from fleet_page.follow import Follows
+from fleet_page.guard import person_of
+from fleet_page.inventory import Inventory
+from fleet_page.live import Live
+from fleet_page.people import Person
+from fleet_page.runs import Runs
+from fleet_page.settings import Settings
+
+SPECS = Path(__file__).parents[3] / "fleet" / "meta" / "argument_specs.yml"
+log = logging.getLogger("inference-fleet-page")
+
+
+@dataclass
+class Page:
+    settings: Settings
+    inventory: Inventory
+    live: Live
+    runs: Runs
+    follows: Follows
+    _views: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def seen(self) -> dict[str, Any]:
+        """Host -> its observation."""
+        return {name: dict(one.observation) for name, one in self.live.hosts().items()}
+
+    def snapshot(self) -> Snapshot:
+        return self.inventory.snapshot()
+
+    def view(self, name: str, state: Any, draw: Any) -> Any:
+        """What `draw` makes, once for all viewers of a state."""
+        with self._lock:
+            known = self._views.get(name)
+            if not known or known[0] != state:
+                self._views[name] = known = (state, draw())
+            return known[1]
+
+    def shown(self, text: str) -> str:
+        """Without the secrets of the inventory."""
+        return without_secrets(text, secrets_of(self.snapshot()))
+
+
+def changing(request: Any) -> Person:
+    """The person of a request, who may change something."""
+    person = person_of(request)
+    if not person.may_change:
+        raise gr.Error(f"{person.name} may only look; the setting page_users gives more rights", duration=8)
+    return person
+
+
+def problem(error: FleetError) -> gr.Error:
+    return gr.Error("\n".join(error.faults), duration=12, title="Not done")
+
+
+def variables() -> Mapping[str, Field]:
+    """Every variable of the inventory, by name."""
+    options = yaml.safe_load(SPECS.read_text())["argument_specs"]["main"]["options"]
+    return {one.name: one for one in fields_of(options)}

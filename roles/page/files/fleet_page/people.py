@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who uses the page: the Unix user at the other end of a loopback connection, or a person with a password."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import pwd
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet_page.settings import CHANGE, Settings
+
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+SESSION_SECONDS = 12 * 3600
+WAIT_SECONDS = 2.0  # after a wrong password
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    may_change: bool
+
+
+def person(settings: Settings, name: str | None) -> Person | None:
+    """The person with a proved name, None if the page has no such user."""
+    if not name:
+        return None
+    if name == "root" and not settings.logs_in:
+        return Person(name, True)
+    user = settings.users.get(name)
+    return Person(name, user.may == CHANGE) if user else None
+
+
+def unix_user(peer: tuple[str, int], own: tuple[str, int], tables: Iterable[Path] = TABLES) -> str | None:
+    """The user who owns the socket at the other end of a connection of this machine. peer, own: address and port.
+
+    With `ssh -L`, sshd connects as the user who logged in.
+    """
+    wanted = (_hexadecimal(*peer), _hexadecimal(*own))
+    for table in tables:
+        try:
+            lines = table.read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if len(fields) > 7 and (_short(fields[1]), _short(fields[2])) == wanted:
+                return _name(int(fields[7]))
+    return None
+
+
+def _hexadecimal(address: str, port: int) -> str:
+    """As in /proc/net/tcp: words of 32 bits in the order of the processor, little-endian here."""
+    packed = ipaddress.ip_address(address).packed
+    words = [packed[index : index + 4][::-1] for index in range(0, len(packed), 4)]
+    return _short(f"{b''.join(words).hex().upper()}:{port:04X}")
+
+
+def _short(field: str) -> str:
+    """An IPv4 address in IPv6 (::ffff:127.0.0.1) as IPv4."""
+    return field.removeprefix("0000000000000000FFFF0000")
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def hashed(password: str, salt: bytes | None = None, n: int = 1 << 14, r: int = 8, p: int = 1) -> str:
+    salt = salt or secrets.token_bytes(16)
+    digest = hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=1 << 27)
+    return "$".join(["scrypt", str(n), str(r), str(p), *(base64.b64encode(one).decode() for one in (salt, digest))])
+
+
+def is_password(password: str, stored: str | None) -> bool:
+    """Whether a hash is of this password. Takes as long for an unknown user."""
+    try:
+        _kind, n, r, p, salt, _digest = (stored or _NOBODY).split("$")
+        found = hashed(password, base64.b64decode(salt), int(n), int(r), int(p))
+    except ValueError:
+        return False
+    return hmac.compare_digest(found, stored or "")
+
+
+_NOBODY = hashed(secrets.token_hex())
+
+
+class Sessions:
+    """Logins by cookie, in memory: a restart of the service ends them."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, tuple[str, float]] = {}
+
+    def start(self, name: str) -> str:
+        now = time.monotonic()
+        self._names = {key: one for key, one in self._names.items() if one[1] > now}
+        token = secrets.token_urlsafe(32)
+        self._names[token] = (name, now + SESSION_SECONDS)
+        return token
+
+    def name(self, token: str | None) -> str | None:
+        name, until = self._names.get(token or "", ("", 0.0))
+        return name if until > time.monotonic() else None
+
+    def end(self, token: str | None) -> None:
+        self._names.pop(token or "", None)

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One run of a playbook by ansible-runner: `python -m fleet_page.run FOLDER`, with the rest on standard input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+
+IDENT = "run"
+PROMPTS = {"become": r"^BECOME password.*:\s*?$", "vault": r"^Vault password.*:\s*?$"}
+ASKS = {"become": "--ask-become-pass", "vault": "--ask-vault-pass"}
+
+def main(folder: Path, given: dict[str, Any]) -> int:
+    """given: program, config and inventory (paths), and passwords, which ansible-playbook gets on its terminal alone."""
+    request = json.loads((folder / "request.json").read_text())
+    # Not from ansible-runner's `envvars`, which it would write to a file.
+    os.environ["PATH"] = os.pathsep.join([str(Path(given["program"]).parent), os.environ.get("PATH", os.defpath)])
+    os.environ["ANSIBLE_CONFIG"] = given["config"]
+    os.environ["PWD"] = str(folder / "files")
+    (folder / "files").mkdir(exist_ok=True)
+    (folder / "project").mkdir(exist_ok=True)
+    passwords = {name: text for name, text in given["passwords"].items() if text}
+    words = [part for name, value in request["options"].items() for part in ("-e", f"{name}={shlex.quote(value)}")]
+    if request["limit"]:
+        words += ["--limit", request["limit"]]
+    if request["check"]:
+        words += ["--check", "--diff"]
+    words += [ASKS[name] for name in passwords]
+    try:
+        ended = ansible_runner.run(
+            private_data_dir=str(folder),
+            ident=IDENT,
+            playbook=f"inference.fleet.{request['playbook']}",
+            inventory=request["inventory"] or given["inventory"],
+            cmdline=shlex.join(words) or None,
+            passwords={PROMPTS[name]: text for name, text in passwords.items()} or None,
+            suppress_env_files=True,
+            quiet=True,
+        )
+    finally:
+        if request["inventory"]:
+            shutil.rmtree(folder / "inventory", ignore_errors=True)
+    return int(ended.rc or 0)
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), json.load(sys.stdin)))

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Gradio's application behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import gradio as gr
+from ansible.plugins.loader import init_plugin_loader
+from fastapi import FastAPI
+from fleet_page.app import FILES, build, theme
+from fleet_page.follow import Follows
+from fleet_page.guard import Guard
+from fleet_page.inventory import Inventory
+from fleet_page.live import Live
+from fleet_page.page import Page
+from fleet_page.people import Sessions
+from fleet_page.runs import Runs
+from fleet_page.settings import Settings
+
+
+def server(settings: Settings, most_upload: str) -> Any:
+    """The ASGI application."""
+    init_plugin_loader()
+    inventory = Inventory(settings.inventory)
+    live = Live(settings, inventory.digest)
+    follows = Follows(settings)
+    page = Page(settings, inventory, live, Runs(settings, inventory.copy), follows)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        follows.end()
+        live.close()
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    gr.mount_gradio_app(
+        app,
+        build(page),
+        path="/",
+        theme=theme(),
+        css_paths=FILES / "page.css",
+        js=(FILES / "page.js").read_text(),
+        footer_links=[],
+        run_history=False,
+        show_error=True,
+        max_file_size=most_upload,
+        ssr_mode=False,
+        pwa=False,
+        enable_monitoring=False,
+        mcp_server=False,
+    )
+    return Guard(app, settings, Sessions())

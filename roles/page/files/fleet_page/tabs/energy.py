@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The tab Energy and monitoring: what each model took, from the data of the playbook energy_report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from fleet_page.guard import person_of
+from fleet_page.page import Page, problem
+from fleet_page.runs import DONE, RUNS, Request
+from fleet_page.tabs.change import run_result
+from fleet_page.views import parts
+from fleet_page.views.energy import grafana, sums
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+SESSIONS = "-sessions.csv"
+
+
+def build(page: Page) -> tuple[Any, list[Any]]:
+    links = gr.HTML(elem_id="grafana")
+    with gr.Row(equal_height=False):
+        period = gr.Dropdown(["day", "week", "month"], value="day", label="A bar per", elem_id="energy-period")
+        first = gr.Textbox(label="First day", placeholder="30 days ago", info="such as 2026-11-01", elem_id="energy-first")
+        last = gr.Textbox(label="Last day", placeholder="today", elem_id="energy-last")
+        price = gr.Textbox(label="Price of a kWh", placeholder="0.31", elem_id="energy-price")
+        currency = gr.Textbox(label="Currency", placeholder="EUR", elem_id="energy-currency")
+    read = gr.Button("Read the energy of the hosts", variant="primary", size="sm", scale=0, min_width=150, elem_id="energy-read")
+    run = gr.State("")
+    result = gr.HTML(
+        parts.empty("Nothing read yet", "The hosts measure the energy of their GPUs by model. Read it to see what the last month took."),
+        elem_id="energy-result",
+    )
+    with gr.Row():
+        chart = gr.BarPlot(visible=False, x="from", y="kwh", color="model", title="Energy by model (kWh)", elem_id="energy-chart")
+        hosts = gr.BarPlot(visible=False, x="from", y="kwh", color="host", title="Energy by host (kWh)")
+    files = gr.File(visible=False, file_count="multiple", label="CSV files", elem_id="energy-files")
+
+    def begin(request: gr.Request, *given: str) -> list[Any]:
+        names = ("period", "first", "last", "price", "currency")
+        options = {name: text.strip() for name, text in zip(names, given, strict=True) if text and text.strip()}
+        who = person_of(request).name
+        try:
+            id = page.runs.start(Request("energy_report", who, options, title="Read the energy", looks=True))
+        except FleetError as error:
+            raise problem(error) from None
+        return [id, parts.note("The hosts are asked …"), gr.update(active=True)]
+
+    timer = gr.Timer(1.0, active=False)
+    read.click(begin, [period, first, last, price, currency], [run, result, timer], **QUIET)
+
+    def renew(id: str) -> list[Any]:
+        found = page.runs.run(id) if id else None
+        if not found:
+            return [gr.skip()] * 4 + [gr.update(active=False)]
+        if found.state == RUNS:
+            return [parts.note("The hosts are asked …"), *[gr.skip()] * 3, gr.skip()]
+        off = gr.update(active=False)
+        made = sorted((found.folder / "files").glob("*.csv"))
+        if found.state != DONE or not made:
+            return [run_result(page, id), *[gr.update(visible=False)] * 3, off]
+        periods = pandas.read_csv(next(file for file in made if not file.name.endswith(SESSIONS)))
+        sessions = next((pandas.read_csv(file) for file in made if file.name.endswith(SESSIONS)), None)
+        measured = periods.dropna(subset=["kwh"])
+        if measured.empty:
+            words = "No energy was measured in this period: fleet_energy is off, or the hosts have no GPU."
+            return [parts.empty("No energy", words), *[gr.update(visible=False)] * 2, _files(made), off]
+        return [sums(measured, sessions), _plot(measured, "model"), _plot(measured, "host"), _files(made), off]
+
+    timer.tick(renew, [run], [result, chart, hosts, files, timer], queue=False, **QUIET)
+    return lambda: [grafana(page.snapshot())], [links]
+
+
+def _plot(measured: Any, by: str) -> Any:
+    found = measured.groupby(["from", by], as_index=False)["kwh"].sum()
+    return gr.update(value=found, visible=True)
+
+
+def _files(made: list[Path]) -> Any:
+    return gr.update(value=[str(file) for file in made], visible=True)

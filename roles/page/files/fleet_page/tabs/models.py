@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The tab Models: what runs, what each model is, its logs, and a way to try it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import field_faults
+from fleet_page.edits import entry_edit, name_of
+from fleet_page.page import Page, problem, variables
+from fleet_page.runs import Request
+from fleet_page.tabs.change import ChangePanel
+from fleet_page.tabs.form import Form
+from fleet_page.tabs.pick import PICK, picked
+from fleet_page.tabs.logs import LogView
+from fleet_page.tabs.overview import EVERY_SECONDS, Renewing
+from fleet_page.tabs.trial import Trial
+from fleet_page.views import models as views
+from fleet_page.views.overview import model_rows, models_table
+from fleet_page.views import parts
+
+VARIABLE = "fleet_models"
+FIRST = ("name", "type", "source", "devices", "replicas", "state", "args")
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def build(page: Page) -> Renewing:
+    chosen, version = gr.State(""), gr.State("")
+    before = gr.State(None)  # the name of the entry in the form; None for a new one
+    with gr.Row():
+        add = gr.Button("Add a model", variant="primary", size="sm", scale=0, min_width=150, elem_id="model-add")
+    with gr.Row(elem_classes="split"):
+        with gr.Column(scale=3):
+            listed = gr.HTML(elem_id="models", js_on_load=PICK)
+        with gr.Column(scale=4, visible=False, elem_id="model-detail") as detail:
+            about = gr.HTML(elem_id="model-about")
+            with gr.Row():
+                change = gr.Button("Change", size="sm", scale=0, min_width=150, elem_id="model-edit")
+                stop = gr.Button("Stop or start", size="sm", scale=0, min_width=150, elem_id="model-stop")
+                rollback = gr.Button("Roll back", size="sm", scale=0, min_width=150, elem_id="model-rollback")
+                remove = gr.Button("Remove", size="sm", scale=0, min_width=150, variant="stop", elem_id="model-remove")
+    with gr.Group(visible=False, elem_id="model-form", elem_classes="form") as editor:
+        title = gr.HTML()
+        host = gr.Dropdown([], label="host", info="Where the model runs", elem_id="model-host")
+        form = Form(variables()[VARIABLE].fields, FIRST, "model")
+        with gr.Row():
+            review = gr.Button("Review the change", variant="primary", size="sm", scale=0, min_width=150, elem_id="model-review")
+            close = gr.Button("Close", size="sm", scale=0, min_width=150)
+    panel = ChangePanel(page, "model")
+    with gr.Group(visible=False) as beside:
+        with gr.Tabs():
+            with gr.Tab("Try it", id="try"):
+                trial = Trial(page, chosen)
+            with gr.Tab("Logs", id="logs"):
+                logs = LogView(page, "model-log")
+
+    timer = gr.Timer(EVERY_SECONDS, active=False)
+
+    def renew(known: str, pick: str) -> list[Any]:
+        page.live.look()
+        state = f"{page.snapshot().digest} {page.live.version} {pick}"
+        if state == known:
+            return [gr.skip(), gr.skip(), gr.skip()]
+        return [_list(page), _about(page, pick), state]
+
+    timer.tick(renew, [version, chosen], [listed, about, version], queue=False, **QUIET)
+
+    def select(event: gr.EventData) -> list[Any]:
+        pick = picked(event)
+        row = _row(page, pick)
+        if not row:
+            raise gr.Error("the model is not in the inventory any more")
+        stopped = row.state == "stopped"
+        return [
+            pick,
+            gr.update(visible=True),
+            _about(page, pick),
+            gr.update(value="Start" if stopped else "Stop"),
+            gr.update(visible=True),
+            gr.update(visible=False),
+            *panel.hidden(),
+            *trial.choose(row),
+            *logs.choose(row.host, "model", row.name),
+        ]
+
+    listed.select(
+        select, None,
+        [chosen, detail, about, stop, beside, editor, *panel.outputs, *trial.outputs, *logs.outputs],
+        **QUIET,
+    )  # fmt: skip
+
+    def edit(pick: str) -> list[Any]:
+        of, name = pick.split("/", 1)
+        entry = _written(page, of, name)
+        return [
+            name,
+            gr.update(visible=True),
+            parts.heading(f"Change {name} on {of}"),
+            gr.update(choices=[of], value=of, interactive=False),
+            *form.load(entry),
+            *panel.hidden(),
+        ]
+
+    opened = [before, editor, title, host, *form.outputs, *panel.outputs]
+    change.click(edit, [chosen], opened, **QUIET)
+
+    def new() -> list[Any]:
+        hosts = [*page.snapshot().hosts]
+        if not hosts:
+            raise gr.Error("the inventory has no host in the group fleet")
+        return [
+            None,
+            gr.update(visible=True),
+            parts.heading("Add a model"),
+            gr.update(choices=hosts, value=hosts[0], interactive=True),
+            *form.load({}),
+            *panel.hidden(),
+        ]
+
+    add.click(new, None, opened, **QUIET)
+    close.click(lambda: [gr.update(visible=False), *panel.hidden()], None, [editor, *panel.outputs], **QUIET)
+
+    def check(request: gr.Request, name: str | None, of: str, *values: Any) -> list[Any]:
+        try:
+            old = _written(page, of, name) if name else {}
+            entry = form.read(values, old)
+            snapshot = page.snapshot()
+            what = f"change {name} on {of}" if name else f"add {entry.get('name', 'a model')} on {of}"
+            edit_ = entry_edit(snapshot, of, VARIABLE, name, entry, what)
+        except FleetError as error:
+            return [*form.marks(field_faults(error.faults)), *panel.hidden()]
+        model = str(entry.get("name", ""))
+        sharing = snapshot.sharing(of, VARIABLE)
+        run = Request("add_model", "", options={"model": model}, limit=",".join(sharing))
+        loses = _lost(name, old, entry)
+        proposal, shown = panel.propose(request, what, [edit_], run, loses)
+        index = _index(proposal, of, model)
+        own = [
+            found if found.path[:2] != (VARIABLE, index) else type(found)(found.path[2:], found.words)
+            for found in field_faults(proposal.faults if proposal else ())
+        ]
+        return [*form.marks(one for one in own if one.path and one.path[0] in entry), *shown]
+
+    review.click(check, [before, host, *form.inputs], [*form.fault_outputs, *panel.outputs], **QUIET)
+
+    def toggle(pick: str, request: gr.Request) -> list[Any]:
+        of, name = pick.split("/", 1)
+        entry = _written(page, of, name)
+        stopped = entry.get("state") == "stopped"
+        new_entry = {**entry, "state": "running" if stopped else "stopped"}
+        if stopped:
+            new_entry.pop("state")
+        what = f"{'start' if stopped else 'stop'} {name} on {of}"
+        loses = () if stopped else (f"{name} answers 503 until it is started again; running requests end.",)
+        edits = [entry_edit(page.snapshot(), of, VARIABLE, name, new_entry, what)]
+        run = Request("add_model", "", options={"model": name}, limit=",".join(page.snapshot().sharing(of, VARIABLE)))
+        return panel.propose(request, what, edits, run, loses)[1]
+
+    stop.click(toggle, [chosen], panel.outputs, **QUIET)
+
+    def take_away(pick: str, request: gr.Request) -> list[Any]:
+        of, name = pick.split("/", 1)
+        what = f"remove {name} from {of}"
+        snapshot = page.snapshot()
+        edits = [entry_edit(snapshot, of, VARIABLE, name, None, what)]
+        loses = (f"Clients of {name} get 404 from then on; running requests end. Its weights stay in the cache.",)
+        run = Request("remove_model", "", options={"model": name}, limit=",".join(snapshot.sharing(of, VARIABLE)))
+        return panel.propose(request, what, edits, run, loses)[1]
+
+    remove.click(take_away, [chosen], panel.outputs, **QUIET)
+
+    def back(pick: str, request: gr.Request) -> list[Any]:
+        of, name = pick.split("/", 1)
+        run = Request("rollback", "", options={"model": name}, limit=of)
+        words = (
+            f"{name} gets the image, arguments and environment that served before. The inventory keeps what it says: change "
+            "it too, or the next install brings the new version again.",
+        )
+        return panel.propose(request, f"roll back {name} on {of}", [], run, words)[1]
+
+    rollback.click(back, [chosen], panel.outputs, **QUIET)
+    return Renewing(timer, renew, [version, chosen], [listed, about, version])
+
+
+def _list(page: Page) -> Any:
+    snapshot = page.snapshot()
+    if snapshot.faults:
+        return parts.faults(snapshot.faults, "The inventory cannot be used")
+    rows = model_rows(snapshot, page.seen())
+    if not rows:
+        return parts.empty("No model yet", "Add a model: a name, a type and a source are enough. Its form says what each field means.")
+    return models_table(rows, picks=True)
+
+
+def _row(page: Page, pick: str) -> Any:
+    return next((row for row in model_rows(page.snapshot(), page.seen()) if row.pick == pick), None)
+
+
+def _about(page: Page, pick: str) -> Any:
+    row = _row(page, pick) if pick else None
+    if not row:
+        return ""
+    host = page.snapshot().hosts[row.host]
+    return views.about(row, host)
+
+
+def _written(page: Page, host: str, name: str) -> Mapping[str, Any]:
+    """The entry as it is in its file, with templates."""
+    found = page.snapshot().written(host, VARIABLE)
+    entry = next((one for one in found if name_of(one) == name), None) if isinstance(found, list) else None
+    if entry is None:
+        error = FleetError(f"{name}: fleet_models of {host} is written as a template, or has no such entry; edit the file by hand")
+        raise problem(error)
+    return dict(entry)
+
+
+def _lost(name: str | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    if name and new.get("name") != name:
+        return [f"Clients of {name} get 404 from then on: the model has another name."]
+    if name and new.get("state") in ("stopped", "absent") and old.get("state", "running") == "running":
+        return [f"{name} stops: its clients get an error until it runs again."]
+    return []
+
+
+def _index(proposal: Any, host: str, model: str) -> int:
+    if proposal is None or host not in proposal.after.hosts:
+        return -1
+    entries = proposal.after.hosts[host].given.get(VARIABLE)
+    names = [name_of(one) for one in entries] if isinstance(entries, list) else []
+    return names.index(model) if model in names else -1

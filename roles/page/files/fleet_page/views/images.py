@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Images: those that the inventory pins, and those that containers have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
+from fleet_page.edits import Snapshot
+from fleet_page.views import parts
+from markupsafe import Markup
+
+
+def images(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
+    rows = [row for name, host in snapshot.hosts.items() for row in _of_host(name, host, seen.get(name) or {})]
+    if not rows:
+        return parts.empty("No image in use", "Images are pulled by the first install.")
+    head = ("Image", "Host", "Used by", "Inventory")
+    disks = [
+        (name, parts.bar(1 - disk["free_bytes"] / disk["total_bytes"], f"{parts.gigabytes(disk['free_bytes'])} free of {parts.gigabytes(disk['total_bytes'])}"))
+        for name in snapshot.hosts
+        if (disk := (seen.get(name) or {}).get("disk")) and disk.get("total_bytes")
+    ]  # fmt: skip
+    blocks = [parts.heading("Images in use"), parts.table(head, rows, label="Images")]
+    if disks:
+        blocks += [parts.heading("Disk of the weights"), parts.table(("Host", "Used"), disks, label="Disks")]
+    return parts.joined(blocks)
+
+
+def _of_host(name: str, host: Any, found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    used: dict[str, list[str]] = {}
+    for one in found.get("containers") or ():
+        used.setdefault(str(one.get("image", "")), []).append(str(one.get("model") or one.get("service") or one.get("name")))
+    wanted = _wanted(host)
+    rows = []
+    for image, users in sorted(used.items()):
+        if image.startswith(REPOSITORY):
+            state = parts.mark(parts.IDLE, "built from a recipe")
+        elif image in wanted:
+            state = parts.mark(parts.GOOD, "as pinned")
+        else:
+            state = parts.mark(parts.BUSY, "differs: install replaces it")
+        rows.append((image, name, ", ".join(sorted(set(users))), state))
+    return rows
+
+
+def _wanted(host: Any) -> set[str]:
+    if not host.fleet:
+        return set()
+    public = host.fleet.public()
+    return {*map(str, (public.get("images") or {}).values()), *(str(one["image"]) for one in public["models"])}

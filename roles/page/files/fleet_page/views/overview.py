@@ -1,0 +1,216 @@
+# Copyright: (c) 2026, the inference.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fleet at a glance: hosts, models, services, alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleet_page.edits import Host, Snapshot
+from fleet_page.views import parts
+from markupsafe import Markup
+
+LONG_SILENCE = 45  # seconds since a host was seen
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A model of the inventory on a host, with what is seen of its containers. devices: texts."""
+
+    host: str
+    name: str
+    type: str
+    source: str
+    state: str
+    wanted: int
+    ready: int
+    devices: tuple[str, ...]
+    image: str
+    containers: tuple[Mapping[str, Any], ...]
+    seen: bool
+    requests: float | None = None
+    tokens: float | None = None
+
+    @property
+    def pick(self) -> str:
+        return f"{self.host}/{self.name}"
+
+    @property
+    def health(self) -> str:
+        if self.state == "stopped":
+            return parts.IDLE
+        if not self.seen:
+            return parts.IDLE
+        if self.ready == self.wanted:
+            return parts.GOOD
+        return parts.BUSY if any(_loads(one) for one in self.containers) else parts.BAD
+
+    @property
+    def words(self) -> str:
+        if self.state == "stopped":
+            return "stopped"
+        if not self.seen:
+            return "not seen"
+        if self.ready == self.wanted:
+            return "ready"
+        if not self.containers:
+            return "not deployed"
+        return "loading" if self.health == parts.BUSY else "down"
+
+
+def _loads(container: Mapping[str, Any]) -> bool:
+    return container.get("status") == "running" and container.get("health") in ("", "starting", None)
+
+
+def model_rows(snapshot: Snapshot, seen: Mapping[str, Any]) -> list[ModelRow]:
+    """seen: host -> its observation."""
+    return [row for name, host in snapshot.hosts.items() for row in _of_host(name, host, seen.get(name) or {})]
+
+
+def _of_host(name: str, host: Host, seen: Mapping[str, Any]) -> Iterator[ModelRow]:
+    containers = seen.get("containers") or ()
+    metrics = seen.get("metrics") or {}
+    known = bool(seen) and not seen.get("fault")
+    for entry in host.models:
+        model = str(entry.get("name", "(no name)"))
+        if entry.get("state") == "absent":
+            continue
+        state = str(entry.get("state", "running"))
+        own = tuple(one for one in containers if one.get("model") == model)
+        replicas = entry.get("replicas", 1)
+        yield ModelRow(
+            host=name,
+            name=model,
+            type=str(entry.get("type", "")),
+            source=str(entry.get("source", "")),
+            state=state,
+            wanted=(replicas if isinstance(replicas, int) else 1) if state == "running" else 0,
+            ready=sum(bool(one.get("ready")) for one in own),
+            devices=tuple(dict.fromkeys(str(one.get("device") or "CPU") for one in own)),
+            image=str(own[0].get("image", "")) if own else str(entry.get("image", "")),
+            containers=own,
+            seen=known,
+            requests=(metrics.get("requests") or {}).get(model),
+            tokens=(metrics.get("tokens") or {}).get(model),
+        )
+
+
+def overview(snapshot: Snapshot, seen: Mapping[str, Any], note: str = "") -> Markup:
+    if snapshot.faults:
+        return parts.faults(snapshot.faults, "The inventory cannot be used")
+    rows = model_rows(snapshot, seen)
+    return parts.joined(
+        [
+            parts.faults([note] if note else [], "The hosts are not watched"),
+            _cards(snapshot, seen, rows),
+            parts.heading("Hosts"),
+            hosts_table(snapshot, seen),
+            parts.heading("Models"),
+            models_table(rows)
+            if rows
+            else parts.empty("No model yet", "Add one in the tab Models: a name, a type and a source are enough."),
+            parts.heading("Services"),
+            services_table(seen),
+            _alerts(seen),
+        ]
+    )
+
+
+def _cards(snapshot: Snapshot, seen: Mapping[str, Any], rows: Iterable[ModelRow]) -> Markup:
+    rows = list(rows)
+    away = [name for name in snapshot.hosts if (seen.get(name) or {}).get("fault")]
+    running = [row for row in rows if row.state == "running"]
+    ready = [row for row in running if row.health == parts.GOOD]
+    down = [row for row in running if row.health == parts.BAD]
+    alerts = [one for host in seen.values() for one in (host or {}).get("alerts") or ()]
+    cards = [
+        ("Hosts", f"{len(snapshot.hosts) - len(away)} of {len(snapshot.hosts)}", parts.BAD if away else parts.GOOD, "reached"),
+        ("Models", f"{len(ready)} of {len(running)}", parts.GOOD if len(ready) == len(running) else parts.BUSY, "ready"),
+        ("Down", str(len(down)), parts.BAD if down else parts.GOOD, ", ".join(row.name for row in down[:3]) or "no model"),
+        ("Alerts", str(len(alerts)), parts.BAD if alerts else parts.GOOD, "firing"),
+    ]
+    made = (Markup('<div class="card {}"><small>{}</small><b>{}</b><small>{}</small></div>').format(kind, name, count, parts.text(words, 60)) for name, count, kind, words in cards)  # fmt: skip
+    return Markup('<div class="cards">{}</div>').format(parts.joined(made))
+
+
+def hosts_table(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
+    rows = []
+    for name, host in snapshot.hosts.items():
+        found = seen.get(name) or {}
+        fault = found.get("fault")
+        if not found:
+            state = parts.mark(parts.IDLE, "not seen yet")
+        elif fault:
+            state = parts.joined([parts.mark(parts.BAD, "no answer"), Markup("<br><small>"), parts.text(fault), Markup("</small>")])
+        elif found.get("drained_since"):
+            state = parts.mark(parts.BUSY, "drained")
+        else:
+            state = parts.mark(parts.GOOD, "answers")
+        gpus = found.get("gpus") or ()
+        restore = found.get("last_restore") or {}
+        words = " ".join(restore.get("text") or ()) or "–"
+        rows.append(
+            (name, state, f"{len(gpus)} GPUs" if gpus else found.get("gpu_note") and "CPU" or "–", str(len(host.models)), parts.text(words, 120), parts.age(found.get("time")))  # fmt: skip
+        )
+        if host.faults:
+            rows[-1] = (name, parts.joined([state, parts.faults(host.faults[:3])]), *rows[-1][2:])
+    return parts.table(("Host", "State", "Devices", "Models", "Last restore", "Seen"), rows, label="Hosts")
+
+
+def models_table(rows: Iterable[ModelRow], picks: bool = False) -> Markup:
+    rows = list(rows)
+    several = len({row.host for row in rows}) > 1
+    measured = any(row.requests is not None for row in rows)
+    head = ["Model", "State", "Replicas", "Type", *(["Host"] if several else []), "Device", *(["Requests/s", "Tokens/s"] if measured else []), "Source"]  # fmt: skip
+    lines = []
+    for row in rows:
+        figures = ([_figure(row.requests), _figure(row.tokens)]) if measured else []
+        lines.append(
+            [
+                Markup("<strong>{}</strong>").format(parts.text(row.name)),
+                parts.mark(row.health, row.words),
+                f"{row.ready} / {row.wanted}",
+                row.type,
+                *([row.host] if several else []),
+                ", ".join(row.devices) or "–",
+                *figures,
+                parts.text(row.source, 60),
+            ]
+        )
+    return parts.table(head, lines, [row.pick for row in rows] if picks else None, label="Models")
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f}"
+
+
+def services_table(seen: Mapping[str, Any]) -> Markup:
+    rows = []
+    for host, found in seen.items():
+        for one in (found or {}).get("containers") or ():
+            if one.get("service"):
+                well = one.get("status") == "running" and one.get("health") in ("", "healthy", None)
+                kind = parts.GOOD if well else parts.BUSY if one.get("health") == "starting" else parts.BAD
+                words = "running" if well else one.get("health") or one.get("status")
+                rows.append((one["service"], parts.mark(kind, words), host, one.get("image", "")))
+    if not rows:
+        return parts.empty("No service seen", "After the first run of the playbook install, Caddy, LiteLLM and PostgreSQL are here.")
+    return parts.table(("Service", "State", "Host", "Image"), sorted(rows, key=lambda row: (row[2], row[0])), label="Services")
+
+
+def _alerts(seen: Mapping[str, Any]) -> Markup:
+    rows, off = [], []
+    for host, found in seen.items():
+        if not found or found.get("fault"):
+            continue
+        if found.get("alerts") is None:
+            off.append(host)
+        for one in found.get("alerts") or ():
+            rows.append((parts.mark(parts.BAD, one.get("name", "")), host, one.get("summary", ""), one.get("severity", "")))
+    if rows:
+        return parts.joined([parts.heading("Alerts"), parts.table(("Alert", "Host", "What", "Severity"), rows, label="Alerts")])
+    if off:
+        return parts.joined([parts.heading("Alerts"), parts.note(f"Monitoring is off on {', '.join(off)}: set fleet_monitoring in the tab Settings for alerts and figures per model.")])  # fmt: skip
+    return Markup("")
