@@ -18,7 +18,7 @@ FOLDER = "/var/lib/inference-fleet-page"
 VARIABLE = "INFERENCE_FLEET_PAGE_FOLDER"
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+class ActionModule(ActionBase):
     _supports_check_mode = True
 
     @failures.action

@@ -10,8 +10,8 @@ version_added: 0.1.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Creates folders and writes files with the given content, owned by root unless a task names other owners. Other files in
-    the folders do not change.
+  - Creates folders and writes files with the given content, owned by root unless a task names other owners. Other files
+    in the folders do not change.
   - A file is replaced by rename, so readers see either the old or the new file, even if the disk is full. If the
     C(validate) command of a file rejects it, the file is not replaced, and the files after it are not written.
   - C(ansible.builtin.template) and C(ansible.builtin.file) do the same with a connection or two per file.

@@ -10,9 +10,9 @@ version_added: 0.3.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Tries, as the user of the page, whether the inventory, what Ansible reads beside it and the git repository around it can be
-    read and written, and whether the files for TLS can be read. Changes nothing. Where something is missing, it fails
-    with the commands that give the access.
+  - Tries, as the user of the page, whether the inventory, what Ansible reads beside it and the git repository around it
+    can be read and written, and whether the files for TLS can be read. Changes nothing. Where something is missing, it
+    fails with the commands that give the access.
 options:
   user:
     description: The user of the page. If there is no such user yet, nothing is checked.
@@ -58,7 +58,7 @@ import pwd
 import shlex
 import subprocess
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
@@ -107,7 +107,7 @@ class Account:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         uid, gid, groups = self._ids
-        own = os.geteuid() == uid
+        other: dict[str, Any] = {"user": uid, "group": gid, "extra_groups": groups}
         return subprocess.run(
             command,
             cwd="/",
@@ -115,7 +115,7 @@ class Account:
             capture_output=True,
             text=True,
             check=False,
-            **({} if own else {"user": uid, "group": gid, "extra_groups": groups}),  # type: ignore[arg-type]
+            **({} if uid == os.geteuid() else other),
         )
 
     def may(self, path: Path, *modes: str) -> bool:
@@ -146,8 +146,8 @@ def _inventory_faults(account: Account, inventory: Path) -> list[str]:
         folder = inventory.parent
         if folder == Path(pwd.getpwuid(folder.stat().st_uid).pw_dir) and not account.may(folder, "w"):
             return [
-                f"page_inventory: {inventory} lies in a home folder, in which the page would have to write files; move it to "
-                "a folder of its own, such as /srv/inventory, and name it there"
+                f"page_inventory: {inventory} lies in a home folder, in which the page would have to write files; move "
+                "it to a folder of its own, such as /srv/inventory, and name it there"
             ]
         roots = [inventory, *(folder / name for name in BESIDE if (folder / name).exists())]
         lacking = [path for root in roots for path in account.lacks(root, "!", "-type", "l")]
@@ -172,10 +172,8 @@ def _mending(account: Account, inventory: Path, roots: list[Path]) -> list[str]:
 
 def _repository_faults(account: Account, repository: Path) -> list[str]:
     """git replaces files, so the rights to its folders count."""
-    if _barred(account, repository) is not None:
-        lacking = [str(repository)]
-    else:
-        lacking = account.lacks(repository, "-type", "d")
+    barred = _barred(account, repository) is not None
+    lacking = [str(repository)] if barred else account.lacks(repository, "-type", "d")
     if not lacking:
         return []
     path = shlex.quote(str(repository))
@@ -210,8 +208,8 @@ def _barred(account: Account, path: Path) -> Optional[Path]:
 def _barred_fault(account: Account, path: Path, barred: Path) -> str:
     quoted = shlex.quote(str(barred))
     return (
-        f"{path}: {account.name} may not enter {barred}. As root, run one of these (the first lets this user in alone, and "
-        f"needs the package acl):\n  setfacl --modify u:{account.name}:x {quoted}\n  chmod o+x {quoted}\n"
+        f"{path}: {account.name} may not enter {barred}. As root, run one of these (the first lets this user in alone, "
+        f"and needs the package acl):\n  setfacl --modify u:{account.name}:x {quoted}\n  chmod o+x {quoted}\n"
         "or move the inventory to a folder of its own, such as /srv/inventory"
     )
 

@@ -10,8 +10,9 @@ version_added: 0.3.0
 author:
   - the inference.fleet authors (@inference-fleet)
 description:
-  - Checks the variables of the role P(inference.fleet.page#role), and writes the settings of the page, which root owns and
-    the user of the page may read. Passwords are written as hashes (scrypt). A hash stays while its password is the same.
+  - Checks the variables of the role P(inference.fleet.page#role), and writes the settings of the page, which root owns
+    and the user of the page may read. Passwords are written as hashes (scrypt). A hash stays while its password is the
+    same.
   - Faults are reported before anything is written. In check mode, it checks and writes nothing.
 options:
   path:
@@ -34,8 +35,8 @@ options:
   folder:
     description:
       - The folder with the history of runs. By default, the value of the environment variable
-        E(INFERENCE_FLEET_PAGE_FOLDER) of the run, else C(/var/lib/inference-fleet-page). A folder that exists must belong
-        to the page, or be empty.
+        E(INFERENCE_FLEET_PAGE_FOLDER) of the run, else C(/var/lib/inference-fleet-page). A folder that exists must
+        belong to the page, or be empty.
     type: path
   certificate:
     description: The certificate for TLS, in PEM.
@@ -45,8 +46,7 @@ options:
     type: path
   users:
     description:
-      - Who may use the page. Each name has C(may), which is V(change) or V(look), and may have a C(password). The action
-        plugin leaves the value of C(may) alone here.
+      - Who may use the page. Each name has C(may), which is V(change) or V(look), and may have a C(password).
       - Without users, those of the present settings stay, and the person who runs the playbook is added.
     type: dict
   passwords:
@@ -158,7 +158,7 @@ def _work(module: AnsibleModule) -> None:
 def wanted_users(
     before: Mapping[str, Any], given: Mapping[str, str], passwords: Mapping[str, str], keep: bool
 ) -> dict[str, Any]:
-    """before: of the present settings. given: name -> may. keep: whether users who are not given stay, and as they are."""
+    """before: of the present settings. given: name -> may. keep: whether all users of before stay, as they are."""
     users = {}
     for name, may in given.items():
         stored = (before.get(name) or {}).get("password")
@@ -183,8 +183,8 @@ def check_folder(path: str, user: str) -> Optional[int]:
         return found.st_uid
     if owner != user and (not os.path.isdir(path) or os.listdir(path)):
         raise FleetError(
-            f"page_folder: {path} exists, is not empty and belongs to {owner}; give the page a folder of its own, which "
-            f"does not exist yet or is empty"
+            f"page_folder: {path} exists, is not empty and belongs to {owner}; give the page a folder of its own that "
+            "does not exist yet or is empty"
         )
     return None
 

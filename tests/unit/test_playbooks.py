@@ -244,6 +244,27 @@ READ = """
 """
 
 
+def test_the_page_is_not_installed_on_a_machine_that_a_limit_leaves_out(tmp_path: Path) -> None:
+    """The play of this machine would match no host, and the run end with exit code 0."""
+    (tmp_path / "hosts.yml").write_text("fleet: {hosts: {gpu1: }}")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    command += ["--limit", "gpu1", "inference.fleet.page"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "the page is installed on this machine; run the playbook without --limit" in run.stdout + run.stderr
+
+
+def test_the_page_asks_before_it_is_opened_to_other_machines(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("fleet: {hosts: {gpu1: }}")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "hosts.yml")]
+    command += ["-e", "ansible_become=false page_address=0.0.0.0", "--check", "inference.fleet.page"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "page_address: other machines reach 0.0.0.0, so a login is needed" in run.stdout
+    assert "so TLS is needed" in run.stdout
+    assert "Create the group" not in run.stdout
+
+
 def test_quickstart_removes_the_service_also_without_a_terminal() -> None:
     """`./quickstart --down` has been the request; without a terminal a question ends the run."""
     text = (PLAYBOOKS.parent / "quickstart").read_text()
@@ -301,7 +322,11 @@ def test_the_log_of_an_engine_is_printed_once_and_the_run_goes_on_and_fails(tmp_
 # Variables that Ansible, the inventory or the unit of the restore sets.
 GIVEN = {"fleet", "groups", "hostvars", "item", "lookup", "omit", "query", "restore_by_itself"}
 # Options that a role reads -> what a playbook with this option contains.
-OF_ROLES = {"fleet_break_lock": r"tasks_from: (begin|check_all)", "mig_force": r"inference\.fleet\.mig$"}
+OF_ROLES = {
+    "fleet_break_lock": r"tasks_from: (begin|check_all)",
+    "mig_force": r"inference\.fleet\.mig$",
+    "page_state": r"inference\.fleet\.page$",
+}
 EXPRESSIONS = ("when", "that", "until", "changed_when", "failed_when")
 
 

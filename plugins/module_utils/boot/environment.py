@@ -31,8 +31,8 @@ _SHOWN = 8  # lines of pip: below a wrong hash it names the package
 
 @dataclass(frozen=True)
 class Purpose:
-    """Words of messages. version: where the version comes from. pins: the variable for other pins, and the page of docs/
-    about it. remedy: the variables to set. playbook: to run again. without: what does not work without the environment."""
+    """Words of messages. version: where the version comes from. pins: the variable for other pins, and where docs/ has
+    more. remedy: the variables to set. playbook: to run again. without: what does not work without the environment."""
 
     version: str
     pins: str
@@ -105,9 +105,9 @@ def check_pins(requirements: str, version: str, purpose: str = "restore") -> Non
         if re.sub(r"[-_.]+", "-", pin[1]).lower() == "ansible-core":
             found = pin[2]
     if found != version:
-        words = PURPOSES[purpose]
+        say = PURPOSES[purpose]
         raise FleetError(
-            f"requirements: expected ansible-core=={version}, as {words.version}, got {found}: give {words.pins}"
+            f"requirements: expected ansible-core=={version}, as {say.version}, got {found}: give {say.pins}"
         )
 
 
@@ -123,7 +123,7 @@ def renew(
     """Creates an environment and points LINK in the folder to it. Raises FleetError where that version cannot be
     installed, and OSError; the previous environment then stays in use.
 
-    requirements: of pip, each with hashes. purpose: of PURPOSES. imports: folders of which the environment also imports.
+    requirements: of pip, each with hashes. purpose: of PURPOSES. imports: folders from which it imports, too.
     """
     # Scripts contain this path, so it cannot be moved later.
     new = folder / f"{LINK}-{version}-{digest(requirements)[:8]}-{python.name}"

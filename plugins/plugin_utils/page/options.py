@@ -29,7 +29,7 @@ class Options:
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Options:
-        """given: without the prefix `page_`; empty values are those that nobody gave. Raises FleetError with all faults."""
+        """given: without the prefix `page_`; empty values are as none. Raises FleetError with all faults."""
         users, oidc = given.get("users"), given.get("oidc") or None
         faults = [*_path_faults(given), *_port_faults(given.get("port"))]
         faults += [*_user_faults(users or {}), *_oidc_faults(oidc or {})]
