@@ -70,17 +70,17 @@ docker_answers() {
 # venv REQUIREMENTS...: the virtual environment with those pins, and this checkout in it as the
 # collection inference.fleet. It is filled again when the pins have changed.
 venv() {
-    local file pins done
+    local file pins mark
     for file; do
         pins=$(cat requirements*.txt "$file" | sha256sum)
-        done=$VENV/${file//\//-}.done
-        [[ $(cat "$done" 2> /dev/null) != "$pins" ]] || continue
+        mark=$VENV/${file//\//-}.done
+        [[ $(cat "$mark" 2> /dev/null) != "$pins" ]] || continue
         [[ -x $VENV/bin/pip ]] || /usr/bin/python3 -m venv --clear "$VENV"
         echo "installing the Python packages of $file into .venv (a minute or two)"
         # Python compiles what it imports; compiling everything would take longer than the downloads.
         "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-compile --progress-bar=on --requirement "$file" \
             || fail "pip could not install $file (its words are above)"
-        echo "$pins" > "$done"
+        echo "$pins" > "$mark"
     done
     # In a folder of its own and named by a .pth file: mypy does not take what lies in site-packages for ours.
     mkdir -p "$VENV/src/ansible_collections/inference"
