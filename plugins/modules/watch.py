@@ -27,7 +27,8 @@ options:
     type: path
   seconds:
     description:
-      - How long one call waits for a change, from 1 to 60. The figures of GPUs and the rates are at most that old.
+      - How long one call waits for a change, from 1 to 60. The figures of GPUs and the rates are at most that old. On a
+        host without GPUs and monitoring, which has neither, at least 30.
     type: float
     default: 10
 attributes:

@@ -8,7 +8,7 @@ import re
 import socket
 import time
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT
 
 SECONDS = 5
 _MOST_BYTES = 100  # of the first line

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu, resolve
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
 
 # Holds every GPU open. Nothing depends on it, so a reset may stop it at any time.
 PERSISTENCE = "nvidia-persistenced.service"

@@ -20,6 +20,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.argument
     words,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, OMNI_TYPES
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT as ENGINE_PORT
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY as MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import (
     NUMBER,
@@ -53,8 +55,6 @@ MOST_REPLICAS = MOST_GPUS = 64
 LONGEST_TIMEOUT = 7 * 86400
 DRAIN_SECONDS = 120
 NEXT, PREVIOUS = "-next", "-previous"  # of the names of containers, while one replaces another (engine/replacing.py)
-MANAGED_BY = "inference.fleet"  # label of the collection's containers
-ENGINE_PORT = 8000  # of the API in every model container; not published on the host
 # Of containers with an engine. Root in them may read files of every owner, such as weights with mode 0600, and has no
 # other right. (Not DAC_READ_SEARCH: with it, a container opens files of the host by their handles.)
 CAPABILITIES = ("DAC_OVERRIDE",)

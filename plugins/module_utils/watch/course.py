@@ -15,6 +15,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.watch.observation 
 )
 
 WAIT_S = 10.0  # the longest wait in one call; figures of GPUs and rates are as old
+QUIET_S = 30.0  # the same for a host without GPUs and monitoring, which has neither
 DETAILS_S = 60.0  # a GPU may be partitioned without an event of Docker
 SOON_S = 5.0  # between two readings of the details while containers change
 LONGEST_S = 30.0  # between two tries to reach a host
@@ -33,6 +34,8 @@ class Course:
         self._details_at: Optional[float] = None
         self._changed = False  # since the details were read
         self._figures = False
+        self._metrics = False
+        self._with_figures: Optional[set[str]] = None  # the UUIDs of the last figures
         self._note = ""
         self._faults = 0
 
@@ -41,7 +44,8 @@ class Course:
         if not self._digest:  # something is to be shown soon
             return {"seconds": 0.0, "seen": "", "details": False, "figures": False}
         due = self._due(now)
-        wait = 0.0 if due <= 0 else min(self._wait, due)
+        longest = self._wait if self._figures or self._metrics else max(self._wait, QUIET_S)
+        wait = 0.0 if due <= 0 else min(longest, due)
         return {"seconds": round(wait, 3), "seen": self._digest, "details": due <= 0, "figures": self._figures}
 
     def take(self, answer: Mapping[str, Any], now: float, time: float) -> dict[str, Any]:
@@ -49,15 +53,16 @@ class Course:
         has_gpus = bool(self._details["gpus"])
         self._changed = self._changed or (has_gpus and bool(self._digest) and answer["digest"] != self._digest)
         self._digest = answer["digest"]
-        self._faults = 0
+        self._faults, self._metrics = 0, answer["metrics"] is not None
         if answer["details"]:
             self._details, self._details_at, self._changed = answer["details"], now, False
             self._figures, self._note = bool(self._details["gpus"]), ""
         if answer["gpu_note"]:  # a driver that hangs is asked again with the details
             self._figures, self._note = False, answer["gpu_note"]
-        known = {one["uuid"] for one in self._details["gpus"]}
-        if answer["figures"] and {one["uuid"] for one in answer["figures"]} != known:
-            self._changed = True
+        if answer["figures"]:
+            uuids = {one["uuid"] for one in answer["figures"]}
+            self._changed = self._changed or self._with_figures not in (None, uuids)
+            self._with_figures = uuids
         return observation(self._host, time, {**answer, "gpu_note": self._note}, self._details)
 
     def fail(self, fault: str, time: float) -> tuple[dict[str, Any], float]:

@@ -12,7 +12,7 @@ import time
 from typing import Any, Optional
 from urllib.parse import quote
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.system import docker_api
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import words_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError

@@ -12,39 +12,30 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, Optional
 from urllib.parse import urlencode
 
 from ansible_collections.inference.fleet.plugins.module_utils.boot.restore import SHOW_UNIT, last_restore
 from ansible_collections.inference.fleet.plugins.module_utils.engine.health import is_healthy
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import resolve, with_known_profiles
-from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import Answer, NvidiaSmi, run_limited
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import (
     RESTORE_RECORD,
     Paths,
     drained_since,
 )
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.module_utils.watch.containers import Seen, digest, with_answers
 from ansible_collections.inference.fleet.plugins.module_utils.watch.engine import Engine
-from ansible_collections.inference.fleet.plugins.module_utils.watch.figures import QUERY, parse_figures
 from ansible_collections.inference.fleet.plugins.module_utils.watch.metrics import QUERIES, firing, rates
 from ansible_collections.inference.fleet.plugins.module_utils.watch.observation import (
-    device_names,
-    gpu_details,
-    one_line,
     root_certificate,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.watch.plain import bounded, text
 
 READY_S = 1.5  # for an answer to /health: a hanging engine delays nothing longer
 AGAIN_S = 2.0  # between two looks at replicas that do not answer yet
-FIGURES_S = 3
-LAYOUT_S = 10  # for each call of nvidia-smi
+STILL_S = 10.0  # between two looks at replicas that answer
 PROMETHEUS_S = 2.0
 _PORT = 9090
 _MOST_ANSWER = 4_000_000  # bytes
@@ -70,14 +61,14 @@ class Host:
             if left <= 0 or digest(containers, drained) != seen:
                 return containers, drained
             waits = any(one.may_answer and not one.ready for one in containers)
-            self._engine.wait(min(left, AGAIN_S) if waits else left)
+            self._engine.wait(min(left, AGAIN_S if waits else STILL_S))
 
     def now(self, containers: Sequence[Seen], figures: bool) -> dict[str, Any]:
         """What changes by itself. figures: whether nvidia-smi is asked."""
         addresses = (one.address for one in containers if one.service == "prometheus" and one.status == "running")
         prometheus = next(filter(None, addresses), "")
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(gpu_figures) if figures else None
+            asked = pool.submit(_smi().gpu_figures) if figures else None
             found = ask_prometheus(prometheus) if prometheus else {"metrics": None, "alerts": None}
             gpus, note = asked.result() if asked else ([], "")
         return {"figures": gpus, "gpu_note": note, **found}
@@ -106,42 +97,19 @@ class Host:
         if not shutil.which("nvidia-smi"):
             return {"gpus": [], "gpu_note": "", "devices": {}}
         containers = [HostContainer.parse(one) for one in self._engine.containers(all_of_host=True)]
-        return layout_of_gpus(containers)
+        layout: dict[str, Any] = _smi().layout_of_gpus(containers)
+        return layout
 
     def _root_certificate(self) -> Optional[str]:
         content = self._engine.archived("caddy", _ROOT, _MOST_ARCHIVE)
         return root_certificate(member(content)) if content else None
 
 
-def gpu_figures(run: Callable[[Sequence[str], int], Answer] = run_limited) -> tuple[list[dict[str, Any]], str]:
-    """The figures of each GPU, and why there are none."""
-    try:
-        answer = run([shutil.which("nvidia-smi") or "nvidia-smi", *QUERY], FIGURES_S)
-    except FleetError as error:
-        return [], one_line(str(error))
-    found = parse_figures(answer.text)
-    return found, "" if found else f"nvidia-smi: {one_line(answer.text)}"
+def _smi() -> Any:
+    """Imported only on hosts with GPUs: the host compiles what a module imports at each call."""
+    from ansible_collections.inference.fleet.plugins.module_utils.watch import smi
 
-
-def layout_of_gpus(containers: Sequence[HostContainer]) -> dict[str, Any]:
-    """GPUs with their instances and holders. containers: all of the host."""
-    try:
-        observed = NvidiaSmi(run=lambda command, _seconds: run_limited(command, LAYOUT_S)).observe()
-    except FleetError as error:
-        return {"gpus": [], "gpu_note": one_line(str(error)), "devices": {}}
-    known = with_known_profiles(observed.gpus)
-    plain = [replace(gpu, profiles=known[gpu.uuid]).as_dict() for gpu in observed.gpus]
-    holders = {
-        one.name: frozenset().union(*(resolve(observed.gpus, device) for device in one.devices))
-        for one in containers
-        if one.running and one.devices
-    }
-    note = observed.note or "; ".join(observed.warnings)
-    return {
-        "gpus": gpu_details(plain, holders),
-        "gpu_note": one_line(note) if note else "",
-        "devices": device_names(plain),
-    }
+    return smi
 
 
 def ask_prometheus(address: str, port: int = _PORT) -> dict[str, Any]:
