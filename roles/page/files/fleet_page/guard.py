@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from fleet_page.oidc import Oidc, redirect_of
 from fleet_page.people import WAIT_SECONDS, Person, Sessions, is_password, person, unix_user
 from fleet_page.settings import Settings, is_loopback
 
-COOKIE = "inference-fleet-page"
+COOKIE, STATE = "inference-fleet-page", "inference-fleet-page-state"
 LOGIN, LOGOUT, OIDC = "/login", "/logout", "/oidc"
 LARGEST_LOGIN = 10_000
 HEADERS = {
@@ -64,7 +66,7 @@ def fault_of_origin(method: str, path: str, headers: Mapping[str, str], own: str
 class Guard:
     """ASGI middleware. It puts the person into `scope["person"]`."""
 
-    def __init__(self, app: Any, settings: Settings, sessions: Sessions, oidc: Any = None) -> None:
+    def __init__(self, app: Any, settings: Settings, sessions: Sessions, oidc: Oidc | None = None) -> None:
         self._app, self._settings, self._sessions, self._oidc = app, settings, sessions, oidc
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -83,8 +85,8 @@ class Guard:
             if path == LOGOUT:
                 self._sessions.end(token)
                 return await _answer(send, 303, "", {"location": LOGIN, "set-cookie": _set_cookie("", scope["scheme"])})
-            if path == OIDC and self._oidc:
-                return await self._oidc(scope, receive, send)
+            if path == OIDC and method == "GET" and self._oidc:
+                return await self._oidc_login(scope, send, headers)
             name = self._sessions.name(token)
         else:
             name = unix_user(tuple(scope["client"]), tuple(scope["server"]))
@@ -106,6 +108,27 @@ class Guard:
             await send(message)
 
         return await self._app(scope, receive, with_headers)
+
+    async def _oidc_login(self, scope: Any, send: Any, headers: Mapping[str, str]) -> None:
+        """Without a query the way to the provider, with one the way back."""
+        scheme, query = scope["scheme"], scope["query_string"].decode("latin-1")
+        redirect = redirect_of(scheme, headers.get("host", ""), OIDC)
+        try:
+            if not query:
+                url, state = await self._oidc.begin(redirect)
+                # Lax: the way back comes from the provider's page.
+                cookie = _set_cookie(state, scheme, STATE, "Lax")
+                return await _answer(send, 303, "", {"location": url, "set-cookie": cookie})
+            name = await self._oidc.name(query, _cookie(headers, STATE), redirect)
+        except FleetError as error:
+            return await self._login_page(send, str(error), 403)
+        if not person(self._settings, name):
+            words = f"{name} may not use this page; the setting page_users of the playbook page names who may."
+            return await self._login_page(send, words, 403)
+        # A page of our own goes on: a redirect would still count as the provider's, without the cookie (SameSite=Strict).
+        token = _set_cookie(self._sessions.start(name), scheme)
+        page = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><a href="/">Go on</a>'
+        await _answer(send, 200, page, {"content-type": "text/html; charset=utf-8", "set-cookie": token})
 
     async def _login_page(self, send: Any, fault: str = "", status: int = 200) -> None:
         fields = FIELDS if any(user.password for user in self._settings.users.values()) else ""
@@ -140,17 +163,17 @@ def person_of(request: Any) -> Person:
     return found if isinstance(found, Person) else Person("nobody", False)
 
 
-def _cookie(headers: Mapping[str, str]) -> str | None:
+def _cookie(headers: Mapping[str, str], name: str = COOKIE) -> str | None:
     try:
-        found = http.cookies.SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = http.cookies.SimpleCookie(headers.get("cookie", "")).get(name)
     except http.cookies.CookieError:
         return None
     return found.value if found else None
 
 
-def _set_cookie(token: str, scheme: str) -> str:
+def _set_cookie(token: str, scheme: str, name: str = COOKIE, site: str = "Strict") -> str:
     secure = "; Secure" if scheme == "https" else ""
-    return f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}" + ("" if token else "; Max-Age=0")
+    return f"{name}={token}; Path=/; HttpOnly; SameSite={site}{secure}" + ("" if token else "; Max-Age=0")
 
 
 async def _answer(send: Any, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:

@@ -16,6 +16,7 @@ from fleet_page.follow import Follows
 from fleet_page.guard import Guard
 from fleet_page.inventory import Inventory
 from fleet_page.live import Live
+from fleet_page.oidc import Oidc
 from fleet_page.page import Page
 from fleet_page.people import Sessions
 from fleet_page.runs import Runs
@@ -53,4 +54,4 @@ def server(settings: Settings, most_upload: str) -> Any:
         enable_monitoring=False,
         mcp_server=False,
     )
-    return Guard(app, settings, Sessions())
+    return Guard(app, settings, Sessions(), Oidc(settings.oidc) if settings.oidc else None)

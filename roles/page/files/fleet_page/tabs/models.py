@@ -43,7 +43,7 @@ def build(page: Page) -> Renewing:
                 stop = gr.Button("Stop or start", size="sm", scale=0, min_width=150, elem_id="model-stop")
                 rollback = gr.Button("Roll back", size="sm", scale=0, min_width=150, elem_id="model-rollback")
                 remove = gr.Button("Remove", size="sm", scale=0, min_width=150, variant="stop", elem_id="model-remove")
-    with gr.Group(visible=False, elem_id="model-form", elem_classes="form") as editor:
+    with gr.Group(visible=False, elem_id="model-form", elem_classes="entry") as editor:
         title = gr.HTML()
         host = gr.Dropdown([], label="host", info="Where the model runs", elem_id="model-host")
         form = Form(variables()[VARIABLE].fields, FIRST, "model")

@@ -9,14 +9,42 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from fleet_page.page import Page
+from fleet_page.page import Page, changing
 from fleet_page.views.overview import overview
 
 EVERY_SECONDS = 2.0
 
 
 def build(page: Page) -> Renewing:
+    _password(page)
     return renewing(page, "overview", lambda: overview(page.snapshot(), page.seen(), page.live.note))
+
+
+def _password(page: Page) -> None:
+    """Asked where the hosts cannot be watched without one. The playbook that watches has it, and nothing else."""
+    with gr.Row(visible=False, elem_id="watch-password") as row:
+        password = gr.Textbox(label="Password", type="password", scale=0, min_width=320)
+        give = gr.Button("Watch the hosts", variant="primary", size="sm", scale=0, min_width=150)
+    timer = gr.Timer(EVERY_SECONDS)
+    needs = gr.State("")
+
+    def ask(known: str) -> Any:
+        wanted = page.live.needs or ""
+        if wanted == known:
+            return [gr.skip()] * 3
+        info = "The hosts ask for it when Ansible looks at them." if wanted == "become" else "The inventory is encrypted with it."
+        label = "sudo password" if wanted == "become" else "vault password"
+        return [gr.update(visible=bool(wanted)), gr.update(label=label, info=info, value=""), wanted]
+
+    def given(text: str, wanted: str, request: gr.Request) -> str:
+        changing(request)
+        if wanted and text:
+            page.live.give({wanted: text})
+        return ""
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    timer.tick(ask, [needs], [row, password, needs], queue=False, **quiet)
+    give.click(given, [password, needs], [password], **quiet)
 
 
 @dataclass(frozen=True)
