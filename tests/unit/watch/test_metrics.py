@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["data", "alerts", "result", "metric", "value", "labels", "state"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["data", "alerts", "result", "metric", "value", "labels", "state"]), inner)
+    ),
     max_leaves=10,
 )
 

@@ -49,7 +49,16 @@ def test_a_megabyte_is_cut() -> None:
 
 @pytest.mark.parametrize(
     ("value", "found"),
-    [("1.5", 1.5), (3, 3.0), ("[N/A]", None), ("NaN", None), ("+Inf", None), (None, None), ([], None), ("9" * 400, None)],
+    [
+        ("1.5", 1.5),
+        (3, 3.0),
+        ("[N/A]", None),
+        ("NaN", None),
+        ("+Inf", None),
+        (None, None),
+        ([], None),
+        ("9" * 400, None),
+    ],
 )
 def test_a_number_is_one_that_json_has(value: object, found: float | None) -> None:
     assert number(value) == found

@@ -181,7 +181,7 @@ class Live:
         """Reads the files that changed."""
         found: dict[str, Seen] = {}
         for path in process.hosts.glob("[!.]*.json"):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
                 state = path.stat()
                 mark = (state.st_ino, state.st_mtime_ns, state.st_size)
                 if self._read.get(path.name, (None,))[0] != mark:
