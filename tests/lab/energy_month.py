@@ -51,9 +51,9 @@ def shares(host: str, day: int) -> Shares:
     return {"GPU-2a": chat, "GPU-2b": whole("flux-dev", 11) if day >= 11 else FREE}
 
 
-def watts(gpu: str, second: float, held: bool, chance: random.Random) -> float:
+def watts(gpu: str, at: float, held: bool, chance: random.Random) -> float:
     """Office hours, weekends, and noise."""
-    when = datetime.fromtimestamp(BEGIN + second, UTC)
+    when = datetime.fromtimestamp(at, UTC)
     load = max(0.0, math.sin(math.pi * (when.hour + when.minute / 60 - 6) / 14)) * (0.25 if when.weekday() > 4 else 1.0)
     busy = load * {"GPU-1c": 0.5, "GPU-2b": 0.7}.get(gpu, 1.0) * chance.uniform(0.7, 1.0)
     return IDLE_WATTS + (busy * (BUSY_WATTS - IDLE_WATTS) if held else 0.0)
@@ -66,14 +66,15 @@ def minutes(host: str) -> Iterator[int]:
             yield second
 
 
-def write(host: str, folder: Path) -> None:
+def write(host: str, folder: Path, begin: float = BEGIN) -> None:
+    """begin: of the month, in seconds since 1970."""
     book, meter, chance = Book(folder, 400, print), Meter(STEP_S), random.Random(host)
     for second in minutes(host):
         held = shares(host, second // DAY)
         rows = meter.hold(held)
-        reported: dict[str, object] = {gpu: watts(gpu, second, held[gpu] != FREE, chance) for gpu in held}
-        book.write([*rows, *meter.read(Moment(second, BEGIN + second), reported)])
-    book.write(meter.close(Moment(DAYS * DAY, BEGIN + DAYS * DAY)))
+        reported: dict[str, object] = {gpu: watts(gpu, begin + second, held[gpu] != FREE, chance) for gpu in held}
+        book.write([*rows, *meter.read(Moment(second, begin + second), reported)])
+    book.write(meter.close(Moment(DAYS * DAY, begin + DAYS * DAY)))
 
 
 def main(folder: Path) -> None:

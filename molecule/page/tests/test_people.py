@@ -1,0 +1,83 @@
+"""Who may do what, and two people at once."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from lab.browser import Tunnels, View, Viewer
+from playwright.sync_api import expect
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://desk"]
+INVENTORY = "/srv/inventory/group_vars/fleet.yml"
+
+
+def test_the_person_is_the_user_who_opened_the_tunnel(view: View) -> None:
+    view("alice").open().see("who", "alice")
+    bob = view("bob").open()
+    bob.see("who", "bob (may only look)")
+
+
+def test_other_users_of_the_machine_are_refused(view: View) -> None:
+    mallory = view("mallory")
+    answer = mallory.page.goto(mallory.url)
+    assert answer and answer.status == 403
+    assert "you are mallory on this machine; the setting page_users" in answer.text()
+
+
+def test_who_may_only_look_changes_nothing(view: View, host: Host) -> None:
+    before = host.file(INVENTORY).content_string
+    bob = view("bob").open("Models")
+    bob.pick("models", "bge-m3")
+    bob.click("model-stop")
+    bob.told("bob may only look")
+    bob.click("model-add")
+    bob.fill("model-name", "mine")
+    bob.choose("model-type", "stt")
+    bob.fill("model-source", "example/mine")
+    bob.click("model-review")
+    bob.told("bob may only look")
+    bob.tab("Keys")
+    bob.pick("keys", "chatbot")
+    bob.click("key-show")
+    bob.told("bob may only look")
+    bob.tab("GPUs and MIG")
+    bob.click("mig-review")
+    bob.told("bob may only look")
+    bob.tab("Runs")
+    bob.page.get_by_text("Start a playbook").click()
+    bob.choose("run-playbook", "install")
+    bob.click("run-go")
+    bob.told("bob may only look")
+    assert host.file(INVENTORY).content_string == before
+    assert "bob" not in host.check_output("journalctl --unit inference-fleet-page --output cat --grep 'run 2' || true")
+
+
+def replicas(viewer: Viewer, count: int) -> None:
+    viewer.pick("models", "bge-m3")
+    viewer.see("model-about", "bge-m3")
+    viewer.click("model-edit")
+    viewer.fill("model-replicas", str(count))
+    viewer.click("model-review")
+    viewer.see("model-change", "change bge-m3 on desk")
+
+
+def test_the_second_of_two_people_is_told_what_changed_and_overwrites_nothing(view: View, host: Host) -> None:
+    alice, carol = view("alice").open("Models"), view("carol").open("Models")
+    replicas(alice, 2)
+    replicas(carol, 3)
+    alice.click("model-save")
+    alice.see("model-result", "committed")
+    carol.click("model-save")
+    carol.told("changed on disk since you opened the form; nothing was written")
+    (entry,) = [one for one in yaml.safe_load(host.file(INVENTORY).content_string)["fleet_models"] if one["name"] == "bge-m3"]
+    assert entry["replicas"] == 2
+    host.check_output("cd /srv/inventory && sudo -u alice true; git -c user.name=lab -c user.email=lab@desk revert --no-edit HEAD")
+
+
+@pytest.mark.parametrize("header", ["Host", "Origin"])
+def test_a_request_under_another_name_is_refused(view: View, tunnels: Tunnels, header: str) -> None:
+    bob = view("bob")
+    answer = bob.context.request.get(bob.url, headers={header: "http://elsewhere.example" if header == "Origin" else "elsewhere.example"})
+    assert answer.status == 403
+    expect(bob.page.locator("body")).to_be_empty()

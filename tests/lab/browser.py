@@ -1,0 +1,204 @@
+"""The page of a lab host in Chromium: what the tests of the scenario `page` share.
+
+A person reaches the page as docs/page.md says: through a tunnel of `ssh -L`, by which the page knows the Unix user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
+from testinfra.host import Host
+
+from .fixtures import wait_until
+
+CHROMIUM = "/usr/bin/chromium"
+# As root, Chromium has no sandbox of its own. What it asks of its maker by itself stays off.
+ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update")
+PORT = 7860
+WIDE, NARROW = (1280, 900), (390, 844)
+SECONDS = 30  # for what the page does at once, on a busy machine
+RUN_SECONDS = 180  # for a run of a playbook
+KEY = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", "")) / "id_ed25519"
+TABS = (
+    "Overview",
+    "Models",
+    "GPUs and MIG",
+    "Keys",
+    "Images and recipes",
+    "HTTPS and settings",
+    "Energy and monitoring",
+    "Runs",
+)
+
+
+class Viewer:
+    """One person's tab of the browser. requests: every URL that it asked for. errors: of its scripts."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context, self.url = context, url
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        context.set_default_timeout(SECONDS * 1000)
+        context.on("request", lambda request: self.requests.append(request.url))
+        self.page: Page = context.new_page()
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, tab: str = "Overview") -> Viewer:
+        self.page.goto(self.url)
+        expect(self.at("overview").locator(".cards, .faults").first).to_be_visible()
+        if tab != "Overview":
+            self.tab(tab)
+        return self
+
+    def tab(self, name: str) -> None:
+        """Narrow screens have the last tabs in a menu."""
+        button = self.page.get_by_role("tab", name=name, exact=True)
+        if not button.is_visible():
+            self.page.locator(".overflow-menu > button").first.click()
+            button = self.page.locator(".overflow-dropdown").get_by_text(name, exact=True)
+        button.click()
+
+    def at(self, id: str) -> Locator:
+        return self.page.locator(f"#{id}")
+
+    def field(self, id: str) -> Locator:
+        return self.page.locator(f"#{id} textarea, #{id} input").first
+
+    def fill(self, id: str, text: str) -> None:
+        self.field(id).fill(text)
+
+    def choose(self, id: str, option: str) -> None:
+        """An entry of a drop-down list, or, where it takes others, a word of one's own."""
+        field = self.field(id)
+        field.fill(option)
+        field.press("Enter")
+
+    def code(self, id: str, text: str) -> None:
+        """Into an editor of code."""
+        editor = self.page.locator(f"#{id} .cm-content")
+        editor.click()
+        editor.press("Control+a")
+        editor.press("Delete")
+        self.page.keyboard.insert_text(text)
+
+    def click(self, id: str) -> None:
+        self.at(id).click()
+
+    def row(self, id: str, words: str) -> Locator:
+        return self.at(id).locator("tbody tr").filter(has_text=words).first
+
+    def pick(self, id: str, words: str) -> None:
+        self.row(id, words).click()
+
+    def told(self, words: str | re.Pattern[str]) -> Locator:
+        """The page's own message in the corner, once it is there."""
+        message = self.page.locator(".toast-body").filter(has_text=words).first
+        expect(message).to_be_visible()
+        return message
+
+    def ran(self, result: str, state: str = "done", seconds: float = RUN_SECONDS) -> str:
+        """The text of the run in the element `result`, once it has ended so."""
+        mark = self.at(result).locator(".heading .mark").first
+        expect(mark).not_to_have_text("runs", timeout=seconds * 1000)
+        expect(mark, self.at(result).inner_text()).to_have_text(state)
+        return self.at(result).inner_text()
+
+    def see(self, id: str, words: str | re.Pattern[str], seconds: float = SECONDS) -> None:
+        expect(self.at(id)).to_contain_text(words, timeout=seconds * 1000)
+
+    def scrolls_sideways(self) -> bool:
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+class Tunnels:
+    """`ssh -L` to the host, one for each user."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._open: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
+
+    def url(self, user: str) -> str:
+        if user not in self._open:
+            port = free_port()
+            options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+            command = ["ssh", "-i", str(KEY), *options, "-N", "-L", f"{port}:127.0.0.1:{PORT}", f"{user}@{self._address}"]
+            self._open[user] = port, subprocess.Popen(command)
+            wait_until(lambda: is_open(port), f"the tunnel of {user} is open")
+        return f"http://127.0.0.1:{self._open[user][0]}/"
+
+    def close(self) -> None:
+        for _port, process in self._open.values():
+            process.terminate()
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@pytest.fixture(scope="session")
+def playwright_() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright_: Playwright) -> Iterator[Browser]:
+    started = playwright_.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def tunnels(host: Host) -> Iterator[Tunnels]:
+    made = Tunnels(str(host.ansible.get_variables()["ansible_host"]))
+    yield made
+    made.close()
+
+
+View = Callable[..., Viewer]
+
+
+@pytest.fixture
+def view(browser: Browser, tunnels: Tunnels, tmp_path: Path) -> Iterator[View]:
+    """Makes a viewer of the page for a user. After each test: nothing was asked of another host than the page's."""
+    made: list[Viewer] = []
+
+    def new(user: str = "alice", size: tuple[int, int] = WIDE, scheme: str = "light") -> Viewer:
+        width, height = size
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
+        )
+        made.append(Viewer(context, tunnels.url(user)))
+        return made[-1]
+
+    yield new
+    for viewer in made:
+        own = urlsplit(viewer.url).netloc
+        foreign = {one for one in viewer.requests if urlsplit(one).netloc not in ("", own)}
+        viewer.context.close()
+        assert not foreign
+        assert not viewer.errors
+
+
+@pytest.fixture
+def alice(view: View) -> Viewer:
+    """She may change the fleet."""
+    return view("alice")
