@@ -20,6 +20,7 @@ import install
 import litellm_settings
 import machine
 import mig
+import page
 import scrape
 import validate
 from docker.errors import DockerException
@@ -37,6 +38,7 @@ MEASURES = {
     "install": install.measure,
     "litellm": litellm_settings.measure,
     "mig": mig.measure,
+    "page": page.measure,
     "scrape": scrape.measure,
     "validate": validate.measure,
 }
@@ -56,20 +58,20 @@ def main() -> int:
     if not console.is_terminal:
         console.width = WIDTH
     client = docker.from_env()
-    page = [machine.describe(client)]
-    show(page[0], console)
+    tables = [machine.describe(client)]
+    show(tables[0], console)
     broken = False
     for name in arguments.measures or MEASURES:
         try:
             with console.status(name) as status:
                 for findings in MEASURES[name](client, lambda text, label=name: status.update(f"{label}: {text}")):
                     show(findings, console)
-                    page.append(findings)
+                    tables.append(findings)
         except (BenchError, DockerException) as error:
             console.print(f"{name}: {_reported(error)}", style="red", markup=False)
             broken = True
     if arguments.markdown and not broken:
-        arguments.markdown.write_text(markdown(page))
+        arguments.markdown.write_text(markdown(tables))
     return int(broken)
 
 

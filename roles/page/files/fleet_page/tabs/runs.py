@@ -24,7 +24,7 @@ EVERY_SECONDS = 1.5
 
 
 def build(page: Page) -> Renewing:
-    chosen, state = gr.State(""), gr.State("")
+    chosen, state = gr.State(""), gr.State(None)
     with gr.Row(elem_classes="split"):
         with gr.Column(scale=3):
             with gr.Accordion("Start a playbook", open=False, elem_id="run-start"):
