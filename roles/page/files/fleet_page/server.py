@@ -22,6 +22,8 @@ from fleet_page.people import Sessions
 from fleet_page.runs import Runs
 from fleet_page.settings import Settings
 
+QUEUE_SECONDS = 0.1
+
 
 def server(settings: Settings, most_upload: str) -> Any:
     """The ASGI application."""
@@ -37,10 +39,13 @@ def server(settings: Settings, most_upload: str) -> Any:
         follows.end()
         live.close()
 
+    blocks = build(page)
+    # Gradio looks a thousand times a second for events in its queue, which takes 4 % of a core. Only chats use the queue.
+    blocks._queue.sleep_when_free = QUEUE_SECONDS
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         app,
-        build(page),
+        blocks,
         path="/",
         theme=theme(),
         css_paths=FILES / "page.css",
