@@ -122,3 +122,30 @@ def test_what_is_not_expected_in_a_folder_is_told_and_left_alone(run: Run, tmp_p
     assert (answer["changed"], answer["others"]) == (False, [str(tmp_path / "old"), str(tmp_path / "older")])
     assert run(folders=[{"path": str(tmp_path)}])["others"] == []
     assert run(check=True, folders=[{"path": str(tmp_path / "none"), "expected": []}])["others"] == []
+
+
+# Other owners
+
+ROOT_ALONE = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+
+
+@ROOT_ALONE
+def test_a_folder_and_a_file_may_belong_to_others(run: Run, tmp_path: Path) -> None:
+    theirs = {
+        "folders": [{"path": str(tmp_path / "a"), "mode": "0700", "owner": "nobody", "group": "nogroup"}],
+        "files": [{"path": str(tmp_path / "b"), "content": "x", "mode": "0640", "group": "nogroup"}],
+    }
+    assert run(**theirs)["paths"] == [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert [((tmp_path / name).owner(), (tmp_path / name).group()) for name in "ab"] == [
+        ("nobody", "nogroup"),
+        ("root", "nogroup"),
+    ]
+    assert run(**theirs)["changed"] is False
+    os.chown(tmp_path / "a", 0, 0)
+    assert run(**theirs)["paths"] == [str(tmp_path / "a")]
+
+
+def test_an_owner_that_a_task_before_would_create_is_accepted_in_check_mode_alone(run: Run, tmp_path: Path) -> None:
+    folders = [{"path": str(tmp_path / "a"), "mode": "0700", "owner": "no-such-user"}]
+    assert run(check=True, folders=folders)["paths"] == [str(tmp_path / "a")]
+    assert run(folders=folders)["msg"] == f"{tmp_path / 'a'}: the host has no owner no-such-user"

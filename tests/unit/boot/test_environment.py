@@ -277,3 +277,20 @@ def test_other_pins_of_the_same_version_get_a_new_environment(main: Module, syst
     assert main(**arguments, requirements=other)["changed"] is True
     assert (system.folder / "venv" / environment.PINS).read_text() == other
     assert main(**arguments, requirements=other)["changed"] is False
+
+
+# For the page
+
+
+def test_the_environment_of_the_page_imports_from_further_folders(system: System) -> None:
+    renew(system.folder, "2.19.14", requirements("2.19.14"), system.python, system.run, "page", ["/opt/a", "/opt/b"])
+    file = system.folder / "venv/lib/python3.11/site-packages/inference-fleet.pth"
+    assert file.read_text() == "/opt/a\n/opt/b\n"
+
+
+def test_a_failure_of_the_page_names_the_variables_of_the_page(system: System) -> None:
+    with pytest.raises(FleetError) as caught:
+        renew(system.folder, "2.99.0", requirements("2.99.0"), system.python, system.run, "page")
+    text = str(caught.value)
+    assert "Without it, the page does not start. What to do: " in text
+    assert text.endswith("or set page_requirements to what is there; then run page again")
