@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from fleet_page.oidc import Oidc, redirect_of
+from fleet_page.oidc import Oidc
 from fleet_page.people import WAIT_SECONDS, Person, Sessions, is_password, person, unix_user
 from fleet_page.settings import Settings, is_loopback
 
@@ -112,7 +112,7 @@ class Guard:
     async def _oidc_login(self, scope: Any, send: Any, headers: Mapping[str, str]) -> None:
         """Without a query the way to the provider, with one the way back."""
         scheme, query = scope["scheme"], scope["query_string"].decode("latin-1")
-        redirect = redirect_of(scheme, headers.get("host", ""), OIDC)
+        redirect = f"{scheme}://{headers.get('host', '')}{OIDC}"
         try:
             if not query:
                 url, state = await self._oidc.begin(redirect)

@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode
 
 import httpx
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from authlib.integrations.httpx_client import AsyncOAuth2Client
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -40,48 +40,59 @@ class Oidc:
         self._begun = {key: one for key, one in self._begun.items() if now - one[2] < ANSWER_SECONDS}
         state, verifier, nonce = secrets.token_urlsafe(24), secrets.token_urlsafe(48), secrets.token_urlsafe(24)
         self._begun[state] = verifier, nonce, now
-        async with self._client(redirect) as client:
-            url, _state = client.create_authorization_url(
-                provider["authorization_endpoint"],
-                state=state,
-                nonce=nonce,
-                code_challenge=create_s256_code_challenge(verifier),
-                code_challenge_method="S256",
-            )
-        return str(url), state
+        query = {
+            "response_type": "code",
+            "client_id": self._settings["client_id"],
+            "redirect_uri": redirect,
+            "scope": SCOPE,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": _challenge(verifier),
+            "code_challenge_method": "S256",
+        }
+        way = provider["authorization_endpoint"]
+        return f"{way}{'&' if '?' in way else '?'}{urlencode(query)}", state
 
     async def name(self, query: str, kept: str | None, redirect: str) -> str:
-        """The person's name, from the query of the provider's answer. kept: the state of the cookie. Raises FleetError."""
+        """The person's name, from the query of the provider's answer. kept: the state of the cookie.
+
+        Raises FleetError.
+        """
         given = {key: values[0] for key, values in parse_qs(query).items()}
         if "error" in given:
             raise FleetError(f"the provider refused the login: {given.get('error_description') or given['error']}")
         state = given.get("state", "")
-        begun = self._begun.pop(state, None)
-        if not begun or not kept or not secrets.compare_digest(state, kept) or time.monotonic() - begun[2] > ANSWER_SECONDS:
+        verifier, nonce, when = self._begun.pop(state, ("", "", 0.0))
+        late = time.monotonic() - when > ANSWER_SECONDS
+        if not verifier or not kept or not secrets.compare_digest(state, kept) or late:
             raise FleetError("this login was not begun here, or took too long; begin again")
-        verifier, nonce, _when = begun
-        provider = await self._provider()
         try:
-            async with self._client(redirect) as client:
-                token = await client.fetch_token(
-                    provider["token_endpoint"], code=given.get("code", ""), code_verifier=verifier, grant_type="authorization_code"
-                )
-                keys = (await client.get(provider["jwks_uri"], withhold_token=True)).json()
-            found = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=ALGORITHMS)
-            jwt.JWTClaimsRegistry(
-                iss={"essential": True, "value": provider["issuer"]},
-                aud={"essential": True, "value": self._settings["client_id"]},
-                exp={"essential": True},
-                nonce={"essential": True, "value": nonce},
-            ).validate(found.claims)
-        except (httpx.HTTPError, JoseError, KeyError, ValueError) as error:
+            claims = await self._claims(given.get("code", ""), verifier, nonce, redirect)
+        except httpx.HTTPStatusError as error:
+            raise FleetError(f"the provider gave no token: {error.response.text[:300]}") from None
+        except (httpx.HTTPError, JoseError, KeyError, TypeError, ValueError) as error:
             raise FleetError(f"the answer of the provider cannot be used: {type(error).__name__}: {error}") from None
-        except Exception as error:  # authlib raises classes of its own for what a provider answers
-            raise FleetError(f"the provider gave no token: {error}") from None
-        name = found.claims.get(self._settings.get("name_claim") or CLAIM)
+        claim = self._settings.get("name_claim") or CLAIM
+        name = claims.get(claim)
         if not isinstance(name, str) or not name:
-            raise FleetError(f"the provider told no {self._settings.get('name_claim') or CLAIM}; set name_claim of page_oidc")
+            raise FleetError(f"the provider told no {claim}; set name_claim of page_oidc")
         return name
+
+    async def _claims(self, code: str, verifier: str, nonce: str, redirect: str) -> dict[str, Any]:
+        provider = await self._provider()
+        secret = self._settings["client_id"], self._settings["client_secret"]
+        body = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": verifier}
+        async with httpx.AsyncClient(timeout=SECONDS, transport=self._transport) as client:
+            token = (await client.post(provider["token_endpoint"], data=body, auth=secret)).raise_for_status().json()
+            keys = (await client.get(provider["jwks_uri"])).raise_for_status().json()
+        found = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=ALGORITHMS)
+        jwt.JWTClaimsRegistry(
+            iss={"essential": True, "value": provider["issuer"]},
+            aud={"essential": True, "value": secret[0]},
+            exp={"essential": True},
+            nonce={"essential": True, "value": nonce},
+        ).validate(found.claims)
+        return found.claims
 
     async def _provider(self) -> dict[str, Any]:
         issuer = self._settings["issuer"].rstrip("/")
@@ -95,16 +106,7 @@ class Oidc:
             raise FleetError(f"{url}: is of the issuer {found.get('issuer')!r}, not {issuer!r}")
         return found
 
-    def _client(self, redirect: str) -> AsyncOAuth2Client:
-        return AsyncOAuth2Client(
-            self._settings["client_id"],
-            self._settings["client_secret"],
-            scope=SCOPE,
-            redirect_uri=redirect,
-            timeout=SECONDS,
-            transport=self._transport,
-        )
 
-
-def redirect_of(scheme: str, host: str, path: str) -> str:
-    return urlsplit(f"{scheme}://{host}{path}").geturl()
+def _challenge(verifier: str) -> str:
+    """RFC 7636, 4.2."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
