@@ -58,6 +58,9 @@ def build(page: Page) -> Renewing:
             with gr.Tab("Logs", id="logs"):
                 logs = LogView(page, "model-log")
 
+    with gr.Accordion("Logs of the services", open=False):
+        _service_logs(page)
+
     timer = gr.Timer(EVERY_SECONDS, active=False)
 
     def renew(known: str, pick: str) -> list[Any]:
@@ -184,6 +187,26 @@ def build(page: Page) -> Renewing:
 
     rollback.click(back, [chosen], panel.outputs, **QUIET)
     return Renewing(timer, renew, [version, chosen], [listed, about, version])
+
+
+def _service_logs(page: Page) -> None:
+    """The log of any service container that was seen."""
+    choice = gr.Dropdown([], label="Service", elem_id="service-choice")
+    logs = LogView(page, "service-log")
+
+    def offered() -> Any:
+        found = page.seen().items()
+        names = [(host, one["service"]) for host, of in found for one in of.get("containers") or () if one.get("service")]
+        return gr.update(choices=[f"{host}/{service}" for host, service in sorted(names)])
+
+    def chosen(pick: str | None) -> list[Any]:
+        host, _slash, service = (pick or "").partition("/")
+        if host not in page.snapshot().hosts:
+            return [None, "", gr.update(active=False)]
+        return logs.choose(host, "service", service)
+
+    choice.focus(offered, None, [choice], **QUIET)
+    choice.change(chosen, [choice], logs.outputs, **QUIET)
 
 
 def _list(page: Page) -> Any:

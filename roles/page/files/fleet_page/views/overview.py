@@ -148,15 +148,21 @@ def hosts_table(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
             state = parts.mark(parts.BUSY, "drained")
         else:
             state = parts.mark(parts.GOOD, "answers")
-        gpus = found.get("gpus") or ()
         restore = found.get("last_restore") or {}
         words = " ".join(restore.get("text") or ()) or "–"
         rows.append(
-            (name, state, f"{len(gpus)} GPUs" if gpus else found.get("gpu_note") and "CPU" or "–", str(len(host.models)), parts.text(words, 120), parts.age(found.get("time")))  # fmt: skip
+            (name, state, _devices(found), str(len(host.models)), parts.text(words, 120), parts.age(found.get("time")))  # fmt: skip
         )
         if host.faults:
             rows[-1] = (name, parts.joined([state, parts.faults(host.faults[:3])]), *rows[-1][2:])
     return parts.table(("Host", "State", "Devices", "Models", "Last restore", "Seen"), rows, label="Hosts")
+
+
+def _devices(found: Mapping[str, Any]) -> str:
+    gpus = found.get("gpus") or ()
+    if not found or found.get("fault"):
+        return "–"
+    return f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU"
 
 
 def models_table(rows: Iterable[ModelRow], picks: bool = False) -> Markup:
@@ -195,6 +201,8 @@ def services_table(seen: Mapping[str, Any]) -> Markup:
                 kind = parts.GOOD if well else parts.BUSY if one.get("health") == "starting" else parts.BAD
                 words = "running" if well else one.get("health") or one.get("status")
                 rows.append((one["service"], parts.mark(kind, words), host, one.get("image", "")))
+    if not rows and not any(one and not one.get("fault") for one in seen.values()):
+        return parts.note("No host has answered yet.")
     if not rows:
         return parts.empty("No service seen", "After the first run of the playbook install, Caddy, LiteLLM and PostgreSQL are here.")
     return parts.table(("Service", "State", "Host", "Image"), sorted(rows, key=lambda row: (row[2], row[0])), label="Services")
