@@ -7,15 +7,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import is_secret, is_secret_name
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.places import HostNames, Place, new_place, place_of
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import Path as Keys
-from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import edited, read, removed
+from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import compose, edited, read, removed
 
 HIDDEN = "••••••"
 SECRET_VARIABLES = ("fleet_secrets", "fleet_proxy", "fleet_hf_token")
@@ -67,6 +69,17 @@ class Snapshot:
         place = self.place(host, variable)
         return [name for name in self.hosts if self.place(name, variable) == place]
 
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The texts in the inventory that no page shows."""
+        found: set[str] = set()
+        for host in self.hosts.values():
+            for name, value in host.given.items():
+                found.update(_secrets(value, name))
+        for text in self.texts.values():
+            found.update(secrets_in(text))
+        return _long_enough(found)
+
     def written(self, host: str, variable: str) -> Any:
         """The value as it is written, with templates; None if it is not."""
         place = self.place(host, variable)
@@ -111,7 +124,8 @@ class Proposal:
         for file, (before, after) in self.texts.items():
             parts = (before or "").splitlines(), after.splitlines()
             lines += difflib.unified_diff(*parts, f"{file} (now)", f"{file} (then)", lineterm="", n=3)
-        return without_secrets("\n".join(lines), secrets_of(self.after))
+        before = (one for text, _after in self.texts.values() for one in secrets_in(text or ""))
+        return without_secrets("\n".join(lines), {*self.after.secrets, *_long_enough(before)})
 
 
 def variable_edit(snapshot: Snapshot, host: str, variable: str, value: Any, what: str) -> Edit:
@@ -150,13 +164,40 @@ def is_secret_field(name: str) -> bool:
     return name in SECRET_VARIABLES or is_secret_name(name.upper())
 
 
-def secrets_of(snapshot: Snapshot) -> set[str]:
-    """The texts in the inventory that no page shows."""
-    found: set[str] = set()
-    for host in snapshot.hosts.values():
-        for name, value in host.given.items():
-            found.update(_secrets(value, name))
-    return {one for one in found if len(one) >= SHORTEST_SECRET}
+def secrets_of(snapshot: Snapshot) -> frozenset[str]:
+    return snapshot.secrets
+
+
+def secrets_in(text: str) -> Iterator[str]:
+    """The secrets of a YAML file, as values and as they are written there: quoted, or line by line."""
+    try:
+        root = compose(text)
+    except FleetError:
+        return
+    if root is not None:
+        yield from _written_secrets(text, root, "", False)
+
+
+def _written_secrets(text: str, node: yaml.Node, name: str, hidden: bool) -> Iterator[str]:
+    hidden = hidden or is_secret_field(name)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _written_secrets(text, value, str(key.value), hidden)
+    elif isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            yield from _written_secrets(text, one, name, hidden)
+    elif not node.tag.startswith("!") and (hidden or is_secret(name, node.value)) and not is_template(node.value):
+        as_written = text[node.start_mark.index : node.end_mark.index]
+        yield from (node.value, *node.value.splitlines(), *map(str.strip, as_written.splitlines()))
+
+
+def is_template(value: str) -> bool:
+    """Whether all of it is a template, which shows no secret."""
+    return value.strip().startswith("{{") and value.strip().endswith("}}")
+
+
+def _long_enough(found: Iterable[str]) -> frozenset[str]:
+    return frozenset(one for one in found if len(one) >= SHORTEST_SECRET)
 
 
 def _secrets(value: Any, name: str, hidden: bool = False) -> Iterator[str]:

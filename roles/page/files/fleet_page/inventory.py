@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -21,12 +22,15 @@ from ansible.errors import AnsibleError
 from ansible.inventory.helpers import sort_groups
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.vars import host_group_vars
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables, parse_fleet
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.places import HostNames, places
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import read
+
+from fleet_page.disk import changed_since, why, write_all
 from fleet_page.edits import Edit, Host, Proposal, Snapshot, parsed
 
 GROUP = "fleet"
@@ -80,8 +84,12 @@ class Inventory:
             with self.copy(texts) as (source, folder):
                 after = self._read(source, folder)
             hosts = tuple(name for name, host in after.hosts.items() if host.given != _given(now, name))
-            known = {*now.faults, *(fault for host in now.hosts.values() for fault in host.faults)}
-            new = [fault for name in after.hosts for fault in after.hosts[name].faults if fault not in known]
+            known = {
+                *map(_unnumbered, now.faults),
+                *(_unnumbered(one) for host in now.hosts.values() for one in host.faults),
+            }
+            found = (fault for host in after.hosts.values() for fault in host.faults)
+            new = [fault for fault in found if _unnumbered(fault) not in known]
             faults = tuple(dict.fromkeys([*after.faults, *new]))
             return Proposal(what, texts, after, hosts, faults)
 
@@ -90,50 +98,51 @@ class Inventory:
         """A copy of the inventory with other texts: its source, and its folder."""
         with tempfile.TemporaryDirectory(prefix="inference-fleet-page-") as temporary:
             folder = Path(temporary)
-            for file in self._files(self.source, self.folder, hidden=True):
+            for file in filter(Path.is_file, self._files(self.source, self.folder, hidden=True)):
                 target = folder / file.relative_to(self.folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(file, target)
+                try:
+                    shutil.copy2(file, target)
+                except OSError as error:
+                    raise FleetError(f"{file}: {why(error)}; check its group and mode") from None
             for file, (_before, after) in texts.items():
                 target = folder / file.relative_to(self.folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(after)
+                target.write_bytes(after.encode())
             yield folder / self.source.relative_to(self.folder), folder
 
     def write(self, proposal: Proposal, who: str) -> str:
         """Writes the texts, unless a file changed since the proposal; commits them where git has the inventory.
         Returns what was done. Raises FleetError."""
+        if proposal.faults:
+            raise FleetError(*proposal.faults)
         with self._lock:
-            changed = [file for file, (before, _after) in proposal.texts.items() if _text(file) != before]
-            if changed:
-                names = ", ".join(map(str, changed))
-                raise FleetError(
-                    f"{names}: changed on disk since you opened the form; nothing was written. Look at the new content, then "
-                    "make your change again"
-                )
-            try:
-                dirty = self._uncommitted(proposal.texts)
-                for file, (_before, after) in proposal.texts.items():
-                    _replace(file, after)
-            except OSError as error:
-                raise FleetError(f"{error.filename}: {error.strerror}; the inventory was not changed") from None
+            meanwhile = [
+                changed_since(file, before, now)
+                for file, (before, _after) in proposal.texts.items()
+                if (now := _text(file)) != before
+            ]
+            if meanwhile:
+                raise FleetError(*meanwhile)
+            dirty = self._uncommitted(proposal.texts)
+            write_all(proposal.texts)
             return self._commit(proposal, who, dirty)
 
     def _uncommitted(self, texts: Mapping[Path, Any]) -> list[str] | None:
         """The files with changes that nobody committed, None without git."""
-        answer = self._git("rev-parse", "--is-inside-work-tree")
-        if answer.returncode:
+        if self._git("rev-parse", "--is-inside-work-tree").returncode:
             return None
-        return self._git("status", "--porcelain", "--", *map(str, texts)).stdout.splitlines()
+        return self._git("status", "--porcelain", "--", *_targets(texts)).stdout.splitlines()
 
     def _commit(self, proposal: Proposal, who: str, dirty: list[str] | None) -> str:
         written = "written to " + ", ".join(map(str, proposal.texts))
         if dirty is None:
             return written
-        if [line for line in dirty if not line.startswith("??")]:
+        if dirty:
             return f"{written}; not committed, since the file has other changes that nobody committed"
-        files = [*map(str, proposal.texts)]
-        person = f"{who} <{who}@{os.uname().nodename}>"
+        files = _targets(proposal.texts)
+        name = " ".join(re.sub(r"[^\w .@+-]", " ", who).split()) or "nobody"
+        person = f"{name} <{name.replace(' ', '.')}@{os.uname().nodename}>"
         self._git("add", "--", *files)
         answer = self._git("commit", "--quiet", "--message", proposal.what, "--author", person, "--", *files)
         if answer.returncode:
@@ -146,8 +155,10 @@ class Inventory:
         try:
             return subprocess.run(
                 ["git", "-C", str(self.folder), "-c", "safe.directory=*", *who, *arguments],
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
+                errors="replace",
                 timeout=GIT_SECONDS,
                 check=False,
             )
@@ -160,12 +171,8 @@ class Inventory:
         for root in roots:
             if root.is_file():
                 found.append(root)
-            for parent, folders, names in os.walk(root):
-                folders[:] = [name for name in folders if not name.startswith(".")]
-                found += [Path(parent, name) for name in names if hidden or not name.startswith((".", "~"))]
-            if len(found) > MOST_FILES:
-                return sorted(found)[:MOST_FILES]
-        return sorted(found)
+            found += _below(root, hidden)
+        return sorted(found)[:MOST_FILES]
 
     def _read(self, source: Path, folder: Path) -> Snapshot:
         """Paths in the result are those of the inventory itself, where a copy is read."""
@@ -173,6 +180,9 @@ class Inventory:
         texts: dict[Path, str] = {}
         faults: list[str] = []
         for file, path in own.items():
+            if not file.is_file():
+                faults.append(f"{path}: is a pipe or a socket, which Ansible waits for; move it out of the inventory")
+                continue
             text = _text(file)
             if text is not None and path.suffix in ENDINGS:
                 texts[path] = text
@@ -193,6 +203,9 @@ class Inventory:
         return Snapshot(self.folder, hosts, texts, data, tuple(faults))
 
     def _hosts(self, source: Path, folder: Path, data: Mapping[Path, Any]) -> dict[str, Host]:
+        # Ansible remembers for the life of a process which files of variables there are.
+        for known in (host_group_vars.FOUND, host_group_vars.NAK, host_group_vars.CANONICAL_PATHS):
+            known.clear()
         loader = DataLoader()
         manager = InventoryManager(loader=loader, sources=[str(source)])
         variables = VariableManager(loader=loader, inventory=manager)
@@ -227,8 +240,28 @@ def _host(names: HostNames, variables: Mapping[str, Any], loader: DataLoader, wh
     return Host(names, plain, fleet, tuple(faults), where)
 
 
+def _below(root: Path, hidden: bool) -> Iterator[Path]:
+    """The files below a folder, also below links to folders, which Ansible follows, each folder once."""
+    seen: set[Path] = set()
+    for parent, folders, names in os.walk(root, followlinks=True):
+        seen.add(Path(parent).resolve())
+        folders[:] = [name for name in folders if not name.startswith(".") and Path(parent, name).resolve() not in seen]
+        files = (Path(parent, name) for name in names if hidden or not name.startswith((".", "~")))
+        yield from (file for file in files if file.exists())  # no link to nothing
+
+
+def _unnumbered(fault: str) -> str:
+    """The same for an entry that moved in its list."""
+    return re.sub(r"\[\d+\]", "[]", fault)
+
+
 def _given(snapshot: Snapshot, host: str) -> Mapping[str, Any] | None:
     return snapshot.hosts[host].given if host in snapshot.hosts else None
+
+
+def _targets(files: Iterable[Path]) -> list[str]:
+    """For git, which sees a link as a file of its own."""
+    return [str(file.resolve()) for file in files]
 
 
 def _text(file: Path) -> str | None:
@@ -236,7 +269,8 @@ def _text(file: Path) -> str | None:
     try:
         if file.stat().st_size > LARGEST:
             return None
-        return file.read_text()
+        with file.open(encoding="utf-8", newline="") as found:  # line ends stay as they are
+            return found.read()
     except (OSError, UnicodeError):
         return None
 
@@ -247,26 +281,3 @@ def _yaml_faults(file: Path, text: str) -> list[str]:
     except FleetError as error:
         return [f"{file}: {fault}" for fault in error.faults]
     return []
-
-
-def _replace(file: Path, text: str) -> None:
-    """Atomic; the mode and, where the service may set it, the group stay."""
-    file = file.resolve()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    before = file.stat() if file.exists() else None
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".new")
-    try:
-        with os.fdopen(descriptor, "w") as new:
-            os.fchmod(new.fileno(), (before.st_mode & 0o777) if before else 0o640)
-            if before:
-                try:
-                    os.fchown(new.fileno(), -1, before.st_gid)
-                except PermissionError:
-                    pass
-            new.write(text)
-            new.flush()
-            os.fsync(new.fileno())
-        os.replace(name, file)
-    except BaseException:
-        os.unlink(name)
-        raise
