@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import http.cookies
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+
 from fleet_page.oidc import Oidc
 from fleet_page.people import WAIT_SECONDS, Person, Sessions, is_password, person, unix_user
 from fleet_page.settings import Settings, is_loopback
@@ -18,11 +20,13 @@ from fleet_page.settings import Settings, is_loopback
 COOKIE, STATE = "inference-fleet-page", "inference-fleet-page-state"
 LOGIN, LOGOUT, OIDC = "/login", "/logout", "/oidc"
 LARGEST_LOGIN = 10_000
+ONCE = ("host", "origin", "sec-fetch-site", "sec-fetch-mode")  # headers that decide
 HEADERS = {
     # Gradio's own page has inline scripts, and evaluates templates. Nothing comes from elsewhere, and nobody frames it.
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
-    "connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -31,9 +35,11 @@ HEADERS = {
     "permissions-policy": "geolocation=(), camera=(), payment=()",
 }
 LOGIN_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Log in – inference fleet</title><style>
-:root{{color-scheme:light dark}}body{{font:16px system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;margin:0}}
-form{{display:grid;gap:.75rem;width:min(20rem,90vw)}}input,button,a.button{{font:inherit;padding:.6rem;border-radius:.4rem;border:1px solid #8888}}
+<title>Log in · inference fleet</title><style>
+:root{{color-scheme:light dark}}
+body{{font:16px system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;margin:0}}
+form{{display:grid;gap:.75rem;width:min(20rem,90vw)}}
+input,button,a.button{{font:inherit;padding:.6rem;border-radius:.4rem;border:1px solid #8888}}
 button,a.button{{background:#2563eb;color:#fff;border:0;text-align:center;text-decoration:none}}p{{color:#dc2626;margin:0}}
 </style><form method="post" action="/login"><h1>inference fleet</h1>{fault}{fields}</form></html>"""
 FIELDS = """<label for="name">Name</label><input id="name" name="name" autocomplete="username" autofocus required>
@@ -48,7 +54,7 @@ def fault_of_origin(method: str, path: str, headers: Mapping[str, str], own: str
     127.0.0.1 (DNS rebinding). `ssh -L` may use any port.
     """
     host = headers.get("host", "")
-    name = urlsplit(f"//{host}").hostname or ""
+    name = _host_name(host)
     if is_loopback(own) and not (is_loopback(name) or name == own):
         return f"Host: expected localhost or {own}, got {name!r}; open the page by that name"
     origin = headers.get("origin")
@@ -63,6 +69,16 @@ def fault_of_origin(method: str, path: str, headers: Mapping[str, str], own: str
     return None
 
 
+def _host_name(host: str) -> str:
+    """Of `Host`, without the port; empty if it is none."""
+    try:
+        parts = urlsplit(f"//{host}")
+        known = parts.port is None or parts.port  # raises ValueError if it is no number
+        return parts.hostname or "" if known and parts.netloc == host and "@" not in host else ""
+    except ValueError:
+        return ""
+
+
 class Guard:
     """ASGI middleware. It puts the person into `scope["person"]`."""
 
@@ -74,7 +90,10 @@ class Guard:
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
-        headers = {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in scope["headers"]}
+        given = [(name.decode("latin-1").lower(), text.decode("latin-1")) for name, text in scope["headers"]]
+        if twice := [name for name in ONCE if sum(one == name for one, _text in given) > 1]:
+            return await _answer(send, 400, f"refused: several headers {twice[0]}\n")
+        headers = dict(given)
         path, method = scope["path"], scope["method"]
         if fault := fault_of_origin(method, path, headers, self._settings.address, scope["scheme"]):
             return await _answer(send, 403, f"refused: {fault}\n")
@@ -89,7 +108,7 @@ class Guard:
                 return await self._oidc_login(scope, send, headers)
             name = self._sessions.name(token)
         else:
-            name = unix_user(tuple(scope["client"]), tuple(scope["server"]))
+            name = unix_user(scope.get("client"), scope.get("server"))
         found = person(self._settings, name)
         if not found and self._settings.logs_in:
             if method == "GET" and path in ("/", LOGIN):
@@ -125,10 +144,11 @@ class Guard:
         if not person(self._settings, name):
             words = f"{name} may not use this page; the setting page_users of the playbook page names who may."
             return await self._login_page(send, words, 403)
-        # A page of our own goes on: a redirect would still count as the provider's, without the cookie (SameSite=Strict).
+        # A page of our own goes on: a redirect would still count as the provider's, without the cookie
+        # (SameSite=Strict).
         token = _set_cookie(self._sessions.start(name), scheme)
         page = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><a href="/">Go on</a>'
-        await _answer(send, 200, page, {"content-type": "text/html; charset=utf-8", "set-cookie": token})
+        return await _answer(send, 200, page, {"content-type": "text/html; charset=utf-8", "set-cookie": token})
 
     async def _login_page(self, send: Any, fault: str = "", status: int = 200) -> None:
         fields = FIELDS if any(user.password for user in self._settings.users.values()) else ""
@@ -139,8 +159,6 @@ class Guard:
         await _answer(send, status, page, {"content-type": "text/html; charset=utf-8", "cache-control": "no-store"})
 
     async def _log_in(self, receive: Any, send: Any, scheme: str) -> None:
-        import asyncio
-
         body = b""
         while len(body) <= LARGEST_LOGIN:
             message = await receive()
@@ -154,7 +172,7 @@ class Guard:
             await asyncio.sleep(WAIT_SECONDS)
             return await self._login_page(send, "Name or password is wrong.", 403)
         token = self._sessions.start(name)
-        await _answer(send, 303, "", {"location": "/", "set-cookie": _set_cookie(token, scheme)})
+        return await _answer(send, 303, "", {"location": "/", "set-cookie": _set_cookie(token, scheme)})
 
 
 def person_of(request: Any) -> Person:
@@ -178,7 +196,12 @@ def _set_cookie(token: str, scheme: str, name: str = COOKIE, site: str = "Strict
 
 async def _answer(send: Any, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
     body = text.encode()
-    every = {"content-type": "text/plain; charset=utf-8", **HEADERS, **(headers or {}), "content-length": str(len(body))}
+    every = {
+        "content-type": "text/plain; charset=utf-8",
+        **HEADERS,
+        **(headers or {}),
+        "content-length": str(len(body)),
+    }
     every["content-security-policy"] = HEADERS["content-security-policy"]
     start = [(name.encode(), value.encode()) for name, value in every.items()]
     await send({"type": "http.response.start", "status": status, "headers": start})

@@ -11,15 +11,20 @@ import ipaddress
 import pwd
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fleet_page.settings import CHANGE, Settings
 
+ESTABLISHED = "01"  # in the column `st`
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 SESSION_SECONDS = 12 * 3600
 WAIT_SECONDS = 2.0  # after a wrong password
+
+
+Address = Sequence[Any]  # address and port, and more in IPv6
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,15 @@ def person(settings: Settings, name: str | None) -> Person | None:
     return Person(name, user.may == CHANGE) if user else None
 
 
-def unix_user(peer: tuple[str, int], own: tuple[str, int], tables: Iterable[Path] = TABLES) -> str | None:
-    """The user who owns the socket at the other end of a connection of this machine. peer, own: address and port.
+def unix_user(peer: Address | None, own: Address | None, tables: Iterable[Path] = TABLES) -> str | None:
+    """The user who owns the socket at the other end of a connection of this machine; None for any other connection.
 
-    With `ssh -L`, sshd connects as the user who logged in.
+    With `ssh -L`, sshd connects as the user who logged in. A socket that its process has closed is nobody's: the kernel
+    shows it as root's (proc(5), /proc/net/tcp), so only an established connection counts.
     """
-    wanted = (_hexadecimal(*peer), _hexadecimal(*own))
+    if not peer or not own or not own[1]:
+        return None
+    wanted = (_hexadecimal(*peer[:2]), _hexadecimal(*own[:2]))
     for table in tables:
         try:
             lines = table.read_text().splitlines()[1:]
@@ -51,8 +59,8 @@ def unix_user(peer: tuple[str, int], own: tuple[str, int], tables: Iterable[Path
             continue
         for line in lines:
             fields = line.split()
-            if len(fields) > 7 and (_short(fields[1]), _short(fields[2])) == wanted:
-                return _name(int(fields[7]))
+            if len(fields) > 9 and (_short(fields[1]), _short(fields[2])) == wanted:
+                return _name(int(fields[7])) if fields[3] == ESTABLISHED and fields[9] != "0" else None
     return None
 
 
