@@ -176,6 +176,18 @@ details:
     root_certificate:
       description: The certificate of Caddy's own CA in PEM; null if there is none.
       type: str
+    keys:
+      description:
+        - The virtual keys with an alias, each with C(alias) and C(spend) (in the currency of the models' prices). Null if
+          LiteLLM does not answer within seconds.
+      type: list
+      elements: dict
+    weights:
+      description:
+        - The repositories in the cache of weights, each with C(source) and C(bytes), the largest first. Null if the cache
+          cannot be read.
+      type: list
+      elements: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -208,7 +220,7 @@ def _work(module: AnsibleModule) -> None:
         with Engine() as engine:
             host = Host(engine, given["config_folder"])
             containers, drained = host.wait(given["seconds"], given["seen"])
-            details = host.details(given["cache"]) if given["details"] else None
+            details = host.details(given["cache"], containers) if given["details"] else None
             found = host.now(containers, given["figures"] or bool(details and details["gpus"]))
     except FleetError as error:
         module.fail_json(msg=str(error))

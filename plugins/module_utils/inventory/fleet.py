@@ -58,7 +58,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks
     service_networks,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, plain
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import Paths
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import CACHE_VOLUME, Paths
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import SHIPPED, Recipe
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import FILE, HostPath, hiding_fault
@@ -126,7 +126,7 @@ class Cache:
     @property
     def source(self) -> str:
         """Source of the mount: the folder, or the name of the volume."""
-        return self.path or "fleet-hf-cache"
+        return self.path or CACHE_VOLUME
 
 
 @dataclass(frozen=True)

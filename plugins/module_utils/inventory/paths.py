@@ -15,6 +15,7 @@ OPTIONS = f"{STATE}/options"  # the options of the images' engines, by image ID
 STARTS = f"{STATE}/starts.json"  # model, or litellm -> seconds of the last start of a container
 SERVED = f"{STATE}/served.json"  # model -> the versions that serve and served before
 DUMP = f"{STATE}/.database.dump"  # while a backup is made or restored
+CACHE_VOLUME = "fleet-hf-cache"  # Docker's volume with the weights, where the inventory names no folder
 RESTORE_RECORD = f"{STATE}/restore.json"
 WHEELS = f"{STATE}/wheels"
 KIT = "/opt/inference-fleet"  # the collections and the ansible-core for the restore at boot

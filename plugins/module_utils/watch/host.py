@@ -21,6 +21,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.boot.restore impor
 from ansible_collections.inference.fleet.plugins.module_utils.engine.health import is_healthy
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import (
+    CACHE_VOLUME,
     RESTORE_RECORD,
     Paths,
     drained_since,
@@ -50,7 +51,7 @@ class Host:
 
     def __init__(self, engine: Engine, config_folder: str) -> None:
         self._engine = engine
-        self._drained = Paths(config_folder).drained
+        self._paths = Paths(config_folder)
 
     def wait(self, seconds: float, seen: str) -> tuple[tuple[Seen, ...], str]:
         """The containers and since when the host is drained, once their digest is not `seen`, or after the time."""
@@ -73,17 +74,24 @@ class Host:
             gpus, note = asked.result() if asked else ([], "")
         return {"figures": gpus, "gpu_note": note, **found}
 
-    def details(self, cache: str) -> dict[str, Any]:
+    def details(self, cache: str, containers: Sequence[Seen]) -> dict[str, Any]:
         """cache: the folder of the weights; empty if they are in a volume of Docker."""
+        from ansible_collections.inference.fleet.plugins.module_utils.watch import holdings
+
+        address = next((one.address for one in containers if one.service == "litellm" and one.status == "running"), "")
+        master_key = read(f"{self._paths.secrets}/master_key") or ""
+        folder = cache or text((self._engine.ask(f"/volumes/{CACHE_VOLUME}") or {}).get("Mountpoint"), 4096)
         return {
             **self._gpus(),
             "last_restore": last_restore_of_host(),
             "disk": disk(cache or text((self._engine.ask("/info") or {}).get("DockerRootDir"), 4096)),
             "root_certificate": self._root_certificate(),
+            "keys": holdings.spends(address, master_key.strip()) if address and master_key else None,
+            "weights": holdings.weights(folder) if folder else None,
         }
 
     def drained(self) -> str:
-        return text(drained_since(read(self._drained)))
+        return text(drained_since(read(self._paths.drained)))
 
     def _ready(self, containers: tuple[Seen, ...]) -> tuple[Seen, ...]:
         asked = [one for one in containers if one.may_answer]

@@ -24,6 +24,8 @@ NOTHING: Mapping[str, Any] = {
     "last_restore": None,
     "disk": None,
     "root_certificate": None,
+    "keys": None,
+    "weights": None,
 }
 """The details before they were read."""
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]{1,20000}\n-----END CERTIFICATE-----")
@@ -47,6 +49,8 @@ def observation(host: str, time: float, now: Mapping[str, Any], details: Mapping
         "alerts": now["alerts"],
         "disk": details["disk"],
         "root_certificate": details["root_certificate"],
+        "keys": details.get("keys"),
+        "weights": details.get("weights"),
     }
 
 

@@ -26,7 +26,21 @@ def images(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
     blocks = [parts.heading("Images in use"), parts.table(head, rows, label="Images")]
     if disks:
         blocks += [parts.heading("Disk of the weights"), parts.table(("Host", "Used"), disks, label="Disks")]
-    return parts.joined(blocks)
+    return parts.joined([*blocks, *_weights(snapshot, seen)])
+
+
+def _weights(snapshot: Snapshot, seen: Mapping[str, Any]) -> list[Markup]:
+    """What the cache has, and which models of the host use it."""
+    rows = []
+    for name, host in snapshot.hosts.items():
+        for one in (seen.get(name) or {}).get("weights") or ():
+            source = str(one.get("source", ""))
+            users = [str(model.get("name")) for model in host.models if str(model.get("source", "")).split("@")[0] == source]
+            state = ", ".join(users) or parts.mark(parts.IDLE, "no model of the inventory by its source")
+            rows.append((source, name, parts.gigabytes(one.get("bytes")), state))
+    if not rows:
+        return []
+    return [parts.heading("Weights in the cache"), parts.table(("Source", "Host", "Size", "Used by"), rows, label="Weights")]
 
 
 def _of_host(name: str, host: Any, found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
