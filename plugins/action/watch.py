@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         )
         if answer.get("failed") or "digest" not in answer:
             said = (answer.get(key) for key in ("msg", "module_stderr", "module_stdout"))
-            raise FleetError(": ".join(str(one).strip() for one in said if one) or "the module failed")
+            raise FleetError(": ".join(str(one).strip().rstrip(".") for one in said if one) or "the module failed")
         return answer
 
     def _of_inventory(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ansible_collections.inference.fleet.tests.unit.test_failures import loaded,
 ROOT = Path(__file__).parents[3]
 READS = {
     *("backup_info", "container_logs", "energy_report", "energy_usage", "gpu_info", "host_backup", "service_ready"),
-    *("drift_report", "host_versions", "model_answers"),
+    *("drift_report", "host_state", "host_versions", "model_answers", "watch"),
     *("check_options", "show", "status_report", "summary", "validate"),  # nothing on a host
     "host_lock",
     "restore_log",  # a restore without the lock must also be recorded

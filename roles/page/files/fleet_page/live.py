@@ -77,7 +77,8 @@ class Live:
         """Starts the playbook again with these passwords, become or vault. They are given to it and forgotten."""
         with self._lock:
             self._passwords = {name: text for name, text in passwords.items() if text}
-            self._needs = None
+            self._needs, self._note = None, ""
+            self._version += 1
             self._starts.again()
         self._wake.set()
         self.look()
