@@ -9,17 +9,17 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
+from ansible_collections.inference.fleet.plugins.plugin_utils.locked import Locked
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.options import Options
 
 FOLDER = "/var/lib/inference-fleet-page"
 VARIABLE = "INFERENCE_FLEET_PAGE_FOLDER"
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
+class ActionModule(Locked):
+    module = "page_settings"
 
     @failures.action
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:

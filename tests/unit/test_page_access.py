@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,11 @@ def check(capsys: pytest.CaptureFixture[str]) -> Module:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
-    """A folder that everybody may enter."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o011)
-    return tmp_path
+def site() -> Iterator[Path]:
+    """A folder that everybody may enter; pytest's own may be entered by root alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def inventory(site: Path, mode: int = 0o600) -> Path:
