@@ -10,9 +10,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from ansible_collections.inference.fleet.plugins.module_utils.system.passwords import hashed
 from fleet_page import guard
 from fleet_page.guard import COOKIE, HEADERS, LARGEST_LOGIN, Guard, person_of
-from fleet_page.people import Person, Sessions, hashed
+from fleet_page.people import Person, Sessions
 from fleet_page.settings import Settings, User
 
 HOST = ("host", "localhost:7860")

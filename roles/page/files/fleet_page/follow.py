@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 
+from fleet_page.command import extra_variables, limited
 from fleet_page.settings import Settings
 
 LINES = 1_000
@@ -52,7 +53,7 @@ class _Follow:
     def __init__(self, settings: Settings, host: str, kind: str, name: str) -> None:
         self.read = time.monotonic()
         self.seen: deque[str] = deque(maxlen=LINES)
-        options = ["-e", f"{kind}={name}", "-e", "follow=true", "-e", "lines=300", "--limit", host]
+        options = [*extra_variables({kind: name, "follow": "true", "lines": "300"}), *limited(host)]
         command = [str(settings.program), "-i", str(settings.inventory), "inference.fleet.logs", *options]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(settings.ansible_config), "ANSIBLE_NOCOLOR": "1"}
         self._process = subprocess.Popen(

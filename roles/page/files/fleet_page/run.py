@@ -8,29 +8,35 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import ansible_runner
 
+from fleet_page.command import extra_variables, limited
+
 IDENT = "run"
 PROMPTS = {"become": r"^BECOME password.*:\s*?$", "vault": r"^Vault password.*:\s*?$"}
 ASKS = {"become": "--ask-become-pass", "vault": "--ask-vault-pass"}
 
+
 def main(folder: Path, given: dict[str, Any]) -> int:
-    """given: program, config and inventory (paths), and passwords, which ansible-playbook gets on its terminal alone."""
+    """given: program, config and inventory (paths), and passwords, which ansible-playbook gets on its terminal."""
     request = json.loads((folder / "request.json").read_text())
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else the playbook would inherit that it is ignored
     # Not from ansible-runner's `envvars`, which it would write to a file.
-    os.environ["PATH"] = os.pathsep.join([str(Path(given["program"]).parent), os.environ.get("PATH", os.defpath)])
+    # Alone: beside it is the page's own Python, which a host with the connection `local` would get.
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / "ansible-playbook").symlink_to(given["program"])
+    os.environ["PATH"] = os.pathsep.join([str(folder / "bin"), os.environ.get("PATH", os.defpath)])
     os.environ["ANSIBLE_CONFIG"] = given["config"]
     os.environ["PWD"] = str(folder / "files")
     (folder / "files").mkdir(exist_ok=True)
     (folder / "project").mkdir(exist_ok=True)
     passwords = {name: text for name, text in given["passwords"].items() if text}
-    words = [part for name, value in request["options"].items() for part in ("-e", f"{name}={shlex.quote(value)}")]
-    if request["limit"]:
-        words += ["--limit", request["limit"]]
+    words = [*extra_variables(request["options"]), *limited(request["limit"])]
     if request["check"]:
         words += ["--check", "--diff"]
     words += [ASKS[name] for name in passwords]
@@ -48,7 +54,8 @@ def main(folder: Path, given: dict[str, Any]) -> int:
     finally:
         if request["inventory"]:
             shutil.rmtree(folder / "inventory", ignore_errors=True)
-    return int(ended.rc or 0)
+    return 1 if ended.rc is None else int(ended.rc)  # None: ended by a signal
+
 
 if __name__ == "__main__":
     sys.exit(main(Path(sys.argv[1]), json.load(sys.stdin)))

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -16,19 +19,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.progress import Progress, followed
+
+from fleet_page.command import limited, typed
+from fleet_page.disk import why
 from fleet_page.settings import Settings
 
 KEPT = 500  # runs
 IDENT = "run"
 RUNS, DONE, FAILED, STOPPED, LOST = "runs", "done", "failed", "stopped", "lost"
-MOST_LOG = 400_000  # characters that a page gets
-REQUEST, PROCESS, STOP = "request.json", "process.json", "stopped-by"
+MOST_LOG = 390_000  # bytes that a page gets
+ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+BEGIN_SECONDS = 60  # until a run has its process
+REQUEST, PROCESS, STOP, COPY = "request.json", "process.json", "stopped-by", "inventory"
+log = logging.getLogger("inference-fleet-page")
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,7 @@ class Request:
 
     def command(self) -> str:
         """As a person would type it."""
-        options = "".join(f" -e {name}={value}" for name, value in self.options.items())
-        limit = f" --limit {self.limit}" if self.limit else ""
-        return f"ansible-playbook inference.fleet.{self.playbook}{options}{limit}{' --check --diff' if self.check else ''}"
+        return typed(self.playbook, self.options, self.limit, self.check)
 
 
 @dataclass(frozen=True)
@@ -90,9 +97,10 @@ class Runs:
     def start(
         self, request: Request, passwords: Mapping[str, str] | None = None, texts: Mapping[Path, Any] | None = None
     ) -> str:
-        """Starts a run and returns its ID. passwords: become and vault; no file has them. texts: of a proposal that a run
-        in check mode looks at. Raises FleetError."""
-        now = datetime.now(timezone.utc)
+        """Starts a run and returns its ID. passwords: become and vault; no file has them. texts: of a proposal that a
+        run in check mode looks at. Raises FleetError."""
+        limited(request.limit)
+        now = datetime.now(UTC)
         id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         folder = self._folder / id
         with ExitStack() as stack:
@@ -101,7 +109,7 @@ class Runs:
                 inventory = ""
                 if texts:
                     source, copied = stack.enter_context(self._copies(texts))
-                    kept = folder / "inventory"
+                    kept = folder / COPY
                     shutil.copytree(copied, kept)
                     inventory = str(kept / source.relative_to(copied))
                 request = Request(
@@ -111,7 +119,7 @@ class Runs:
                 self._begin(folder, passwords or {})
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
-                raise FleetError(f"{error.filename or self._folder}: {error.strerror}; no run was started") from None
+                raise FleetError(f"{error.filename or self._folder}: {why(error)}; no run was started") from None
         self._prune()
         return id
 
@@ -125,11 +133,17 @@ class Runs:
                 start_new_session=True,  # lives on if the service ends
                 cwd=folder,
             )
-        (folder / PROCESS).write_text(json.dumps({"pid": process.pid, "began": _began(process.pid)}))
+        try:
+            (folder / PROCESS).write_text(json.dumps({"pid": process.pid, "began": _began(process.pid)}))
+        except OSError:
+            process.kill()
+            raise
         given = {"program": str(self._settings.program), "config": str(self._settings.ansible_config)}
         assert process.stdin
         with process.stdin as pipe:
-            pipe.write(json.dumps({**given, "inventory": str(self._settings.inventory), "passwords": dict(passwords)}).encode())
+            pipe.write(
+                json.dumps({**given, "inventory": str(self._settings.inventory), "passwords": dict(passwords)}).encode()
+            )
         threading.Thread(target=process.wait, daemon=True).start()  # no zombie stays
 
     def all(self) -> list[Run]:
@@ -146,25 +160,23 @@ class Runs:
     def run(self, id: str) -> Run | None:
         if id in self._ended:
             return self._ended[id]
+        if not ID.fullmatch(id):  # from a browser
+            return None
         folder = self._folder / id
-        if folder.parent != self._folder:
+        asked = _request(folder)
+        if not asked:
             return None
-        request = _json(folder / REQUEST)
-        if not request:
-            return None
-        try:
-            asked = Request(**request)
-        except TypeError:
-            return None
+        lives = self._lives(folder)  # before its result, which it writes last
         stopped = _text(folder / STOP)
         artifacts = folder / "artifacts" / IDENT
         status, code = _text(artifacts / "status"), _text(artifacts / "rc")
         if code:
             state = DONE if code == "0" else STOPPED if stopped else FAILED
-        elif self._lives(folder) or not (folder / PROCESS).exists():
+        elif lives:
             return Run(id, folder, asked, RUNS, stopped_by=stopped)
         else:
             state = STOPPED if stopped else LOST
+            shutil.rmtree(folder / COPY, ignore_errors=True)
         written = artifacts / "rc" if code else folder / (PROCESS if not status else f"artifacts/{IDENT}/status")
         run = Run(id, folder, asked, state, _modified(written), stopped)
         self._ended[id] = run
@@ -177,30 +189,38 @@ class Runs:
                 names = {one.name for one in run.events.iterdir() if one.name.endswith(".json")}
             except OSError:
                 return known
-            events = [event for name in names - seen if (event := _json(run.events / name))]
-            known = followed(known, events)
-            self._progress[run.id] = known, frozenset(names)
+            events = {name: event for name in names - seen if (event := _json(run.events / name))}
+            known = followed(known, events.values())
+            self._progress[run.id] = known, seen | events.keys()
             return known
 
     def log(self, run: Run) -> str:
         """The end of it, as ansible-playbook printed it; what failed before, if it printed nothing."""
-        text = _tail(run.log) or ("" if run.state == RUNS else _tail(run.folder / "starter.log"))
-        return text
+        return _tail(run.log) or ("" if run.state == RUNS else _tail(run.folder / "starter.log"))
 
     def stop(self, id: str, who: str) -> None:
         """As Ctrl-C in a terminal: the playbook releases the lock of the hosts. A second stop kills it."""
         run = self.run(id)
         if not run or run.state != RUNS:
             return
-        process = _json(run.folder / PROCESS)
+        starter = _json(run.folder / PROCESS).get("pid")
         again = bool(run.stopped_by)
-        (run.folder / STOP).write_text(who)
-        for pid in _playbooks(int(process["pid"])):
-            os.killpg(os.getpgid(pid), signal.SIGKILL if again else signal.SIGINT)
+        try:
+            (run.folder / STOP).write_text(who)
+        except OSError as error:  # the run ends all the same
+            log.warning("%s: %s", run.folder / STOP, why(error))
+        found = [*_playbooks(starter)] if starter else []
+        with contextlib.suppress(ProcessLookupError):
+            for pid in found:
+                os.killpg(pid, signal.SIGKILL if again else signal.SIGINT)
+            if starter and not found:  # it has not begun, or does not end
+                os.kill(starter, signal.SIGKILL if again else signal.SIGTERM)
 
     def _lives(self, folder: Path) -> bool:
         process = _json(folder / PROCESS)
-        return bool(process) and process["began"] is not None and _began(int(process["pid"])) == process["began"]
+        if process:
+            return process["began"] is not None and _began(int(process["pid"])) == process["began"]
+        return time.time() - _modified(folder / REQUEST) < BEGIN_SECONDS
 
     def _prune(self) -> None:
         for run in self.all()[KEPT:]:
@@ -226,6 +246,16 @@ def _began(pid: int) -> str | None:
     except OSError:
         return None
     return None if fields[0] == "Z" else f"{boot} {fields[19]}"
+
+
+def _request(folder: Path) -> Request | None:
+    """None if the folder is of no run, or a full disk has left no more."""
+    try:
+        found = Request(**_json(folder / REQUEST))
+        datetime.fromisoformat(found.when)
+    except (TypeError, ValueError):
+        return None
+    return found
 
 
 def _json(file: Path) -> Any:
