@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 SETTINGS = Path(os.environ.get("INFERENCE_FLEET_PAGE_SETTINGS", "/etc/inference-fleet-page/settings.json"))
 MOST_UPLOAD = "100mb"
@@ -16,9 +17,9 @@ MOST_UPLOAD = "100mb"
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    from fleet_page.settings import Settings
-
     from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+
+    from fleet_page.settings import Settings
 
     try:
         settings = Settings.read(SETTINGS)
@@ -28,11 +29,14 @@ def main() -> int:
     # Before Ansible and Gradio are imported, which read these then.
     os.environ["ANSIBLE_CONFIG"] = str(settings.ansible_config)
     os.environ["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "true"
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(settings.runtime / "gradio"), HF_HUB_OFFLINE="1")
+    os.environ.update(
+        GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(settings.runtime / "gradio"), HF_HUB_OFFLINE="1"
+    )
     import uvicorn
+
     from fleet_page.server import server
 
-    tls = {}
+    tls: dict[str, Any] = {}
     if settings.certificate and settings.private_key:
         tls = {"ssl_certfile": str(settings.certificate), "ssl_keyfile": str(settings.private_key)}
     uvicorn.run(

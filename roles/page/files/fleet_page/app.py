@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
+
 from fleet_page.guard import person_of
 from fleet_page.page import Page
 from fleet_page.tabs import energy, gpus, images, keys, models, overview, runs, settings
 from fleet_page.tabs.overview import Renewing
-from markupsafe import Markup
 
 FILES = Path(__file__).with_name("files")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -29,6 +30,7 @@ def theme() -> gr.themes.Base:
 
 
 def build(page: Page) -> gr.Blocks:
+    blocks: gr.Blocks
     with gr.Blocks(title="inference fleet", analytics_enabled=False, fill_width=True) as blocks:
         with gr.Row(elem_id="top"):
             gr.HTML("<h1>inference fleet</h1>")
@@ -77,4 +79,3 @@ def build(page: Page) -> gr.Blocks:
         blocks.load(arrive, None, [who, first.timer], **QUIET)
         blocks.load(first.renew, first.inputs, first.outputs, **QUIET)
     return blocks
-

@@ -20,7 +20,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text imp
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import compose, edited, read, removed
 
 HIDDEN = "••••••"
-SECRET_VARIABLES = ("fleet_secrets", "fleet_proxy", "fleet_hf_token")
+SECRET_VARIABLES = ("fleet_secrets", "fleet_hf_token")  # beside those with such a name, and URLs with a password
 SHORTEST_SECRET = 4
 ENTRY = ("name", "alias")
 
@@ -124,8 +124,8 @@ class Proposal:
         for file, (before, after) in self.texts.items():
             parts = (before or "").splitlines(), after.splitlines()
             lines += difflib.unified_diff(*parts, f"{file} (now)", f"{file} (then)", lineterm="", n=3)
-        before = (one for text, _after in self.texts.values() for one in secrets_in(text or ""))
-        return without_secrets("\n".join(lines), {*self.after.secrets, *_long_enough(before)})
+        previous = (one for text, _after in self.texts.values() for one in secrets_in(text or ""))
+        return without_secrets("\n".join(lines), {*self.after.secrets, *_long_enough(previous)})
 
 
 def variable_edit(snapshot: Snapshot, host: str, variable: str, value: Any, what: str) -> Edit:
@@ -145,7 +145,8 @@ def entry_edit(
         return Edit(place.file, place.of(variable), [dict(entry or {})], what)
     if not isinstance(written, list):
         raise FleetError(
-            f"{place.file}: {variable} is written as a template or an alias, which the page cannot change; edit the file by hand"
+            f"{place.file}: {variable} is written as a template or an alias, which the page cannot change; edit the "
+            "file by hand"
         )
     if name is None:
         return Edit(place.file, (*place.of(variable), len(written)), dict(entry or {}), what)

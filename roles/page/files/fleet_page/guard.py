@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 from fleet_page.oidc import Oidc
-from fleet_page.people import WAIT_SECONDS, Person, Sessions, is_password, person, unix_user
+from fleet_page.people import WAIT_SECONDS, Person, Sessions, person, proves, unix_user
 from fleet_page.settings import Settings, is_loopback
 
 COOKIE, STATE = "inference-fleet-page", "inference-fleet-page-state"
@@ -85,7 +85,7 @@ class Guard:
     def __init__(self, app: Any, settings: Settings, sessions: Sessions, oidc: Oidc | None = None) -> None:
         self._app, self._settings, self._sessions, self._oidc = app, settings, sessions, oidc
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
@@ -105,7 +105,7 @@ class Guard:
                 self._sessions.end(token)
                 return await _answer(send, 303, "", {"location": LOGIN, "set-cookie": _set_cookie("", scope["scheme"])})
             if path == OIDC and method == "GET" and self._oidc:
-                return await self._oidc_login(scope, send, headers)
+                return await self._oidc_login(self._oidc, scope, send, headers)
             name = self._sessions.name(token)
         else:
             name = unix_user(scope.get("client"), scope.get("server"))
@@ -128,17 +128,17 @@ class Guard:
 
         return await self._app(scope, receive, with_headers)
 
-    async def _oidc_login(self, scope: Any, send: Any, headers: Mapping[str, str]) -> None:
+    async def _oidc_login(self, oidc: Oidc, scope: Any, send: Any, headers: Mapping[str, str]) -> None:
         """Without a query the way to the provider, with one the way back."""
         scheme, query = scope["scheme"], scope["query_string"].decode("latin-1")
         redirect = f"{scheme}://{headers.get('host', '')}{OIDC}"
         try:
             if not query:
-                url, state = await self._oidc.begin(redirect)
+                url, state = await oidc.begin(redirect)
                 # Lax: the way back comes from the provider's page.
                 cookie = _set_cookie(state, scheme, STATE, "Lax")
                 return await _answer(send, 303, "", {"location": url, "set-cookie": cookie})
-            name = await self._oidc.name(query, _cookie(headers, STATE), redirect)
+            name = await oidc.name(query, _cookie(headers, STATE), redirect)
         except FleetError as error:
             return await self._login_page(send, str(error), 403)
         if not person(self._settings, name):
@@ -167,8 +167,7 @@ class Guard:
                 break
         form = parse_qs(body[:LARGEST_LOGIN].decode(errors="replace"))
         name, password = (form.get(field, [""])[0] for field in ("name", "password"))
-        user = self._settings.users.get(name)
-        if not await asyncio.to_thread(is_password, password, user.password if user else None):
+        if not await asyncio.to_thread(proves, password, self._settings.users.get(name)):
             await asyncio.sleep(WAIT_SECONDS)
             return await self._login_page(send, "Name or password is wrong.", 403)
         token = self._sessions.start(name)

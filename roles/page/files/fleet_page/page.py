@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field, fields_of
-import yaml
 
 from fleet_page.edits import Snapshot, secrets_of, without_secrets
 from fleet_page.follow import Follows

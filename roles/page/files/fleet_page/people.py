@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import ipaddress
 import pwd
 import secrets
@@ -16,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet_page.settings import CHANGE, Settings
+from ansible_collections.inference.fleet.plugins.module_utils.system.passwords import hashed, is_password
+
+from fleet_page.settings import CHANGE, Settings, User
 
 ESTABLISHED = "01"  # in the column `st`
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -83,20 +82,10 @@ def _name(uid: int) -> str:
         return f"uid {uid}"
 
 
-def hashed(password: str, salt: bytes | None = None, n: int = 1 << 14, r: int = 8, p: int = 1) -> str:
-    salt = salt or secrets.token_bytes(16)
-    digest = hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=1 << 27)
-    return "$".join(["scrypt", str(n), str(r), str(p), *(base64.b64encode(one).decode() for one in (salt, digest))])
-
-
-def is_password(password: str, stored: str | None) -> bool:
-    """Whether a hash is of this password. Takes as long for an unknown user."""
-    try:
-        _kind, n, r, p, salt, _digest = (stored or _NOBODY).split("$")
-        found = hashed(password, base64.b64decode(salt), int(n), int(r), int(p))
-    except ValueError:
-        return False
-    return hmac.compare_digest(found, stored or "")
+def proves(password: str, user: User | None) -> bool:
+    """Whether the password is the user's. Takes as long for an unknown user."""
+    stored = user.password if user else None
+    return is_password(password, stored or _NOBODY) and bool(stored)
 
 
 _NOBODY = hashed(secrets.token_hex())

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # PyYAML has none
 
 FILE = Path(__file__).with_name("playbooks.yml")
 SWITCH, NUMBER, TEXT, CHOICE = "switch", "number", "text", "choice"
@@ -30,8 +30,8 @@ class Option:
 
 @dataclass(frozen=True)
 class Playbook:
-    """does: one sentence. asks: the option that stands for a yes, if the playbook asks in a terminal. loses: what is lost,
-    which the page asks about first. looks: changes nothing."""
+    """does: one sentence. asks: the option that stands for a yes, if the playbook asks in a terminal. loses: what is
+    lost, which the page asks about first. looks: changes nothing."""
 
     name: str
     does: str

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 from ansible.plugins.loader import init_plugin_loader
 from fastapi import FastAPI
+
 from fleet_page.app import FILES, build, theme
 from fleet_page.follow import Follows
 from fleet_page.guard import Guard
@@ -40,7 +41,7 @@ def server(settings: Settings, most_upload: str) -> Any:
         live.close()
 
     blocks = build(page)
-    # Gradio looks a thousand times a second for events in its queue, which takes 4 % of a core. Only chats use the queue.
+    # Gradio looks a thousand times a second for events in its queue, which takes 4 % of a core. Only chats use it.
     blocks._queue.sleep_when_free = QUEUE_SECONDS
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(

@@ -72,7 +72,7 @@ class Settings:
             users[str(name)] = User(str(given.get("may")), given.get("password"))
         if faults:
             raise FleetError(*faults)
-        files = {name: Path(data[name]) if data.get(name) else None for name in ("certificate", "private_key")}
+        files = {name: Path(data[name]) for name in ("certificate", "private_key") if data.get(name)}
         settings = cls(
             **{name: Path(data[name]) for name in paths},
             **files,
@@ -83,7 +83,7 @@ class Settings:
         )
         if not settings.on_loopback and not (settings.logs_in and settings.certificate and settings.private_key):
             raise FleetError(
-                f"address: {settings.address} is no loopback address, which needs a login (users with passwords, or oidc) "
+                f"address: {settings.address} is no loopback address: it needs a login (passwords in users, or oidc) "
                 "and TLS (certificate and private_key)"
             )
         return settings

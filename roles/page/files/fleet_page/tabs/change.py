@@ -10,14 +10,16 @@ from typing import Any
 
 import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from markupsafe import Markup
+
 from fleet_page.edits import Edit, Proposal
 from fleet_page.page import Page, changing, log, problem
 from fleet_page.runs import RUNS, Request
 from fleet_page.views import parts
 from fleet_page.views import runs as run_views
-from markupsafe import Markup
 
 TICK_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class Pending:
@@ -30,20 +32,25 @@ class Pending:
     run: str = ""
     saved: bool = False
 
+
 class Passwords:
     """Asked for each run, and kept nowhere."""
 
     def __init__(self) -> None:
         with gr.Accordion("Passwords for this run, if your hosts or your inventory need them", open=False), gr.Row():
-            self.become = gr.Textbox(label="sudo password", type="password", info="For hosts where Ansible asks for it (-K)")
+            self.become = gr.Textbox(
+                label="sudo password", type="password", info="For hosts where Ansible asks for it (-K)"
+            )
             self.vault = gr.Textbox(label="vault password", type="password", info="For values of Ansible Vault")
 
     @property
     def inputs(self) -> list[Any]:
         return [self.become, self.vault]
 
+
 def given_passwords(become: str | None, vault: str | None) -> dict[str, str]:
     return {name: text for name, text in (("become", become), ("vault", vault)) if text}
+
 
 class ChangePanel:
     """Shows a change, and makes it after a click."""
@@ -55,17 +62,23 @@ class ChangePanel:
             self.summary = gr.HTML()
             self.passwords = Passwords()
             with gr.Row():
-                self.check = gr.Button("Check what the hosts would do", size="sm", scale=0, min_width=150, elem_id=f"{name}-check")
+                self.check = gr.Button(
+                    "Check what the hosts would do", size="sm", scale=0, min_width=150, elem_id=f"{name}-check"
+                )
                 self.save = gr.Button("Save only", size="sm", scale=0, min_width=150, elem_id=f"{name}-save")
-                self.apply = gr.Button("Save and apply", size="sm", scale=0, min_width=150, variant="primary", elem_id=f"{name}-apply")
+                self.apply = gr.Button(
+                    "Save and apply", size="sm", scale=0, min_width=150, variant="primary", elem_id=f"{name}-apply"
+                )
                 self.cancel = gr.Button("Cancel", size="sm", scale=0, min_width=150, elem_id=f"{name}-cancel")
             self.result = gr.HTML(elem_id=f"{name}-result")
         self._timer = gr.Timer(TICK_SECONDS, active=False)
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.check.click(self._check, [self.pending, *self.passwords.inputs], [*self.outputs, self._timer], **quiet)
         self.save.click(self._save, [self.pending], [*self.outputs, self._timer], **quiet)
         self.apply.click(self._apply, [self.pending, *self.passwords.inputs], [*self.outputs, self._timer], **quiet)
-        self.cancel.click(lambda: [*self.hidden(), gr.update(active=False)], None, [*self.outputs, self._timer], **quiet)
+        self.cancel.click(
+            lambda: [*self.hidden(), gr.update(active=False)], None, [*self.outputs, self._timer], **quiet
+        )
         self._timer.tick(self._tick, [self.pending], [self.result, self._timer], queue=False, **quiet)
 
     @property
@@ -107,9 +120,7 @@ class ChangePanel:
         person = changing(request)
         pending = _there(pending)
         texts = pending.proposal.texts if pending.proposal and not pending.saved else None
-        run = replace(
-            pending.request, who=person.name, check=True, looks=True, title=f"Check: {pending.what}"
-        )
+        run = replace(pending.request, who=person.name, check=True, looks=True, title=f"Check: {pending.what}")
         return self._started(pending, run, given_passwords(become, vault), texts)
 
     def _save(self, pending: Pending | None, request: gr.Request) -> list[Any]:
@@ -154,10 +165,12 @@ class ChangePanel:
         run = self._page.runs.run(pending.run)
         return [run_result(self._page, pending.run), gr.update(active=bool(run and run.state == RUNS))]
 
+
 def _there(pending: Pending | None) -> Pending:
     if pending is None:
         raise gr.Error("nothing to do: open the form again")
     return pending
+
 
 def _summary(pending: Pending) -> Markup:
     proposal = pending.proposal
@@ -172,8 +185,11 @@ def _summary(pending: Pending) -> Markup:
             blocks.append(parts.difference(proposal.difference()))
         if len(proposal.hosts) > 1:
             blocks.append(parts.note(f"This changes {len(proposal.hosts)} hosts: {', '.join(proposal.hosts)}"))
-    command = Markup("<p class='note'>Applied by <code>{}</code></p>").format(parts.text(pending.request.command(), 300))
+    command = Markup("<p class='note'>Applied by <code>{}</code></p>").format(
+        parts.text(pending.request.command(), 300)
+    )
     return parts.joined([*blocks, command])
+
 
 def run_result(page: Page, id: str) -> Markup:
     """How far a run is, with the end of its log."""

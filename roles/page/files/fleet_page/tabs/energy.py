@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 import pandas
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+
 from fleet_page.guard import person_of
 from fleet_page.page import Page, problem
 from fleet_page.runs import DONE, RUNS, Request
@@ -25,18 +26,27 @@ def build(page: Page) -> tuple[Any, list[Any]]:
     links = gr.HTML(elem_id="grafana")
     with gr.Row(equal_height=False):
         period = gr.Dropdown(["day", "week", "month"], value="day", label="A bar per", elem_id="energy-period")
-        first = gr.Textbox(label="First day", placeholder="30 days ago", info="such as 2026-11-01", elem_id="energy-first")
+        first = gr.Textbox(
+            label="First day", placeholder="30 days ago", info="such as 2026-11-01", elem_id="energy-first"
+        )
         last = gr.Textbox(label="Last day", placeholder="today", elem_id="energy-last")
         price = gr.Textbox(label="Price of a kWh", placeholder="0.31", elem_id="energy-price")
         currency = gr.Textbox(label="Currency", placeholder="EUR", elem_id="energy-currency")
-    read = gr.Button("Read the energy of the hosts", variant="primary", size="sm", scale=0, min_width=150, elem_id="energy-read")
+    read = gr.Button(
+        "Read the energy of the hosts", variant="primary", size="sm", scale=0, min_width=150, elem_id="energy-read"
+    )
     run = gr.State("")
     result = gr.HTML(
-        parts.empty("Nothing read yet", "The hosts measure the energy of their GPUs by model. Read it to see what the last month took."),
+        parts.empty(
+            "Nothing read yet",
+            "The hosts measure the energy of their GPUs by model. Read it to see what the last month took.",
+        ),
         elem_id="energy-result",
     )
     with gr.Row():
-        chart = gr.BarPlot(visible=False, x="from", y="kwh", color="model", title="Energy by model (kWh)", elem_id="energy-chart")
+        chart = gr.BarPlot(
+            visible=False, x="from", y="kwh", color="model", title="Energy by model (kWh)", elem_id="energy-chart"
+        )
         hosts = gr.BarPlot(visible=False, x="from", y="kwh", color="host", title="Energy by host (kWh)")
     files = gr.File(visible=False, file_count="multiple", label="CSV files", elem_id="energy-files")
 

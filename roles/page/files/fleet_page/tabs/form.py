@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import (
     CHOICE,
     NUMBER,
@@ -19,8 +18,8 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import
     entered,
     entry_of,
 )
-from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import Tagged
-from fleet_page.edits import HIDDEN, is_secret_field
+
+from fleet_page.hidden import masked, unmasked
 from fleet_page.views import parts
 
 SWITCH_WORDS = {"": None, "yes": True, "no": False}
@@ -29,7 +28,9 @@ SWITCH_WORDS = {"": None, "yes": True, "no": False}
 class Form:
     """The components of the fields, in the order of the spec. first: names of those that are not folded away."""
 
-    def __init__(self, fields: Sequence[Field], first: Sequence[str], prefix: str, fixed: Mapping[str, Any] | None = None):
+    def __init__(
+        self, fields: Sequence[Field], first: Sequence[str], prefix: str, fixed: Mapping[str, Any] | None = None
+    ):
         self.fields = tuple(fields)
         self._components: dict[str, Any] = {}
         self._faults: dict[str, Any] = {}
@@ -71,9 +72,15 @@ class Form:
 
     def read(self, values: Sequence[Any], before: Mapping[str, Any]) -> dict[str, Any]:
         """The entry for the inventory. Raises FleetError."""
-        given = {field.name: _given(field, value, before) for field, value in zip(self.fields, values, strict=True)}
+        given = {
+            field.name: _given(field, value)
+            for field, value in zip(self.fields, values, strict=True)
+            if not _untouched(field, value, before)
+        }
         found = entry_of(self.fields, given, before)
-        return {name: unmasked(value, before.get(name)) for name, value in found.items()}
+        return {
+            name: unmasked(value, before.get(name), name) if name in given else value for name, value in found.items()
+        }
 
     def marks(self, faults: Iterable[FieldFault]) -> list[Any]:
         """Updates for `fault_outputs`. The first part of a fault's path is the field."""
@@ -83,7 +90,7 @@ class Form:
         for field in self.fields:
             own = [one.words for one in faults if one.path[:1] == (field.name,)]
             made.append(gr.update(value=parts.faults(own), visible=bool(own)))
-        others = [one.words for one in faults if one.path[:1] and one.path[0] not in known or not one.path]
+        others = [one.words for one in faults if (one.path[:1] and one.path[0] not in known) or not one.path]
         made.append(gr.update(value=parts.faults(others), visible=bool(others)))
         return made
 
@@ -92,9 +99,7 @@ def component(field: Field, elem_id: str, choices: Sequence[str] | None = None) 
     label = field.name + (" *" if field.required else "")
     common: dict[str, Any] = {"label": label, "info": field.info, "elem_id": elem_id}
     if field.kind == CHOICE or choices is not None:
-        return gr.Dropdown(
-            [*(choices or field.choices)], value=field.default, allow_custom_value=True, **common
-        )
+        return gr.Dropdown([*(choices or field.choices)], value=field.default, allow_custom_value=True, **common)
     if field.kind == SWITCH:
         if isinstance(field.default, bool):
             return gr.Checkbox(value=field.default, **common)
@@ -122,42 +127,17 @@ def shown(field: Field, entry: Mapping[str, Any]) -> Any:
     return entered(field, value)
 
 
-def _given(field: Field, value: Any, before: Mapping[str, Any]) -> Any:
+def _untouched(field: Field, value: Any, before: Mapping[str, Any]) -> bool:
+    """Whether a component still has what it showed. Then the value stays, also a template that it cannot show."""
+    if field.name not in before:
+        return False
+    showed = shown(field, before)
+    if field.kind == SWITCH and isinstance(field.default, bool):
+        return bool(value) == bool(showed)
+    return str(value if value is not None else "").strip() == str(showed if showed is not None else "").strip()
+
+
+def _given(field: Field, value: Any) -> Any:
     if field.kind == SWITCH and not isinstance(field.default, bool):
         return SWITCH_WORDS.get(value)
-    if field.kind == NUMBER and isinstance(value, str) and value.strip():
-        try:
-            float(value)
-        except ValueError:
-            if value.strip() == str(before.get(field.name)):  # a template stays
-                return before[field.name]
-            raise FleetError(f"{field.name}: expected a number, got {value!r}") from None
-    return value
-
-
-def masked(value: Any, name: str) -> Any:
-    """The value without its secrets, and without values of Ansible Vault."""
-    if isinstance(value, Tagged):
-        return HIDDEN
-    if isinstance(value, Mapping):
-        return {key: HIDDEN if _hides(key, one) else masked(one, str(key)) for key, one in value.items()}
-    if isinstance(value, list):
-        return [masked(one, name) for one in value]
-    return HIDDEN if _hides(name, value) else value
-
-
-def _hides(name: Any, value: Any) -> bool:
-    return isinstance(value, str) and value != "" and is_secret_field(str(name)) and "{{" not in value
-
-
-def unmasked(value: Any, before: Any) -> Any:
-    """The value with what was hidden, as it was before."""
-    if value == HIDDEN:
-        return before
-    if isinstance(value, Mapping):
-        old = before if isinstance(before, Mapping) else {}
-        return {key: unmasked(one, old.get(key)) for key, one in value.items()}
-    if isinstance(value, list):
-        old_list = before if isinstance(before, list) else []
-        return [unmasked(one, old_list[index] if index < len(old_list) else None) for index, one in enumerate(value)]
     return value

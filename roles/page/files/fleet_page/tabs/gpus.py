@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+
 from fleet_page.page import Page, variables
 from fleet_page.tabs.overview import Renewing, renewing
 from fleet_page.tabs.value import ValueEditor
@@ -21,8 +22,8 @@ def build(page: Page) -> tuple[Renewing, ValueEditor]:
     gr.HTML(parts.heading("MIG layout"))
     gr.HTML(
         parts.note(
-            "A layout by GPU index, such as 0: [3g.20gb, 3g.20gb], or auto. «Check what the hosts would do» plans it: which "
-            "instances would be destroyed and created, and what stands in the way."
+            "A layout by GPU index, such as 0: [3g.20gb, 3g.20gb], or auto. «Check what the hosts would do» plans it: "
+            "which instances would be destroyed and created, and what stands in the way."
         )
     )
     editor = ValueEditor(page, "mig", variables(), [VARIABLE], loses=_lost)
@@ -31,6 +32,6 @@ def build(page: Page) -> tuple[Renewing, ValueEditor]:
 
 def _lost(before: Any, after: Any) -> list[str]:
     return [
-        "Models on instances that the new layout destroys have to move; a model that runs there blocks the change, unless the "
-        "playbook gets mig_force (tab Runs)."
-    ]  # fmt: skip
+        "Models on instances that the new layout destroys have to move; a model that runs there blocks the change, "
+        "unless the playbook gets mig_force (tab Runs)."
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import field_faults
+
 from fleet_page.door import known_keys
 from fleet_page.edits import entry_edit, name_of
 from fleet_page.page import Page, changing, log, variables
@@ -48,7 +49,9 @@ def build(page: Page) -> Renewing:
         with gr.Group(visible=False, elem_classes="form", elem_id=f"{variable}-form") as box:
             host = gr.Dropdown([], label="host", elem_id=f"{variable}-host")
             form = Form(variables()[variable].fields, first, variable)
-            review = gr.Button("Review the change", variant="primary", size="sm", scale=0, min_width=150, elem_id=f"{variable}-review")
+            review = gr.Button(
+                "Review the change", variant="primary", size="sm", scale=0, min_width=150, elem_id=f"{variable}-review"
+            )
         forms[variable] = box, host, form, review
     panel = ChangePanel(page, "key")
     boxes = [box for box, _host, _form, _review in forms.values()]
@@ -82,7 +85,10 @@ def build(page: Page) -> Renewing:
         entry = _written(page, of, variable, name) if of and name else {}
         updates: list[Any] = [name, parts.heading(f"Change {name}" if name else "A new key"), ""]
         for one, (_box, _host, form, _review) in forms.items():
-            updates += [gr.update(visible=one == variable), gr.update(choices=[of] if name else hosts, value=of or hosts[0])]
+            updates += [
+                gr.update(visible=one == variable),
+                gr.update(choices=[of] if name else hosts, value=of or hosts[0]),
+            ]
             updates += form.load(entry if one == variable else {})
         return [*updates, *panel.hidden()]
 
@@ -94,9 +100,7 @@ def build(page: Page) -> Renewing:
     add_direct.click(lambda: opened("fleet_direct_keys", None, None), None, outputs, **QUIET)
     edit.click(lambda what: opened(what[1], what[2], what[0]), [chosen], outputs, **QUIET)
 
-    def check(
-        variable: str, request: gr.Request, name: str | None, of: str, values: Sequence[Any]
-    ) -> list[Any]:
+    def check(variable: str, request: gr.Request, name: str | None, of: str, values: Sequence[Any]) -> list[Any]:
         form = forms[variable][2]
         try:
             entry = form.read(values, _written(page, of, variable, name) if name else {})

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+
 from fleet_page.page import Page
 from fleet_page.views import parts
 
@@ -19,7 +20,9 @@ class LogView:
         self.what = gr.State(None)  # host, kind, name
         with gr.Row():
             self.start = gr.Button("Follow the log", size="sm", scale=0, min_width=160, elem_id=f"{name}-start")
-            self.filter = gr.Textbox(placeholder="only lines with …", show_label=False, container=False, elem_id=f"{name}-filter")
+            self.filter = gr.Textbox(
+                placeholder="only lines with …", show_label=False, container=False, elem_id=f"{name}-filter"
+            )
         self.shown = gr.HTML(elem_id=name)
         self.timer = gr.Timer(TICK_SECONDS, active=False)
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

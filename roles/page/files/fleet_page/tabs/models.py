@@ -10,18 +10,19 @@ from typing import Any
 import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import field_faults
+
 from fleet_page.edits import entry_edit, name_of
 from fleet_page.page import Page, problem, variables
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
 from fleet_page.tabs.form import Form
-from fleet_page.tabs.pick import PICK, picked
 from fleet_page.tabs.logs import LogView
 from fleet_page.tabs.overview import EVERY_SECONDS, Renewing
+from fleet_page.tabs.pick import PICK, picked
 from fleet_page.tabs.trial import Trial
 from fleet_page.views import models as views
-from fleet_page.views.overview import model_rows, models_table
 from fleet_page.views import parts
+from fleet_page.views.overview import model_rows, models_table
 
 VARIABLE = "fleet_models"
 FIRST = ("name", "type", "source", "devices", "replicas", "state", "args")
@@ -48,15 +49,16 @@ def build(page: Page) -> Renewing:
         host = gr.Dropdown([], label="host", info="Where the model runs", elem_id="model-host")
         form = Form(variables()[VARIABLE].fields, FIRST, "model")
         with gr.Row():
-            review = gr.Button("Review the change", variant="primary", size="sm", scale=0, min_width=150, elem_id="model-review")
+            review = gr.Button(
+                "Review the change", variant="primary", size="sm", scale=0, min_width=150, elem_id="model-review"
+            )
             close = gr.Button("Close", size="sm", scale=0, min_width=150)
     panel = ChangePanel(page, "model")
-    with gr.Group(visible=False) as beside:
-        with gr.Tabs():
-            with gr.Tab("Try it", id="try"):
-                trial = Trial(page, chosen)
-            with gr.Tab("Logs", id="logs"):
-                logs = LogView(page, "model-log")
+    with gr.Group(visible=False) as beside, gr.Tabs():
+        with gr.Tab("Try it", id="try"):
+            trial = Trial(page, chosen)
+        with gr.Tab("Logs", id="logs"):
+            logs = LogView(page, "model-log")
 
     with gr.Accordion("Logs of the services", open=False):
         _service_logs(page)
@@ -180,8 +182,8 @@ def build(page: Page) -> Renewing:
         of, name = pick.split("/", 1)
         run = Request("rollback", "", options={"model": name}, limit=of)
         words = (
-            f"{name} gets the image, arguments and environment that served before. The inventory keeps what it says: change "
-            "it too, or the next install brings the new version again.",
+            f"{name} gets the image, arguments and environment that served before. The inventory keeps what it says: "
+            "change it too, or the next install brings the new version again.",
         )
         return panel.propose(request, f"roll back {name} on {of}", [], run, words)[1]
 
@@ -196,7 +198,9 @@ def _service_logs(page: Page) -> None:
 
     def offered() -> Any:
         found = page.seen().items()
-        names = [(host, one["service"]) for host, of in found for one in of.get("containers") or () if one.get("service")]
+        names = [
+            (host, one["service"]) for host, of in found for one in of.get("containers") or () if one.get("service")
+        ]
         return gr.update(choices=[f"{host}/{service}" for host, service in sorted(names)])
 
     def chosen(pick: str | None) -> list[Any]:
@@ -215,7 +219,9 @@ def _list(page: Page) -> Any:
         return parts.faults(snapshot.faults, "The inventory cannot be used")
     rows = model_rows(snapshot, page.seen())
     if not rows:
-        return parts.empty("No model yet", "Add a model: a name, a type and a source are enough. Its form says what each field means.")
+        return parts.empty(
+            "No model yet", "Add a model: a name, a type and a source are enough. Its form says what each field means."
+        )
     return models_table(rows, picks=True)
 
 
@@ -236,7 +242,9 @@ def _written(page: Page, host: str, name: str) -> Mapping[str, Any]:
     found = page.snapshot().written(host, VARIABLE)
     entry = next((one for one in found if name_of(one) == name), None) if isinstance(found, list) else None
     if entry is None:
-        error = FleetError(f"{name}: fleet_models of {host} is written as a template, or has no such entry; edit the file by hand")
+        error = FleetError(
+            f"{name}: fleet_models of {host} is written as a template, or has no such entry; edit the file by hand"
+        )
         raise problem(error)
     return dict(entry)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+
 from fleet_page.page import Page, changing
 from fleet_page.views.overview import overview
 
@@ -32,7 +33,11 @@ def _password(page: Page) -> None:
         wanted = page.live.needs or ""
         if wanted == known:
             return [gr.skip()] * 3
-        info = "The hosts ask for it when Ansible looks at them." if wanted == "become" else "The inventory is encrypted with it."
+        info = (
+            "The hosts ask for it when Ansible looks at them."
+            if wanted == "become"
+            else "The inventory is encrypted with it."
+        )
         label = "sudo password" if wanted == "become" else "vault password"
         return [gr.update(visible=bool(wanted)), gr.update(label=label, info=info, value=""), wanted]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+
 from fleet_page.guard import person_of
 from fleet_page.page import Page, changing, log, problem
 from fleet_page.playbooks import CHOICE, NUMBER, SWITCH, Option, playbooks
@@ -31,7 +32,9 @@ def build(page: Page) -> Renewing:
                 _starter(page, chosen)
             listed = gr.HTML(elem_id="runs", js_on_load=PICK)
         with gr.Column(scale=4):
-            shown = gr.HTML(parts.note("Choose a run to see its hosts, what changed, and its log."), elem_id="run-shown")
+            shown = gr.HTML(
+                parts.note("Choose a run to see its hosts, what changed, and its log."), elem_id="run-shown"
+            )
             with gr.Row(visible=False) as row:
                 stop = gr.Button("Stop the run", variant="stop", size="sm", scale=0, min_width=150, elem_id="run-stop")
                 log_file = gr.DownloadButton("Download the log", size="sm", scale=0, min_width=150, elem_id="run-log")
@@ -59,7 +62,11 @@ def build(page: Page) -> Renewing:
         again = bool(run and run.stopped_by)
         page.runs.stop(pick, person.name)
         log.info("%s stopped the run %s", person.name, pick)
-        gr.Info("killed" if again else "The run ends as with Ctrl-C. A second click kills it; then its lock stays until the next run.")
+        gr.Info(
+            "killed"
+            if again
+            else "The run ends as with Ctrl-C. A second click kills it; then its lock stays until the next run."
+        )
 
     stop.click(end, [chosen], None, **QUIET)
     return Renewing(timer, renew, [chosen, state], [listed, state, shown, row, stop, log_file])
@@ -86,19 +93,28 @@ def _starter(page: Page, chosen: Any) -> None:
     playbook = gr.Dropdown(names, value="status", label="Playbook", elem_id="run-playbook")
     passwords = Passwords()
 
-    @gr.render(inputs=[playbook])
+    @gr.render(inputs=[playbook])  # type: ignore[untyped-decorator]
     def form(name: str) -> None:
         one = known.get(name)
         if not one:
             return
         snapshot = page.snapshot()
         hosts = [*snapshot.hosts]
-        limit = gr.Dropdown(hosts, value=[], multiselect=True, label="Hosts", info="None chosen: all hosts of the group fleet", elem_id="run-limit")
+        limit = gr.Dropdown(
+            hosts,
+            value=[],
+            multiselect=True,
+            label="Hosts",
+            info="None chosen: all hosts of the group fleet",
+            elem_id="run-limit",
+        )
         with gr.Row(equal_height=False):
             fields = [_field(option, page) for option in one.options]
         agreed = gr.Checkbox(label=f"Yes. {one.loses}", value=False, visible=bool(one.loses), elem_id="run-agreed")
         with gr.Row():
-            start = gr.Button("Run", variant="stop" if one.loses else "primary", size="sm", scale=0, min_width=150, elem_id="run-go")
+            start = gr.Button(
+                "Run", variant="stop" if one.loses else "primary", size="sm", scale=0, min_width=150, elem_id="run-go"
+            )
             check = gr.Button("Check only", size="sm", scale=0, min_width=150, visible=one.checks, elem_id="run-check")
 
         def begin(
@@ -109,13 +125,19 @@ def _starter(page: Page, chosen: Any) -> None:
                 changing(request)
             if one.loses and not checks and not yes:
                 raise gr.Error(f"say yes first: {one.loses}")
-            options = {option.name: words for option, value in zip(one.options, values) if (words := _words(option, value))}
+            options = {
+                option.name: words
+                for option, value in zip(one.options, values, strict=True)
+                if (words := _words(option, value))
+            }
             missing = [option.name for option in one.options if option.required and option.name not in options]
             if missing:
                 raise gr.Error(f"{', '.join(missing)}: needed")
             if one.asks and not checks:
                 options[one.asks] = "true"
-            run = Request(one.name, person.name, options, ",".join(of or ()), checks, one.name, looks=one.looks or checks)
+            run = Request(
+                one.name, person.name, options, ",".join(of or ()), checks, one.name, looks=one.looks or checks
+            )
             try:
                 id = page.runs.start(run, given_passwords(become, vault))
             except FleetError as error:

@@ -7,11 +7,20 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+
 from fleet_page.page import Page, variables
 from fleet_page.tabs.value import ValueEditor
 from fleet_page.views import settings as views
 
-ELSEWHERE = ("fleet_models", "fleet_keys", "fleet_direct_keys", "fleet_mig", "fleet_images", "fleet_recipes", "fleet_schema")
+ELSEWHERE = (
+    "fleet_models",
+    "fleet_keys",
+    "fleet_direct_keys",
+    "fleet_mig",
+    "fleet_images",
+    "fleet_recipes",
+    "fleet_schema",
+)
 
 
 def build(page: Page) -> tuple[ValueEditor, Any, list[Any]]:

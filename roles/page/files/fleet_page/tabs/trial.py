@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+
 from fleet_page.door import CHAT, Door, endpoint, known_keys
 from fleet_page.guard import person_of
 from fleet_page.page import Page, log, problem
@@ -25,15 +26,29 @@ class Trial:
     def __init__(self, page: Page, chosen: Any) -> None:
         self._page = page
         with gr.Row():
-            self.alias = gr.Dropdown([OWN], value=OWN, label="Key", info="A key of the inventory stays in its file", elem_id="try-alias")
-            self.key = gr.Textbox(label="My key", type="password", info="Sent to the front door alone, and kept nowhere", elem_id="try-key")
+            self.alias = gr.Dropdown(
+                [OWN], value=OWN, label="Key", info="A key of the inventory stays in its file", elem_id="try-alias"
+            )
+            self.key = gr.Textbox(
+                label="My key",
+                type="password",
+                info="Sent to the front door alone, and kept nowhere",
+                elem_id="try-key",
+            )
         self.unable = gr.HTML()
         with gr.Group(visible=False) as self.chat_box:
             self.chat = gr.Chatbot(
-                height=360, label="Chat", elem_id="try-chat", sanitize_html=True, render_markdown=False, buttons=["copy"]
+                height=360,
+                label="Chat",
+                elem_id="try-chat",
+                sanitize_html=True,
+                render_markdown=False,
+                buttons=["copy"],
             )
             with gr.Row():
-                self.ask = gr.Textbox(show_label=False, container=False, placeholder="Ask something", scale=5, elem_id="try-ask")
+                self.ask = gr.Textbox(
+                    show_label=False, container=False, placeholder="Ask something", scale=5, elem_id="try-ask"
+                )
                 self.send = gr.Button("Send", variant="primary", scale=0, min_width=90, elem_id="try-send")
                 self.stop = gr.Button("Stop", scale=0, min_width=80)
         with gr.Group(visible=False) as self.text_box:
@@ -46,7 +61,7 @@ class Trial:
             self.out_image = gr.Image(visible=False, label="Picture", interactive=False)
         quiet: dict[str, Any] = {"api_visibility": "private"}
         sent = [self.ask, self.chat, chosen, self.alias, self.key]
-        events = [
+        events: Any = [
             listener(self._asked, sent, [self.ask, self.chat], show_progress="hidden", **quiet)
             for listener in (self.ask.submit, self.send.click)
         ]
@@ -66,7 +81,9 @@ class Trial:
         host = self._page.snapshot().hosts[row.host]
         aliases = [*known_keys(host.fleet, host.given, self._page.inventory.folder)]
         chats = row.type in CHAT
-        label = {"embedding": "Text to embed", "tts": "Text to say", "image": "What the picture shows"}.get(row.type, "Text")
+        label = {"embedding": "Text to embed", "tts": "Text to say", "image": "What the picture shows"}.get(
+            row.type, "Text"
+        )
         return [
             gr.update(choices=[*aliases, OWN], value=aliases[0] if aliases else OWN),
             "",
@@ -134,7 +151,11 @@ class Trial:
                         raise FleetError("choose a recording first")
                     return [parts.log(await door.transcription(model, Path(audio)), "Transcription"), hidden, hidden]
                 if row_type == "tts":
-                    return ["", gr.update(value=_kept(await door.speech(model, text, voice), ".wav"), visible=True), hidden]
+                    return [
+                        "",
+                        gr.update(value=_kept(await door.speech(model, text, voice), ".wav"), visible=True),
+                        hidden,
+                    ]
                 picture = base64.b64decode(await door.image(model, text))
                 return ["", hidden, gr.update(value=_kept(picture, ".png"), visible=True)]
         except FleetError as error:

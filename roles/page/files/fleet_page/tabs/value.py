@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
-import yaml
+import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field, entered, field_faults
+from markupsafe import Markup
+
 from fleet_page.edits import variable_edit
+from fleet_page.hidden import masked, unmasked
 from fleet_page.page import Page, problem
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
-from fleet_page.tabs.form import masked, unmasked
 from fleet_page.views import parts
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -36,15 +38,26 @@ class ValueEditor:
         self._page, self._fields, self._playbook, self._loses = page, fields, playbook, loses
         hosts = [*page.snapshot().hosts]
         with gr.Row():
-            self.host = gr.Dropdown(hosts, value=hosts[0] if hosts else None, label="host", elem_id=f"{name}-host", scale=1)
+            self.host = gr.Dropdown(
+                hosts, value=hosts[0] if hosts else None, label="host", elem_id=f"{name}-host", scale=1
+            )
             self.variable = gr.Dropdown(
-                [*variables], value=variables[0], label="variable", elem_id=f"{name}-variable", scale=2, visible=len(variables) > 1
+                [*variables],
+                value=variables[0],
+                label="variable",
+                elem_id=f"{name}-variable",
+                scale=2,
+                visible=len(variables) > 1,
             )
         self.help = gr.HTML()
-        self.text = gr.Code(language="yaml", lines=6, max_lines=30, label="Value (YAML)", elem_id=f"{name}-value", wrap_lines=True)
+        self.text = gr.Code(
+            language="yaml", lines=6, max_lines=30, label="Value (YAML)", elem_id=f"{name}-value", wrap_lines=True
+        )
         self.fault = gr.HTML()
         with gr.Row():
-            self.review = gr.Button("Review the change", variant="primary", size="sm", scale=0, min_width=180, elem_id=f"{name}-review")
+            self.review = gr.Button(
+                "Review the change", variant="primary", size="sm", scale=0, min_width=180, elem_id=f"{name}-review"
+            )
             self.default = gr.Button("Use the default", size="sm", scale=0, min_width=160, elem_id=f"{name}-default")
         self.panel = ChangePanel(page, name)
         shown = [self.help, self.text, self.fault, *self.panel.outputs]
@@ -88,8 +101,11 @@ class ValueEditor:
         except yaml.YAMLError as error:
             return [parts.faults([f"expected YAML, got: {' '.join(str(error).split())}"]), *self.panel.hidden()]
         snapshot = self._page.snapshot()
-        before = snapshot.written(host, variable)
-        return self._propose(request, host, variable, unmasked(given, before), f"set {variable} of {host}")
+        try:
+            value = unmasked(given, snapshot.written(host, variable), variable)
+        except FleetError as error:
+            return [parts.faults(error.faults), *self.panel.hidden()]
+        return self._propose(request, host, variable, value, f"set {variable} of {host}")
 
     def _default(self, host: str, variable: str, request: gr.Request) -> list[Any]:
         if self._page.snapshot().written(host, variable) is None:
@@ -118,5 +134,5 @@ def _keys(field: Field) -> Any:
     if not field.fields:
         return ""
     rows = [(one.name, one.info) for one in field.fields]
-    lines = parts.joined(parts.Markup("<dt><code>{}</code></dt><dd>{}</dd>").format(*row) for row in rows)
-    return parts.Markup('<details><summary>Keys</summary><dl class="facts">{}</dl></details>').format(lines)
+    lines = parts.joined(Markup("<dt><code>{}</code></dt><dd>{}</dd>").format(*row) for row in rows)
+    return Markup('<details><summary>Keys</summary><dl class="facts">{}</dl></details>').format(lines)

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fleet_page.views import parts
 from markupsafe import Markup
+
+from fleet_page.views import parts
 
 DEFAULT_SLICES = 8  # memory slices of an A100 or H100 (MIG User Guide, "Partitioning")
 
@@ -40,8 +41,13 @@ def _gpu(gpu: Mapping[str, Any]) -> Markup:
     power, limit = gpu.get("power"), gpu.get("power_limit")
     figures = [
         ("Memory", memory),
-        ("Use", parts.bar(load / 100 if load is not None else None, f"{load:.0f} %" if load is not None else "–")),
-        ("Power", parts.bar(power / limit if power is not None and limit else None, f"{_figure(power)} of {_figure(limit)} W")),
+        ("Use", parts.bar(load / 100 if load is not None else None, f"{load:.0f} %" if load is not None else "-")),
+        (
+            "Power",
+            parts.bar(
+                power / limit if power is not None and limit else None, f"{_figure(power)} of {_figure(limit)} W"
+            ),
+        ),
         ("Temperature", f"{_figure(gpu.get('temperature'))} °C"),
     ]
     lines = parts.joined(Markup("<dt>{}</dt><dd>{}</dd>").format(name, value) for name, value in figures)
@@ -58,7 +64,9 @@ def _holders(gpu: Mapping[str, Any]) -> Markup:
         if not held
     ]
     words = ", ".join([*held, *others])
-    return Markup('<div class="blocks one"><div class="block {}">{}</div></div>').format("held" if words else "", words or "free")
+    return Markup('<div class="blocks one"><div class="block {}">{}</div></div>').format(
+        "held" if words else "", words or "free"
+    )
 
 
 def _instances(gpu: Mapping[str, Any]) -> Markup:
@@ -78,7 +86,9 @@ def _instances(gpu: Mapping[str, Any]) -> Markup:
     blocks += [_block(number, 1, "none", "", "") for number in free]
     style = f"grid-template-columns:repeat({columns},1fr)"
     return Markup('<div class="blocks" style="{}" role="img" aria-label="{}">{}</div>').format(
-        style, f"MIG layout: {', '.join(str(one.get('profile')) for one in found) or 'no instance'}", parts.joined(blocks)
+        style,
+        f"MIG layout: {', '.join(str(one.get('profile')) for one in found) or 'no instance'}",
+        parts.joined(blocks),
     )
 
 
@@ -94,16 +104,20 @@ def _links(cards: Sequence[Mapping[str, Any]]) -> Markup:
         return Markup("")
     indexes = [str(one.get("index")) for one in cards]
     rows = [
-        [f"GPU {one.get('index')}", *(str((one.get("links") or {}).get(index, "–")) for index in indexes)] for one in cards
+        [f"GPU {one.get('index')}", *(str((one.get("links") or {}).get(index, "-")) for index in indexes)]
+        for one in cards
     ]
     return parts.joined(
-        [parts.note("NVLinks between GPUs"), parts.table(["", *(f"GPU {index}" for index in indexes)], rows, label="NVLinks")]
+        [
+            parts.note("NVLinks between GPUs"),
+            parts.table(["", *(f"GPU {index}" for index in indexes)], rows, label="NVLinks"),
+        ]
     )
 
 
 def _gib(mib: float | None) -> str:
-    return "–" if mib is None else f"{mib / 1024:,.1f} GiB"
+    return "-" if mib is None else f"{mib / 1024:,.1f} GiB"
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+    return "-" if value is None else f"{value:,.0f}"

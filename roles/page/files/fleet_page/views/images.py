@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
+from markupsafe import Markup
+
 from fleet_page.edits import Snapshot
 from fleet_page.views import parts
-from markupsafe import Markup
 
 
 def images(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
@@ -18,15 +19,16 @@ def images(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
     if not rows:
         return parts.empty("No image in use", "Images are pulled by the first install.")
     head = ("Image", "Host", "Used by", "Inventory")
-    disks = [
-        (name, parts.bar(1 - disk["free_bytes"] / disk["total_bytes"], f"{parts.gigabytes(disk['free_bytes'])} free of {parts.gigabytes(disk['total_bytes'])}"))
-        for name in snapshot.hosts
-        if (disk := (seen.get(name) or {}).get("disk")) and disk.get("total_bytes")
-    ]  # fmt: skip
+    disks = [(name, _disk(disk)) for name in snapshot.hosts if (disk := (seen.get(name) or {}).get("disk"))]
     blocks = [parts.heading("Images in use"), parts.table(head, rows, label="Images")]
     if disks:
         blocks += [parts.heading("Disk of the weights"), parts.table(("Host", "Used"), disks, label="Disks")]
     return parts.joined([*blocks, *_weights(snapshot, seen)])
+
+
+def _disk(disk: Mapping[str, int]) -> Markup:
+    free, total = disk["free_bytes"], disk["total_bytes"]
+    return parts.bar(1 - free / total if total else None, f"{parts.gigabytes(free)} free of {parts.gigabytes(total)}")
 
 
 def _weights(snapshot: Snapshot, seen: Mapping[str, Any]) -> list[Markup]:
@@ -35,18 +37,25 @@ def _weights(snapshot: Snapshot, seen: Mapping[str, Any]) -> list[Markup]:
     for name, host in snapshot.hosts.items():
         for one in (seen.get(name) or {}).get("weights") or ():
             source = str(one.get("source", ""))
-            users = [str(model.get("name")) for model in host.models if str(model.get("source", "")).split("@")[0] == source]
+            users = [
+                str(model.get("name")) for model in host.models if str(model.get("source", "")).split("@")[0] == source
+            ]
             state = ", ".join(users) or parts.mark(parts.IDLE, "no model of the inventory by its source")
             rows.append((source, name, parts.gigabytes(one.get("bytes")), state))
     if not rows:
         return []
-    return [parts.heading("Weights in the cache"), parts.table(("Source", "Host", "Size", "Used by"), rows, label="Weights")]
+    return [
+        parts.heading("Weights in the cache"),
+        parts.table(("Source", "Host", "Size", "Used by"), rows, label="Weights"),
+    ]
 
 
 def _of_host(name: str, host: Any, found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     used: dict[str, list[str]] = {}
     for one in found.get("containers") or ():
-        used.setdefault(str(one.get("image", "")), []).append(str(one.get("model") or one.get("service") or one.get("name")))
+        used.setdefault(str(one.get("image", "")), []).append(
+            str(one.get("model") or one.get("service") or one.get("name"))
+        )
     wanted = _wanted(host)
     rows = []
     for image, users in sorted(used.items()):

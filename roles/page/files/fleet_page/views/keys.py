@@ -7,29 +7,40 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from fleet_page.edits import Snapshot
 from fleet_page.views import parts
-from markupsafe import Markup
 
 LIMITS = (("rpm_limit", "requests/min"), ("tpm_limit", "tokens/min"), ("max_parallel_requests", "at a time"))
 
 
 def keys(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
     virtual = [(*row, pick) for row, pick in _virtual(snapshot, seen)]
-    direct = [(host, str(one.get("name", ""))) for host, of in snapshot.hosts.items() for one in of.entries("fleet_direct_keys")]
+    direct = [
+        (host, str(one.get("name", "")))
+        for host, of in snapshot.hosts.items()
+        for one in of.entries("fleet_direct_keys")
+    ]
     head = ("Key", "Host", "Models", "Limits", "Budget", "Spend", "Expires")
     blocks = [parts.heading("Virtual keys")]
     if virtual:
-        blocks.append(parts.table(head, [row[:-1] for row in virtual], [row[-1] for row in virtual], label="Virtual keys"))
+        blocks.append(
+            parts.table(head, [row[:-1] for row in virtual], [row[-1] for row in virtual], label="Virtual keys")
+        )
     else:
-        words = "An application needs one to use /v1: make one, and give it its value. The master key is for admins only."
+        words = (
+            "An application needs one to use /v1: make one, and give it its value. The master key is for admins only."
+        )
         blocks.append(parts.empty("No virtual key yet", words))
     blocks.append(parts.heading("Direct keys"))
     if direct:
         picks = [f"{host}/fleet_direct_keys/{name}" for host, name in direct]
         blocks.append(parts.table(("Key", "Host"), [(name, host) for host, name in direct], picks, label="Direct keys"))
     else:
-        blocks.append(parts.empty("No direct key", "Models with direct: true are reached with such a key, without limits."))
+        blocks.append(
+            parts.empty("No direct key", "Models with direct: true are reached with such a key, without limits.")
+        )
     return parts.joined(blocks)
 
 
@@ -43,7 +54,7 @@ def _virtual(snapshot: Snapshot, seen: Mapping[str, Any]) -> Iterator[tuple[tupl
             limits = "; ".join(f"{entry[name]} {words}" for name, words in LIMITS if entry.get(name) is not None)
             budget = entry.get("max_budget")
             spend = (spent.get(alias) or {}).get("spend")
-            shown = "–" if spend is None else f"{spend:,.4f}"
+            shown = "-" if spend is None else f"{spend:,.4f}"
             if budget and spend is not None:
                 shown = parts.bar(spend / float(budget), f"{spend:,.2f} of {float(budget):,.2f}")
             models = entry.get("models")

@@ -7,26 +7,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from fleet_page.edits import Host
 from fleet_page.views import parts
 from fleet_page.views.overview import ModelRow
-from markupsafe import Markup
 
 
 def about(row: ModelRow, host: Host) -> Markup:
-    head = parts.heading(Markup("{} <small>on {}</small>").format(parts.text(row.name), row.host), parts.mark(row.health, row.words))
-    lines = [("Source", row.source), ("Type", row.type), ("Image", row.image or "–"), ("Endpoint", _endpoint(row, host))]
+    head = parts.heading(
+        Markup("{} <small>on {}</small>").format(parts.text(row.name), row.host), parts.mark(row.health, row.words)
+    )
+    lines = [
+        ("Source", row.source),
+        ("Type", row.type),
+        ("Image", row.image or "-"),
+        ("Endpoint", _endpoint(row, host)),
+    ]
     facts = parts.joined(Markup("<dt>{}</dt><dd>{}</dd>").format(name, parts.text(value)) for name, value in lines)
     return parts.joined([head, Markup('<dl class="facts">{}</dl>').format(facts), _why(row), _containers(row)])
 
 
 def _endpoint(row: ModelRow, host: Host) -> str:
     if not host.fleet:
-        return "–"
+        return "-"
     public = host.fleet.public()
     entry = next((one for one in public["models"] if one["name"] == row.name), None)
     if not entry:
-        return "–"
+        return "-"
     if entry["in_gateway"]:
         return f"{public['base_url']}/v1"
     return f"{public['base_url']}/models/{row.name}/v1" if entry["has_direct_route"] else "none: set direct: true"
@@ -37,9 +45,16 @@ def _why(row: ModelRow) -> Markup:
     if row.health not in (parts.BAD, parts.BUSY):
         return Markup("")
     if not row.containers:
-        return parts.note("No container yet: the inventory has the model, and no run has deployed it. Change it, or run the playbook add_model.")
+        return parts.note(
+            "No container yet: the inventory has the model, and no run has deployed it. Change it, or run the playbook "
+            "add_model."
+        )
     found = [_fault(one) for one in row.containers if not one.get("ready")]
-    return parts.faults(found, "Not ready; the end of the log below says why") if row.health == parts.BAD else parts.note("; ".join(found))
+    return (
+        parts.faults(found, "Not ready; the end of the log below says why")
+        if row.health == parts.BAD
+        else parts.note("; ".join(found))
+    )
 
 
 def _fault(container: Mapping[str, Any]) -> str:
@@ -55,11 +70,22 @@ def _containers(row: ModelRow) -> Markup:
     rows = [
         (
             one.get("name", ""),
-            parts.mark(parts.GOOD if one.get("ready") else parts.BAD if one.get("status") != "running" else parts.BUSY, "ready" if one.get("ready") else one.get("status", "")),
+            _state(one),
             one.get("device") or "CPU",
             str(one.get("started_at", ""))[:19].replace("T", " "),
             one.get("restarts") or 0,
         )
         for one in row.containers
-    ]  # fmt: skip
-    return parts.table(("Container", "State", "Device", "Since (UTC)", "Restarts"), rows, label="Containers") if rows else Markup("")
+    ]
+    return (
+        parts.table(("Container", "State", "Device", "Since (UTC)", "Restarts"), rows, label="Containers")
+        if rows
+        else Markup("")
+    )
+
+
+def _state(container: Mapping[str, Any]) -> Markup:
+    if container.get("ready"):
+        return parts.mark(parts.GOOD, "ready")
+    status = container.get("status", "")
+    return parts.mark(parts.BUSY if status == "running" else parts.BAD, status)

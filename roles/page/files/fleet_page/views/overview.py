@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from fleet_page.edits import Host, Snapshot
 from fleet_page.views import parts
-from markupsafe import Markup
 
 LONG_SILENCE = 45  # seconds since a host was seen
 
@@ -126,12 +127,28 @@ def _cards(snapshot: Snapshot, seen: Mapping[str, Any], rows: Iterable[ModelRow]
     down = [row for row in running if row.health == parts.BAD]
     alerts = [one for host in seen.values() for one in (host or {}).get("alerts") or ()]
     cards = [
-        ("Hosts", f"{len(snapshot.hosts) - len(away)} of {len(snapshot.hosts)}", parts.BAD if away else parts.GOOD, "reached"),
-        ("Models", f"{len(ready)} of {len(running)}", parts.GOOD if len(ready) == len(running) else parts.BUSY, "ready"),
-        ("Down", str(len(down)), parts.BAD if down else parts.GOOD, ", ".join(row.name for row in down[:3]) or "no model"),
+        (
+            "Hosts",
+            f"{len(snapshot.hosts) - len(away)} of {len(snapshot.hosts)}",
+            parts.BAD if away else parts.GOOD,
+            "reached",
+        ),
+        (
+            "Models",
+            f"{len(ready)} of {len(running)}",
+            parts.GOOD if len(ready) == len(running) else parts.BUSY,
+            "ready",
+        ),
+        (
+            "Down",
+            str(len(down)),
+            parts.BAD if down else parts.GOOD,
+            ", ".join(row.name for row in down[:3]) or "no model",
+        ),
         ("Alerts", str(len(alerts)), parts.BAD if alerts else parts.GOOD, "firing"),
     ]
-    made = (Markup('<div class="card {}"><small>{}</small><b>{}</b><small>{}</small></div>').format(kind, name, count, parts.text(words, 60)) for name, count, kind, words in cards)  # fmt: skip
+    frame = Markup('<div class="card {}"><small>{}</small><b>{}</b><small>{}</small></div>')
+    made = (frame.format(kind, name, count, parts.text(words, 60)) for name, count, kind, words in cards)
     return Markup('<div class="cards">{}</div>').format(parts.joined(made))
 
 
@@ -143,15 +160,24 @@ def hosts_table(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
         if not found:
             state = parts.mark(parts.IDLE, "not seen yet")
         elif fault:
-            state = parts.joined([parts.mark(parts.BAD, "no answer"), Markup("<br><small>"), parts.text(fault), Markup("</small>")])
+            state = parts.joined(
+                [parts.mark(parts.BAD, "no answer"), Markup("<br><small>"), parts.text(fault), Markup("</small>")]
+            )
         elif found.get("drained_since"):
             state = parts.mark(parts.BUSY, "drained")
         else:
             state = parts.mark(parts.GOOD, "answers")
         restore = found.get("last_restore") or {}
-        words = " ".join(restore.get("text") or ()) or "–"
+        words = " ".join(restore.get("text") or ()) or "-"
         rows.append(
-            (name, state, _devices(found), str(len(host.models)), parts.text(words, 120), parts.age(found.get("time")))  # fmt: skip
+            (
+                name,
+                state,
+                _devices(found),
+                str(len(host.models)),
+                parts.text(words, 120),
+                parts.age(found.get("time")),
+            )
         )
         if host.faults:
             rows[-1] = (name, parts.joined([state, parts.faults(host.faults[:3])]), *rows[-1][2:])
@@ -161,7 +187,7 @@ def hosts_table(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
 def _devices(found: Mapping[str, Any]) -> str:
     gpus = found.get("gpus") or ()
     if not found or found.get("fault"):
-        return "–"
+        return "-"
     return f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU"
 
 
@@ -169,10 +195,11 @@ def models_table(rows: Iterable[ModelRow], picks: bool = False) -> Markup:
     rows = list(rows)
     several = len({row.host for row in rows}) > 1
     measured = any(row.requests is not None for row in rows)
-    head = ["Model", "State", "Replicas", "Type", *(["Host"] if several else []), "Device", *(["Requests/s", "Tokens/s"] if measured else []), "Source"]  # fmt: skip
+    figures = ["Requests/s", "Tokens/s"] if measured else []
+    head = ["Model", "State", "Replicas", "Type", *(["Host"] if several else []), "Device", *figures, "Source"]
     lines = []
     for row in rows:
-        figures = ([_figure(row.requests), _figure(row.tokens)]) if measured else []
+        measures = [_figure(row.requests), _figure(row.tokens)] if measured else []
         lines.append(
             [
                 Markup("<strong>{}</strong>").format(parts.text(row.name)),
@@ -180,8 +207,8 @@ def models_table(rows: Iterable[ModelRow], picks: bool = False) -> Markup:
                 f"{row.ready} / {row.wanted}",
                 row.type,
                 *([row.host] if several else []),
-                ", ".join(row.devices) or "–",
-                *figures,
+                ", ".join(row.devices) or "-",
+                *measures,
                 parts.text(row.source, 60),
             ]
         )
@@ -189,7 +216,7 @@ def models_table(rows: Iterable[ModelRow], picks: bool = False) -> Markup:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.1f}"
+    return "-" if value is None else f"{value:,.1f}"
 
 
 def services_table(seen: Mapping[str, Any]) -> Markup:
@@ -204,8 +231,12 @@ def services_table(seen: Mapping[str, Any]) -> Markup:
     if not rows and not any(one and not one.get("fault") for one in seen.values()):
         return parts.note("No host has answered yet.")
     if not rows:
-        return parts.empty("No service seen", "After the first run of the playbook install, Caddy, LiteLLM and PostgreSQL are here.")
-    return parts.table(("Service", "State", "Host", "Image"), sorted(rows, key=lambda row: (row[2], row[0])), label="Services")
+        return parts.empty(
+            "No service seen", "After the first run of the playbook install, Caddy, LiteLLM and PostgreSQL are here."
+        )
+    return parts.table(
+        ("Service", "State", "Host", "Image"), sorted(rows, key=lambda row: (row[2], row[0])), label="Services"
+    )
 
 
 def _alerts(seen: Mapping[str, Any]) -> Markup:
@@ -216,9 +247,17 @@ def _alerts(seen: Mapping[str, Any]) -> Markup:
         if found.get("alerts") is None:
             off.append(host)
         for one in found.get("alerts") or ():
-            rows.append((parts.mark(parts.BAD, one.get("name", "")), host, one.get("summary", ""), one.get("severity", "")))
+            rows.append(
+                (parts.mark(parts.BAD, one.get("name", "")), host, one.get("summary", ""), one.get("severity", ""))
+            )
     if rows:
-        return parts.joined([parts.heading("Alerts"), parts.table(("Alert", "Host", "What", "Severity"), rows, label="Alerts")])
+        return parts.joined(
+            [parts.heading("Alerts"), parts.table(("Alert", "Host", "What", "Severity"), rows, label="Alerts")]
+        )
     if off:
-        return parts.joined([parts.heading("Alerts"), parts.note(f"Monitoring is off on {', '.join(off)}: set fleet_monitoring in the tab Settings for alerts and figures per model.")])  # fmt: skip
+        words = (
+            f"Monitoring is off on {', '.join(off)}: set fleet_monitoring in the tab HTTPS and settings for alerts and "
+            "figures per model."
+        )
+        return parts.joined([parts.heading("Alerts"), parts.note(words)])
     return Markup("")

@@ -16,7 +16,10 @@ Cell = Any  # text, which is escaped, or Markup
 
 def text(value: Any, longest: int = LONGEST) -> str:
     """Without characters that change the direction of the text or control a terminal, and not endless."""
-    shown = "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in str(value)[: longest + 1].replace("\r\n", "\n"))
+    shown = "".join(
+        one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+        for one in str(value)[: longest + 1].replace("\r\n", "\n")
+    )
     return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
@@ -39,12 +42,14 @@ def table(
     """picks: what a click on each row picks. On a narrow screen each row is a card, whose cells have their heads."""
     lines = []
     for number, row in enumerate(rows):
-        cells = joined(Markup('<td data-head="{}">{}</td>').format(title, cell(one)) for title, one in zip(head, row))
+        cells = joined(
+            Markup('<td data-head="{}">{}</td>').format(title, cell(one)) for title, one in zip(head, row, strict=True)
+        )
         pick = Markup(' data-pick="{}" tabindex="0" role="button"').format(picks[number]) if picks else ""
         lines.append(Markup("<tr{}>{}</tr>").format(pick, cells))
     heads = joined(Markup('<th scope="col">{}</th>').format(one) for one in head)
-    frame = '<div class="scroll"><table class="grid" aria-label="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
-    return Markup(frame).format(label, heads, joined(lines))
+    frame = '<table class="grid" aria-label="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>'
+    return Markup(f'<div class="scroll">{frame}</div>').format(label, heads, joined(lines))
 
 
 def bar(part: float | None, words: str) -> Markup:
@@ -52,7 +57,9 @@ def bar(part: float | None, words: str) -> Markup:
     if part is None:
         return cell(words)
     width = round(100 * min(max(part, 0.0), 1.0))
-    return Markup('<span class="bar" title="{1}"><span style="width:{0}%"></span></span> <small>{1}</small>').format(width, words)
+    return Markup('<span class="bar" title="{1}"><span style="width:{0}%"></span></span> <small>{1}</small>').format(
+        width, words
+    )
 
 
 def empty(title: str, words: Cell) -> Markup:
@@ -78,7 +85,7 @@ def heading(words: Cell, aside: Cell = "") -> Markup:
 
 def age(moment: float | None) -> Markup:
     """A time, which the page itself counts on: `4 s ago`. moment: seconds since 1970."""
-    return Markup('<time class="age" data-at="{}">–</time>').format(round(moment, 1)) if moment else Markup("–")
+    return Markup('<time class="age" data-at="{}">-</time>').format(round(moment, 1)) if moment else Markup("-")
 
 
 def difference(words: str) -> Markup:
@@ -105,4 +112,4 @@ def duration(seconds: float) -> str:
 
 
 def gigabytes(count: float | None) -> str:
-    return "–" if count is None else f"{count / 1e9:,.1f} GB"
+    return "-" if count is None else f"{count / 1e9:,.1f} GB"

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from ansible_collections.inference.fleet.plugins.plugin_utils.page import progress as folded
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.progress import Progress
+from markupsafe import Markup
+
 from fleet_page.runs import DONE, FAILED, LOST, RUNS, STOPPED, Run
 from fleet_page.views import parts
-from markupsafe import Markup
 
 KINDS = {RUNS: parts.BUSY, DONE: parts.GOOD, FAILED: parts.BAD, STOPPED: parts.IDLE, LOST: parts.BAD}
 WORDS = {RUNS: "runs", DONE: "done", FAILED: "failed", STOPPED: "stopped", LOST: "ended without a result"}
@@ -25,12 +26,14 @@ SHOWN = 20  # names of changes
 
 
 def history(found: Iterable[Run], now: datetime | None = None) -> Markup:
-    now = now or datetime.now(timezone.utc)
+    now = now or datetime.now(UTC)
     rows, picks = [], []
     for run in found:
         request = run.request
         seconds = (run.ended or now.timestamp()) - run.began.timestamp()
-        what = parts.joined([Markup("<strong>{}</strong>").format(request.title or request.playbook), Markup("<br><small><code>{}</code></small>").format(parts.text(request.command().removeprefix("ansible-playbook "), 160))])  # fmt: skip
+        command = parts.text(request.command().removeprefix("ansible-playbook "), 160)
+        frame = Markup("<strong>{}</strong><br><small><code>{}</code></small>")
+        what = frame.format(request.title or request.playbook, command)
         state = parts.mark(KINDS[run.state], WORDS[run.state])
         rows.append((what, state, request.who, f"{run.began:%Y-%m-%d %H:%M:%S} UTC", parts.duration(max(seconds, 0))))
         picks.append(run.id)
@@ -43,8 +46,10 @@ def live(run: Run, progress: Progress) -> Markup:
     """How far a run is."""
     request = run.request
     state = parts.mark(KINDS[run.state], WORDS[run.state])
-    seconds = (run.ended or datetime.now(timezone.utc).timestamp()) - run.began.timestamp()
-    head = parts.heading(request.title or request.playbook, parts.joined([state, Markup(" "), parts.duration(max(0, seconds))]))
+    seconds = (run.ended or datetime.now(UTC).timestamp()) - run.began.timestamp()
+    head = parts.heading(
+        request.title or request.playbook, parts.joined([state, Markup(" "), parts.duration(max(0, seconds))])
+    )
     where = Markup("<p><code>{}</code><br><small>by {}, {}</small></p>").format(
         parts.text(request.command(), 300), request.who, f"{run.began:%Y-%m-%d %H:%M:%S} UTC"
     )
@@ -61,7 +66,7 @@ def _hosts(run: Run, progress: Progress) -> Markup:
             kind, words = parts.IDLE, "not finished"
         changed = list(dict.fromkeys(host.changed))
         shown = "; ".join(changed[:SHOWN]) + (f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else "")
-        rows.append((host.name, parts.mark(kind, words), host.task or "–", str(host.ok), shown or "–"))
+        rows.append((host.name, parts.mark(kind, words), host.task or "-", str(host.ok), shown or "-"))
     if not rows:
         return Markup("")
     return parts.table(("Host", "State", "Task", "Tasks done", "Changed"), rows, label="Hosts of the run")
