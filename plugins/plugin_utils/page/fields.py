@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import inline
 
 MARKUP = re.compile(r"\b(?:C|V|O|I|B|P|E|M|RV|U)\(((?:[^()]|\([^()]*\))*)\)")
@@ -84,8 +85,22 @@ def value_of(field: Field, given: Any) -> Any:
         except yaml.YAMLError as error:
             raise FleetError(f"{field.name}: expected YAML, got: {' '.join(str(error).split())}") from None
     if field.kind == NUMBER:
-        return int(given) if float(given).is_integer() else float(given)
+        return _number(field, str(given).strip())
     return given if field.kind != TEXT else str(given).strip()
+
+
+def _number(field: Field, given: str) -> Union[int, float]:
+    try:
+        return int(given)
+    except ValueError:
+        pass
+    try:
+        number = float(given)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise FleetError(f"{field.name}: expected a number, got {show(given)}")
+    return int(number) if number.is_integer() else number
 
 
 def entered(field: Field, value: Any) -> Any:
