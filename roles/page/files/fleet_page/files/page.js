@@ -18,5 +18,10 @@
     }
     if (!up) one.scrollTop = one.scrollHeight;
   });
-  new MutationObserver(() => { ages(); follow(); }).observe(document.body, { childList: true, subtree: true });
+  // A form or a change that opens comes into view.
+  const reveal = (records) => records.forEach(({ addedNodes }) => addedNodes.forEach((node) => {
+    const opened = node.nodeType === 1 && (node.matches('.change, .entry') ? node : node.querySelector?.('.change, .entry'));
+    if (opened) opened.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+  }));
+  new MutationObserver((records) => { ages(); follow(); reveal(records); }).observe(document.body, { childList: true, subtree: true });
 }

@@ -196,7 +196,7 @@ def models_table(rows: Iterable[ModelRow], picks: bool = False) -> Markup:
     several = len({row.host for row in rows}) > 1
     measured = any(row.requests is not None for row in rows)
     figures = ["Requests/s", "Tokens/s"] if measured else []
-    head = ["Model", "State", "Replicas", "Type", *(["Host"] if several else []), "Device", *figures, "Source"]
+    head = ["Model", "State", "Replicas", "Type", *(["Host"] if several else []), "Device", *figures, *([] if picks else ["Source"])]
     lines = []
     for row in rows:
         measures = [_figure(row.requests), _figure(row.tokens)] if measured else []
@@ -209,7 +209,7 @@ def models_table(rows: Iterable[ModelRow], picks: bool = False) -> Markup:
                 *([row.host] if several else []),
                 ", ".join(row.devices) or "-",
                 *measures,
-                parts.text(row.source, 60),
+                *([] if picks else [parts.text(row.source, 60)]),
             ]
         )
     return parts.table(head, lines, [row.pick for row in rows] if picks else None, label="Models")
