@@ -15,6 +15,7 @@ import gradio as gr
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field, fields_of
+from markupsafe import Markup
 
 from fleet_page.edits import Snapshot, secrets_of, without_secrets
 from fleet_page.follow import Follows
@@ -24,8 +25,10 @@ from fleet_page.live import Live
 from fleet_page.people import Person
 from fleet_page.runs import Runs
 from fleet_page.settings import Settings
+from fleet_page.views import parts
 
 SPECS = Path(__file__).parents[3] / "fleet" / "meta" / "argument_specs.yml"
+LONGEST = 2_000  # characters of a message
 log = logging.getLogger("inference-fleet-page")
 
 
@@ -63,12 +66,18 @@ def changing(request: Any) -> Person:
     """The person of a request, who may change something."""
     person = person_of(request)
     if not person.may_change:
-        raise gr.Error(f"{person.name} may only look; the setting page_users gives more rights", duration=8)
+        raise refused(f"{person.name} may only look; the setting page_users gives more rights")
     return person
 
 
 def problem(error: FleetError) -> gr.Error:
-    return gr.Error("\n".join(error.faults), duration=12, title="Not done")
+    return refused(*error.faults)
+
+
+def refused(*words: str) -> gr.Error:
+    """A message that says why nothing was done. Gradio renders it as HTML."""
+    shown = Markup("<br>").join(line for one in words for line in parts.text(one, LONGEST).splitlines())
+    return gr.Error(str(shown), duration=12, title="Not done", print_exception=False)
 
 
 def variables() -> Mapping[str, Field]:

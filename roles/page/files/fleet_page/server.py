@@ -53,7 +53,7 @@ def server(settings: Settings, most_upload: str) -> Any:
         js=(FILES / "page.js").read_text(),
         footer_links=[],
         run_history=False,
-        show_error=True,
+        show_error=False,  # what nobody expected may have secrets in it; messages for people are shown all the same
         max_file_size=most_upload,
         ssr_mode=False,
         pwa=False,

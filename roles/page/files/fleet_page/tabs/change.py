@@ -13,7 +13,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from markupsafe import Markup
 
 from fleet_page.edits import Edit, Proposal
-from fleet_page.page import Page, changing, log, problem
+from fleet_page.page import Page, changing, log, problem, refused
 from fleet_page.runs import RUNS, Request
 from fleet_page.views import parts
 from fleet_page.views import runs as run_views
@@ -168,7 +168,7 @@ class ChangePanel:
 
 def _there(pending: Pending | None) -> Pending:
     if pending is None:
-        raise gr.Error("nothing to do: open the form again")
+        raise refused("nothing to do: open the form again")
     return pending
 
 

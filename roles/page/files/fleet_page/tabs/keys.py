@@ -13,7 +13,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import
 
 from fleet_page.door import known_keys
 from fleet_page.edits import entry_edit, name_of
-from fleet_page.page import Page, changing, log, variables
+from fleet_page.page import Page, changing, log, refused, variables
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
 from fleet_page.tabs.form import Form
@@ -63,7 +63,7 @@ def build(page: Page) -> Renewing:
     def select(event: gr.EventData) -> list[Any]:
         host_name, variable, name = (*picked(event).split("/", 2), "", "", "")[:3]
         if variable not in FIRST or host_name not in page.snapshot().hosts:
-            raise gr.Error("the key is not in the inventory any more")
+            raise refused("the key is not in the inventory any more")
         virtual = variable == "fleet_keys"
         return [
             (host_name, variable, name),
@@ -81,7 +81,7 @@ def build(page: Page) -> Renewing:
     def opened(variable: str, name: str | None, of: str | None) -> list[Any]:
         hosts = [*page.snapshot().hosts]
         if not hosts:
-            raise gr.Error("the inventory has no host in the group fleet")
+            raise refused("the inventory has no host in the group fleet")
         entry = _written(page, of, variable, name) if of and name else {}
         updates: list[Any] = [name, parts.heading(f"Change {name}" if name else "A new key"), ""]
         for one, (_box, _host, form, _review) in forms.items():
@@ -156,7 +156,7 @@ def build(page: Page) -> Renewing:
         host = page.snapshot().hosts[of]
         found = known_keys(host.fleet, host.given, page.inventory.folder).get(name)
         if not found:
-            raise gr.Error(
+            raise refused(
                 "the file of keys beside the inventory has no value for it, is encrypted, or belongs to somebody else; "
                 "a new key has its value after «Save and apply»"
             )
@@ -173,5 +173,5 @@ def _written(page: Page, host: str, variable: str, name: str | None) -> Mapping[
     found = page.snapshot().written(host, variable)
     entry = next((one for one in found if name_of(one) == name), None) if isinstance(found, list) else None
     if entry is None:
-        raise gr.Error(f"{name}: is not in the inventory any more, or is written as a template")
+        raise refused(f"{name}: is not in the inventory any more, or is written as a template")
     return dict(entry)

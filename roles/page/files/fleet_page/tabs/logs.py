@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from fleet_page.page import Page
+from fleet_page.page import Page, refused
 from fleet_page.views import parts
 
 TICK_SECONDS = 1.5
@@ -38,7 +38,7 @@ class LogView:
 
     def _start(self, what: Any) -> list[Any]:
         if not what:
-            raise gr.Error("choose a model or a service first")
+            raise refused("choose a model or a service first")
         return [parts.note("The log is being read …"), gr.update(active=True)]
 
     def _tick(self, what: Any, words: str) -> list[Any]:

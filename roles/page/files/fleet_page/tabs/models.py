@@ -12,7 +12,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import field_faults
 
 from fleet_page.edits import entry_edit, name_of
-from fleet_page.page import Page, problem, variables
+from fleet_page.page import Page, problem, refused, variables
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
 from fleet_page.tabs.form import Form
@@ -78,7 +78,7 @@ def build(page: Page) -> Renewing:
         pick = picked(event)
         row = _row(page, pick)
         if not row:
-            raise gr.Error("the model is not in the inventory any more")
+            raise refused("the model is not in the inventory any more")
         stopped = row.state == "stopped"
         return [
             pick,
@@ -116,7 +116,7 @@ def build(page: Page) -> Renewing:
     def new() -> list[Any]:
         hosts = [*page.snapshot().hosts]
         if not hosts:
-            raise gr.Error("the inventory has no host in the group fleet")
+            raise refused("the inventory has no host in the group fleet")
         return [
             None,
             gr.update(visible=True),

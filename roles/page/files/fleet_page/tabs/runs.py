@@ -10,7 +10,7 @@ import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 from fleet_page.guard import person_of
-from fleet_page.page import Page, changing, log, problem
+from fleet_page.page import Page, changing, log, problem, refused
 from fleet_page.playbooks import CHOICE, NUMBER, SWITCH, Option, playbooks
 from fleet_page.runs import RUNS, Request
 from fleet_page.tabs.change import Passwords, given_passwords, run_result
@@ -124,7 +124,7 @@ def _starter(page: Page, chosen: Any) -> None:
             if not person.may_change and one.name != "status":
                 changing(request)
             if one.loses and not checks and not yes:
-                raise gr.Error(f"say yes first: {one.loses}")
+                raise refused(f"say yes first: {one.loses}")
             options = {
                 option.name: words
                 for option, value in zip(one.options, values, strict=True)
@@ -132,7 +132,7 @@ def _starter(page: Page, chosen: Any) -> None:
             }
             missing = [option.name for option in one.options if option.required and option.name not in options]
             if missing:
-                raise gr.Error(f"{', '.join(missing)}: needed")
+                raise refused(f"{', '.join(missing)}: needed")
             if one.asks and not checks:
                 options[one.asks] = "true"
             run = Request(
@@ -180,5 +180,5 @@ def _words(option: Option, value: Any) -> str:
         return "true" if value else ""
     words = str(value or "").strip()
     if option.kind == NUMBER and words and not words.isdigit():
-        raise gr.Error(f"{option.name}: expected a whole number, got {words!r}")
+        raise refused(f"{option.name}: expected a whole number, got {words!r}")
     return "" if words == option.default and option.kind == NUMBER else words

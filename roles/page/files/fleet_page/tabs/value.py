@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from fleet_page.edits import variable_edit
 from fleet_page.hidden import masked, unmasked
-from fleet_page.page import Page, problem
+from fleet_page.page import Page, problem, refused
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
 from fleet_page.views import parts
@@ -109,7 +109,7 @@ class ValueEditor:
 
     def _default(self, host: str, variable: str, request: gr.Request) -> list[Any]:
         if self._page.snapshot().written(host, variable) is None:
-            raise gr.Error(f"{variable} has its default already")
+            raise refused(f"{variable} has its default already")
         return self._propose(request, host, variable, None, f"use the default of {variable} for {host}")
 
     def _propose(self, request: Any, host: str, variable: str, value: Any, what: str) -> list[Any]:
