@@ -145,10 +145,11 @@ def build(page: Page) -> Renewing:
         proposal, shown = panel.propose(request, what, [edit_], run, loses)
         index = _index(proposal, of, model)
         own = [
-            found if found.path[:2] != (VARIABLE, index) else type(found)(found.path[2:], found.words)
+            type(found)(found.path[2:], found.words)
             for found in field_faults(proposal.faults if proposal else ())
+            if found.path[:2] == (VARIABLE, index)
         ]
-        return [*form.marks(one for one in own if one.path and one.path[0] in entry), *shown]
+        return [*form.marks(own), *shown]
 
     review.click(check, [before, host, *form.inputs], [*form.fault_outputs, *panel.outputs], **QUIET)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,7 +13,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from fleet_page.guard import person_of
 from fleet_page.page import Page, changing, log, problem, refused
 from fleet_page.playbooks import CHOICE, NUMBER, SWITCH, Option, playbooks
-from fleet_page.runs import RUNS, Request
+from fleet_page.runs import RUNS, Request, Run
 from fleet_page.tabs.change import Passwords, given_passwords, run_result
 from fleet_page.tabs.overview import Renewing
 from fleet_page.tabs.pick import PICK, picked
@@ -77,14 +78,26 @@ def _shown(page: Page, pick: str) -> list[Any]:
     if not run:
         hint = parts.note("Choose a run to see its hosts, what changed, and its log.")
         return ["", hint, gr.update(visible=False), gr.update(), gr.update()]
-    there = run.log.exists()
+    there = _log_file(page, run) if run.state != RUNS else None
     return [
         pick,
         run_result(page, pick),
         gr.update(visible=True),
         gr.update(visible=run.state == RUNS),
-        gr.update(value=str(run.log) if there else None, visible=there and run.state != RUNS),
+        gr.update(value=str(there) if there else None, visible=bool(there)),
     ]
+
+
+def _log_file(page: Page, run: Run) -> Path | None:
+    """All of the log without the secrets of the inventory, made once."""
+    file = run.folder / f"{run.id}.log"
+    try:
+        if not file.exists():
+            with run.log.open(errors="replace") as found, file.open("w") as shown:
+                shown.writelines(map(page.shown, found))
+    except OSError:
+        return None
+    return file
 
 
 def _starter(page: Page, chosen: Any) -> None:

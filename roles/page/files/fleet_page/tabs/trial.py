@@ -15,7 +15,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 
 from fleet_page.door import CHAT, Door, endpoint, known_keys
 from fleet_page.guard import person_of
-from fleet_page.page import Page, log, problem
+from fleet_page.page import Page, changing, log, problem
 from fleet_page.views import parts
 
 MOST_TOKENS = 512
@@ -98,12 +98,13 @@ class Trial:
             gr.update(visible=False),
         ]
 
-    def _door(self, pick: str, alias: str, key: str) -> tuple[str, Door]:
+    def _door(self, pick: str, alias: str, key: str, request: gr.Request) -> tuple[str, Door]:
         host, _slash, model = pick.partition("/")
         found = self._page.snapshot().hosts.get(host)
         if not found or not found.fleet:
             raise FleetError(f"{host}: its inventory has faults; see the tab Overview")
         if alias != OWN:
+            changing(request)  # who may only look has a key of their own
             key = known_keys(found.fleet, found.given, self._page.inventory.folder).get(alias, "")
         if not key:
             raise FleetError("no key: enter one, or make one in the tab Keys")
@@ -121,7 +122,7 @@ class Trial:
         chat = [*chat, {"role": "user", "content": words}]
         yield "", chat
         try:
-            model, door = self._door(pick, alias, key)
+            model, door = self._door(pick, alias, key, request)
             log.info("%s tries %s with the key %s", person_of(request).name, pick, alias if alias != OWN else "entered")
             messages = [{"role": one["role"], "content": _plain(one["content"])} for one in chat]
             async with door:
@@ -140,7 +141,7 @@ class Trial:
         log.info("%s tries %s", person_of(request).name, pick)
         hidden = gr.update(visible=False)
         try:
-            model, door = self._door(pick, alias, key)
+            model, door = self._door(pick, alias, key, request)
             async with door:
                 if row_type == "embedding":
                     vector = await door.embeddings(model, text)
