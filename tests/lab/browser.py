@@ -27,6 +27,7 @@ PORT = 7860
 WIDE, NARROW = (1280, 900), (390, 844)
 SECONDS = 30  # for what the page does at once, on a busy machine
 RUN_SECONDS = 180  # for a run of a playbook
+expect.set_options(timeout=SECONDS * 1000)
 KEY = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", "")) / "id_ed25519"
 TABS = (
     "Overview",
@@ -68,7 +69,8 @@ class Viewer:
         button.click()
 
     def at(self, id: str) -> Locator:
-        return self.page.locator(f"#{id}")
+        """Gradio gives the ID of a group to two elements."""
+        return self.page.locator(f"#{id}").first
 
     def field(self, id: str) -> Locator:
         return self.page.locator(f"#{id} textarea, #{id} input").first
@@ -98,6 +100,14 @@ class Viewer:
 
     def pick(self, id: str, words: str) -> None:
         self.row(id, words).click()
+
+    def start(self, playbook: str) -> None:
+        """Opens the form of a playbook, in the tab Runs."""
+        self.page.get_by_text("Start a playbook").click()
+        self.choose("run-playbook", playbook)
+        if playbook != "status":  # the form that is there first
+            expect(self.at("option-fail_on")).to_have_count(0)
+        expect(self.at("run-go")).to_be_visible()
 
     def told(self, words: str | re.Pattern[str]) -> Locator:
         """The page's own message in the corner, once it is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -25,8 +26,8 @@ def month(host: Host, tmp_path_factory: pytest.TempPathFactory) -> date:
     folder.mkdir()
     begin = LAST - timedelta(days=energy_month.DAYS - 1)
     energy_month.write("gpu1", folder, datetime(begin.year, begin.month, begin.day, tzinfo=UTC).timestamp())
-    copied = host.ansible("ansible.builtin.copy", f"src={folder}/ dest={ENERGY}/", check=False)
-    assert copied["changed"]
+    archive = shutil.make_archive(str(folder), "tar", folder)
+    host.ansible("ansible.builtin.unarchive", f"src={archive} dest={ENERGY}", check=False)
     return FIRST
 
 

@@ -16,8 +16,7 @@ UNIT = "inference-fleet-page"
 
 def start(viewer: Viewer, playbook: str, **options: str) -> None:
     viewer.open("Runs")
-    viewer.page.get_by_text("Start a playbook").click()
-    viewer.choose("run-playbook", playbook)
+    viewer.start(playbook)
     for name, text in options.items():
         viewer.fill(f"option-{name}", text)
     viewer.click("run-go")
