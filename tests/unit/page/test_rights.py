@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,18 @@ LOOKS = {"status", "energy_report"}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder = tmp_path_factory.mktemp("rights")
     write(folder, {"inventory/hosts.yml": ONE + KEYS, "inventory/.fleet-keys.yml": "app: sk-secret\n"})
-    return Built(folder, folder / "inventory")
+    made = Built(folder, folder / "inventory")
+    proposals: dict[str, Any] = {}  # each is made once, since all handlers are called many times
+    inner = made.inventory.proposal
+    made.inventory.proposal = lambda what, edits: (
+        proposals[what] if what in proposals else proposals.setdefault(what, inner(what, edits))
+    )  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("fleet_page.views.settings._certificate", lambda _url: "not read")
+        yield made
 
 
 def pending(built: Built) -> Pending:

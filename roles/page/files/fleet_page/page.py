@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def refused(*words: str) -> gr.Error:
     return gr.Error(str(shown), duration=12, title="Not done", print_exception=False)
 
 
+@cache
 def variables() -> Mapping[str, Field]:
     """Every variable of the inventory, by name."""
     options = yaml.safe_load(SPECS.read_text())["argument_specs"]["main"]["options"]
