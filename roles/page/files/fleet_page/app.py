@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from fleet_page.guard import person_of
 from fleet_page.page import Page
 from fleet_page.tabs import energy, gpus, images, keys, models, overview, runs, settings
 from fleet_page.tabs.overview import Renewing
+from fleet_page.views.parts import Markup
 
 FILES = Path(__file__).with_name("files")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

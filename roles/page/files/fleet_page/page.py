@@ -16,7 +16,6 @@ import gradio as gr
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field, fields_of
-from markupsafe import Markup
 
 from fleet_page.edits import Snapshot, secrets_of, without_secrets
 from fleet_page.follow import Follows
@@ -27,6 +26,7 @@ from fleet_page.people import Person
 from fleet_page.runs import Runs
 from fleet_page.settings import Settings
 from fleet_page.views import parts
+from fleet_page.views.parts import Markup
 
 SPECS = Path(__file__).parents[3] / "fleet" / "meta" / "argument_specs.yml"
 LONGEST = 2_000  # characters of a message
@@ -77,7 +77,9 @@ def problem(error: FleetError) -> gr.Error:
 
 def refused(*words: str) -> gr.Error:
     """A message that says why nothing was done. Gradio renders it as HTML."""
-    shown = Markup("<br>").join(line for one in words for line in parts.text(one, LONGEST).splitlines())
+    shown = Markup("<br>").join(
+        line for one in words for line in map(parts.cell, parts.text(one, LONGEST).splitlines())
+    )
     return gr.Error(str(shown), duration=12, title="Not done", print_exception=False)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
-from markupsafe import Markup
 
 from fleet_page.edits import Edit, Proposal
 from fleet_page.page import Page, changing, log, problem, refused
 from fleet_page.runs import RUNS, Request
 from fleet_page.views import parts
 from fleet_page.views import runs as run_views
+from fleet_page.views.parts import Markup
 
 TICK_SECONDS = 1.0
 

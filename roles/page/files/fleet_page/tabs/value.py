@@ -11,7 +11,6 @@ import gradio as gr
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field, entered, field_faults
-from markupsafe import Markup
 
 from fleet_page.edits import variable_edit
 from fleet_page.hidden import masked, unmasked
@@ -19,6 +18,7 @@ from fleet_page.page import Page, problem, refused
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
 from fleet_page.views import parts
+from fleet_page.views.parts import Markup
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 

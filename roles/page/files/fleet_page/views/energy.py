@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from markupsafe import Markup
-
 from fleet_page.edits import Snapshot
 from fleet_page.views import parts
+from fleet_page.views.parts import Markup
 
 MOST_SESSIONS = 50
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from fleet_page.views import parts
+from fleet_page.views.parts import Markup
 
+MOST_SLICES = 64
 DEFAULT_SLICES = 8  # memory slices of an A100 or H100 (MIG User Guide, "Partitioning")
 
 
@@ -71,14 +71,13 @@ def _holders(gpu: Mapping[str, Any]) -> Markup:
 
 def _instances(gpu: Mapping[str, Any]) -> Markup:
     profiles = gpu.get("profiles") or ()
-    columns = max(
-        [*(start + one.get("size", 1) for one in profiles for start in one.get("starts") or (0,)), 0]
-    ) or DEFAULT_SLICES  # fmt: skip
-    found = sorted(gpu.get("instances") or (), key=lambda one: one.get("start", 0))
+    ends = (_whole(start, 0) + _whole(one.get("size"), 1) for one in profiles for start in one.get("starts") or (0,))
+    columns = min(max([*ends, 0]), MOST_SLICES) or DEFAULT_SLICES
+    found = sorted(gpu.get("instances") or (), key=lambda one: _whole(one.get("start"), 0))
     blocks = []
     taken: set[int] = set()
     for one in found:
-        start, size = int(one.get("start", 0)), int(one.get("size", 1))
+        start, size = _whole(one.get("start"), 0), max(_whole(one.get("size"), 1), 1)
         taken.update(range(start, start + size))
         held = ", ".join(parts.text(name, 60) for name in one.get("containers") or ())
         blocks.append(_block(start, size, "held" if held else "", one.get("profile", ""), held or "free"))
@@ -90,6 +89,11 @@ def _instances(gpu: Mapping[str, Any]) -> Markup:
         f"MIG layout: {', '.join(str(one.get('profile')) for one in found) or 'no instance'}",
         parts.joined(blocks),
     )
+
+
+def _whole(value: Any, default: int) -> int:
+    """Within bounds, since all of it is drawn."""
+    return min(max(value, 0), MOST_SLICES) if isinstance(value, int) else default
 
 
 def _block(start: int, size: int, kind: str, profile: str, held: str) -> Markup:

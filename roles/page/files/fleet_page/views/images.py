@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
-from markupsafe import Markup
 
 from fleet_page.edits import Snapshot
 from fleet_page.views import parts
+from fleet_page.views.parts import Markup
 
 
 def images(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
@@ -27,8 +27,11 @@ def images(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
 
 
 def _disk(disk: Mapping[str, int]) -> Markup:
-    free, total = disk["free_bytes"], disk["total_bytes"]
-    return parts.bar(1 - free / total if total else None, f"{parts.gigabytes(free)} free of {parts.gigabytes(total)}")
+    free, total = disk.get("free_bytes"), disk.get("total_bytes")
+    return parts.bar(
+        1 - free / total if free is not None and total else None,
+        f"{parts.gigabytes(free)} free of {parts.gigabytes(total)}",
+    )
 
 
 def _weights(snapshot: Snapshot, seen: Mapping[str, Any]) -> list[Markup]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from markupsafe import Markup
-
 from fleet_page.edits import Snapshot
 from fleet_page.views import parts
+from fleet_page.views.parts import Markup
 
 LIMITS = (("rpm_limit", "requests/min"), ("tpm_limit", "tokens/min"), ("max_parallel_requests", "at a time"))
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
-
 from fleet_page.edits import Host
 from fleet_page.views import parts
 from fleet_page.views.overview import ModelRow
+from fleet_page.views.parts import Markup
 
 
 def about(row: ModelRow, host: Host) -> Markup:

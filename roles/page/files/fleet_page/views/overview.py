@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
 from fleet_page.edits import Host, Snapshot
 from fleet_page.views import parts
+from fleet_page.views.parts import Markup
 
 LONG_SILENCE = 45  # seconds since a host was seen
 
@@ -196,7 +195,16 @@ def models_table(rows: Iterable[ModelRow], picks: bool = False) -> Markup:
     several = len({row.host for row in rows}) > 1
     measured = any(row.requests is not None for row in rows)
     figures = ["Requests/s", "Tokens/s"] if measured else []
-    head = ["Model", "State", "Replicas", "Type", *(["Host"] if several else []), "Device", *figures, *([] if picks else ["Source"])]
+    head = [
+        "Model",
+        "State",
+        "Replicas",
+        "Type",
+        *(["Host"] if several else []),
+        "Device",
+        *figures,
+        *([] if picks else ["Source"]),
+    ]
     lines = []
     for row in rows:
         measures = [_figure(row.requests), _figure(row.tokens)] if measured else []

@@ -4,14 +4,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from markupsafe import Markup, escape
+import markupsafe
+from markupsafe import escape
 
+MOST_LOG = 400_000
 LONGEST = 400  # characters of a text in a table
 GOOD, BAD, BUSY, IDLE = "good", "bad", "busy", "idle"
 Cell = Any  # text, which is escaped, or Markup
+
+
+class Markup(markupsafe.Markup):
+    """HTML. What `format` puts into it is text, unless it is Markup too: escaped, without controls, and not endless."""
+
+    def format(self, *args: Any, **kwargs: Any) -> Markup:
+        return Markup(super().format(*map(cell, args), **{name: cell(one) for name, one in kwargs.items()}))
 
 
 def text(value: Any, longest: int = LONGEST) -> str:
@@ -23,8 +33,8 @@ def text(value: Any, longest: int = LONGEST) -> str:
     return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
-def cell(value: Cell) -> Markup:
-    return value if isinstance(value, Markup) else escape(text(value))
+def cell(value: Cell, longest: int = LONGEST) -> Markup:
+    return Markup(value if isinstance(value, markupsafe.Markup) else escape(text(value, longest)))
 
 
 def joined(parts: Iterable[Cell], between: str = "") -> Markup:
@@ -56,7 +66,7 @@ def bar(part: float | None, words: str) -> Markup:
     """part: 0 to 1."""
     if part is None:
         return cell(words)
-    width = round(100 * min(max(part, 0.0), 1.0))
+    width = round(100 * min(max(part, 0.0), 1.0)) if math.isfinite(part) else 0
     return Markup('<span class="bar" title="{1}"><span style="width:{0}%"></span></span> <small>{1}</small>').format(
         width, words
     )
@@ -68,7 +78,7 @@ def empty(title: str, words: Cell) -> Markup:
 
 
 def faults(lines: Iterable[str], title: str = "") -> Markup:
-    found = joined(Markup("<li>{}</li>").format(text(line, 2_000)) for line in lines)
+    found = joined(Markup("<li>{}</li>").format(cell(line, 2_000)) for line in lines)
     if not found:
         return Markup("")
     head = Markup("<strong>{}</strong>").format(title) if title else ""
@@ -92,7 +102,7 @@ def difference(words: str) -> Markup:
     """`diff -u`, coloured."""
     kinds = {"+": "add", "-": "del", "@": "at"}
     lines = (
-        Markup('<span class="{}">{}</span>').format(kinds.get(line[:1], "ctx"), text(line, 2_000) or " ")
+        Markup('<span class="{}">{}</span>').format(kinds.get(line[:1], "ctx"), cell(line, 2_000) or " ")
         for line in words.splitlines()
     )
     return Markup('<pre class="diff" tabindex="0">{}</pre>').format(Markup("\n").join(lines))
@@ -100,7 +110,7 @@ def difference(words: str) -> Markup:
 
 def log(words: str, label: str = "Log", tail: bool = True) -> Markup:
     return Markup('<pre class="log{}" tabindex="0" aria-label="{}">{}</pre>').format(
-        " tail" if tail else "", label, text(words, 400_000)
+        " tail" if tail else "", label, cell(words, MOST_LOG)
     )
 
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from ansible_collections.inference.fleet.plugins.plugin_utils.page import progress as folded
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.progress import Progress
-from markupsafe import Markup
 
 from fleet_page.runs import DONE, FAILED, LOST, RUNS, STOPPED, Run
 from fleet_page.views import parts
+from fleet_page.views.parts import Markup
 
 KINDS = {RUNS: parts.BUSY, DONE: parts.GOOD, FAILED: parts.BAD, STOPPED: parts.IDLE, LOST: parts.BAD}
 WORDS = {RUNS: "runs", DONE: "done", FAILED: "failed", STOPPED: "stopped", LOST: "ended without a result"}

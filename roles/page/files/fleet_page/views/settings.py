@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import inline
 from cryptography import x509
-from markupsafe import Markup
 
 from fleet_page.edits import Snapshot
 from fleet_page.hidden import masked
 from fleet_page.views import parts
+from fleet_page.views.parts import Markup
 
 SECONDS = 3.0
 SOON_DAYS = 14
