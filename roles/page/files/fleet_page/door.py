@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
@@ -18,6 +19,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 SECONDS = 120
 MOST_WORDS = 200_000
 CHAT = ("chat", "vision")
+DONE = "[DONE]"
 KEYS = ".fleet-keys.yml"
 
 
@@ -36,31 +38,40 @@ def endpoint(fleet: Fleet, model: str) -> str:
 
 def known_keys(fleet: Fleet | None, given: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Alias -> value of the virtual keys in the file that the playbook keys writes; none if it cannot be read."""
-    file = Path(given.get("fleet_keys_file") or folder / KEYS).expanduser()
     try:
+        file = Path(folder, given.get("fleet_keys_file") or KEYS).expanduser()
         data = yaml.safe_load(file.read_text())
-    except (OSError, yaml.YAMLError, UnicodeError):
+    except (OSError, RuntimeError, TypeError, ValueError, yaml.YAMLError):
         return {}
-    return {str(name): str(value) for name, value in data.items()} if isinstance(data, dict) else {}
+    found = data.items() if isinstance(data, dict) else ()
+    return {str(name): value for name, value in found if isinstance(value, str)}
 
 
 def trust(root_certificate: str | None) -> ssl.SSLContext:
+    """Raises FleetError for what is no certificate."""
     context = ssl.create_default_context()
     if root_certificate:
-        context.load_verify_locations(cadata=root_certificate)
+        try:
+            context.load_verify_locations(cadata=root_certificate)
+        except (ssl.SSLError, TypeError, ValueError) as error:
+            raise FleetError(f"the root certificate of the host cannot be read: {error}") from None
     return context
 
 
 class Door:
-    """The front door of a host."""
+    """The front door of a host. transport: for tests. Raises FleetError, as all of it does."""
 
-    def __init__(self, url: str, key: str, root_certificate: str | None) -> None:
+    def __init__(self, url: str, key: str, root_certificate: str | None, transport: Any = None) -> None:
+        key = key.strip()
+        if not (key.isascii() and key.isprintable()):
+            raise FleetError("the key has characters that no key has; copy it again")
         self._client = httpx.AsyncClient(
             base_url=url,
             headers={"authorization": f"Bearer {key}"},
             verify=trust(root_certificate),
             timeout=SECONDS,
             trust_env=False,
+            transport=transport,
         )
 
     async def __aenter__(self) -> Door:
@@ -72,29 +83,33 @@ class Door:
     async def chat(self, model: str, messages: list[dict[str, Any]], most: int) -> AsyncIterator[str]:
         """The answer so far, after each part."""
         body = {"model": model, "messages": messages, "max_tokens": most, "stream": True}
-        answer = ""
+        answer, whole = "", False
         async with self._errors(), self._client.stream("POST", "/chat/completions", json=body) as response:
             await _refused(response)
             async for line in response.aiter_lines():
-                if not line.startswith("data: ") or line == "data: [DONE]":
+                words = line.removeprefix("data:").strip()
+                if words == DONE:
+                    return
+                if not line.startswith("data:") or not words:
                     continue
-                data = json.loads(line[6:])
-                if "error" in data:
-                    raise FleetError(f"the model ended its answer: {_words(data)}")
-                choices = data.get("choices") or [{}]
-                answer += (choices[0].get("delta") or {}).get("content") or ""
+                part, ends = _part(words)
+                answer, whole = answer + part, whole or ends
+                yield answer[:MOST_WORDS]
                 if len(answer) > MOST_WORDS:
                     return
-                yield answer
+        if not whole:
+            raise FleetError("the answer broke off before its end; look at the log of the model")
 
     async def embeddings(self, model: str, text: str) -> list[float]:
         data = await self._json("/embeddings", json={"model": model, "input": text})
-        return [float(one) for one in data["data"][0]["embedding"]]
+        with _as_expected("/embeddings", "data[0].embedding"):
+            return [float(one) for one in data["data"][0]["embedding"]]
 
     async def transcription(self, model: str, file: Path) -> str:
-        with file.open("rb") as audio:
+        with _opened(file) as audio:
             data = await self._json("/audio/transcriptions", files={"file": (file.name, audio)}, data={"model": model})
-        return str(data.get("text", ""))
+        with _as_expected("/audio/transcriptions", "text"):
+            return str(data["text"])
 
     async def speech(self, model: str, text: str, voice: str) -> bytes:
         body = {"model": model, "input": text, **({"voice": voice} if voice else {})}
@@ -103,7 +118,9 @@ class Door:
     async def image(self, model: str, prompt: str) -> str:
         """Base64 of the picture."""
         body = {"model": model, "prompt": prompt, "n": 1, "response_format": "b64_json"}
-        return str((await self._json("/images/generations", json=body))["data"][0]["b64_json"])
+        data = await self._json("/images/generations", json=body)
+        with _as_expected("/images/generations", "data[0].b64_json"):
+            return str(data["data"][0]["b64_json"])
 
     async def _json(self, path: str, **body: Any) -> Any:
         response = await self._post(path, **body)
@@ -120,6 +137,33 @@ class Door:
 
     def _errors(self) -> _Errors:
         return _Errors(str(self._client.base_url))
+
+
+def _part(words: str) -> tuple[str, bool]:
+    """Of a line of a stream: its text, and whether the answer ends with it. Raises FleetError."""
+    try:
+        data = json.loads(words)
+        if "error" in data:
+            raise FleetError(f"the model ended its answer: {_words(data)}")
+        choice = (data.get("choices") or [{}])[0]
+        return str((choice.get("delta") or {}).get("content") or ""), bool(choice.get("finish_reason"))
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise FleetError(f"the answer of the model cannot be read: {words[:200]}") from None
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise FleetError(f"{file.name}: {error.strerror}; choose it again") from None
+
+
+@contextmanager
+def _as_expected(path: str, wanted: str) -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise FleetError(f"{path}: expected {wanted} in the answer, which has none") from None
 
 
 class _Errors:

@@ -192,6 +192,6 @@ def _words(option: Option, value: Any) -> str:
     if option.kind == SWITCH:
         return "true" if value else ""
     words = str(value or "").strip()
-    if option.kind == NUMBER and words and not words.isdigit():
+    if option.kind == NUMBER and words and not (words.isascii() and words.isdigit()):
         raise refused(f"{option.name}: expected a whole number, got {words!r}")
     return "" if words == option.default and option.kind == NUMBER else words
