@@ -178,14 +178,14 @@ details:
       type: str
     keys:
       description:
-        - The virtual keys with an alias, each with C(alias) and C(spend) (in the currency of the models' prices). Null if
-          LiteLLM does not answer within seconds.
+        - The virtual keys with an alias, each with C(alias) and C(spend) (in the currency of the models' prices).
+          Null if LiteLLM does not answer within seconds.
       type: list
       elements: dict
     weights:
       description:
-        - The repositories in the cache of weights, each with C(source) and C(bytes), the largest first. Null if the cache
-          cannot be read.
+        - The repositories in the cache of weights, each with C(source) and C(bytes), the largest first. Null if the
+          cache cannot be read.
       type: list
       elements: dict
 """
