@@ -16,7 +16,8 @@ import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import below
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
-Path = tuple[Union[str, int], ...]  # keys of mappings and indexes of lists, from the root
+Path = tuple[Union[str, int], ...]  # keys of mappings, which may be numbers, and indexes of lists, from the root
+STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 ANY_WIDTH = 1 << 30  # PyYAML breaks no line
 STEP = 2  # spaces of further indentation, where a file has no example
 
@@ -156,8 +157,8 @@ def _find(text: str, path: Path) -> tuple[yaml.Node, yaml.Node | None, yaml.Node
     node, parent, key = compose(text), None, None
     for depth, part in enumerate(path):
         parent, key = node, None
-        if isinstance(parent, yaml.MappingNode) and isinstance(part, str):
-            found = [pair for pair in parent.value if pair[0].value == part]
+        if isinstance(parent, yaml.MappingNode):
+            found = [pair for pair in parent.value if _is_key(pair[0], part)]
             if not found:
                 raise FleetError(f"{shown(path[: depth + 1])}: is not written here; it may come from a merge key (<<)")
             key, node = found[-1]
@@ -173,6 +174,12 @@ def _find(text: str, path: Path) -> tuple[yaml.Node, yaml.Node | None, yaml.Node
     if node is None:
         raise FleetError("the file has no YAML")
     return node, parent, key
+
+
+def _is_key(node: yaml.Node, part: str | int) -> bool:
+    if isinstance(part, str):
+        return bool(node.value == part) and node.tag in (STRING, MERGE)
+    return isinstance(node, yaml.ScalarNode) and node.tag != MERGE and _same(_constructed("", node), part)
 
 
 def shown(path: Path) -> str:
@@ -279,10 +286,10 @@ def _added(text: str, path: Path, value: Any) -> str:
     key = path[-1]
     if not isinstance(parent, yaml.CollectionNode):
         raise FleetError(f"{shown(path[:-1])}: expected a mapping or a list, found a single value")
+    entry = {key: value} if isinstance(parent, yaml.MappingNode) else [value]
     if not parent.value:  # {} or []
-        return _put(text, path[:-1], {key: value} if isinstance(key, str) else [value])
+        return _put(text, path[:-1], entry)
     end = _end(text, parent)
-    entry = {key: value} if isinstance(key, str) else [value]
     if parent.flow_style:
         last = text[: end - 1].rstrip()
         comma = "" if last.endswith(",") else ","
@@ -443,7 +450,7 @@ def _with_value(data: Any, path: Path, value: Any) -> Any:
     if not path:
         return value
     part, *rest = path
-    if isinstance(part, int):
+    if isinstance(part, int) and not isinstance(data, Mapping):
         items = list(data or ())
         old = items[part] if part < len(items) else None
         return [*items[:part], _with_value(old, tuple(rest), value), *items[part + 1 :]]
@@ -454,6 +461,6 @@ def _without(data: Any, path: Path) -> Any:
     part, *rest = path
     if rest:
         return _with_value(data, (part,), _without(data[part], tuple(rest)))
-    if isinstance(part, int):
+    if isinstance(data, list) and isinstance(part, int):
         return [*data[:part], *data[part + 1 :]]
     return {key: value for key, value in data.items() if key != part}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import pytest
@@ -124,6 +126,17 @@ def test_the_last_entry_leaves_an_empty_list() -> None:
     assert removed("a:\n  b: 1 # why\nc: 2\n", ("a", "b")) == "a: {} # why\nc: 2\n"
 
 
+def test_the_index_of_a_gpu_is_a_key_of_its_layout() -> None:
+    flow = 'fleet_mig: {0: [3g.20gb], 1: "off"} # of the first\n'
+    assert edited(flow, ("fleet_mig",), {0: ["7g.40gb"], 1: "off"}) == flow.replace("3g.20gb", "7g.40gb")
+    block = "fleet_mig:\n  0: [3g.20gb] # the first\n  1: 'off'\n"
+    assert edited(block, ("fleet_mig", 1), ["7g.40gb"]) == block.replace("'off'", "[7g.40gb]")
+    assert edited(block, ("fleet_mig",), {0: ["3g.20gb"], 2: "off"}) == block.replace("1:", "2:")
+    assert removed(block, ("fleet_mig", 0)) == "fleet_mig:\n  1: 'off'\n"
+    with pytest.raises(FleetError, match=r"fleet_mig\[0\]: expected"):
+        edited("fleet_mig: auto\n", ("fleet_mig", 0), "off")
+
+
 @pytest.mark.parametrize("text", ["", "---\n", "# nothing yet\n"])
 def test_a_file_without_values_gets_its_first(text: str) -> None:
     assert read(edited(text, ("fleet_models",), [{"name": "a"}])) == {"fleet_models": [{"name": "a"}]}
@@ -175,7 +188,9 @@ SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 10**6), st.text("ab \n:#'\"{}[]&*!|>%@`,-?äé", max_size=12)
 )  # fmt: skip
 VALUES: st.SearchStrategy[Any] = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=8
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.integers(0, 3), inner, max_size=3),
+    max_leaves=8,
 )
 DATA = st.dictionaries(KEYS, VALUES, min_size=1, max_size=4)
 COMMENTS = st.sampled_from(["", "# a comment", "", "   # an indented one"])
@@ -235,6 +250,6 @@ def test_a_removed_entry_takes_its_own_lines_only(document: tuple[str, Any], giv
     start = max(own.start - 1, 0)
     assert after[:start] == before[:start]
     # The first part of an entry of a list shares its line with the dash: there the next part moves up.
-    shared = len(path) > 1 and isinstance(path[-2], int)
+    shared = len(path) > 1 and isinstance(reduce(getitem, path[:-2], data), list)
     rest = before[own.stop + shared :]
     assert not rest or after[-len(rest) :] == rest
