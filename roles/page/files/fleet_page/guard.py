@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import html
 import http.cookies
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +22,11 @@ COOKIE, STATE = "inference-fleet-page", "inference-fleet-page-state"
 LOGIN, LOGOUT, OIDC = "/login", "/logout", "/oidc"
 LARGEST_LOGIN = 10_000
 ONCE = ("host", "origin", "sec-fetch-site", "sec-fetch-mode")  # headers that decide
+# What Gradio has beside a page: an editor of its own code, a proxy, figures of its own, links to states, an API.
+UNUSED = re.compile(
+    r"(?:/gradio_api)?/(?:vibe-|undo-vibe-|proxy=|deep_link|monitoring|profiling|process_recording|run-history|runs"
+    r"|openapi\.json|dev/|custom_component)"
+)
 HEADERS = {
     # Gradio's own page has inline scripts, and evaluates templates. Nothing comes from elsewhere, and nobody frames it.
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
@@ -118,6 +124,8 @@ class Guard:
             who = f"{name} on this machine" if name else "no known user of this machine"
             words = f"refused: you are {who}; the setting page_users of the playbook page names who may use this page\n"
             return await _answer(send, 403, words)
+        if UNUSED.match(path):
+            return await _answer(send, 404, "there is no such page\n")
         scope["person"] = found
 
         async def with_headers(message: Any) -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,11 +26,20 @@ from fleet_page.runs import Runs
 from fleet_page.settings import Settings
 
 QUEUE_SECONDS = 0.1
+PACKAGES = ("ansible_collections", "ansible_collections.inference", "ansible_collections.inference.fleet")
+
+
+def load_plugins() -> None:
+    """Lets Ansible find plugins of collections, also of this one, whose modules Python has imported without Ansible."""
+    for name in PACKAGES:
+        sys.modules.pop(name, None)
+    init_plugin_loader()
+    importlib.import_module(PACKAGES[-1])
 
 
 def server(settings: Settings, most_upload: str) -> Any:
     """The ASGI application."""
-    init_plugin_loader()
+    load_plugins()
     inventory = Inventory(settings.inventory)
     live = Live(settings, inventory.digest)
     follows = Follows(settings)
