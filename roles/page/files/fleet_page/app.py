@@ -16,6 +16,7 @@ from fleet_page.tabs.overview import Renewing
 from fleet_page.views.parts import Markup
 
 FILES = Path(__file__).with_name("files")
+CACHE_SECONDS = 3600  # that uploads, and files to download, are kept
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
@@ -31,7 +32,9 @@ def theme() -> gr.themes.Base:
 
 def build(page: Page) -> gr.Blocks:
     blocks: gr.Blocks
-    with gr.Blocks(title="inference fleet", analytics_enabled=False, fill_width=True) as blocks:
+    with gr.Blocks(
+        title="inference fleet", analytics_enabled=False, fill_width=True, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)
+    ) as blocks:
         with gr.Row(elem_id="top"):
             gr.HTML("<h1>inference fleet</h1>")
             who = gr.HTML(elem_id="who")

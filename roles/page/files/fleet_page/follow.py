@@ -17,7 +17,9 @@ from fleet_page.settings import Settings
 
 LINES = 1_000
 UNREAD_SECONDS = 15.0
+AGAIN_SECONDS = 3.0  # after the last look at a log that has ended, until it is read again
 LONGEST = 2_000  # characters of a line
+LONGEST_READ = 65_536  # at once; the rest of such a line is one of its own
 
 
 class Follows:
@@ -32,7 +34,8 @@ class Follows:
         """The last lines, and whether more may come. kind: model or service."""
         with self._lock:
             for key, one in list(self._open.items()):
-                if time.monotonic() - one.read > UNREAD_SECONDS and key != (host, kind, name):
+                unread = time.monotonic() - one.read
+                if unread > UNREAD_SECONDS or (unread > AGAIN_SECONDS and not one.lives):
                     one.end()
                     del self._open[key]
             key = (host, kind, name)
@@ -81,7 +84,7 @@ class _Follow:
     def _collect(self) -> None:
         others: deque[str] = deque(maxlen=20)
         assert self._process.stdout
-        for line in self._process.stdout:
+        while line := self._process.stdout.readline(LONGEST_READ):
             if line.startswith(self._prefix):
                 self.seen.append(line.removeprefix(self._prefix).rstrip("\n")[:LONGEST])
             else:

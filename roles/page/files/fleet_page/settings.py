@@ -66,10 +66,18 @@ class Settings:
         paths = ("inventory", "folder", "runtime", "program", "ansible_config")
         faults = [f"{name}: expected a path, got {show(data.get(name))}" for name in paths if not data.get(name)]
         users = {}
-        for name, given in (data.get("users") or {}).items():
+        known = data.get("users") or {}
+        if not isinstance(known, Mapping):
+            faults.append(f"users: expected a mapping of names, got {show(known)}")
+            known = {}
+        for name, given in known.items():
+            given = given if isinstance(given, Mapping) else {}
             if given.get("may") not in (CHANGE, LOOK):
                 faults.append(f"users.{name}.may: expected {CHANGE} or {LOOK}, got {show(given.get('may'))}")
             users[str(name)] = User(str(given.get("may")), given.get("password"))
+        port = data.get("port", 7860)
+        if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
+            faults.append(f"port: expected a number from 1 to 65535, got {show(port)}")
         if faults:
             raise FleetError(*faults)
         files = {name: Path(data[name]) for name in ("certificate", "private_key") if data.get(name)}
@@ -77,7 +85,7 @@ class Settings:
             **{name: Path(data[name]) for name in paths},
             **files,
             address=str(data.get("address", "127.0.0.1")),
-            port=int(data.get("port", 7860)),
+            port=port,
             users=users,
             oidc=data.get("oidc"),
         )
