@@ -78,8 +78,9 @@ class _Follow:
         return self._process.poll() is None
 
     def end(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGTERM)
+        if self.lives:  # else the number may be another process's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
 
     def _collect(self) -> None:
         others: deque[str] = deque(maxlen=20)
