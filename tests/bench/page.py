@@ -47,15 +47,19 @@ options = json.loads(sys.argv[sys.argv.index("-e") + 1])
 folder = pathlib.Path(options["dest"])
 hosts, models = (int(one) for one in os.environ["STAND_IN_FLEET"].split())
 def write(number):
-    containers = [{"name": f"vllm-model-{number}-{one}-1", "model": f"model-{number}-{one}", "service": None, "type": "chat",
-        "status": "running", "health": "", "ready": True, "image": "vllm/vllm-openai:v0.32.0", "image_id": "sha256:1",
+    containers = [{"name": f"vllm-model-{number}-{one}-1", "model": f"model-{number}-{one}", "service": None,
+        "type": "chat", "status": "running", "health": "", "ready": True, "image": "vllm/vllm-openai:v0.32.0",
+        "image_id": "sha256:1",
         "started_at": "2026-11-29T08:00:00Z", "exit_code": None, "restarts": 0, "devices": [], "device": f"GPU {one}"}
         for one in range(models)]
-    gpus = [{"index": one, "uuid": f"GPU-{one}", "name": "NVIDIA H100 80GB HBM3", "memory_mib": 81559, "memory_used_mib": 60000,
-        "utilization": 50, "temperature": 60, "power": 400.0, "power_limit": 700.0, "mig": False, "links": {}, "profiles": [],
-        "instances": [], "containers": [f"vllm-model-{number}-{one}-1"], "processes": []} for one in range(min(models, 8))]
-    data = {"schema": 1, "host": f"host{number}", "time": time.time(), "fault": None, "containers": containers, "gpus": gpus,
-        "gpu_note": "", "drained_since": None, "last_restore": None, "metrics": None, "alerts": None, "disk": None,
+    gpus = [{"index": one, "uuid": f"GPU-{one}", "name": "NVIDIA H100 80GB HBM3", "memory_mib": 81559,
+        "memory_used_mib": 60000, "utilization": 50, "temperature": 60, "power": 400.0, "power_limit": 700.0,
+        "mig": False, "links": {},
+        "profiles": [], "instances": [], "containers": [f"vllm-model-{number}-{one}-1"], "processes": []}
+        for one in range(min(models, 8))]
+    data = {"schema": 1, "host": f"host{number}", "time": time.time(), "fault": None, "containers": containers,
+        "gpus": gpus, "gpu_note": "", "drained_since": None, "last_restore": None, "metrics": None,
+        "alerts": None, "disk": None,
         "root_certificate": None}
     new = folder / f".{number}"
     new.write_text(json.dumps(data))
@@ -108,8 +112,8 @@ def measure(_docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findi
         ("fleet", "nobody looks: of a core", "memory", f"{VIEWERS} viewers: of a core", "memory, with the watch"),
         tuple(costs),
         (
-            "The service and what it starts, without the browser; memory is PSS. The program that watches the hosts is a "
-            "stand-in here.",
+            "The service and what it starts, without the browser; memory is PSS. The program that watches the hosts is "
+            "a stand-in here.",
         ),
     )
 
@@ -125,8 +129,11 @@ def _page(hosts: int, models: int) -> Iterator[subprocess.Popen[bytes]]:
         (folder / "ansible.cfg").touch()
         (folder / "runtime").mkdir()
         paths = {
-            **{"inventory": "hosts.yml", "folder": "state", "runtime": "runtime"},
-            **{"program": "ansible-playbook", "ansible_config": "ansible.cfg"},
+            "inventory": "hosts.yml",
+            "folder": "state",
+            "runtime": "runtime",
+            "program": "ansible-playbook",
+            "ansible_config": "ansible.cfg",
         }
         settings = {name: str(folder / path) for name, path in paths.items()} | {"port": PORT, "users": {}}
         (folder / "settings.json").write_text(json.dumps(settings))

@@ -30,7 +30,7 @@ def main() -> int:
     os.environ["ANSIBLE_CONFIG"] = str(settings.ansible_config)
     os.environ["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "true"
     os.environ.update(
-        GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(settings.runtime / "gradio"), HF_HUB_OFFLINE="1"
+        GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(settings.folder / "tmp" / "gradio"), HF_HUB_OFFLINE="1"
     )
     import uvicorn
 
