@@ -14,7 +14,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from ansible_collections.inference.fleet.tests.unit.page.fleets import encrypted
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 from fleet_page import door as module
-from fleet_page.door import Door, endpoint, known_keys
+from fleet_page.door import Door, endpoint, fitting, known_keys
 
 URL = "https://gpu1/v1"
 
@@ -259,3 +259,11 @@ def test_a_relative_file_of_keys_is_beside_the_inventory(tmp_path: Path) -> None
     assert known_keys(None, {"fleet_keys_file": "mine.yml"}, tmp_path) == {"app": "sk-abc"}
     (tmp_path / "mine.yml").write_bytes(b"\xff\xfe\x00")
     assert known_keys(None, {"fleet_keys_file": "mine.yml"}, tmp_path) == {}
+
+
+def test_a_key_fits_the_models_that_it_is_limited_to() -> None:
+    entries = [{"alias": "some", "models": ["a"]}, {"alias": "all"}, {"alias": "none", "models": []}]
+    known = ["some", "all", "none", "gone"]
+    assert fitting(known, entries, "a", "chat") == known
+    assert fitting(known, entries, "b", "embedding") == ["all", "none", "gone"]
+    assert fitting(known, entries, "a", "stt") == []  # has a direct route alone

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import httpx
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import GATEWAY_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 SECONDS = 120
@@ -45,6 +46,13 @@ def known_keys(fleet: Fleet | None, given: Mapping[str, Any], folder: Path) -> d
         return {}
     found = data.items() if isinstance(data, dict) else ()
     return {str(name): value for name, value in found if isinstance(value, str)}
+
+
+def fitting(aliases: Iterable[str], entries: Iterable[Mapping[str, Any]], model: str, kind: str) -> list[str]:
+    """The virtual keys that may use the model. entries: of fleet_keys. kind: the type of the model; those that LiteLLM does
+    not serve take direct keys alone."""
+    limits = {str(one.get("alias")): one.get("models") for one in entries}
+    return [alias for alias in aliases if kind in GATEWAY_TYPES and model in (limits.get(alias) or [model])]
 
 
 def trust(root_certificate: str | None) -> ssl.SSLContext:

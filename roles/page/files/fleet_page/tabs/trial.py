@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
-from fleet_page.door import CHAT, Door, endpoint, known_keys
+from fleet_page.door import CHAT, Door, endpoint, fitting, known_keys
 from fleet_page.guard import person_of
 from fleet_page.page import Page, changing, log, problem
 from fleet_page.views import parts
@@ -79,7 +79,8 @@ class Trial:
     def choose(self, row: Any) -> list[Any]:
         """Updates for `outputs`: what fits the type of the model."""
         host = self._page.snapshot().hosts[row.host]
-        aliases = [*known_keys(host.fleet, host.given, self._page.inventory.folder)]
+        known = known_keys(host.fleet, host.given, self._page.inventory.folder)
+        aliases = fitting(known, host.entries("fleet_keys"), row.name, row.type)
         chats = row.type in CHAT
         label = {"embedding": "Text to embed", "tts": "Text to say", "image": "What the picture shows"}.get(
             row.type, "Text"
