@@ -122,6 +122,13 @@ class Viewer:
         expect(mark, self.at(result).inner_text()).to_have_text(state)
         return self.at(result).inner_text()
 
+    def apply(self, name: str, state: str = "done") -> str:
+        """«Save and apply», until the run has ended. name: of the panel with the change."""
+        self.click(f"{name}-apply")
+        # What a check before it said is still there for a moment.
+        expect(self.at(f"{name}-result").locator("h3").first).not_to_contain_text("Check: ")
+        return self.ran(f"{name}-result", state)
+
     def see(self, id: str, words: str | re.Pattern[str], seconds: float = SECONDS) -> None:
         expect(self.at(id)).to_contain_text(words, timeout=seconds * 1000)
 
@@ -139,8 +146,8 @@ class Tunnels:
     def url(self, user: str) -> str:
         if user not in self._open:
             port = free_port()
-            options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-            command = ["ssh", "-i", str(KEY), *options, "-N", "-L", f"{port}:127.0.0.1:{PORT}", f"{user}@{self._address}"]
+            options = ["-i", str(KEY), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+            command = ["ssh", "-q", *options, "-N", "-L", f"{port}:127.0.0.1:{PORT}", f"{user}@{self._address}"]
             self._open[user] = port, subprocess.Popen(command)
             wait_until(lambda: is_open(port), f"the tunnel of {user} is open")
         return f"http://127.0.0.1:{self._open[user][0]}/"
@@ -212,3 +219,13 @@ def view(browser: Browser, tunnels: Tunnels, tmp_path: Path) -> Iterator[View]:
 def alice(view: View) -> Viewer:
     """She may change the fleet."""
     return view("alice")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def inventory(host: Host) -> None:
+    """Each file of tests begins with the inventory of the first commit."""
+    git = "git -C /srv/inventory -c user.name=lab -c user.email=lab@desk"
+    first = host.check_output(f"{git} rev-list --max-parents=0 HEAD")
+    host.check_output(
+        f"umask 0002; {git} checkout --quiet {first} . && ({git} diff --cached --quiet || {git} commit -qm Reset)"
+    )

@@ -46,8 +46,7 @@ def test_a_model_of_the_form_is_reviewed_checked_applied_and_ready(view: View, h
     alice.click("model-check")
     assert "notes" in alice.ran("model-result")
     assert host.file(INVENTORY).content_string == before
-    alice.click("model-apply")
-    alice.ran("model-result")
+    alice.apply("model")
     # By itself, in the tab of somebody else.
     expect(watcher.row("overview", "notes")).to_contain_text("ready", timeout=RUN_SECONDS * 1000)
     after = host.file(INVENTORY).content_string
@@ -61,8 +60,7 @@ def test_a_model_of_the_form_is_reviewed_checked_applied_and_ready(view: View, h
 def test_a_model_that_cannot_start_says_why_in_the_page(alice: Viewer) -> None:
     alice.open("Models")
     fill_form(alice, "broken", "stt", "{STANDIN_EXIT_CODE: 3}")
-    alice.click("model-apply")
-    ended = alice.ran("model-result", "failed")
+    ended = alice.apply("model", "failed")
     assert "vllm-broken-1" in ended
     assert "STANDIN_EXIT_CODE asks for a failure" in ended
     alice.tab("Overview")
@@ -84,8 +82,7 @@ def test_removing_a_model_asks_first_and_names_what_clients_lose(alice: Viewer, 
         alice.see("model-change", f"Clients of {name} get 404")
         expect(alice.at("model-apply")).to_have_text(f"Yes: remove {name} from desk")
         assert name in models(host)  # nothing has happened yet
-        alice.click("model-apply")
-        alice.ran("model-result")
+        alice.apply("model")
         assert name not in models(host)
         expect(alice.row("models", name)).to_have_count(0)
     assert "vllm-notes-1" not in host.check_output("docker ps --all --format '{{.Names}}'")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shlex
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from lab.browser import RUN_SECONDS, SECONDS, Viewer
+import requests
+from lab.browser import RUN_SECONDS, Tunnels, Viewer
+from lab.fixtures import inspect
 from playwright.sync_api import expect
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://desk"]
-HOSTILE = "<img src=/no-such onerror=\"window.hacked='yes'\"><script>window.hacked='yes'</script>\x1b[31mred\x1b]0;title\x07"
+HOSTILE = "<img src=/no-such onerror='window.hacked=1'><script>window.hacked=1</script>\x1b[31mred\x1b]0;title\x07"
 SEEN = "<img src=/no-such onerror="
 ELSEWHERE = """<!doctype html><title>elsewhere</title>
-<form id=form method=post enctype=text/plain target=inside action="PAGEgradio_api/queue/join"><input name='{"data":["' value='"]}'></form>
-<iframe name=inside></iframe><iframe id=framed src="PAGE"></iframe>"""
+<form id=form method=post enctype=text/plain target=inside action="PAGEgradio_api/queue/join">
+<input name='{"data":["' value='"]}'></form><iframe name=inside></iframe><iframe id=framed src="PAGE"></iframe>"""
+FETCH = """([url, mode, body]) => fetch(url, {method: 'POST', mode, body, credentials: 'include'}).then(
+  () => 'sent', () => 'failed')"""
 
 
 @pytest.fixture
@@ -41,18 +47,17 @@ def elsewhere(alice: Viewer) -> Iterator[str]:
 
 def test_another_web_page_in_the_same_browser_cannot_post(alice: Viewer, elsewhere: str, host: Host) -> None:
     alice.open()
-    answers: list[tuple[str, int]] = []
-    alice.context.on("response", lambda answer: answers.append((answer.request.method, answer.status)) if "queue" in answer.url else None)
+    answers: list[tuple[str, str, int]] = []
+    alice.context.on("response", lambda one: answers.append((one.request.method, one.url, one.status)))
     other = alice.context.new_page()
     other.goto(elsewhere)
     url = f"{alice.url}gradio_api/queue/join"
     for mode in ("cors", "no-cors"):
         body = json.dumps({"data": [], "fn_index": 0, "session_hash": "x"})
-        script = "([url, mode, body]) => fetch(url, {method: 'POST', mode, body, credentials: 'include'}).then(() => 'sent', () => 'failed')"
-        other.evaluate(script, [url, mode, body])
+        other.evaluate(FETCH, [url, mode, body])
     other.evaluate("document.getElementById('form').submit()")
     other.wait_for_timeout(1000)
-    posted = [status for method, status in answers if method == "POST"]
+    posted = [status for method, asked, status in answers if method == "POST" and asked == url]
     assert posted
     assert set(posted) == {403}
     # Nor can it show the page in a frame.
@@ -63,11 +68,14 @@ def test_another_web_page_in_the_same_browser_cannot_post(alice: Viewer, elsewhe
 @pytest.fixture
 def hostile(host: Host) -> Iterator[None]:
     """A container that says and is named what a browser or a terminal would obey."""
-    words = HOSTILE.replace("'", "'\\''")
-    host.check_output(f"printf '%b\\n' '{words}' > /root/hostile; docker exec -i vllm-bge-m3-1 sh -c 'cat > /proc/1/fd/1' < /root/hostile")
-    found = json.loads(host.check_output("docker inspect vllm-bge-m3-1"))[0]["Config"]
-    labels = [f"--label '{name}={words if name == 'model-name' else text}'" for name, text in found["Labels"].items()]
-    host.check_output(f"docker run --detach --name hostile --network none --entrypoint sleep {' '.join(labels)} {found['Image']} 600")
+    words = shlex.quote(HOSTILE)
+    host.check_output(f"printf '%s\\n' {words} | docker exec --interactive vllm-bge-m3-1 sh -c 'cat > /proc/1/fd/1'")
+    found = inspect(host, "vllm-bge-m3-1")["vllm-bge-m3-1"]["Config"]
+    labels = {**found["Labels"], "model-name": HOSTILE, "model-type": HOSTILE}
+    given = " ".join(f"--label {shlex.quote(f'{name}={text}')}" for name, text in labels.items())
+    host.check_output(
+        f"docker run --detach --name hostile --network none --entrypoint sleep {given} {found['Image']} 600"
+    )
     yield
     host.check_output("docker rm --force hostile")
 
@@ -107,8 +115,10 @@ def test_what_a_person_or_an_engine_says_is_text(alice: Viewer) -> None:
     unhurt(alice)
 
 
-def test_no_upload_is_larger_than_the_limit(alice: Viewer) -> None:
-    alice.open()
-    large = {"name": "large.wav", "mimeType": "audio/wav", "buffer": bytes(101 << 20)}
-    answer = alice.context.request.post(f"{alice.url}gradio_api/upload", multipart={"files": large}, timeout=SECONDS * 4000)
-    assert answer.status == 413
+def test_no_upload_is_larger_than_the_limit(tunnels: Tunnels) -> None:
+    chunk = bytes(1 << 20)
+    head = b'--edge\r\nContent-Disposition: form-data; name="files"; filename="large.wav"\r\n\r\n'
+    body = itertools.chain([head], itertools.repeat(chunk, 101), [b"\r\n--edge--\r\n"])
+    headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+    answer = requests.post(f"{tunnels.url('alice')}gradio_api/upload", data=body, headers=headers, timeout=RUN_SECONDS)
+    assert answer.status_code == requests.codes.request_entity_too_large

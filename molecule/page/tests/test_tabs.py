@@ -1,6 +1,6 @@
-"""Every tab on a wide and a narrow screen, light and dark, by keyboard, without a connection. Makes the pictures of docs/page.md.
+"""Every tab on a wide and a narrow screen, light and dark, by keyboard, and without a connection.
 
-    PICTURES=yes .venv/bin/molecule verify -s page
+`PICTURES=yes .venv/bin/molecule verify -s page` makes the pictures of docs/page.md.
 """
 
 from __future__ import annotations
