@@ -31,6 +31,7 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "10"))
 IDLE_SECONDS, VIEWED_SECONDS = 30, 30
 VIEWERS = 5
 TABS = ("Models", "GPUs and MIG", "Keys", "HTTPS and settings", "Runs", "Overview")
+FIRST = ".cards"
 SHOWN = {
     "Overview": "#overview .cards",
     "Models": "#models table",
@@ -82,9 +83,11 @@ def measure(_docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findi
         with _page(hosts, models) as process, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             first = [_first_view(browser) for _round in range(ROUNDS)]
+            usable = [_seconds_until_usable(browser) for _round in range(ROUNDS)]
             again, tabs = _tab_changes(browser)
             rows.append((f"{name}: first view, nothing cached", *_figures(first, FIRST_VIEW_AIM_S)))
-            rows.append((f"{name}: first view, files cached", *_figures(again)))
+            rows.append((f"{name}: until it can be used, nothing cached", *_figures(usable)))
+            rows.append((f"{name}: until it can be used, files cached", *_figures(again)))
             rows += [(f"{name}: tab {tab}", *_figures(taken)) for tab, taken in tabs.items()]
             say("nobody looks")
             _until_unwatched(process.pid)
@@ -105,7 +108,10 @@ def measure(_docker: DockerClient, say: Callable[[str], None]) -> Iterator[Findi
         "The page: until something is shown",
         ("what", f"median of {ROUNDS}", "95th percentile"),
         tuple(rows),
-        ("Chromium on the same machine, 1280 x 900. A first view in a new profile; a tab until its content is there.",),
+        (
+            "Chromium on the same machine, 1280 x 900. First view: hosts, models and services are shown, in a new "
+            "profile. It can be used: Gradio's scripts are there. A tab: until its content is there.",
+        ),
     )
     yield Findings(
         "The page: what it costs",
@@ -190,6 +196,16 @@ def _opened(browser: Browser) -> Page:
 
 
 def _first_view(browser: Browser) -> float:
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    began = time.monotonic()
+    page.goto(URL, wait_until="commit")
+    page.wait_for_selector(FIRST)
+    taken = time.monotonic() - began
+    page.context.close()
+    return taken
+
+
+def _seconds_until_usable(browser: Browser) -> float:
     began = time.monotonic()
     page = _opened(browser)
     taken = time.monotonic() - began

@@ -16,6 +16,16 @@ from fleet_page.tabs.overview import Renewing
 from fleet_page.views.parts import Markup
 
 FILES = Path(__file__).with_name("files")
+TABS = (
+    "Overview",
+    "Models",
+    "GPUs and MIG",
+    "Keys",
+    "Images and recipes",
+    "HTTPS and settings",
+    "Energy and monitoring",
+    "Runs",
+)
 CACHE_SECONDS = 3600  # that uploads, and files to download, are kept
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
@@ -40,29 +50,29 @@ def build(page: Page) -> gr.Blocks:
             who = gr.HTML(elem_id="who")
         shown: list[tuple[Any, Renewing]] = []
         with gr.Tabs(elem_id="tabs"):
-            with gr.Tab("Overview", id="overview") as tab:
+            with gr.Tab(TABS[0], id="overview") as tab:
                 first = overview.build(page)
                 shown.append((tab, first))
-            with gr.Tab("Models", id="models") as tab:
+            with gr.Tab(TABS[1], id="models") as tab:
                 shown.append((tab, models.build(page)))
-            with gr.Tab("GPUs and MIG", id="gpus") as tab:
+            with gr.Tab(TABS[2], id="gpus") as tab:
                 found, editor = gpus.build(page)
                 shown.append((tab, found))
                 editor.open_with(tab)
-            with gr.Tab("Keys", id="keys") as tab:
+            with gr.Tab(TABS[3], id="keys") as tab:
                 shown.append((tab, keys.build(page)))
-            with gr.Tab("Images and recipes", id="images") as tab:
+            with gr.Tab(TABS[4], id="images") as tab:
                 found, editor = images.build(page)
                 shown.append((tab, found))
                 editor.open_with(tab)
-            with gr.Tab("HTTPS and settings", id="settings") as tab:
+            with gr.Tab(TABS[5], id="settings") as tab:
                 editor, renew, outputs = settings.build(page)
                 editor.open_with(tab)
                 tab.select(renew, None, outputs, **QUIET)
-            with gr.Tab("Energy and monitoring", id="energy") as energy_tab:
+            with gr.Tab(TABS[6], id="energy") as energy_tab:
                 renew, outputs = energy.build(page)
                 energy_tab.select(renew, None, outputs, **QUIET)
-            with gr.Tab("Runs", id="runs") as runs_tab:
+            with gr.Tab(TABS[7], id="runs") as runs_tab:
                 shown.append((runs_tab, runs.build(page)))
         timers = [one.timer for _tab, one in shown]
         for tab in (*(tab for tab, _one in shown), energy_tab):

@@ -49,8 +49,8 @@ def known_keys(fleet: Fleet | None, given: Mapping[str, Any], folder: Path) -> d
 
 
 def fitting(aliases: Iterable[str], entries: Iterable[Mapping[str, Any]], model: str, kind: str) -> list[str]:
-    """The virtual keys that may use the model. entries: of fleet_keys. kind: the type of the model; those that LiteLLM does
-    not serve take direct keys alone."""
+    """The virtual keys that may use the model. entries: of fleet_keys. kind: the type of the model; those that LiteLLM
+    does not serve take direct keys alone."""
     limits = {str(one.get("alias")): one.get("models") for one in entries}
     return [alias for alias in aliases if kind in GATEWAY_TYPES and model in (limits.get(alias) or [model])]
 

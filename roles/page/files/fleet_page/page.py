@@ -26,6 +26,7 @@ from fleet_page.people import Person
 from fleet_page.runs import Runs
 from fleet_page.settings import Settings
 from fleet_page.views import parts
+from fleet_page.views.overview import overview
 from fleet_page.views.parts import Markup
 
 SPECS = Path(__file__).parents[3] / "fleet" / "meta" / "argument_specs.yml"
@@ -57,6 +58,14 @@ class Page:
             if not known or known[0] != state:
                 self._views[name] = known = (state, draw())
             return known[1]
+
+    def overview(self) -> Any:
+        """The tab Overview, as it is now."""
+        return overview(self.snapshot(), self.seen(), self.live.note)
+
+    def state(self) -> str:
+        """Differs when what the tabs show does."""
+        return f"{self.snapshot().digest} {self.live.version} {self.live.note}"
 
     def shown(self, text: str) -> str:
         """Without the secrets of the inventory."""

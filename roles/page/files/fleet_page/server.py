@@ -14,7 +14,8 @@ import gradio as gr
 from ansible.plugins.loader import init_plugin_loader
 from fastapi import FastAPI
 
-from fleet_page.app import FILES, build, theme
+from fleet_page.app import FILES, TABS, build, theme
+from fleet_page.first import FirstView
 from fleet_page.follow import Follows
 from fleet_page.guard import Guard
 from fleet_page.inventory import Inventory
@@ -51,6 +52,10 @@ def server(settings: Settings, most_upload: str) -> Any:
         follows.end()
         live.close()
 
+    def first_view() -> Any:
+        live.look()
+        return page.view("overview", page.state(), page.overview)
+
     blocks = build(page)
     # Gradio looks a thousand times a second for events in its queue, which takes 4 % of a core. Only chats use it.
     blocks._queue.sleep_when_free = QUEUE_SECONDS
@@ -71,4 +76,5 @@ def server(settings: Settings, most_upload: str) -> Any:
         enable_monitoring=False,
         mcp_server=False,
     )
-    return Guard(app, settings, Sessions(), Oidc(settings.oidc) if settings.oidc else None)
+    first = FirstView(app, (FILES / "page.css").read_text(), TABS, first_view)
+    return Guard(first, settings, Sessions(), Oidc(settings.oidc) if settings.oidc else None)

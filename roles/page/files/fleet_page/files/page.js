@@ -23,5 +23,9 @@
     const opened = node.nodeType === 1 && (node.matches('.change, .entry') ? node : node.querySelector?.('.change, .entry'));
     if (opened) opened.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
   }));
-  new MutationObserver((records) => { ages(); follow(); reveal(records); }).observe(document.body, { childList: true, subtree: true });
+  // What the page had before Gradio's scripts were there.
+  const settle = () => {
+    if (document.querySelector('#overview .cards, #overview .faults')) document.getElementById('first-view')?.remove();
+  };
+  new MutationObserver((records) => { settle(); ages(); follow(); reveal(records); }).observe(document.body, { childList: true, subtree: true });
 }

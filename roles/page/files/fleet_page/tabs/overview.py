@@ -11,14 +11,13 @@ from typing import Any
 import gradio as gr
 
 from fleet_page.page import Page, changing
-from fleet_page.views.overview import overview
 
 EVERY_SECONDS = 2.0
 
 
 def build(page: Page) -> Renewing:
     _password(page)
-    return renewing(page, "overview", lambda: overview(page.snapshot(), page.seen(), page.live.note))
+    return renewing(page, "overview", page.overview)
 
 
 def _password(page: Page) -> None:
@@ -70,7 +69,7 @@ def renewing(page: Page, name: str, draw: Any) -> Renewing:
 
     def renew(known: str) -> Any:
         page.live.look()
-        state = f"{page.snapshot().digest} {page.live.version} {page.live.note}"
+        state = page.state()
         if state == known:
             return [gr.skip(), gr.skip()]
         return [page.view(name, state, draw), state]

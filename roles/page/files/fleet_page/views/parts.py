@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import markupsafe
@@ -94,8 +95,11 @@ def heading(words: Cell, aside: Cell = "") -> Markup:
 
 
 def age(moment: float | None) -> Markup:
-    """A time, which the page itself counts on: `4 s ago`. moment: seconds since 1970."""
-    return Markup('<time class="age" data-at="{}">-</time>').format(round(moment, 1)) if moment else Markup("-")
+    """A time, which the script of the page turns into `4 s ago`. moment: seconds since 1970."""
+    if not moment:
+        return Markup("-")
+    clock = datetime.fromtimestamp(moment, UTC).strftime("%H:%M:%S UTC")
+    return Markup('<time class="age" data-at="{}">{}</time>').format(round(moment, 1), clock)
 
 
 def difference(words: str) -> Markup:
