@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,13 +38,14 @@ class Trial:
             )
         self.unable = gr.HTML()
         with gr.Group(visible=False) as self.chat_box:
+            # Takes texts for HTML, which it only sanitizes: they are escaped. Its button would copy them so.
             self.chat = gr.Chatbot(
                 height=360,
                 label="Chat",
                 elem_id="try-chat",
                 sanitize_html=True,
                 render_markdown=False,
-                buttons=["copy"],
+                buttons=[],
             )
             with gr.Row():
                 self.ask = gr.Textbox(
@@ -120,7 +122,7 @@ class Trial:
         if not words or not words.strip():
             yield words, chat
             return
-        chat = [*chat, {"role": "user", "content": words}]
+        chat = [*chat, _said("user", words)]
         yield "", chat
         try:
             model, door = self._door(pick, alias, key, request)
@@ -129,9 +131,9 @@ class Trial:
             async with door:
                 answer = ""
                 async for answer in door.chat(model, messages, MOST_TOKENS):
-                    yield "", [*chat, {"role": "assistant", "content": answer}]
+                    yield "", [*chat, _said("assistant", answer)]
                 if not answer:
-                    yield "", [*chat, {"role": "assistant", "content": "(an empty answer)"}]
+                    yield "", [*chat, _said("assistant", "(an empty answer)")]
         except FleetError as error:
             raise problem(error) from None
 
@@ -169,11 +171,15 @@ class Trial:
         return next((str(one.get("type")) for one in (found.models if found else ()) if one.get("name") == model), "")
 
 
+def _said(role: str, words: str) -> dict[str, str]:
+    return {"role": role, "content": html.escape(words, quote=False)}
+
+
 def _plain(content: Any) -> str:
-    """Gradio gives texts as they are, or as parts."""
-    if isinstance(content, str):
-        return content
-    return "".join(str(part.get("text", "")) for part in content or () if isinstance(part, dict))
+    """What was said. Gradio gives texts as they are, or as parts."""
+    parts_ = [content] if isinstance(content, str) else content or ()
+    words = (str(part.get("text", "")) if isinstance(part, dict) else part for part in parts_)
+    return html.unescape("".join(one for one in words if isinstance(one, str)))
 
 
 def _kept(content: bytes, suffix: str) -> str:
