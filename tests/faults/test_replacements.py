@@ -21,7 +21,7 @@ from faults.amount import some
 from faults.machine import Machine
 from faults.promise import Promise
 from faults.test_killed import main_process_of_unit
-from lab.fixtures import EXTENDED, Admin, identities, wait_until
+from lab.fixtures import Admin, identities, wait_until
 from lab.load import Load, Stream
 
 Variables = Mapping[str, Any]
@@ -103,7 +103,7 @@ def at_step(machine: Machine, step: int, command: str) -> Iterator[threading.Eve
 
 
 @pytest.mark.fault("kill -9 of the module that replaces containers, after its n-th step, under load")
-@pytest.mark.parametrize("point", POINTS if EXTENDED else [14])
+@pytest.mark.parametrize("point", some(POINTS, [14]))
 def test_a_replacement_that_is_killed_is_finished_and_no_request_is_lost(
     promise: Promise, machine: Machine, admin: Admin, point: int
 ) -> None:
