@@ -17,7 +17,7 @@ from urllib.parse import quote
 from ansible_collections.inference.fleet.plugins.module_utils.energy.holders import Shares, parse_gpus, shares_of
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import run_limited
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.system import docker_api
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import fault_of
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError

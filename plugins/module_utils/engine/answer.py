@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 from threading import Timer
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT
 
 SECONDS = 300  # the first request to a model may compile
 _MOST_BYTES = 16 << 20  # of an answer: an image

@@ -15,11 +15,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.cores impor
 from ansible_collections.inference.fleet.plugins.module_utils.engine.entrypoint import ENTRYPOINT
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import AT_START, HUB, Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import downloads_itself
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
     CAPABILITIES,
     DRAIN_SECONDS,
-    MANAGED_BY,
     Model,
     is_secret,
     name_taken,

@@ -26,12 +26,9 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.trial impor
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import HostImage
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer, requested_devices
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import short_reference, without_tag
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT, MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import DAEMON
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
-    ENGINE_PORT,
-    MANAGED_BY,
-    MOST_PROCESSES,
-)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MOST_PROCESSES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import clean_path
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.recipe import REPOSITORY
 from ansible_collections.inference.fleet.plugins.module_utils.system import drain

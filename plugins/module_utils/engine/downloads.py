@@ -23,7 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.containers 
 )
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import DOWNLOAD
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import RUN
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.references import CACHE_MOUNT

@@ -20,7 +20,7 @@ with the time, and `served` if vLLM had listened. A start after a death waits fi
 
 from __future__ import annotations
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT
 
 MOST, SECONDS, FIRST_WAIT = 5, 600, 5
 GAVE_UP = f"vLLM died {MOST} times within {SECONDS // 60} minutes, or before it served"

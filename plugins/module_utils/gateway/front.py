@@ -12,7 +12,7 @@ from typing import Any, Optional
 from urllib.parse import quote
 
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.host_drain import CODE, Server
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import ENGINE_PORT
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 

@@ -31,15 +31,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.images i
     OMNI_TYPES,
     Images,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Layout
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.logs import Logs
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.migrations import migrate
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
-    ENGINE_PORT,
-    INNER_PORT,
-    METRICS_PORT,
-    Model,
-)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import INNER_PORT, METRICS_PORT, Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.monitoring import Monitoring
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import (
     Network,

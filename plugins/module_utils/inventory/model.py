@@ -20,8 +20,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.argument
     words,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, OMNI_TYPES
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT as ENGINE_PORT
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY as MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT, MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import (
     NUMBER,

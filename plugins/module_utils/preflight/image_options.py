@@ -16,11 +16,8 @@ from typing import Any, Union
 from urllib.parse import quote
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import (
-    CAPABILITIES,
-    MANAGED_BY,
-    MOST_PROCESSES,
-)
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import CAPABILITIES, MOST_PROCESSES
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import option_program
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.options import (
     Program,

@@ -23,7 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import needs_gpus
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.gpus import Gpu
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import certificate_files
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks import FRONT
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import drained_since

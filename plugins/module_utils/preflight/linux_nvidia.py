@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.nvidia_smi import NvidiaSmi, Observation
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.linux_pci import observe_peers
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.nvidia import Nvidia
 from ansible_collections.inference.fleet.plugins.module_utils.system.docker_api import ask

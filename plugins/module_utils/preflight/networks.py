@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import is_address
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.network import (
     Network,
     Subnet,

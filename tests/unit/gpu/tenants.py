@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import MANAGED_BY
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import MANAGED_BY
 from ansible_collections.inference.fleet.tests.unit.samples import entry
 
 

@@ -365,7 +365,7 @@ def test_a_placement_that_cannot_be_is_drawn_within_bounds(size: int) -> None:
 
 @pytest.mark.parametrize("part", [None, 0.0, 0.5, 1.0, 17.0, -3.0, float("nan"), float("inf")])
 def test_a_bar_is_between_nothing_and_all(part: float | None) -> None:
-    check(parts.bar(part, "<b>"))
+    check(parts.meter(part, "<b>"))
 
 
 def test_a_gone_inventory_is_a_fault_of_the_overview(tmp_path: Path) -> None:

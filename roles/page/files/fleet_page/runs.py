@@ -232,7 +232,9 @@ class Runs:
 
 def _playbooks(pid: int) -> Iterator[int]:
     """The processes of ansible-playbook that a run started, which has a session of its own (a terminal)."""
-    for line in subprocess.run(["ps", "-eo", "pid=,ppid=,sid="], capture_output=True, text=True).stdout.splitlines():
+    for line in subprocess.run(
+        ["ps", "-eo", "pid=,ppid=,sid="], capture_output=True, text=True, check=False
+    ).stdout.splitlines():
         child, parent, session = map(int, line.split())
         if parent == pid and session == child:
             yield child

@@ -86,7 +86,7 @@ class ChangePanel:
         return [self.pending, self.box, self.summary, self.check, self.save, self.apply, self.result]
 
     def hidden(self) -> list[Any]:
-        return [None, gr.update(visible=False), "", *(gr.update() for _ in range(3)), ""]
+        return [None, gr.update(visible=False), "", *(gr.update() for _button in range(3)), ""]
 
     def propose(
         self, request: Any, what: str, edits: Sequence[Edit], run: Request, loses: Sequence[str] = ()

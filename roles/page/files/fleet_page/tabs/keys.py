@@ -72,7 +72,7 @@ def build(page: Page) -> Renewing:
             gr.update(visible=virtual),
             gr.update(visible=not virtual),
             "",
-            *(gr.update(visible=False) for _ in boxes),
+            *(gr.update(visible=False) for _box in boxes),
             *panel.hidden(),
         ]
 

@@ -36,15 +36,15 @@ def _of_host(name: str, found: Mapping[str, Any]) -> Markup:
 
 def _gpu(gpu: Mapping[str, Any]) -> Markup:
     used, total = gpu.get("memory_used_mib"), gpu.get("memory_mib")
-    memory = parts.bar(used / total if used is not None and total else None, f"{_gib(used)} of {_gib(total)}")
+    memory = parts.meter(used / total if used is not None and total else None, f"{_gib(used)} of {_gib(total)}")
     load = gpu.get("utilization")
     power, limit = gpu.get("power"), gpu.get("power_limit")
     figures = [
         ("Memory", memory),
-        ("Use", parts.bar(load / 100 if load is not None else None, f"{load:.0f} %" if load is not None else "-")),
+        ("Use", parts.meter(load / 100 if load is not None else None, f"{load:.0f} %" if load is not None else "-")),
         (
             "Power",
-            parts.bar(
+            parts.meter(
                 power / limit if power is not None and limit else None, f"{_figure(power)} of {_figure(limit)} W"
             ),
         ),

@@ -28,7 +28,7 @@ def images(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
 
 def _disk(disk: Mapping[str, int]) -> Markup:
     free, total = disk.get("free_bytes"), disk.get("total_bytes")
-    return parts.bar(
+    return parts.meter(
         1 - free / total if free is not None and total else None,
         f"{parts.gigabytes(free)} free of {parts.gigabytes(total)}",
     )
@@ -40,9 +40,7 @@ def _weights(snapshot: Snapshot, seen: Mapping[str, Any]) -> list[Markup]:
     for name, host in snapshot.hosts.items():
         for one in (seen.get(name) or {}).get("weights") or ():
             source = str(one.get("source", ""))
-            users = [
-                str(model.get("name")) for model in host.models if str(model.get("source", "")).split("@")[0] == source
-            ]
+            users = [str(model.get("name")) for model in host.models if _source(model) == source]
             state = ", ".join(users) or parts.mark(parts.IDLE, "no model of the inventory by its source")
             rows.append((source, name, parts.gigabytes(one.get("bytes")), state))
     if not rows:
@@ -77,3 +75,8 @@ def _wanted(host: Any) -> set[str]:
         return set()
     public = host.fleet.public()
     return {*map(str, (public.get("images") or {}).values()), *(str(one["image"]) for one in public["models"])}
+
+
+def _source(model: Mapping[str, Any]) -> str:
+    """Without the revision."""
+    return str(model.get("source", "")).partition("@")[0]

@@ -55,7 +55,7 @@ def _virtual(snapshot: Snapshot, seen: Mapping[str, Any]) -> Iterator[tuple[tupl
             spend = (spent.get(alias) or {}).get("spend")
             shown = "-" if spend is None else f"{spend:,.4f}"
             if budget and spend is not None:
-                shown = parts.bar(spend / float(budget), f"{spend:,.2f} of {float(budget):,.2f}")
+                shown = parts.meter(spend / float(budget), f"{spend:,.2f} of {float(budget):,.2f}")
             models = entry.get("models")
             row = (
                 alias,

@@ -63,7 +63,7 @@ def table(
     return Markup(f'<div class="scroll">{frame}</div>').format(label, heads, joined(lines))
 
 
-def bar(part: float | None, words: str) -> Markup:
+def meter(part: float | None, words: str) -> Markup:
     """part: 0 to 1."""
     if part is None:
         return cell(words)
