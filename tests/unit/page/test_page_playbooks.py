@@ -92,7 +92,7 @@ def test_what_removes_or_stops_says_what_clients_lose() -> None:
 
 
 def test_the_file_has_no_option_that_no_playbook_has() -> None:
-    data = yaml.safe_load((ROOT / "roles/page/files/fleet_page/playbooks.yml").read_text())
+    data = yaml.safe_load((ROOT / "roles/page/files/fleet_page/catalogue.yml").read_text())
     used = {option.name for playbook in playbooks().values() for option in playbook.options}
     assert {*data["options"]} == used
 

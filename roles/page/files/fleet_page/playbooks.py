@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 
-FILE = Path(__file__).with_name("playbooks.yml")
+FILE = Path(__file__).with_name("catalogue.yml")
 SWITCH, NUMBER, TEXT, CHOICE = "switch", "number", "text", "choice"
 
 
