@@ -237,6 +237,15 @@ def test_what_is_harmless_is_shown(snapshot: Snapshot) -> None:
         assert wanted in words, wanted
 
 
+@pytest.mark.parametrize(("restarts", "words"), [(None, "loading"), (0, "loading"), (1, "loading"), (2, "down")])
+def test_a_container_that_starts_again_and_again_is_down(snapshot: Snapshot, restarts: Any, words: str) -> None:
+    starting = {**CONTAINER, "status": "running", "health": "starting", "restarts": restarts}
+    (row,) = [
+        row for row in overview.model_rows(snapshot, {"gpu1": {**SEEN, "containers": [starting]}}) if row.containers
+    ]
+    assert row.words == words
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_text_of_a_host_is_html(snapshot: Snapshot, name: str) -> None:
     places = [*leaves(SEEN)]

@@ -173,6 +173,7 @@ def _starter(page: Page, chosen: Any) -> None:
 def _field(option: Option, page: Page) -> Any:
     label = option.name + (" *" if option.required else "")
     common: dict[str, Any] = {"label": label, "info": option.help, "elem_id": f"option-{option.name}", "min_width": 220}
+    common["interactive"] = True  # else Gradio shows one with a default for reading alone
     if option.kind == SWITCH:
         return gr.Checkbox(value=False, **common)
     if option.kind == CHOICE:

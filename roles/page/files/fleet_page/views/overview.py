@@ -12,6 +12,7 @@ from fleet_page.edits import Host, Snapshot
 from fleet_page.views import parts
 from fleet_page.views.parts import Markup
 
+MANY_RESTARTS = 2  # by Docker, of a container that is not ready
 LONG_SILENCE = 45  # seconds since a host was seen
 
 
@@ -61,7 +62,10 @@ class ModelRow:
 
 
 def _loads(container: Mapping[str, Any]) -> bool:
-    return container.get("status") == "running" and container.get("health") in ("", "starting", None)
+    """A container that Docker starts again and again does not load, also while it runs."""
+    restarts = container.get("restarts")
+    fails = isinstance(restarts, int) and restarts >= MANY_RESTARTS
+    return container.get("status") == "running" and container.get("health") in ("", "starting", None) and not fails
 
 
 def model_rows(snapshot: Snapshot, seen: Mapping[str, Any]) -> list[ModelRow]:
