@@ -212,7 +212,7 @@ def view(browser: Browser, tunnels: Tunnels, tmp_path: Path) -> Iterator[View]:
         foreign = {one for one in viewer.requests if urlsplit(one).netloc not in ("", own)}
         viewer.context.close()
         assert not foreign
-        assert not viewer.errors
+        assert not viewer.errors, viewer.errors
 
 
 @pytest.fixture

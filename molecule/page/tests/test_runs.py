@@ -38,10 +38,10 @@ def test_a_playbook_is_run_with_its_options_and_its_log_is_kept(alice: Viewer) -
 
 
 def test_a_run_that_fails_shows_its_fault(alice: Viewer) -> None:
-    start(alice, "rotate_keys", secret="no-such-secret")
+    start(alice, "logs", service="no-such-service")
     ended = alice.ran("run-shown", "failed")
     alert = alice.at("run-shown").get_by_role("alert")
-    expect(alert).to_contain_text("no-such-secret")
+    expect(alert).to_contain_text("no-such-service")
     assert "desk" in ended
 
 
