@@ -21,8 +21,11 @@ STUCK = {"env": {"STANDIN_NEVER_READY": "1"}, "ready_timeout": 15}
 @pytest.fixture
 def stuck(admin: Admin, door: Door) -> Iterator[str]:
     """A model that loads for ever, on a host that is otherwise as its inventory says."""
-    # `whole` has a template in its settings, which extra variables would have resolved.
-    models = [one | (STUCK if one["name"] == "plain" else {}) for one in door.models if one["name"] != "whole"]
+    # `whole` has a template in its settings, which extra variables would have resolved. Without a previous version of
+    # `plain`, which would go on serving.
+    others = [one for one in door.models if one["name"] not in ("plain", "whole")]
+    assert admin.play("install", variables={"fleet_models": others}).status == 0
+    models = [*others, *(one | STUCK for one in door.models if one["name"] == "plain")]
     run = admin.play("install", variables={"fleet_models": models})
     assert "vllm-plain-1: runs, but is not ready after 15 s" in run.messages
     yield "vllm-plain-1"
