@@ -6,6 +6,7 @@ A person reaches the page as docs/page.md says: through a tunnel of `ssh -L`, by
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import socket
@@ -15,16 +16,19 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
 from testinfra.host import Host
 
 from .fixtures import wait_until
+from .own_network import OwnNetwork
 
 CHROMIUM = "/usr/bin/chromium"
 # As root, Chromium has no sandbox of its own. What it asks of its maker by itself stays off.
 ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update")
 PORT = 7860
 WIDE, NARROW = (1280, 900), (390, 844)
+HIGHEST = 1600  # of a picture
 SECONDS = 30  # for what the page does at once, on a busy machine
 RUN_SECONDS = 180  # for a run of a playbook
 expect.set_options(timeout=SECONDS * 1000)
@@ -136,6 +140,17 @@ class Viewer:
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
+FOLDER = os.environ.get("PICTURES") and Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "docs/pictures"
+
+
+def picture(viewer: Viewer, name: str) -> None:
+    """For docs/page.md. A palette of 128 colours is enough for a page, and a third of the bytes."""
+    if FOLDER:
+        shot = Image.open(io.BytesIO(viewer.page.screenshot(full_page=True))).convert("RGB")
+        shot = shot.crop((0, 0, shot.width, min(shot.height, HIGHEST)))
+        shot.quantize(128).save(FOLDER / f"page-{name}.png", optimize=True)
+
+
 class Tunnels:
     """`ssh -L` to the host, one for each user."""
 
@@ -144,13 +159,16 @@ class Tunnels:
         self._open: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
 
     def url(self, user: str) -> str:
+        return f"http://127.0.0.1:{self.port(user)}/"
+
+    def port(self, user: str) -> int:
         if user not in self._open:
             port = free_port()
             options = ["-i", str(KEY), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
             command = ["ssh", "-q", *options, "-N", "-L", f"{port}:127.0.0.1:{PORT}", f"{user}@{self._address}"]
             self._open[user] = port, subprocess.Popen(command)
             wait_until(lambda: is_open(port), f"the tunnel of {user} is open")
-        return f"http://127.0.0.1:{self._open[user][0]}/"
+        return self._open[user][0]
 
     def close(self) -> None:
         for _port, process in self._open.values():
@@ -177,8 +195,19 @@ def playwright_() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def browser(playwright_: Playwright) -> Iterator[Browser]:
-    started = playwright_.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+def network() -> Iterator[OwnNetwork]:
+    """The browser's own: a request to another host than the page's would get nowhere."""
+    made = OwnNetwork()
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="session")
+def browser(
+    playwright_: Playwright, network: OwnNetwork, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    program = network.program(CHROMIUM, tmp_path_factory.mktemp("browser") / "chromium")
+    started = playwright_.chromium.launch(executable_path=program, args=ARGUMENTS)
     yield started
     started.close()
 
@@ -194,7 +223,7 @@ View = Callable[..., Viewer]
 
 
 @pytest.fixture
-def view(browser: Browser, tunnels: Tunnels, tmp_path: Path) -> Iterator[View]:
+def view(browser: Browser, network: OwnNetwork, tunnels: Tunnels) -> Iterator[View]:
     """Makes a viewer of the page for a user. After each test: nothing was asked of another host than the page's."""
     made: list[Viewer] = []
 
@@ -203,7 +232,7 @@ def view(browser: Browser, tunnels: Tunnels, tmp_path: Path) -> Iterator[View]:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
         )
-        made.append(Viewer(context, tunnels.url(user)))
+        made.append(Viewer(context, f"http://127.0.0.1:{network.forward(tunnels.port(user))}/"))
         return made[-1]
 
     yield new

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import ENERGY
 from lab import energy_month
-from lab.browser import Viewer
+from lab.browser import Viewer, picture
 from playwright.sync_api import expect
 from testinfra.host import Host
 
@@ -43,6 +43,7 @@ def test_last_month_has_its_energy_and_its_cost(alice: Viewer, month: date) -> N
     assert cost == pytest.approx(kwh * 0.31, abs=0.02)
     alice.see("energy-result", re.compile(r"Sum by model.*kWh.*EUR", re.DOTALL))
     expect(alice.at("energy-chart").locator("canvas, svg").first).to_be_visible()
+    picture(alice, "energy")
     with alice.page.expect_download() as download:
         alice.at("energy-files").get_by_role("link").first.click()
     assert "kwh" in download.value.path().read_text().splitlines()[0]

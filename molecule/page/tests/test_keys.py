@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import requests
-from lab.browser import View, Viewer
+from lab.browser import View, Viewer, picture
 from lab.fixtures import SECRETS, Door, requests_seen
 from playwright.sync_api import expect
 from testinfra.host import Host
@@ -60,10 +59,11 @@ def test_a_chat_streams_through_the_front_door(alice: Viewer, host: Host, value:
     expect(answer).to_contain_text("no model behind it")
     assert len(seen[0]) < len(answer.inner_text())  # it came bit by bit
     alice.see("try-chat", "What is in the <b>inventory</b>?")
+    picture(alice, "models")
     assert requests_seen(host, "qwen3-14b")[-1]["path"] == "/v1/chat/completions"
 
 
-def test_other_types_are_tried_too(alice: Viewer, host: Host, tmp_path: Path) -> None:
+def test_other_types_are_tried_too(alice: Viewer, host: Host) -> None:
     alice.open("Models")
     alice.pick("models", "bge-m3")
     expect(alice.field("try-alias")).to_have_value(ALIAS)  # the other key is for other models

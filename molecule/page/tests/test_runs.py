@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from lab.browser import RUN_SECONDS, SECONDS, View, Viewer
+from lab.browser import RUN_SECONDS, SECONDS, View, Viewer, picture
 from lab.fixtures import wait_until
 from playwright.sync_api import expect
 from testinfra.host import Host
@@ -35,6 +35,7 @@ def test_a_playbook_is_run_with_its_options_and_its_log_is_kept(alice: Viewer) -
         alice.click("run-log")
     assert "qwen3-14b" in download.value.path().read_text()
     alice.see("runs", "status")
+    picture(alice, "runs")
 
 
 def test_a_run_that_fails_shows_its_fault(alice: Viewer) -> None:

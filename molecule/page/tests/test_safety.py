@@ -13,6 +13,7 @@ import pytest
 import requests
 from lab.browser import RUN_SECONDS, Tunnels, Viewer
 from lab.fixtures import inspect
+from lab.own_network import OwnNetwork
 from playwright.sync_api import expect
 from testinfra.host import Host
 
@@ -27,7 +28,7 @@ FETCH = """([url, mode, body]) => fetch(url, {method: 'POST', mode, body, creden
 
 
 @pytest.fixture
-def elsewhere(alice: Viewer) -> Iterator[str]:
+def elsewhere(alice: Viewer, network: OwnNetwork) -> Iterator[str]:
     """Another web page on this machine, which its visitor has open beside the page of the fleet."""
 
     class Answers(BaseHTTPRequestHandler):
@@ -39,9 +40,11 @@ def elsewhere(alice: Viewer) -> Iterator[str]:
 
         def log_message(self, format: str, *args: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers, bind_and_activate=False)
+    server.socket.close()
+    server.socket = network.listener()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://localhost:{server.server_address[1]}/"
+    yield f"http://localhost:{server.socket.getsockname()[1]}/"
     server.shutdown()
 
 
