@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -154,6 +155,14 @@ def entry_edit(
     if index is None:
         raise FleetError(f"{place.file}: {variable} has no entry {name} any more; look at the inventory again")
     return Edit(place.file, (*place.of(variable), index), entry and dict(entry), what, removed=entry is None)
+
+
+def digest_of(value: Any) -> str:
+    """Another one for another value of the inventory. It shows no secret."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()
+
+
+CHANGED_MEANWHILE = "somebody changed it after you opened the form; open the form again to see the new values"
 
 
 def name_of(entry: Any) -> str | None:

@@ -12,7 +12,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import field_faults
 
 from fleet_page.door import known_keys
-from fleet_page.edits import entry_edit, name_of
+from fleet_page.edits import CHANGED_MEANWHILE, digest_of, entry_edit, name_of
 from fleet_page.page import Page, changing, log, refused, variables
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
@@ -83,7 +83,8 @@ def build(page: Page) -> Renewing:
         if not hosts:
             raise refused("the inventory has no host in the group fleet")
         entry = _written(page, of, variable, name) if of and name else {}
-        updates: list[Any] = [name, parts.heading(f"Change {name}" if name else "A new key"), ""]
+        title = parts.heading(f"Change {name}" if name else "A new key")
+        updates: list[Any] = [(name, digest_of(entry)) if name else None, title, ""]
         for one, (_box, _host, form, _review) in forms.items():
             updates += [
                 gr.update(visible=one == variable),
@@ -100,10 +101,15 @@ def build(page: Page) -> Renewing:
     add_direct.click(lambda: opened("fleet_direct_keys", None, None), None, outputs, **QUIET)
     edit.click(lambda what: opened(what[1], what[2], what[0]), [chosen], outputs, **QUIET)
 
-    def check(variable: str, request: gr.Request, name: str | None, of: str, values: Sequence[Any]) -> list[Any]:
+    def check(variable: str, request: gr.Request, opened_with: Any, of: str, values: Sequence[Any]) -> list[Any]:
         form = forms[variable][2]
+        changing(request)
+        name, seen = opened_with or (None, "")
         try:
-            entry = form.read(values, _written(page, of, variable, name) if name else {})
+            old = _written(page, of, variable, name) if name else {}
+            if name and digest_of(old) != seen:
+                raise FleetError(CHANGED_MEANWHILE)
+            entry = form.read(values, old)
             what = f"change the key {name}" if name else f"make the key {name_of(entry) or ''}"
             edits = [entry_edit(page.snapshot(), of, variable, name, entry, what)]
         except FleetError as error:
@@ -118,13 +124,14 @@ def build(page: Page) -> Renewing:
         return [*form.marks(own), *updates]
 
     # Gradio finds the request by the annotation, before the values of the form.
-    def check_virtual(request: gr.Request, name: str | None, of: str, *values: Any) -> list[Any]:
-        return check("fleet_keys", request, name, of, values)
+    def check_virtual(request: gr.Request, opened_with: Any, of: str, *values: Any) -> list[Any]:
+        return check("fleet_keys", request, opened_with, of, values)
 
-    def check_direct(request: gr.Request, name: str | None, of: str, *values: Any) -> list[Any]:
-        return check("fleet_direct_keys", request, name, of, values)
+    def check_direct(request: gr.Request, opened_with: Any, of: str, *values: Any) -> list[Any]:
+        return check("fleet_direct_keys", request, opened_with, of, values)
 
     for (_box, host, form, review), called in zip(forms.values(), (check_virtual, check_direct), strict=True):
+        gr.on([one.input for one in form.inputs], panel.hidden, None, panel.outputs, queue=False, **QUIET)
         review.click(called, [before, host, *form.inputs], [*form.fault_outputs, *panel.outputs], **QUIET)
 
     def take_away(what: Any, request: gr.Request) -> list[Any]:

@@ -11,8 +11,8 @@ import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import field_faults
 
-from fleet_page.edits import entry_edit, name_of
-from fleet_page.page import Page, problem, refused, variables
+from fleet_page.edits import CHANGED_MEANWHILE, digest_of, entry_edit, name_of
+from fleet_page.page import Page, changing, problem, refused, variables
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
 from fleet_page.tabs.form import Form
@@ -31,7 +31,7 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 def build(page: Page) -> Renewing:
     chosen, version = gr.State(""), gr.State("")
-    before = gr.State(None)  # the name of the entry in the form; None for a new one
+    before = gr.State(None)  # the name of the entry in the form, and its digest; None for a new one
     with gr.Row():
         add = gr.Button("Add a model", variant="primary", size="sm", scale=0, min_width=150, elem_id="model-add")
     with gr.Row(elem_classes="split"):
@@ -102,7 +102,7 @@ def build(page: Page) -> Renewing:
         of, name = pick.split("/", 1)
         entry = _written(page, of, name)
         return [
-            name,
+            (name, digest_of(entry)),
             gr.update(visible=True),
             parts.heading(f"Change {name} on {of}"),
             gr.update(choices=[of], value=of, interactive=False),
@@ -129,9 +129,13 @@ def build(page: Page) -> Renewing:
     add.click(new, None, opened, **QUIET)
     close.click(lambda: [gr.update(visible=False), *panel.hidden()], None, [editor, *panel.outputs], **QUIET)
 
-    def check(request: gr.Request, name: str | None, of: str, *values: Any) -> list[Any]:
+    def check(request: gr.Request, opened_with: Any, of: str, *values: Any) -> list[Any]:
+        changing(request)
+        name, seen = opened_with or (None, "")
         try:
             old = _written(page, of, name) if name else {}
+            if name and digest_of(old) != seen:
+                raise FleetError(CHANGED_MEANWHILE)
             entry = form.read(values, old)
             snapshot = page.snapshot()
             what = f"change {name} on {of}" if name else f"add {entry.get('name', 'a model')} on {of}"
@@ -151,6 +155,8 @@ def build(page: Page) -> Renewing:
         ]
         return [*form.marks(own), *shown]
 
+    # What was reviewed is what is saved.
+    gr.on([one.input for one in form.inputs], panel.hidden, None, panel.outputs, queue=False, **QUIET)
     review.click(check, [before, host, *form.inputs], [*form.fault_outputs, *panel.outputs], **QUIET)
 
     def toggle(pick: str, request: gr.Request) -> list[Any]:
@@ -172,7 +178,8 @@ def build(page: Page) -> Renewing:
         of, name = pick.split("/", 1)
         what = f"remove {name} from {of}"
         snapshot = page.snapshot()
-        edits = [entry_edit(snapshot, of, VARIABLE, name, None, what)]
+        known = any(name_of(one) == name for one in snapshot.hosts[of].models)
+        edits = [entry_edit(snapshot, of, VARIABLE, name, None, what)] if known else []
         loses = (f"Clients of {name} get 404 from then on; running requests end. Its weights stay in the cache.",)
         run = Request("remove_model", "", options={"model": name}, limit=",".join(snapshot.sharing(of, VARIABLE)))
         return panel.propose(request, what, edits, run, loses)[1]

@@ -122,7 +122,10 @@ def _starter(page: Page, chosen: Any) -> None:
             elem_id="run-limit",
         )
         with gr.Row(equal_height=False):
-            fields = [_field(option, page) for option in one.options]
+            fields = []
+            for option in one.options:
+                with gr.Column(min_width=260):
+                    fields.append(_field(option, page))
         agreed = gr.Checkbox(label=f"Yes. {one.loses}", value=False, visible=bool(one.loses), elem_id="run-agreed")
         with gr.Row():
             start = gr.Button(

@@ -135,6 +135,8 @@ class Trial:
                 if not answer:
                     yield "", [*chat, _said("assistant", "(an empty answer)")]
         except FleetError as error:
+            # The question goes back into its field, and is not sent again with the next one.
+            yield words, chat[:-1]
             raise problem(error) from None
 
     async def _once(

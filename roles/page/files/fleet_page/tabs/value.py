@@ -12,9 +12,9 @@ import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field, entered, field_faults
 
-from fleet_page.edits import variable_edit
+from fleet_page.edits import CHANGED_MEANWHILE, digest_of, variable_edit
 from fleet_page.hidden import masked, unmasked
-from fleet_page.page import Page, problem, refused
+from fleet_page.page import Page, changing, problem, refused
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
 from fleet_page.views import parts
@@ -59,17 +59,19 @@ class ValueEditor:
                 "Review the change", variant="primary", size="sm", scale=0, min_width=180, elem_id=f"{name}-review"
             )
             self.default = gr.Button("Use the default", size="sm", scale=0, min_width=160, elem_id=f"{name}-default")
+        self._opened = gr.State("")  # the digest of the value in the editor
         self.panel = ChangePanel(page, name)
-        shown = [self.help, self.text, self.fault, *self.panel.outputs]
+        shown = [self.help, self.text, self.fault, self._opened, *self.panel.outputs]
         for one in (self.host, self.variable):
             one.change(self.load, [self.host, self.variable], shown, **QUIET)
         changed = [self.fault, *self.panel.outputs]
-        self.review.click(self._review, [self.host, self.variable, self.text], changed, **QUIET)
+        self.text.input(self.panel.hidden, None, self.panel.outputs, queue=False, **QUIET)
+        self.review.click(self._review, [self.host, self.variable, self.text, self._opened], changed, **QUIET)
         self.default.click(self._default, [self.host, self.variable], changed, **QUIET)
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.host, self.help, self.text, self.fault, *self.panel.outputs]
+        return [self.host, self.help, self.text, self.fault, self._opened, *self.panel.outputs]
 
     def open_with(self, tab: Any) -> None:
         """Loads the value when the tab is opened."""
@@ -84,7 +86,7 @@ class ValueEditor:
     def load(self, host: str | None, variable: str) -> list[Any]:
         field = self._fields[variable]
         if not host:
-            return ["", "", "", *self.panel.hidden()]
+            return ["", "", "", "", *self.panel.hidden()]
         snapshot = self._page.snapshot()
         value = snapshot.written(host, variable)
         place = snapshot.place(host, variable)
@@ -93,14 +95,17 @@ class ValueEditor:
         also = f", also for {', '.join(sharing)}" if sharing else ""
         help_ = parts.joined([parts.note(field.info), parts.note(where + also), _keys(field)])
         text = "" if value is None else entered_value(field, value)
-        return [help_, text, "", *self.panel.hidden()]
+        return [help_, text, "", digest_of(value), *self.panel.hidden()]
 
-    def _review(self, host: str, variable: str, text: str, request: gr.Request) -> list[Any]:
+    def _review(self, host: str, variable: str, text: str, opened: str, request: gr.Request) -> list[Any]:
+        changing(request)
         try:
             given = yaml.safe_load(text) if text and text.strip() else None
         except yaml.YAMLError as error:
             return [parts.faults([f"expected YAML, got: {' '.join(str(error).split())}"]), *self.panel.hidden()]
         snapshot = self._page.snapshot()
+        if digest_of(snapshot.written(host, variable)) != opened:
+            return [parts.faults([f"{variable}: {CHANGED_MEANWHILE}"]), *self.panel.hidden()]
         try:
             value = unmasked(given, snapshot.written(host, variable), variable)
         except FleetError as error:

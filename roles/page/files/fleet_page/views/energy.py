@@ -53,8 +53,8 @@ def grafana(snapshot: Snapshot) -> Markup:
     }
     if not urls:
         return parts.note(
-            "Monitoring is off: set fleet_monitoring in the tab HTTPS and settings for dashboards in Grafana. Energy "
-            "is measured all the same."
+            "Monitoring is off: set fleet_monitoring in the tab HTTPS and settings for dashboards in Grafana. The "
+            "energy of GPUs is measured all the same."
         )
     links = (
         Markup('<a href="{}" target="_blank" rel="noreferrer">Grafana of {}</a>').format(url, name)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fleet_page.edits import Host
 from fleet_page.views import parts
-from fleet_page.views.overview import ModelRow
+from fleet_page.views.overview import REMOVED, ModelRow
 from fleet_page.views.parts import Markup
 
 
@@ -43,6 +43,11 @@ def _why(row: ModelRow) -> Markup:
     """Why a model is down, and what to do next."""
     if row.health not in (parts.BAD, parts.BUSY):
         return Markup("")
+    if row.state == REMOVED:
+        return parts.note(
+            "The inventory does not have this model any more, and its containers are still there: a run that should "
+            "remove them has failed, or nobody ran it. «Remove» runs the playbook remove_model."
+        )
     if not row.containers:
         return parts.note(
             "No container yet: the inventory has the model, and no run has deployed it. Change it, or run the playbook "

@@ -13,6 +13,7 @@ from fleet_page.views import parts
 from fleet_page.views.parts import Markup
 
 MANY_RESTARTS = 2  # by Docker, of a container that is not ready
+REMOVED = "removed"  # not in the inventory
 LONG_SILENCE = 45  # seconds since a host was seen
 
 
@@ -42,6 +43,8 @@ class ModelRow:
     def health(self) -> str:
         if self.state == "stopped":
             return parts.IDLE
+        if self.state == REMOVED:
+            return parts.BAD
         if not self.seen:
             return parts.IDLE
         if self.ready == self.wanted:
@@ -52,6 +55,8 @@ class ModelRow:
     def words(self) -> str:
         if self.state == "stopped":
             return "stopped"
+        if self.state == REMOVED:
+            return "not in the inventory, still there"
         if not self.seen:
             return "not seen"
         if self.ready == self.wanted:
@@ -70,7 +75,8 @@ def _loads(container: Mapping[str, Any]) -> bool:
 
 def model_rows(snapshot: Snapshot, seen: Mapping[str, Any]) -> list[ModelRow]:
     """seen: host -> its observation."""
-    return [row for name, host in snapshot.hosts.items() for row in _of_host(name, host, seen.get(name) or {})]
+    found = [(name, host, seen.get(name) or {}) for name, host in snapshot.hosts.items()]
+    return [row for one in found for row in (*_of_host(*one), *_left(*one))]
 
 
 def _of_host(name: str, host: Host, seen: Mapping[str, Any]) -> Iterator[ModelRow]:
@@ -99,6 +105,18 @@ def _of_host(name: str, host: Host, seen: Mapping[str, Any]) -> Iterator[ModelRo
             requests=(metrics.get("requests") or {}).get(model),
             tokens=(metrics.get("tokens") or {}).get(model),
         )
+
+
+def _left(name: str, host: Host, seen: Mapping[str, Any]) -> Iterator[ModelRow]:
+    """Models that the inventory does not have, and that still have containers: a removal that failed, for instance."""
+    known = {str(entry.get("name")) for entry in host.models if entry.get("state") != "absent"}
+    containers = [one for one in seen.get("containers") or () if one.get("model") and one["model"] not in known]
+    for model in dict.fromkeys(str(one["model"]) for one in containers):
+        own = tuple(one for one in containers if one["model"] == model)
+        devices = tuple(dict.fromkeys(str(one.get("device") or "CPU") for one in own))
+        ready = sum(bool(one.get("ready")) for one in own)
+        image = str(own[0].get("image", ""))
+        yield ModelRow(name, model, str(own[0].get("type") or ""), "", REMOVED, 0, ready, devices, image, own, True)
 
 
 def overview(snapshot: Snapshot, seen: Mapping[str, Any], note: str = "") -> Markup:
