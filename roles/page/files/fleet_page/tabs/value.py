@@ -63,7 +63,7 @@ class ValueEditor:
         self.panel = ChangePanel(page, name)
         shown = [self.help, self.text, self.fault, self._opened, *self.panel.outputs]
         for one in (self.host, self.variable):
-            one.change(self.load, [self.host, self.variable], shown, **QUIET)
+            one.change(self.load, [self.host, self.variable], shown, queue=False, **QUIET)
         changed = [self.fault, *self.panel.outputs]
         self.text.input(self.panel.hidden, None, self.panel.outputs, queue=False, **QUIET)
         self.review.click(self._review, [self.host, self.variable, self.text, self._opened], changed, **QUIET)
@@ -75,7 +75,7 @@ class ValueEditor:
 
     def open_with(self, tab: Any) -> None:
         """Loads the value when the tab is opened."""
-        tab.select(self.refresh, [self.host, self.variable], self.outputs, **QUIET)
+        tab.select(self.refresh, [self.host, self.variable], self.outputs, queue=False, **QUIET)
 
     def refresh(self, host: str | None, variable: str) -> list[Any]:
         """Updates for `outputs`, when the tab is opened."""
