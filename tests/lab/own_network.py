@@ -29,6 +29,8 @@ class OwnNetwork:
         self._do("link", "add", "near", "type", "veth", "peer", "name", "far")
         self._do("address", "add", "192.0.2.1/24", "dev", "near")
         for interface in ("near", "far"):
+            # Else the interface gets an address of IPv6 a second later, which is a change.
+            self._do("link", "set", interface, "addrgenmode", "none")
             self._do("link", "set", interface, "up")
 
     def program(self, path: str, script: Path) -> Path:
