@@ -27,7 +27,7 @@ TABS = (
     "Runs",
 )
 CACHE_SECONDS = 3600  # that uploads, and files to download, are kept
-# Without the queue: its stream of answers ends with the last of them, and an event at that moment is never answered.
+# Without the queue: a tab waits for one answer, and for no stream of events.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
