@@ -245,20 +245,20 @@ def test_the_way_to_a_model_is_that_of_its_clients() -> None:
 )
 def test_keys_are_those_of_the_file_beside_the_inventory(tmp_path: Path, text: str, expected: dict[str, str]) -> None:
     (tmp_path / ".fleet-keys.yml").write_text(text)
-    assert known_keys(None, {}, tmp_path) == expected
+    assert known_keys({}, tmp_path) == expected
 
 
 @pytest.mark.parametrize("name", ["other.yml", "~nobody-at-all/x", "\x00", 5, ["x"], "x" * 5000, "."])
 def test_a_file_of_keys_that_cannot_be_read_has_none(tmp_path: Path, name: Any) -> None:
     (tmp_path / ".fleet-keys.yml").write_text("app: sk-abc\n")
-    assert known_keys(None, {"fleet_keys_file": name}, tmp_path) == {}
+    assert known_keys({"fleet_keys_file": name}, tmp_path) == {}
 
 
 def test_a_relative_file_of_keys_is_beside_the_inventory(tmp_path: Path) -> None:
     (tmp_path / "mine.yml").write_text("app: sk-abc\n")
-    assert known_keys(None, {"fleet_keys_file": "mine.yml"}, tmp_path) == {"app": "sk-abc"}
+    assert known_keys({"fleet_keys_file": "mine.yml"}, tmp_path) == {"app": "sk-abc"}
     (tmp_path / "mine.yml").write_bytes(b"\xff\xfe\x00")
-    assert known_keys(None, {"fleet_keys_file": "mine.yml"}, tmp_path) == {}
+    assert known_keys({"fleet_keys_file": "mine.yml"}, tmp_path) == {}
 
 
 def test_a_key_fits_the_models_that_it_is_limited_to() -> None:

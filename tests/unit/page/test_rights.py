@@ -44,7 +44,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         proposals[what] if what in proposals else proposals.setdefault(what, inner(what, edits))
     )  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("fleet_page.views.settings._certificate", lambda _url: "not read")
+        patched.setattr("fleet_page.door._certificate", lambda _url: "not read")
         yield made
 
 

@@ -352,7 +352,7 @@ def test_the_end_of_a_long_log_is_shown() -> None:
         lambda: keys.keys(Snapshot(Path("/x")), {}),
         lambda: energy.grafana(Snapshot(Path("/x"))),
         lambda: runs.history([]),
-        lambda: settings.certificates(Snapshot(Path("/x"))),
+        lambda: settings.certificates({}),
         lambda: overview.services_table({}),
     ],
 )

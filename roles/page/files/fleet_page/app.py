@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from fleet_page.guard import person_of
-from fleet_page.page import Page
+from fleet_page.page import AT_ONCE, Page
 from fleet_page.tabs import energy, gpus, images, keys, models, overview, runs, settings
 from fleet_page.tabs.overview import Renewing
 from fleet_page.views.parts import Markup
@@ -27,8 +27,6 @@ TABS = (
     "Runs",
 )
 CACHE_SECONDS = 3600  # that uploads, and files to download, are kept
-# Without the queue: a tab waits for one answer, and for no stream of events.
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
 
@@ -69,18 +67,18 @@ def build(page: Page) -> gr.Blocks:
             with gr.Tab(TABS[5], id="settings") as tab:
                 editor, renew, outputs = settings.build(page)
                 editor.open_with(tab)
-                tab.select(renew, None, outputs, **QUIET)
+                tab.select(renew, None, outputs, **AT_ONCE)
             with gr.Tab(TABS[6], id="energy") as energy_tab:
                 renew, outputs = energy.build(page)
-                energy_tab.select(renew, None, outputs, **QUIET)
+                energy_tab.select(renew, None, outputs, **AT_ONCE)
             with gr.Tab(TABS[7], id="runs") as runs_tab:
                 shown.append((runs_tab, runs.build(page)))
         timers = [one.timer for _tab, one in shown]
         for tab in (*(tab for tab, _one in shown), energy_tab):
             own = next((one.timer for of, one in shown if of is tab), None)
-            tab.select(lambda own=own: [gr.update(active=one is own) for one in timers], None, timers, **QUIET)
+            tab.select(lambda own=own: [gr.update(active=one is own) for one in timers], None, timers, **AT_ONCE)
         for tab, one in shown:
-            tab.select(one.renew, one.inputs, one.outputs, **QUIET)
+            tab.select(one.renew, one.inputs, one.outputs, **AT_ONCE)
 
         def arrive(request: gr.Request) -> list[Any]:
             page.live.look()
@@ -90,6 +88,6 @@ def build(page: Page) -> gr.Blocks:
             words = Markup('<span class="person">{}{}</span>{}').format(person.name, rights, logout)
             return [words, gr.update(active=True)]
 
-        blocks.load(arrive, None, [who, first.timer], **QUIET)
-        blocks.load(first.renew, first.inputs, first.outputs, **QUIET)
+        blocks.load(arrive, None, [who, first.timer], **AT_ONCE)
+        blocks.load(first.renew, first.inputs, first.outputs, **AT_ONCE)
     return blocks

@@ -5,19 +5,24 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import httpx
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import GATEWAY_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from cryptography import x509
 
 SECONDS = 120
+CERTIFICATE_SECONDS = 3.0
 MOST_WORDS = 200_000
 CHAT = ("chat", "vision")
 DONE = "[DONE]"
@@ -37,7 +42,7 @@ def endpoint(fleet: Fleet, model: str) -> str:
     raise FleetError(f"{model}: has no route for clients; set direct: true, and a direct key")
 
 
-def known_keys(fleet: Fleet | None, given: Mapping[str, Any], folder: Path) -> dict[str, str]:
+def known_keys(given: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Alias -> value of the virtual keys in the file that the playbook keys writes; none if it cannot be read."""
     try:
         file = Path(folder, given.get("fleet_keys_file") or KEYS).expanduser()
@@ -206,3 +211,25 @@ async def _refused(response: httpx.Response) -> None:
 def _words(data: Any) -> str:
     error = data.get("error", data) if isinstance(data, dict) else data
     return str(error.get("message", error) if isinstance(error, dict) else error)[:500]
+
+
+def certificates(urls: Iterable[str]) -> dict[str, x509.Certificate | str]:
+    """URL -> its certificate, or why there is none."""
+    urls = tuple(urls)
+    with ThreadPoolExecutor(8) as threads:
+        return dict(zip(urls, threads.map(_certificate, urls), strict=True))
+
+
+def _certificate(url: str) -> x509.Certificate | str:
+    """The certificate, or why there is none. Not verified: its dates are wanted even if it has expired."""
+    at = urlsplit(url)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((at.hostname or "", at.port or 443), CERTIFICATE_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=at.hostname) as secure,
+        ):
+            return x509.load_der_x509_certificate(secure.getpeercert(True) or b"")
+    except (OSError, ValueError) as error:
+        return " ".join(str(error).split()) or type(error).__name__

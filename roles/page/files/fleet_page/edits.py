@@ -81,6 +81,16 @@ class Snapshot:
             found.update(secrets_in(text))
         return _long_enough(found)
 
+    def entry(self, host: str, variable: str, name: str) -> dict[str, Any]:
+        """An entry of a list as it is written, with templates. Raises FleetError if there is none."""
+        found = self.written(host, variable)
+        entry = next((one for one in found if name_of(one) == name), None) if isinstance(found, list) else None
+        if entry is None:
+            raise FleetError(
+                f"{name}: {variable} of {host} is written as a template, or has no such entry; edit the file by hand"
+            )
+        return dict(entry)
+
     def written(self, host: str, variable: str) -> Any:
         """The value as it is written, with templates; None if it is not."""
         place = self.place(host, variable)
@@ -172,10 +182,6 @@ def name_of(entry: Any) -> str | None:
 
 def is_secret_field(name: str) -> bool:
     return name in SECRET_VARIABLES or is_secret_name(name.upper())
-
-
-def secrets_of(snapshot: Snapshot) -> frozenset[str]:
-    return snapshot.secrets
 
 
 def secrets_in(text: str) -> Iterator[str]:

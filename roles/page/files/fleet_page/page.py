@@ -17,7 +17,7 @@ import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field, fields_of
 
-from fleet_page.edits import Snapshot, secrets_of, without_secrets
+from fleet_page.edits import CHANGED_MEANWHILE, Snapshot, digest_of, without_secrets
 from fleet_page.follow import Follows
 from fleet_page.guard import person_of
 from fleet_page.inventory import Inventory
@@ -31,6 +31,10 @@ from fleet_page.views.parts import Markup
 
 SPECS = Path(__file__).parents[3] / "fleet" / "meta" / "argument_specs.yml"
 LONGEST = 2_000  # characters of a message
+# Options of events: no endpoint for programs, and no animation. At once: without Gradio's queue, so that a tab waits
+# for one answer, and for no stream of events.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 log = logging.getLogger("inference-fleet-page")
 
 
@@ -63,13 +67,33 @@ class Page:
         """The tab Overview, as it is now."""
         return overview(self.snapshot(), self.seen(), self.live.note)
 
+    def entry(self, host: str, variable: str, name: str) -> dict[str, Any]:
+        """As `Snapshot.entry`, for a click."""
+        try:
+            return self.snapshot().entry(host, variable, name)
+        except FleetError as error:
+            raise problem(error) from None
+
+    def opened(
+        self, host: str, variable: str, opened_with: tuple[str, str] | None
+    ) -> tuple[str | None, dict[str, Any]]:
+        """The name of the entry in a form, and the entry; None for a new one. opened_with: name and digest of the entry
+        when the form was opened. Raises FleetError if somebody else has changed it meanwhile."""
+        if not opened_with:
+            return None, {}
+        name, digest = opened_with
+        entry = self.entry(host, variable, name)
+        if digest_of(entry) != digest:
+            raise FleetError(CHANGED_MEANWHILE)
+        return name, entry
+
     def state(self) -> str:
         """Differs when what the tabs show does."""
         return f"{self.snapshot().digest} {self.live.version} {self.live.note}"
 
     def shown(self, text: str) -> str:
         """Without the secrets of the inventory."""
-        return without_secrets(text, secrets_of(self.snapshot()))
+        return without_secrets(text, self.snapshot().secrets)
 
 
 def changing(request: Any) -> Person:

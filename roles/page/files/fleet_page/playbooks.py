@@ -41,6 +41,11 @@ class Playbook:
     looks: bool = False
     checks: bool = True
 
+    @property
+    def agreed(self) -> dict[str, str]:
+        """The options of a person who has said yes."""
+        return {self.asks: "true"} if self.asks else {}
+
 
 @cache
 def playbooks() -> Mapping[str, Playbook]:

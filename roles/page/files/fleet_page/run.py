@@ -16,15 +16,15 @@ from typing import Any
 import ansible_runner
 
 from fleet_page.command import extra_variables, limited
+from fleet_page.runs import COPY, IDENT, REQUEST
 
-IDENT = "run"
 PROMPTS = {"become": r"^BECOME password.*:\s*?$", "vault": r"^Vault password.*:\s*?$"}
 ASKS = {"become": "--ask-become-pass", "vault": "--ask-vault-pass"}
 
 
 def main(folder: Path, given: dict[str, Any]) -> int:
     """given: program, config and inventory (paths), and passwords, which ansible-playbook gets on its terminal."""
-    request = json.loads((folder / "request.json").read_text())
+    request = json.loads((folder / REQUEST).read_text())
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else the playbook would inherit that it is ignored
     # Not from ansible-runner's `envvars`, which it would write to a file.
     # Alone: beside it is the page's own Python, which a host with the connection `local` would get.
@@ -53,7 +53,7 @@ def main(folder: Path, given: dict[str, Any]) -> int:
         )
     finally:
         if request["inventory"]:
-            shutil.rmtree(folder / "inventory", ignore_errors=True)
+            shutil.rmtree(folder / COPY, ignore_errors=True)  # the result counts; what is left goes with the history
     return 1 if ended.rc is None else int(ended.rc)  # None: ended by a signal
 
 

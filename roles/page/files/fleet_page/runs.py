@@ -118,7 +118,7 @@ class Runs:
                 (folder / REQUEST).write_text(json.dumps(asdict(request)))
                 self._begin(folder, passwords or {})
             except OSError as error:
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)  # the first fault is the one to tell
                 raise FleetError(f"{error.filename or self._folder}: {why(error)}; no run was started") from None
         self._prune()
         return id
@@ -176,7 +176,7 @@ class Runs:
             return Run(id, folder, asked, RUNS, stopped_by=stopped)
         else:
             state = STOPPED if stopped else LOST
-            shutil.rmtree(folder / COPY, ignore_errors=True)
+            shutil.rmtree(folder / COPY, ignore_errors=True)  # what is left goes with the history
         written = artifacts / "rc" if code else folder / (PROCESS if not status else f"artifacts/{IDENT}/status")
         run = Run(id, folder, asked, state, _modified(written), stopped)
         self._ended[id] = run
@@ -225,7 +225,7 @@ class Runs:
     def _prune(self) -> None:
         for run in self.all()[KEPT:]:
             if run.state != RUNS:
-                shutil.rmtree(run.folder, ignore_errors=True)
+                shutil.rmtree(run.folder, ignore_errors=True)  # what is left is tried again after the next start
                 self._ended.pop(run.id, None)
                 self._progress.pop(run.id, None)
 

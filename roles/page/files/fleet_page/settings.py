@@ -7,7 +7,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Settings:
     port: int = 7860
     certificate: Path | None = None
     private_key: Path | None = None
-    users: Mapping[str, User] = ()  # type: ignore[assignment]
+    users: Mapping[str, User] = field(default_factory=dict)
     oidc: Mapping[str, str] | None = None
 
     @property

@@ -10,9 +10,10 @@ from typing import Any
 
 import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
+from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import FieldFault, field_faults
 
-from fleet_page.edits import Edit, Proposal
-from fleet_page.page import Page, changing, log, problem, refused
+from fleet_page.edits import Edit, Proposal, name_of
+from fleet_page.page import AT_ONCE, QUIET, Page, changing, log, problem, refused
 from fleet_page.runs import RUNS, Request
 from fleet_page.views import parts
 from fleet_page.views import runs as run_views
@@ -72,14 +73,13 @@ class ChangePanel:
                 self.cancel = gr.Button("Cancel", size="sm", scale=0, min_width=150, elem_id=f"{name}-cancel")
             self.result = gr.HTML(elem_id=f"{name}-result")
         self._timer = gr.Timer(TICK_SECONDS, active=False)
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.check.click(self._check, [self.pending, *self.passwords.inputs], [*self.outputs, self._timer], **quiet)
-        self.save.click(self._save, [self.pending], [*self.outputs, self._timer], **quiet)
-        self.apply.click(self._apply, [self.pending, *self.passwords.inputs], [*self.outputs, self._timer], **quiet)
+        self.check.click(self._check, [self.pending, *self.passwords.inputs], [*self.outputs, self._timer], **QUIET)
+        self.save.click(self._save, [self.pending], [*self.outputs, self._timer], **QUIET)
+        self.apply.click(self._apply, [self.pending, *self.passwords.inputs], [*self.outputs, self._timer], **QUIET)
         self.cancel.click(
-            lambda: [*self.hidden(), gr.update(active=False)], None, [*self.outputs, self._timer], **quiet
+            lambda: [*self.hidden(), gr.update(active=False)], None, [*self.outputs, self._timer], **QUIET
         )
-        self._timer.tick(self._tick, [self.pending], [self.result, self._timer], queue=False, **quiet)
+        self._timer.tick(self._tick, [self.pending], [self.result, self._timer], **AT_ONCE)
 
     @property
     def outputs(self) -> list[Any]:
@@ -164,6 +164,17 @@ class ChangePanel:
             return [gr.skip(), gr.update(active=False)]
         run = self._page.runs.run(pending.run)
         return [run_result(self._page, pending.run), gr.update(active=bool(run and run.state == RUNS))]
+
+
+def entry_faults(proposal: Proposal | None, host: str, variable: str, name: str | None) -> list[FieldFault]:
+    """The faults of an entry of a list, with paths within the entry."""
+    found = proposal.after.hosts[host].given.get(variable) if proposal and host in proposal.after.hosts else None
+    names = [name_of(one) for one in found] if isinstance(found, list) else []
+    if proposal is None or name not in names:
+        return []
+    start = (variable, names.index(name))
+    faults = field_faults(proposal.faults)
+    return [FieldFault(one.path[2:], one.words) for one in faults if one.path[:2] == start]
 
 
 def _there(pending: Pending | None) -> Pending:

@@ -12,13 +12,12 @@ import pandas
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 from fleet_page.guard import person_of
-from fleet_page.page import Page, problem
+from fleet_page.page import AT_ONCE, QUIET, Page, problem
 from fleet_page.runs import DONE, RUNS, Request
 from fleet_page.tabs.change import run_result
 from fleet_page.views import parts
 from fleet_page.views.energy import grafana, sums
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SESSIONS = "-sessions.csv"
 
 
@@ -81,7 +80,7 @@ def build(page: Page) -> tuple[Any, list[Any]]:
             return [parts.empty("No energy", words), *[gr.update(visible=False)] * 2, _files(made), off]
         return [sums(measured, sessions), _plot(measured, "model"), _plot(measured, "host"), _files(made), off]
 
-    timer.tick(renew, [run], [result, chart, hosts, files, timer], queue=False, **QUIET)
+    timer.tick(renew, [run], [result, chart, hosts, files, timer], **AT_ONCE)
     return lambda: [grafana(page.snapshot())], [links]
 
 

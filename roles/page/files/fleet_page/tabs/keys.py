@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,17 +12,16 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import field_faults
 
 from fleet_page.door import known_keys
-from fleet_page.edits import CHANGED_MEANWHILE, digest_of, entry_edit, name_of
-from fleet_page.page import Page, changing, log, refused, variables
+from fleet_page.edits import digest_of, entry_edit, name_of
+from fleet_page.page import AT_ONCE, QUIET, Page, changing, log, refused, variables
 from fleet_page.runs import Request
-from fleet_page.tabs.change import ChangePanel
+from fleet_page.tabs.change import ChangePanel, entry_faults
 from fleet_page.tabs.form import Form
 from fleet_page.tabs.overview import Renewing
 from fleet_page.tabs.pick import PICK, picked
 from fleet_page.views import keys as views
 from fleet_page.views import parts
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 FIRST = {
     "fleet_keys": ("alias", "models", "max_budget", "budget_duration", "rpm_limit", "tpm_limit", "expires"),
     "fleet_direct_keys": ("name",),
@@ -82,7 +81,7 @@ def build(page: Page) -> Renewing:
         hosts = [*page.snapshot().hosts]
         if not hosts:
             raise refused("the inventory has no host in the group fleet")
-        entry = _written(page, of, variable, name) if of and name else {}
+        entry = page.entry(of, variable, name) if of and name else {}
         title = parts.heading(f"Change {name}" if name else "A new key")
         updates: list[Any] = [(name, digest_of(entry)) if name else None, title, ""]
         for one, (_box, _host, form, _review) in forms.items():
@@ -104,11 +103,8 @@ def build(page: Page) -> Renewing:
     def check(variable: str, request: gr.Request, opened_with: Any, of: str, values: Sequence[Any]) -> list[Any]:
         form = forms[variable][2]
         changing(request)
-        name, seen = opened_with or (None, "")
         try:
-            old = _written(page, of, variable, name) if name else {}
-            if name and digest_of(old) != seen:
-                raise FleetError(CHANGED_MEANWHILE)
+            name, old = page.opened(of, variable, opened_with)
             entry = form.read(values, old)
             what = f"change the key {name}" if name else f"make the key {name_of(entry) or ''}"
             edits = [entry_edit(page.snapshot(), of, variable, name, entry, what)]
@@ -116,12 +112,7 @@ def build(page: Page) -> Renewing:
             return [*form.marks(field_faults(error.faults)), *panel.hidden()]
         run = Request(PLAYBOOK[variable], "", limit=",".join(page.snapshot().sharing(of, variable)))
         proposal, updates = panel.propose(request, what, edits, run)
-        own = [
-            type(one)(one.path[2:], one.words)
-            for one in field_faults(proposal.faults if proposal else ())
-            if one.path[:1] == (variable,)
-        ]
-        return [*form.marks(own), *updates]
+        return [*form.marks(entry_faults(proposal, of, variable, name_of(entry))), *updates]
 
     # Gradio finds the request by the annotation, before the values of the form.
     def check_virtual(request: gr.Request, opened_with: Any, of: str, *values: Any) -> list[Any]:
@@ -131,7 +122,7 @@ def build(page: Page) -> Renewing:
         return check("fleet_direct_keys", request, opened_with, of, values)
 
     for (_box, host, form, review), called in zip(forms.values(), (check_virtual, check_direct), strict=True):
-        gr.on([one.input for one in form.inputs], panel.hidden, None, panel.outputs, queue=False, **QUIET)
+        gr.on([one.input for one in form.inputs], panel.hidden, None, panel.outputs, **AT_ONCE)
         review.click(called, [before, host, *form.inputs], [*form.fault_outputs, *panel.outputs], **QUIET)
 
     def take_away(what: Any, request: gr.Request) -> list[Any]:
@@ -140,7 +131,7 @@ def build(page: Page) -> Renewing:
         words = f"remove the key {name}"
         loses = [f"Whoever uses the key {name} gets 401 at once. Its value cannot be made again."]
         if variable == "fleet_keys":  # absent, so that the playbook removes it from LiteLLM
-            entry = {**_written(page, of, variable, name), "state": "absent"}
+            entry = {**page.entry(of, variable, name), "state": "absent"}
             edits = [entry_edit(snapshot, of, variable, name, entry, words)]
         else:
             edits = [entry_edit(snapshot, of, variable, name, None, words)]
@@ -161,7 +152,7 @@ def build(page: Page) -> Renewing:
         person = changing(request)
         of, _variable, name = what
         host = page.snapshot().hosts[of]
-        found = known_keys(host.fleet, host.given, page.inventory.folder).get(name)
+        found = known_keys(host.given, page.inventory.folder).get(name)
         if not found:
             raise refused(
                 "the file of keys beside the inventory has no value for it, is encrypted, or belongs to somebody else; "
@@ -172,13 +163,5 @@ def build(page: Page) -> Renewing:
 
     show.click(reveal, [chosen], [value], **QUIET)
     timer = gr.Timer(5.0, active=False)
-    timer.tick(renew, None, [shown], queue=False, **QUIET)
+    timer.tick(renew, None, [shown], **AT_ONCE)
     return Renewing(timer, renew, [], [shown])
-
-
-def _written(page: Page, host: str, variable: str, name: str | None) -> Mapping[str, Any]:
-    found = page.snapshot().written(host, variable)
-    entry = next((one for one in found if name_of(one) == name), None) if isinstance(found, list) else None
-    if entry is None:
-        raise refused(f"{name}: is not in the inventory any more, or is written as a template")
-    return dict(entry)

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from fleet_page.page import Page, refused
+from fleet_page.page import AT_ONCE, QUIET, Page, refused
 from fleet_page.views import parts
 
 TICK_SECONDS = 1.5
@@ -25,9 +25,8 @@ class LogView:
             )
         self.shown = gr.HTML(elem_id=name)
         self.timer = gr.Timer(TICK_SECONDS, active=False)
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.start.click(self._start, [self.what], [self.shown, self.timer], **quiet)
-        self.timer.tick(self._tick, [self.what, self.filter], [self.shown, self.timer], queue=False, **quiet)
+        self.start.click(self._start, [self.what], [self.shown, self.timer], **QUIET)
+        self.timer.tick(self._tick, [self.what, self.filter], [self.shown, self.timer], **AT_ONCE)
 
     @property
     def outputs(self) -> list[Any]:

@@ -11,10 +11,10 @@ import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import field_faults
 
-from fleet_page.edits import CHANGED_MEANWHILE, digest_of, entry_edit, name_of
-from fleet_page.page import Page, changing, problem, refused, variables
+from fleet_page.edits import digest_of, entry_edit, name_of
+from fleet_page.page import AT_ONCE, QUIET, Page, changing, refused, variables
 from fleet_page.runs import Request
-from fleet_page.tabs.change import ChangePanel
+from fleet_page.tabs.change import ChangePanel, entry_faults
 from fleet_page.tabs.form import Form
 from fleet_page.tabs.logs import LogView
 from fleet_page.tabs.overview import EVERY_SECONDS, Renewing
@@ -26,7 +26,6 @@ from fleet_page.views.overview import model_rows, models_table
 
 VARIABLE = "fleet_models"
 FIRST = ("name", "type", "source", "devices", "replicas", "state", "args")
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def build(page: Page) -> Renewing:
@@ -67,12 +66,12 @@ def build(page: Page) -> Renewing:
 
     def renew(known: str, pick: str) -> list[Any]:
         page.live.look()
-        state = f"{page.snapshot().digest} {page.live.version} {pick}"
+        state = f"{page.state()} {pick}"
         if state == known:
             return [gr.skip(), gr.skip(), gr.skip()]
         return [_list(page), _about(page, pick), state]
 
-    timer.tick(renew, [version, chosen], [listed, about, version], queue=False, **QUIET)
+    timer.tick(renew, [version, chosen], [listed, about, version], **AT_ONCE)
 
     def select(event: gr.EventData) -> list[Any]:
         pick = picked(event)
@@ -100,7 +99,7 @@ def build(page: Page) -> Renewing:
 
     def edit(pick: str) -> list[Any]:
         of, name = pick.split("/", 1)
-        entry = _written(page, of, name)
+        entry = page.entry(of, VARIABLE, name)
         return [
             (name, digest_of(entry)),
             gr.update(visible=True),
@@ -131,11 +130,8 @@ def build(page: Page) -> Renewing:
 
     def check(request: gr.Request, opened_with: Any, of: str, *values: Any) -> list[Any]:
         changing(request)
-        name, seen = opened_with or (None, "")
         try:
-            old = _written(page, of, name) if name else {}
-            if name and digest_of(old) != seen:
-                raise FleetError(CHANGED_MEANWHILE)
+            name, old = page.opened(of, VARIABLE, opened_with)
             entry = form.read(values, old)
             snapshot = page.snapshot()
             what = f"change {name} on {of}" if name else f"add {entry.get('name', 'a model')} on {of}"
@@ -147,21 +143,15 @@ def build(page: Page) -> Renewing:
         run = Request("add_model", "", options={"model": model}, limit=",".join(sharing))
         loses = _lost(name, old, entry)
         proposal, shown = panel.propose(request, what, [edit_], run, loses)
-        index = _index(proposal, of, model)
-        own = [
-            type(found)(found.path[2:], found.words)
-            for found in field_faults(proposal.faults if proposal else ())
-            if found.path[:2] == (VARIABLE, index)
-        ]
-        return [*form.marks(own), *shown]
+        return [*form.marks(entry_faults(proposal, of, VARIABLE, model)), *shown]
 
     # What was reviewed is what is saved.
-    gr.on([one.input for one in form.inputs], panel.hidden, None, panel.outputs, queue=False, **QUIET)
+    gr.on([one.input for one in form.inputs], panel.hidden, None, panel.outputs, **AT_ONCE)
     review.click(check, [before, host, *form.inputs], [*form.fault_outputs, *panel.outputs], **QUIET)
 
     def toggle(pick: str, request: gr.Request) -> list[Any]:
         of, name = pick.split("/", 1)
-        entry = _written(page, of, name)
+        entry = page.entry(of, VARIABLE, name)
         stopped = entry.get("state") == "stopped"
         new_entry = {**entry, "state": "running" if stopped else "stopped"}
         if stopped:
@@ -245,29 +235,9 @@ def _about(page: Page, pick: str) -> Any:
     return views.about(row, host)
 
 
-def _written(page: Page, host: str, name: str) -> Mapping[str, Any]:
-    """The entry as it is in its file, with templates."""
-    found = page.snapshot().written(host, VARIABLE)
-    entry = next((one for one in found if name_of(one) == name), None) if isinstance(found, list) else None
-    if entry is None:
-        error = FleetError(
-            f"{name}: fleet_models of {host} is written as a template, or has no such entry; edit the file by hand"
-        )
-        raise problem(error)
-    return dict(entry)
-
-
 def _lost(name: str | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     if name and new.get("name") != name:
         return [f"Clients of {name} get 404 from then on: the model has another name."]
     if name and new.get("state") in ("stopped", "absent") and old.get("state", "running") == "running":
         return [f"{name} stops: its clients get an error until it runs again."]
     return []
-
-
-def _index(proposal: Any, host: str, model: str) -> int:
-    if proposal is None or host not in proposal.after.hosts:
-        return -1
-    entries = proposal.after.hosts[host].given.get(VARIABLE)
-    names = [name_of(one) for one in entries] if isinstance(entries, list) else []
-    return names.index(model) if model in names else -1

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from fleet_page.page import Page, changing
+from fleet_page.page import AT_ONCE, QUIET, Page, changing
 
 EVERY_SECONDS = 2.0
 
@@ -46,9 +46,8 @@ def _password(page: Page) -> None:
             page.live.give({wanted: text})
         return ""
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    timer.tick(ask, [needs], [row, password, needs], queue=False, **quiet)
-    give.click(given, [password, needs], [password], **quiet)
+    timer.tick(ask, [needs], [row, password, needs], **AT_ONCE)
+    give.click(given, [password, needs], [password], **QUIET)
 
 
 @dataclass(frozen=True)
@@ -74,5 +73,5 @@ def renewing(page: Page, name: str, draw: Any) -> Renewing:
             return [gr.skip(), gr.skip()]
         return [page.view(name, state, draw), state]
 
-    timer.tick(renew, [version], [shown, version], queue=False, show_progress="hidden", api_visibility="private")
+    timer.tick(renew, [version], [shown, version], **AT_ONCE)
     return Renewing(timer, renew, [version], [shown, version])

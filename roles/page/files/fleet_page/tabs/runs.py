@@ -10,8 +10,9 @@ from typing import Any
 import gradio as gr
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
+from fleet_page.edits import without_secrets
 from fleet_page.guard import person_of
-from fleet_page.page import Page, changing, log, problem, refused
+from fleet_page.page import AT_ONCE, QUIET, Page, changing, log, problem, refused
 from fleet_page.playbooks import CHOICE, NUMBER, SWITCH, Option, playbooks
 from fleet_page.runs import RUNS, Request, Run
 from fleet_page.tabs.change import Passwords, given_passwords, run_result
@@ -20,7 +21,6 @@ from fleet_page.tabs.pick import PICK, picked
 from fleet_page.views import parts
 from fleet_page.views.runs import history
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SHOWN = 100
 EVERY_SECONDS = 1.5
 
@@ -55,7 +55,7 @@ def build(page: Page) -> Renewing:
         return [history(found), now, words, row_, stop_, file]
 
     timer = gr.Timer(EVERY_SECONDS, active=False)
-    timer.tick(renew, [chosen, state], [listed, state, shown, row, stop, log_file], queue=False, **QUIET)
+    timer.tick(renew, [chosen, state], [listed, state, shown, row, stop, log_file], **AT_ONCE)
 
     def end(pick: str, request: gr.Request) -> None:
         person = changing(request)
@@ -90,11 +90,11 @@ def _shown(page: Page, pick: str) -> list[Any]:
 
 def _log_file(page: Page, run: Run) -> Path | None:
     """All of the log without the secrets of the inventory, made once."""
-    file = run.folder / f"{run.id}.log"
+    file, secrets = run.folder / f"{run.id}.log", page.snapshot().secrets
     try:
         if not file.exists():
             with run.log.open(errors="replace") as found, file.open("w") as shown:
-                shown.writelines(map(page.shown, found))
+                shown.writelines(without_secrets(line, secrets) for line in found)
     except OSError:
         return None
     return file
@@ -149,8 +149,8 @@ def _starter(page: Page, chosen: Any) -> None:
             missing = [option.name for option in one.options if option.required and option.name not in options]
             if missing:
                 raise refused(f"{', '.join(missing)}: needed")
-            if one.asks and not checks:
-                options[one.asks] = "true"
+            if not checks:
+                options |= one.agreed
             run = Request(
                 one.name, person.name, options, ",".join(of or ()), checks, one.name, looks=one.looks or checks
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from fleet_page.door import certificates
 from fleet_page.page import Page, variables
 from fleet_page.tabs.value import ValueEditor
 from fleet_page.views import settings as views
@@ -32,6 +33,9 @@ def build(page: Page) -> tuple[ValueEditor, Any, list[Any]]:
 
     def renew() -> list[Any]:
         snapshot = page.snapshot()
-        return [views.certificates(snapshot), views.settings(snapshot, variables(), names)]
+        urls = {name: host.fleet.public()["base_url"] for name, host in snapshot.hosts.items() if host.fleet}
+        found = certificates(urls.values())
+        doors = {name: (url, found[url]) for name, url in urls.items()}
+        return [views.certificates(doors), views.settings(snapshot, variables(), names)]
 
     return editor, renew, [shown, table]

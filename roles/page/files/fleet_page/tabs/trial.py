@@ -81,7 +81,7 @@ class Trial:
     def choose(self, row: Any) -> list[Any]:
         """Updates for `outputs`: what fits the type of the model."""
         host = self._page.snapshot().hosts[row.host]
-        known = known_keys(host.fleet, host.given, self._page.inventory.folder)
+        known = known_keys(host.given, self._page.inventory.folder)
         aliases = fitting(known, host.entries("fleet_keys"), row.name, row.type)
         chats = row.type in CHAT
         label = {"embedding": "Text to embed", "tts": "Text to say", "image": "What the picture shows"}.get(
@@ -108,7 +108,7 @@ class Trial:
             raise FleetError(f"{host}: its inventory has faults; see the tab Overview")
         if alias != OWN:
             changing(request)  # who may only look has a key of their own
-            key = known_keys(found.fleet, found.given, self._page.inventory.folder).get(alias, "")
+            key = known_keys(found.given, self._page.inventory.folder).get(alias, "")
         if not key:
             raise FleetError("no key: enter one, or make one in the tab Keys")
         seen = self._page.seen().get(host) or {}

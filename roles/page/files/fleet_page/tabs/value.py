@@ -14,13 +14,11 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import
 
 from fleet_page.edits import CHANGED_MEANWHILE, digest_of, variable_edit
 from fleet_page.hidden import masked, unmasked
-from fleet_page.page import Page, changing, problem, refused
+from fleet_page.page import AT_ONCE, QUIET, Page, changing, problem, refused
 from fleet_page.runs import Request
 from fleet_page.tabs.change import ChangePanel
 from fleet_page.views import parts
 from fleet_page.views.parts import Markup
-
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 class ValueEditor:
@@ -63,9 +61,9 @@ class ValueEditor:
         self.panel = ChangePanel(page, name)
         shown = [self.help, self.text, self.fault, self._opened, *self.panel.outputs]
         for one in (self.host, self.variable):
-            one.change(self.load, [self.host, self.variable], shown, queue=False, **QUIET)
+            one.change(self.load, [self.host, self.variable], shown, **AT_ONCE)
         changed = [self.fault, *self.panel.outputs]
-        self.text.input(self.panel.hidden, None, self.panel.outputs, queue=False, **QUIET)
+        self.text.input(self.panel.hidden, None, self.panel.outputs, **AT_ONCE)
         self.review.click(self._review, [self.host, self.variable, self.text, self._opened], changed, **QUIET)
         self.default.click(self._default, [self.host, self.variable], changed, **QUIET)
 
@@ -75,7 +73,7 @@ class ValueEditor:
 
     def open_with(self, tab: Any) -> None:
         """Loads the value when the tab is opened."""
-        tab.select(self.refresh, [self.host, self.variable], self.outputs, queue=False, **QUIET)
+        tab.select(self.refresh, [self.host, self.variable], self.outputs, **AT_ONCE)
 
     def refresh(self, host: str | None, variable: str) -> list[Any]:
         """Updates for `outputs`, when the tab is opened."""

@@ -14,7 +14,6 @@ from fleet_page.views.parts import Markup
 
 MANY_RESTARTS = 2  # by Docker, of a container that is not ready
 REMOVED = "removed"  # not in the inventory
-LONG_SILENCE = 45  # seconds since a host was seen
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def _of_host(name: str, host: Host, seen: Mapping[str, Any]) -> Iterator[ModelRo
             state=state,
             wanted=(replicas if isinstance(replicas, int) else 1) if state == "running" else 0,
             ready=sum(bool(one.get("ready")) for one in own),
-            devices=tuple(dict.fromkeys(str(one.get("device") or "CPU") for one in own)),
+            devices=_devices_of(own),
             image=str(own[0].get("image", "")) if own else str(entry.get("image", "")),
             containers=own,
             seen=known,
@@ -107,13 +106,17 @@ def _of_host(name: str, host: Host, seen: Mapping[str, Any]) -> Iterator[ModelRo
         )
 
 
+def _devices_of(containers: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(one.get("device") or "CPU") for one in containers))
+
+
 def _left(name: str, host: Host, seen: Mapping[str, Any]) -> Iterator[ModelRow]:
     """Models that the inventory does not have, and that still have containers: a removal that failed, for instance."""
     known = {str(entry.get("name")) for entry in host.models if entry.get("state") != "absent"}
     containers = [one for one in seen.get("containers") or () if one.get("model") and one["model"] not in known]
     for model in dict.fromkeys(str(one["model"]) for one in containers):
         own = tuple(one for one in containers if one["model"] == model)
-        devices = tuple(dict.fromkeys(str(one.get("device") or "CPU") for one in own))
+        devices = _devices_of(own)
         ready = sum(bool(one.get("ready")) for one in own)
         image = str(own[0].get("image", ""))
         yield ModelRow(name, model, str(own[0].get("type") or ""), "", REMOVED, 0, ready, devices, image, own, True)

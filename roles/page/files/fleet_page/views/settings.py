@@ -4,13 +4,8 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import inline
@@ -21,17 +16,13 @@ from fleet_page.hidden import masked
 from fleet_page.views import parts
 from fleet_page.views.parts import Markup
 
-SECONDS = 3.0
 SOON_DAYS = 14
 
 
-def certificates(snapshot: Snapshot) -> Markup:
-    urls = {name: host.fleet.public()["base_url"] for name, host in snapshot.hosts.items() if host.fleet}
-    with ThreadPoolExecutor(8) as threads:
-        found = dict(zip(urls, threads.map(_certificate, urls.values()), strict=True))
+def certificates(found: Mapping[str, tuple[str, x509.Certificate | str]]) -> Markup:
+    """found: host -> the URL of its front door, and the certificate or why it was not read."""
     rows = []
-    for name, url in urls.items():
-        one = found[name]
+    for name, (url, one) in found.items():
         if isinstance(one, str):
             rows.append((name, url, parts.mark(parts.BAD, "not read"), one, ""))
             continue
@@ -50,21 +41,6 @@ def certificates(snapshot: Snapshot) -> Markup:
             parts.table(("Host", "Front door", "State", "Until", "Issuer"), rows, label="Certificates"),
         ]
     )
-
-
-def _certificate(url: str) -> Any:
-    """The certificate, or why there is none. Not verified: its dates are wanted even if it has expired."""
-    at = urlsplit(url)
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        with (
-            socket.create_connection((at.hostname or "", at.port or 443), SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=at.hostname) as secure,
-        ):
-            return x509.load_der_x509_certificate(secure.getpeercert(True) or b"")
-    except (OSError, ValueError) as error:
-        return " ".join(str(error).split()) or type(error).__name__
 
 
 def settings(snapshot: Snapshot, fields: Mapping[str, Field], names: Iterable[str]) -> Markup:
