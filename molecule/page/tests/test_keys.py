@@ -49,6 +49,7 @@ def test_a_key_is_made_and_its_value_shown_by_a_click_that_is_logged(
 def test_a_chat_streams_through_the_front_door(alice: Viewer, host: Host, value: list[str]) -> None:
     alice.open("Models")
     alice.pick("models", "qwen3-14b")
+    expect(alice.field("try-alias")).to_have_value("chatbot")  # what the page offers first
     alice.choose("try-alias", ALIAS)
     alice.fill("try-ask", "What is in the <b>inventory</b>?")
     answer = alice.at("try-chat").locator(".bot")
@@ -84,7 +85,9 @@ def test_other_types_are_tried_too(alice: Viewer, host: Host) -> None:
 def test_a_wrong_key_is_refused_in_words(alice: Viewer) -> None:
     alice.open("Models")
     alice.pick("models", "qwen3-4b")
+    expect(alice.field("try-alias")).to_have_value("chatbot")
     alice.choose("try-alias", "a key that I enter")
+    expect(alice.field("try-alias")).to_have_value("a key that I enter")
     alice.fill("try-key", "sk-not-a-key-of-anybody")
     alice.fill("try-ask", "Hello")
     alice.click("try-send")

@@ -40,15 +40,13 @@ def test_a_fault_stands_beside_its_field_and_nothing_can_be_saved(alice: Viewer,
     assert host.file(INVENTORY).content_string == before
 
 
-def test_a_model_of_the_form_is_reviewed_checked_applied_and_ready(view: View, host: Host) -> None:
+def test_a_model_of_the_form_is_reviewed_applied_and_ready(view: View, host: Host) -> None:
     alice, watcher = view("alice").open("Models"), view("bob").open("Overview")
     before = host.file(INVENTORY).content_string
     fill_form(alice, "notes", "stt")
     alice.see("model-change", re.compile(r"\+\s+- name: notes"))
-    alice.click("model-check")
-    assert "notes" in alice.ran("model-result")
-    assert host.file(INVENTORY).content_string == before
     alice.apply("model")
+    expect(alice.at("model-form")).to_be_hidden()  # it was saved
     # By itself, in the tab of somebody else.
     expect(watcher.row("overview", "notes")).to_contain_text("ready", timeout=RUN_SECONDS * 1000)
     after = host.file(INVENTORY).content_string
@@ -57,6 +55,16 @@ def test_a_model_of_the_form_is_reviewed_checked_applied_and_ready(view: View, h
     assert models(host)[-1] == "notes"
     log = host.check_output("git -C /srv/inventory log -1 --format='%an: %s'")
     assert log == "alice: add notes on desk"
+
+
+@pytest.mark.extended
+def test_a_check_says_what_would_happen_and_writes_nothing(alice: Viewer, host: Host) -> None:
+    alice.open("Models")
+    before = host.file(INVENTORY).content_string
+    fill_form(alice, "later", "stt")
+    alice.click("model-check")
+    assert "later" in alice.ran("model-result")
+    assert host.file(INVENTORY).content_string == before
 
 
 def test_a_model_that_cannot_start_says_why_in_the_page(alice: Viewer) -> None:
@@ -70,8 +78,8 @@ def test_a_model_that_cannot_start_says_why_in_the_page(alice: Viewer) -> None:
     alice.tab("Models")
     alice.pick("models", "broken")
     alice.see("model-about", re.compile("with exit code 3|restarted [0-9]+ times by Docker"))
+    alice.see("model-about", "«add broken on desk» by alice")
     alice.page.get_by_role("tab", name="Logs", exact=True).click()
-    alice.click("model-log-start")
     alice.see("model-log", "ValueError: STANDIN_EXIT_CODE asks for a failure", RUN_SECONDS)
 
 

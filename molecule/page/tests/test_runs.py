@@ -44,6 +44,10 @@ def test_a_run_that_fails_shows_its_fault(alice: Viewer) -> None:
     alert = alice.at("run-shown").get_by_role("alert")
     expect(alert).to_contain_text("no-such-service")
     assert "desk" in ended
+    alice.click("run-again")
+    alice.see("again-change", "service=no-such-service")
+    alice.apply("again", "failed")
+    expect(alice.at("again-apply")).to_have_text("Run again")
 
 
 def test_what_removes_something_needs_a_yes(alice: Viewer) -> None:
@@ -81,6 +85,7 @@ def test_a_run_is_stopped_by_a_click(alice: Viewer, stalled: None) -> None:
     alice.see("run-shown", "stopped by alice")
 
 
+@pytest.mark.extended
 def test_a_restarted_service_is_found_again_by_an_open_page(alice: Viewer, host: Host) -> None:
     alice.open("Overview")
     expect(alice.at("overview").locator("time.age").first).to_be_visible()

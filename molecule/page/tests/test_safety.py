@@ -96,7 +96,6 @@ def test_what_a_container_says_or_is_called_is_text(alice: Viewer, hostile: None
     alice.tab("Models")
     alice.pick("models", "bge-m3")
     alice.page.get_by_role("tab", name="Logs", exact=True).click()
-    alice.click("model-log-start")
     alice.see("model-log", SEEN, RUN_SECONDS)
     unhurt(alice)
 

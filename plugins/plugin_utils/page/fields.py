@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
+from ansible.module_utils.common.validation import check_type_bool, check_type_float, check_type_int, check_type_str
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import inline
 
@@ -21,6 +22,8 @@ PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 # How a field is shown
 CHOICE, SWITCH, NUMBER, TEXT, YAML = "choice", "switch", "number", "text", "yaml"
+CHECKS = {"bool": check_type_bool, "int": check_type_int, "float": check_type_float, "str": check_type_str}
+EXPECTED = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
 KINDS = {"bool": SWITCH, "int": NUMBER, "float": NUMBER, "str": TEXT, "path": TEXT}
 
 
@@ -29,7 +32,7 @@ class Field:
     """A key of the inventory.
 
     kind: how it is shown; mappings, lists and values of several types are YAML. fields: those of a mapping, or of each
-    entry of a list. secret: its value is not shown.
+    entry of a list. secret: its value is not shown. example: how the YAML looks.
     """
 
     name: str
@@ -41,12 +44,14 @@ class Field:
     secret: bool = False
     several: bool = False
     fields: tuple[Field, ...] = ()
+    example: str = ""
 
     @property
     def info(self) -> str:
-        """The help, with the default."""
+        """The help, with the default, and how to write what is not one value."""
         shown = "" if self.default is None else f" Default: {inline(self.default)}."
-        return f"{self.help}{shown}"
+        example = f" As YAML, such as {self.example}." if self.example else ""
+        return f"{self.help}{shown}{example}"
 
 
 def fields_of(options: Mapping[str, Any]) -> tuple[Field, ...]:
@@ -67,6 +72,9 @@ def _field(name: str, option: Mapping[str, Any]) -> Field:
         secret=bool(option.get("no_log")),
         several=kind == "list",
         fields=fields_of(option.get("options") or {}),
+        example={"list": "[one, two]", "dict": "{key: value}"}.get(kind, "")
+        if option.get("elements") != "dict"
+        else "",
     )
 
 
@@ -135,6 +143,25 @@ def entry_of(fields: Iterable[Field], given: Mapping[str, Any], before: Mapping[
         *(one for one in kept if one not in before),
     ]
     return {name: kept.get(name, before.get(name)) for name in order}
+
+
+def value_faults(options: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """Faults of variables that are one number, switch or word. The model of the inventory leaves those to the role,
+    whose argument spec refuses them only when a playbook runs."""
+    found = []
+    for name, option in options.items():
+        kind, words = option.get("type", "str"), option.get("choices")
+        if given.get(name) is None or kind not in CHECKS:
+            continue
+        expected = f"one of {', '.join(map(str, words))}" if words else EXPECTED[kind]
+        try:
+            value = CHECKS[kind](given[name])
+            right = not words or value in words
+        except TypeError:
+            right = False
+        if not right:
+            found.append(f"{name}: expected {expected}, got {show(given[name])}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,12 @@ def edited(text: str, path: Path, value: Any) -> str:
 
 
 def removed(text: str, path: Path) -> str:
-    """The text without the entry at `path`. A mapping or list that becomes empty stays, as `{}` or `[]`."""
+    """The text without the entry at `path`. A mapping or list that becomes empty stays, as `{}` or `[]`; of a file that
+    becomes empty, the comments stay."""
     expected = _without(read(text), path)
     text = _removed(text, path)
-    _check(text, expected)
+    if expected or len(path) > 1 or read(text) is not None:
+        _check(text, expected)
     return text
 
 
@@ -241,7 +243,7 @@ def _put(text: str, path: Path, value: Any) -> str:
     while path and _value_at(data, path[:-1]) in (MISSING, None):
         path, value = path[:-1], {path[-1]: value}
     root = compose(text)
-    if not path and root:
+    if not path and root and root.start_mark.index < root.end_mark.index:
         return _spliced(
             text, root.start_mark.index, _end(text, root), inline(value) if _is_inline(value) else _block(value, 0)
         )
@@ -302,7 +304,9 @@ def _removed(text: str, path: Path) -> str:
     node, parent, key = _find(text, path)
     start, end = (key or node).start_mark.index, _end(text, node)
     if parent is None or len(parent.value) == 1:
-        return _put(text, path[:-1], {} if key else [])
+        if len(path) > 1 or key is None or _in_flow(text, parent):
+            return _put(text, path[:-1], {} if key else [])
+        return text[: _line_start(text, start)] + text[_line_end(text, end) + 1 :]
     if parent.flow_style:
         rest = text[end:].lstrip()
         if rest.startswith(","):

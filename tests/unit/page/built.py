@@ -45,6 +45,7 @@ class Runs:
     def __init__(self, done: list[Any], folder: Path) -> None:
         self._done = done
         self._run = Run(ID, folder, Request("install", "alice", when="2026-11-29T09:30:00+00:00"), RUNS)
+        self.other: Run | None = None  # that changes the same hosts
 
     def start(self, request: Request, passwords: Any = None, texts: Any = None) -> str:
         self._done.append(("start", request))
@@ -61,6 +62,12 @@ class Runs:
 
     def active(self) -> list[Run]:
         return [self._run]
+
+    def changing(self, _limit: str) -> Run | None:
+        return self.other
+
+    def last(self, _host: str, _model: str) -> Run | None:
+        return None
 
     def log(self, _run: Run) -> str:
         return ""

@@ -13,7 +13,8 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import Tagged
 from fleet_page.edits import HIDDEN
 from fleet_page.hidden import masked, unmasked
-from fleet_page.page import SPECS, variables
+from fleet_page.inventory import options
+from fleet_page.page import variables
 from fleet_page.tabs.form import Form
 from hypothesis import given
 from hypothesis import strategies as st
@@ -238,6 +239,6 @@ def test_a_new_key_of_the_inventory_is_a_new_field() -> None:
 
 
 def test_every_key_of_every_entry_has_a_field() -> None:
-    options = yaml.safe_load(SPECS.read_text())["argument_specs"]["main"]["options"]
+    found = options()
     for name in ("fleet_models", "fleet_keys", "fleet_direct_keys"):
-        assert [field.name for field in variables()[name].fields] == [*options[name]["options"]]
+        assert [field.name for field in variables()[name].fields] == [*found[name]["options"]]

@@ -132,6 +132,7 @@ def test_changes_are_not_even_proposed_to_who_may_only_look(built: Built) -> Non
         "take_away",
         "back",
         "turn",
+        "repeat",
         "ask",
         "_review",
         "_default",

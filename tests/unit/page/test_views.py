@@ -290,7 +290,8 @@ def test_no_text_of_the_inventory_is_html(name: str) -> None:
     text = HOSTILE[name]
     for one in pages(hosts(text), {text: SEEN}):
         check(one)
-    check(overview.overview(Snapshot(Path("/x"), faults=(text,)), {}))
+    check(overview.overview(Snapshot(Path("/x"), faults=(text,)), {}, faults=(text,)))
+    check(overview.overview(Snapshot(Path("/x"), {"gpu1": Host(HostNames("gpu1", ()))}), {}, faults=(text,)))
     check(overview.overview(Snapshot(Path("/x"), {"gpu1": Host(HostNames("gpu1", ()))}), {}, text))
     if name != "megabyte":  # slow
         check(settings.settings(hosts(text), variables(), ["fleet_models", "fleet_keys"]))
@@ -379,4 +380,4 @@ def test_a_bar_is_between_nothing_and_all(part: float | None) -> None:
 
 def test_a_gone_inventory_is_a_fault_of_the_overview(tmp_path: Path) -> None:
     found = Inventory(tmp_path / "nowhere").snapshot()
-    assert "The inventory cannot be used" in overview.overview(replace(found), {})
+    assert "The inventory cannot be used" in overview.overview(replace(found), {}, faults=found.faults)

@@ -15,7 +15,7 @@ from collections import deque
 from fleet_page.command import extra_variables, limited
 from fleet_page.settings import Settings
 
-LINES = 1_000
+LINES = 5_000  # kept; with the health checks, which the page can leave out
 UNREAD_SECONDS = 15.0
 AGAIN_SECONDS = 3.0  # after the last look at a log that has ended, until it is read again
 LONGEST = 2_000  # characters of a line
@@ -56,7 +56,7 @@ class _Follow:
     def __init__(self, settings: Settings, host: str, kind: str, name: str) -> None:
         self.read = time.monotonic()
         self.seen: deque[str] = deque(maxlen=LINES)
-        options = [*extra_variables({kind: name, "follow": "true", "lines": "300"}), *limited(host)]
+        options = [*extra_variables({kind: name, "follow": "true", "lines": "2000"}), *limited(host)]
         command = [str(settings.program), "-i", str(settings.inventory), "inference.fleet.logs", *options]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(settings.ansible_config), "ANSIBLE_NOCOLOR": "1"}
         self._process = subprocess.Popen(

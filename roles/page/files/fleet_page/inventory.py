@@ -15,9 +15,11 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible.errors import AnsibleError
 from ansible.inventory.helpers import sort_groups
 from ansible.inventory.manager import InventoryManager
@@ -27,18 +29,27 @@ from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import fleet_variables, parse_fleet
+from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import field_faults, value_faults
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.places import HostNames, places
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.yaml_text import read
 
 from fleet_page.disk import changed_since, why, write_all
 from fleet_page.edits import Edit, Host, Proposal, Snapshot, parsed
 
+SPECS = Path(__file__).parents[3] / "fleet" / "meta" / "argument_specs.yml"
 GROUP = "fleet"
 BESIDE = ("group_vars", "host_vars")
 ENDINGS = (".yml", ".yaml", ".json", "")
 LARGEST = 5_000_000  # bytes of a file
 MOST_FILES = 5_000
 GIT_SECONDS = 30
+
+
+@cache
+def options() -> Mapping[str, Any]:
+    """Every variable of the inventory, as its argument spec has it."""
+    found: Mapping[str, Any] = yaml.safe_load(SPECS.read_text())["argument_specs"]["main"]["options"]
+    return found
 
 
 class Inventory:
@@ -49,6 +60,7 @@ class Inventory:
         self.folder = source if source.is_dir() else source.parent
         self._lock = threading.RLock()
         self._known = Snapshot(self.folder)
+        self.usable = self._known  # the last one without a fault that concerns all of it
 
     def digest(self) -> str:
         """Another one when a file was changed, created or removed."""
@@ -67,6 +79,8 @@ class Inventory:
             digest = self.digest()
             if digest != self._known.digest or not self._known.digest:
                 self._known = replace(self._read(self.source, self.folder), digest=digest)
+                if not self._known.faults or not self.usable.hosts:
+                    self.usable = self._known
             return self._known
 
     def proposal(self, what: str, edits: Iterable[Edit]) -> Proposal:
@@ -235,6 +249,8 @@ def _host(names: HostNames, variables: Mapping[str, Any], loader: DataLoader, wh
         fleet = parse_fleet({name: value for name, value in given.items() if value is not None} if faults else given)
     except FleetError as error:
         faults += error.faults
+    known = {fault.path[:1] for fault in field_faults(faults)}
+    faults += [fault for fault in value_faults(options(), given) if field_faults([fault])[0].path[:1] not in known]
     # Without the tags that Ansible puts on values.
     plain = json.loads(json.dumps(given, default=str))
     return Host(names, plain, fleet, tuple(faults), where)

@@ -9,27 +9,24 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import Field, fields_of
 
 from fleet_page.edits import CHANGED_MEANWHILE, Snapshot, digest_of, without_secrets
 from fleet_page.follow import Follows
 from fleet_page.guard import person_of
-from fleet_page.inventory import Inventory
+from fleet_page.inventory import Inventory, options
 from fleet_page.live import Live
 from fleet_page.people import Person
-from fleet_page.runs import Runs
+from fleet_page.runs import Request, Run, Runs
 from fleet_page.settings import Settings
 from fleet_page.views import parts
 from fleet_page.views.overview import overview
 from fleet_page.views.parts import Markup
 
-SPECS = Path(__file__).parents[3] / "fleet" / "meta" / "argument_specs.yml"
 LONGEST = 2_000  # characters of a message
 # Options of events: no endpoint for programs, and no animation. At once: without Gradio's queue, so that a tab waits
 # for one answer, and for no stream of events.
@@ -65,7 +62,35 @@ class Page:
 
     def overview(self) -> Any:
         """The tab Overview, as it is now."""
-        return overview(self.snapshot(), self.seen(), self.live.note)
+        now = self.snapshot()
+        return overview(self.usable(), self.seen(), self.live.note, now.faults)
+
+    def usable(self) -> Snapshot:
+        """The inventory, as it was before a fault that concerns all of it; as it is if there is no better one."""
+        return self.inventory.usable if self.snapshot().faults else self.snapshot()
+
+    def last_run(self, pick: str) -> Run | None:
+        """The newest run that was to change the model. pick: its host and name, with a slash between."""
+        host, slash, model = pick.partition("/")
+        return self.runs.last(host, model) if slash else None
+
+    def start(self, run: Request, passwords: Mapping[str, str] | None = None, texts: Any = None) -> str:
+        """Starts a run, unless another one changes the same hosts; its ID. Raises gr.Error."""
+        self.check_free(run)
+        try:
+            id = self.runs.start(run, passwords, texts)
+        except FleetError as error:
+            raise problem(error) from None
+        log.info("%s: %s (run %s)", run.who, run.command(), id)
+        return id
+
+    def check_free(self, run: Request) -> None:
+        """Raises gr.Error if another run changes the same hosts."""
+        other = None if run.looks else self.runs.changing(run.limit)
+        if other:
+            raise refused(
+                f"{in_the_way(other)}; start this when it has ended (tab Runs). Nothing was written or changed."
+            )
 
     def entry(self, host: str, variable: str, name: str) -> dict[str, Any]:
         """As `Snapshot.entry`, for a click."""
@@ -96,6 +121,11 @@ class Page:
         return without_secrets(text, self.snapshot().secrets)
 
 
+def in_the_way(run: Run) -> str:
+    title = run.request.title or run.request.playbook
+    return f"the run «{title}» by {run.request.who} changes these hosts since {run.began:%H:%M:%S} UTC"
+
+
 def changing(request: Any) -> Person:
     """The person of a request, who may change something."""
     person = person_of(request)
@@ -119,5 +149,4 @@ def refused(*words: str) -> gr.Error:
 @cache
 def variables() -> Mapping[str, Field]:
     """Every variable of the inventory, by name."""
-    options = yaml.safe_load(SPECS.read_text())["argument_specs"]["main"]["options"]
-    return {one.name: one for one in fields_of(options)}
+    return {one.name: one for one in fields_of(options())}

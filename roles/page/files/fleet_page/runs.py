@@ -31,6 +31,7 @@ from fleet_page.disk import why
 from fleet_page.settings import Settings
 
 KEPT = 500  # runs
+DEPLOYS = ("add_model", "install", "remove_model", "rollback")
 IDENT = "run"
 RUNS, DONE, FAILED, STOPPED, LOST = "runs", "done", "failed", "stopped", "lost"
 MOST_LOG = 390_000  # bytes that a page gets
@@ -157,6 +158,25 @@ class Runs:
     def active(self) -> list[Run]:
         return [run for run in self.all() if run.state == RUNS]
 
+    def changing(self, limit: str) -> Run | None:
+        """The run that changes one of these hosts now: the next one would fail at its lock."""
+        return next((run for run in self.active() if not run.request.looks and _meet(run.request.limit, limit)), None)
+
+    def last(self, host: str, model: str) -> Run | None:
+        """The newest run that was to change the model on the host."""
+        asked = ((run, run.request) for run in self.all())
+        return next(
+            (
+                run
+                for run, request in asked
+                if not request.looks
+                and request.playbook in DEPLOYS
+                and _meet(request.limit, host)
+                and request.options.get("model", model) == model
+            ),
+            None,
+        )
+
     def run(self, id: str) -> Run | None:
         if id in self._ended:
             return self._ended[id]
@@ -228,6 +248,11 @@ class Runs:
                 shutil.rmtree(run.folder, ignore_errors=True)  # what is left is tried again after the next start
                 self._ended.pop(run.id, None)
                 self._progress.pop(run.id, None)
+
+
+def _meet(limit: str, other: str) -> bool:
+    """Whether two limits have a host in common. An empty one has all."""
+    return not limit or not other or bool({*limit.split(",")} & {*other.split(",")})
 
 
 def _playbooks(pid: int) -> Iterator[int]:

@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import
     field_faults,
     fields_of,
     plain,
+    value_faults,
     value_of,
 )
 
@@ -47,7 +48,9 @@ def test_fields_are_shown_by_their_type() -> None:
     expected = {"name": TEXT, "type": CHOICE, "devices": YAML, "replicas": NUMBER, "args": YAML, "open": SWITCH}
     assert expected.items() <= kinds.items()
     assert FIELDS["fleet_models"].several and FIELDS["fleet_models"].kind == YAML
-    assert next(field for field in MODEL if field.name == "devices").info.endswith(" Default: {gpus: 1}.")
+    assert next(field for field in MODEL if field.name == "devices").info.endswith(
+        " Default: {gpus: 1}. As YAML, such as {key: value}."
+    )
 
 
 def test_markup_becomes_plain_text() -> None:
@@ -100,3 +103,33 @@ def test_faults_of_the_inventory_belong_to_fields() -> None:
     assert {("fleet_models", 0, "type"), ("fleet_models", 0, "replicas"), ("fleet_models", 1, "source")} <= paths
     assert {path[0] for path in paths if path} <= {"fleet_models", "fleet_https", "fleet_modells"}
     assert field_faults(["the disk is full"])[0].path == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"fleet_overlap": "soon"}, "fleet_overlap: expected a whole number, got 'soon'"),
+        ({"fleet_overlap": [1]}, "fleet_overlap: expected a whole number, got [1]"),
+        ({"a_switch": "maybe"}, "a_switch: expected true or false, got 'maybe'"),
+        ({"a_word": "three"}, "a_word: expected one of one, two, got 'three'"),
+        ({"fleet_overlap": "60", "a_switch": "yes", "a_word": "one", "other": object()}, None),
+        ({"fleet_overlap": None}, None),
+    ],
+)
+def test_a_value_of_another_type_is_a_fault_before_a_playbook_runs(given: dict[str, Any], fault: str | None) -> None:
+    options = {
+        "fleet_overlap": {"type": "int"},
+        "a_switch": {"type": "bool"},
+        "a_word": {"type": "str", "choices": ["one", "two"]},
+        "other": {"type": "raw"},
+    }
+    assert value_faults(options, given) == ([fault] if fault else [])
+
+
+def test_a_field_that_is_no_single_value_shows_how_it_is_written() -> None:
+    fields = {one.name: one for one in fields_of({"a": {"type": "list"}, "b": {"type": "dict"}, "c": {"type": "raw"}})}
+    assert [fields[name].info for name in "abc"] == [
+        " As YAML, such as [one, two].",
+        " As YAML, such as {key: value}.",
+        "",
+    ]

@@ -126,6 +126,19 @@ def test_the_last_entry_leaves_an_empty_list() -> None:
     assert removed("a:\n  b: 1 # why\nc: 2\n", ("a", "b")) == "a: {} # why\nc: 2\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("---\n# Of all hosts\na: 1 # why\n# the end\n", "---\n# Of all hosts\n# the end\n"),
+        ("a:\n  b:\n    - 1\n", ""),
+        ("{a: 1}\n", "{}\n"),
+    ],
+)
+def test_of_a_file_that_becomes_empty_the_comments_stay(text: str, left: str) -> None:
+    assert removed(text, ("a",)) == left
+    assert edited(left, ("c",), 2).endswith("c: 2\n")
+
+
 def test_the_index_of_a_gpu_is_a_key_of_its_layout() -> None:
     flow = 'fleet_mig: {0: [3g.20gb], 1: "off"} # of the first\n'
     assert edited(flow, ("fleet_mig",), {0: ["7g.40gb"], 1: "off"}) == flow.replace("3g.20gb", "7g.40gb")

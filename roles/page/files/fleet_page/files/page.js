@@ -8,7 +8,15 @@
       if (one.textContent !== text) one.textContent = text;
     });
   };
-  setInterval(ages, 1000);
+  // Every open page asks its service for news; without an answer, what it shows is old.
+  let answered = Date.now();
+  const asks = window.fetch;
+  window.fetch = (...given) => asks(...given).then((answer) => { answered = Date.now(); return answer; });
+  document.addEventListener('visibilitychange', () => { answered = Date.now(); });
+  setInterval(() => {
+    ages();
+    document.body.classList.toggle('lost', !document.hidden && Date.now() - answered > 10000);
+  }, 1000);
   // A log stays at its end unless somebody scrolled up.
   const follow = () => document.querySelectorAll('pre.log.tail').forEach((one) => {
     const up = one.dataset.up === 'yes';

@@ -13,8 +13,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 from ansible_collections.inference.fleet.plugins.plugin_utils.page.fields import FieldFault, field_faults
 
 from fleet_page.edits import Edit, Proposal, name_of
-from fleet_page.page import AT_ONCE, QUIET, Page, changing, log, problem, refused
-from fleet_page.runs import RUNS, Request
+from fleet_page.page import AT_ONCE, QUIET, Page, changing, in_the_way, log, problem, refused
+from fleet_page.runs import DONE, RUNS, Request
 from fleet_page.views import parts
 from fleet_page.views import runs as run_views
 from fleet_page.views.parts import Markup
@@ -64,22 +64,28 @@ class ChangePanel:
             self.passwords = Passwords()
             with gr.Row():
                 self.check = gr.Button(
-                    "Check what the hosts would do", size="sm", scale=0, min_width=150, elem_id=f"{name}-check"
+                    "Check what the hosts would do", size="sm", scale=0, min_width=230, elem_id=f"{name}-check"
                 )
                 self.save = gr.Button("Save only", size="sm", scale=0, min_width=150, elem_id=f"{name}-save")
                 self.apply = gr.Button(
-                    "Save and apply", size="sm", scale=0, min_width=150, variant="primary", elem_id=f"{name}-apply"
+                    "Save and apply", size="sm", scale=0, min_width=230, variant="primary", elem_id=f"{name}-apply"
                 )
                 self.cancel = gr.Button("Cancel", size="sm", scale=0, min_width=150, elem_id=f"{name}-cancel")
             self.result = gr.HTML(elem_id=f"{name}-result")
         self._timer = gr.Timer(TICK_SECONDS, active=False)
-        self.check.click(self._check, [self.pending, *self.passwords.inputs], [*self.outputs, self._timer], **QUIET)
-        self.save.click(self._save, [self.pending], [*self.outputs, self._timer], **QUIET)
-        self.apply.click(self._apply, [self.pending, *self.passwords.inputs], [*self.outputs, self._timer], **QUIET)
-        self.cancel.click(
-            lambda: [*self.hidden(), gr.update(active=False)], None, [*self.outputs, self._timer], **QUIET
+        given, shown = [self.pending, *self.passwords.inputs], [*self.outputs, self._timer]
+        self.check.click(self._check, given, shown, **QUIET)
+        self._written = (
+            self.save.click(self._save, [self.pending], shown, **QUIET),
+            self.apply.click(self._apply, given, shown, **QUIET),
         )
-        self._timer.tick(self._tick, [self.pending], [self.result, self._timer], **AT_ONCE)
+        self.cancel.click(lambda: [*self.hidden(), gr.update(active=False)], None, shown, **QUIET)
+        self._timer.tick(self._tick, [self.pending], [self.result, self._timer, self.apply], **AT_ONCE)
+
+    def when_written(self, called: Any, inputs: Any, outputs: Any) -> None:
+        """What else happens when the change is in the inventory, or its playbook has begun."""
+        for event in self._written:
+            event.success(called, inputs, outputs, **AT_ONCE)
 
     @property
     def outputs(self) -> list[Any]:
@@ -102,19 +108,29 @@ class ChangePanel:
 
     def _shown(self, pending: Pending, result: Any = "") -> list[Any]:
         proposal = pending.proposal
-        same = proposal is not None and not proposal.changes
-        wrong = bool(proposal and proposal.faults)
-        able = not wrong and not same and not pending.saved
-        apply = f"Yes: {pending.what}" if pending.loses else "Save and apply" if proposal else "Run"
+        able = proposal is None or (proposal.changes and not proposal.faults)
+        other = None if pending.run else self._page.runs.changing(pending.request.limit)
+        busy = parts.note(f"Apply it later: {in_the_way(other)}.") if other else ""
         return [
             pending,
             gr.update(visible=True),
-            _summary(pending),
-            gr.update(interactive=not wrong and not same),
-            gr.update(interactive=able, visible=proposal is not None),
-            gr.update(value=apply, interactive=able, variant="stop" if pending.loses else "primary"),
+            parts.joined([_summary(pending), busy]),
+            gr.update(interactive=able),
+            gr.update(interactive=able and not pending.saved, visible=proposal is not None),
+            self._button(pending, able),
             result,
         ]
+
+    def _button(self, pending: Pending, able: bool = True) -> Any:
+        """What «apply» says and does: a run that failed can be started again."""
+        run = self._page.runs.run(pending.run) if pending.run else None
+        words = f"Yes: {pending.what}" if pending.loses else "Run"
+        if pending.proposal and not pending.saved and not pending.loses:
+            words = "Save and apply"
+        if run and not run.request.check:
+            able = run.state not in (RUNS, DONE)
+            words = {RUNS: "Being applied", DONE: "Applied"}.get(run.state, "Run again")
+        return gr.update(value=words, interactive=able, variant="stop" if pending.loses else "primary")
 
     def _check(self, pending: Pending | None, become: str, vault: str, request: gr.Request) -> list[Any]:
         person = changing(request)
@@ -133,10 +149,11 @@ class ChangePanel:
     def _apply(self, pending: Pending | None, become: str, vault: str, request: gr.Request) -> list[Any]:
         person = changing(request)
         pending = _there(pending)
+        run = replace(pending.request, who=person.name, title=pending.what)
+        self._page.check_free(run)
         if pending.proposal and not pending.saved:
             self._write(pending, person.name)
             pending = replace(pending, saved=True)
-        run = replace(pending.request, who=person.name, title=pending.what)
         return self._started(pending, run, given_passwords(become, vault), None)
 
     def _write(self, pending: Pending, who: str) -> str:
@@ -151,19 +168,16 @@ class ChangePanel:
     def _started(
         self, pending: Pending, run: Request, passwords: Mapping[str, str], texts: Mapping[Any, Any] | None
     ) -> list[Any]:
-        try:
-            id = self._page.runs.start(run, passwords, texts)
-        except FleetError as error:
-            raise problem(error) from None
-        log.info("%s: %s (run %s)", run.who, run.command(), id)
-        pending = replace(pending, run=id)
-        return [*self._shown(pending, run_result(self._page, id)), gr.update(active=True)]
+        pending = replace(pending, run=self._page.start(run, passwords, texts))
+        return [*self._shown(pending, run_result(self._page, pending.run)), gr.update(active=True)]
 
     def _tick(self, pending: Pending | None) -> list[Any]:
         if not pending or not pending.run:
-            return [gr.skip(), gr.update(active=False)]
+            return [gr.skip(), gr.update(active=False), gr.skip()]
         run = self._page.runs.run(pending.run)
-        return [run_result(self._page, pending.run), gr.update(active=bool(run and run.state == RUNS))]
+        ended = not run or run.state != RUNS
+        button = self._button(pending) if ended else gr.skip()
+        return [run_result(self._page, pending.run), gr.update(active=not ended), button]
 
 
 def entry_faults(proposal: Proposal | None, host: str, variable: str, name: str | None) -> list[FieldFault]:
@@ -186,7 +200,7 @@ def _there(pending: Pending | None) -> Pending:
 def _summary(pending: Pending) -> Markup:
     proposal = pending.proposal
     blocks = [parts.heading(pending.what)]
-    if pending.loses:
+    if pending.loses and not (proposal and proposal.faults):
         blocks.append(parts.faults(pending.loses, "What clients lose"))
     if proposal:
         blocks.append(parts.faults(proposal.faults, "The inventory would have faults; nothing can be saved"))
@@ -196,8 +210,8 @@ def _summary(pending: Pending) -> Markup:
             blocks.append(parts.difference(proposal.difference()))
         if len(proposal.hosts) > 1:
             blocks.append(parts.note(f"This changes {len(proposal.hosts)} hosts: {', '.join(proposal.hosts)}"))
-    command = Markup("<p class='note'>Applied by <code>{}</code></p>").format(
-        parts.text(pending.request.command(), 300)
+    command = Markup("<p class='note'>{} <code>{}</code></p>").format(
+        "Applied by" if proposal else "Runs", parts.text(pending.request.command(), 300)
     )
     return parts.joined([*blocks, command])
 

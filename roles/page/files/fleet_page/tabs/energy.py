@@ -4,31 +4,34 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pandas
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 from fleet_page.guard import person_of
-from fleet_page.page import AT_ONCE, QUIET, Page, problem
+from fleet_page.page import AT_ONCE, QUIET, Page
 from fleet_page.runs import DONE, RUNS, Request
 from fleet_page.tabs.change import run_result
 from fleet_page.views import parts
 from fleet_page.views.energy import grafana, sums
 
 SESSIONS = "-sessions.csv"
+PERIODS = ("the last 30 days", "this month", "last month")
+MOST_LYING = 8  # labels below a chart
+OTHER = "other days"
+NO_GPU = "No host has an NVIDIA GPU, and energy is measured for those alone."
 
 
 def build(page: Page) -> tuple[Any, list[Any]]:
     links = gr.HTML(elem_id="grafana")
     with gr.Row(equal_height=False):
         period = gr.Dropdown(["day", "week", "month"], value="day", label="A bar per", elem_id="energy-period")
-        first = gr.Textbox(
-            label="First day", placeholder="30 days ago", info="such as 2026-11-01", elem_id="energy-first"
-        )
-        last = gr.Textbox(label="Last day", placeholder="today", elem_id="energy-last")
+        when = gr.Dropdown([*PERIODS, OTHER], value=PERIODS[0], label="Of", elem_id="energy-when")
+        first = gr.Textbox(label="First day", info="such as 2026-11-01", visible=False, elem_id="energy-first")
+        last = gr.Textbox(label="Last day", info="empty: today", visible=False, elem_id="energy-last")
         price = gr.Textbox(label="Price of a kWh", placeholder="0.31", elem_id="energy-price")
         currency = gr.Textbox(label="Currency", placeholder="EUR", elem_id="energy-currency")
     read = gr.Button(
@@ -49,18 +52,23 @@ def build(page: Page) -> tuple[Any, list[Any]]:
         hosts = gr.BarPlot(visible=False, x="from", y="kwh", color="host", title="Energy by host (kWh)")
     files = gr.File(visible=False, file_count="multiple", label="CSV files", elem_id="energy-files")
 
-    def begin(request: gr.Request, *given: str) -> list[Any]:
-        names = ("period", "first", "last", "price", "currency")
-        options = {name: text.strip() for name, text in zip(names, given, strict=True) if text and text.strip()}
-        who = person_of(request).name
-        try:
-            id = page.runs.start(Request("energy_report", who, options, title="Read the energy", looks=True))
-        except FleetError as error:
-            raise problem(error) from None
-        return [id, parts.note("The hosts are asked …"), gr.update(active=True)]
+    when.change(lambda of: [gr.update(visible=of == OTHER)] * 2, [when], [first, last], **AT_ONCE)
+
+    def begin(of: str, first_day: str, last_day: str, request: gr.Request, *given: str) -> list[Any]:
+        own = first_day, last_day
+        seen = page.seen().values()
+        if seen and not any(one.get("fault") or one.get("gpus") for one in seen):
+            return ["", parts.empty("No energy", NO_GPU), gr.update(active=False)]
+        if of != OTHER:
+            own = days(of, datetime.now(UTC).date())
+        names = ("period", "price", "currency", "first", "last")
+        found = zip(names, (*given, *own), strict=True)
+        options = {name: text.strip() for name, text in found if text and text.strip()}
+        run = Request("energy_report", person_of(request).name, options, title="Read the energy", looks=True)
+        return [page.start(run), parts.note("The hosts are asked …"), gr.update(active=True)]
 
     timer = gr.Timer(1.0, active=False)
-    read.click(begin, [period, first, last, price, currency], [run, result, timer], **QUIET)
+    read.click(begin, [when, first, last, period, price, currency], [run, result, timer], **QUIET)
 
     def renew(id: str) -> list[Any]:
         found = page.runs.run(id) if id else None
@@ -84,9 +92,21 @@ def build(page: Page) -> tuple[Any, list[Any]]:
     return lambda: [grafana(page.snapshot())], [links]
 
 
+def days(period: str, today: date) -> tuple[str, str]:
+    """The first and the last day; empty where the playbook has them as its default."""
+    start = today.replace(day=1)
+    if period == "this month":
+        return str(start), ""
+    if period == "last month":
+        end = start - timedelta(days=1)
+        return str(end.replace(day=1)), str(end)
+    return "", ""
+
+
 def _plot(measured: Any, by: str) -> Any:
     found = measured.groupby(["from", by], as_index=False)["kwh"].sum()
-    return gr.update(value=found, visible=True)
+    # Many labels have room if they stand.
+    return gr.update(value=found, visible=True, x_label_angle=-90 if found["from"].nunique() > MOST_LYING else 0)
 
 
 def _files(made: list[Path]) -> Any:

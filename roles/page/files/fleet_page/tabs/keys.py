@@ -161,6 +161,7 @@ def build(page: Page) -> Renewing:
         log.warning("%s was shown the value of the key %s of %s", person.name, name, of)
         return views.value(name, found)
 
+    panel.when_written(lambda: [gr.update(visible=False) for _box in boxes], None, boxes)
     show.click(reveal, [chosen], [value], **QUIET)
     timer = gr.Timer(5.0, active=False)
     timer.tick(renew, None, [shown], **AT_ONCE)

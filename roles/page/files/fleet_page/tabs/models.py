@@ -22,7 +22,7 @@ from fleet_page.tabs.pick import PICK, picked
 from fleet_page.tabs.trial import Trial
 from fleet_page.views import models as views
 from fleet_page.views import parts
-from fleet_page.views.overview import model_rows, models_table
+from fleet_page.views.overview import model_rows, models_table, unusable
 
 VARIABLE = "fleet_models"
 FIRST = ("name", "type", "source", "devices", "replicas", "state", "args")
@@ -54,10 +54,12 @@ def build(page: Page) -> Renewing:
             close = gr.Button("Close", size="sm", scale=0, min_width=150)
     panel = ChangePanel(page, "model")
     with gr.Group(visible=False) as beside, gr.Tabs():
-        with gr.Tab("Try it", id="try"):
+        with gr.Tab("Try it", id="try") as trial_tab:
             trial = Trial(page, chosen)
-        with gr.Tab("Logs", id="logs"):
+        with gr.Tab("Logs", id="logs") as log_tab:
             logs = LogView(page, "model-log")
+    log_tab.select(logs.in_view, [logs.what], logs.started, **AT_ONCE)
+    trial_tab.select(logs.out_of_view, None, logs.started, **AT_ONCE)
 
     with gr.Accordion("Logs of the services", open=False):
         _service_logs(page)
@@ -66,14 +68,15 @@ def build(page: Page) -> Renewing:
 
     def renew(known: str, pick: str) -> list[Any]:
         page.live.look()
-        state = f"{page.state()} {pick}"
+        last = page.last_run(pick)
+        state = f"{page.state()} {pick} {last and (last.id, last.state)}"
         if state == known:
             return [gr.skip(), gr.skip(), gr.skip()]
         return [_list(page), _about(page, pick), state]
 
     timer.tick(renew, [version, chosen], [listed, about, version], **AT_ONCE)
 
-    def select(event: gr.EventData) -> list[Any]:
+    def select(event: gr.EventData, reads_log: bool) -> list[Any]:
         pick = picked(event)
         row = _row(page, pick)
         if not row:
@@ -88,11 +91,11 @@ def build(page: Page) -> Renewing:
             gr.update(visible=False),
             *panel.hidden(),
             *trial.choose(row),
-            *logs.choose(row.host, "model", row.name),
+            *logs.choose(row.host, "model", row.name, reads_log),
         ]
 
     listed.select(
-        select, None,
+        select, [logs.opened],
         [chosen, detail, about, stop, beside, editor, *panel.outputs, *trial.outputs, *logs.outputs],
         **QUIET,
     )  # fmt: skip
@@ -186,6 +189,7 @@ def build(page: Page) -> Renewing:
         return panel.propose(request, f"roll back {name} on {of}", [], run, words)[1]
 
     rollback.click(back, [chosen], panel.outputs, **QUIET)
+    panel.when_written(lambda: gr.update(visible=False), None, [editor])
     return Renewing(timer, renew, [version, chosen], [listed, about, version])
 
 
@@ -205,22 +209,21 @@ def _service_logs(page: Page) -> None:
         host, _slash, service = (pick or "").partition("/")
         if host not in page.snapshot().hosts:
             return [None, "", gr.update(active=False)]
-        return logs.choose(host, "service", service)
+        return logs.choose(host, "service", service, True)
 
     choice.focus(offered, None, [choice], **QUIET)
     choice.change(chosen, [choice], logs.outputs, **QUIET)
 
 
 def _list(page: Page) -> Any:
-    snapshot = page.snapshot()
-    if snapshot.faults:
-        return parts.faults(snapshot.faults, "The inventory cannot be used")
+    snapshot = page.usable()
+    fault = unusable(snapshot, page.snapshot().faults)
     rows = model_rows(snapshot, page.seen())
-    if not rows:
+    if not rows and not fault:
         return parts.empty(
             "No model yet", "Add a model: a name, a type and a source are enough. Its form says what each field means."
         )
-    return models_table(rows, picks=True)
+    return parts.joined([fault, models_table(rows, picks=True) if rows else ""])
 
 
 def _row(page: Page, pick: str) -> Any:
@@ -232,7 +235,7 @@ def _about(page: Page, pick: str) -> Any:
     if not row:
         return ""
     host = page.snapshot().hosts[row.host]
-    return views.about(row, host)
+    return views.about(row, host, page.last_run(pick))
 
 
 def _lost(name: str | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

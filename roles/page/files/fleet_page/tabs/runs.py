@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 
 from fleet_page.edits import without_secrets
 from fleet_page.guard import person_of
-from fleet_page.page import AT_ONCE, QUIET, Page, changing, log, problem, refused
+from fleet_page.page import AT_ONCE, QUIET, Page, changing, log, refused
 from fleet_page.playbooks import CHOICE, NUMBER, SWITCH, Option, playbooks
 from fleet_page.runs import RUNS, Request, Run
-from fleet_page.tabs.change import Passwords, given_passwords, run_result
+from fleet_page.tabs.change import ChangePanel, Passwords, given_passwords, run_result
 from fleet_page.tabs.overview import Renewing
 from fleet_page.tabs.pick import PICK, picked
 from fleet_page.views import parts
@@ -38,24 +37,37 @@ def build(page: Page) -> Renewing:
             )
             with gr.Row(visible=False) as row:
                 stop = gr.Button("Stop the run", variant="stop", size="sm", scale=0, min_width=150, elem_id="run-stop")
+                again = gr.Button("Run again", size="sm", scale=0, min_width=150, elem_id="run-again")
                 log_file = gr.DownloadButton("Download the log", size="sm", scale=0, min_width=150, elem_id="run-log")
+            panel = ChangePanel(page, "again")
+    of_run = [shown, row, stop, again, log_file]
 
     def select(event: gr.EventData) -> list[Any]:
-        return _shown(page, picked(event))
+        return [*_shown(page, picked(event)), *panel.hidden()]
 
-    listed.select(select, None, [chosen, shown, row, stop, log_file], **QUIET)
+    listed.select(select, None, [chosen, *of_run, *panel.outputs], **QUIET)
+
+    def repeat(pick: str, request: gr.Request) -> list[Any]:
+        run = page.runs.run(pick)
+        if not run:
+            raise refused("the run is no longer in the history")
+        asked, known = run.request, playbooks().get(run.request.playbook)
+        loses = [known.loses] if known and known.loses and not asked.check else []
+        same = Request(asked.playbook, "", asked.options, asked.limit, asked.check, looks=asked.looks)
+        return panel.propose(request, asked.title or asked.playbook, [], same, loses)[1]
+
+    again.click(repeat, [chosen], panel.outputs, **QUIET)
 
     def renew(pick: str, known: str) -> list[Any]:
         found = page.runs.all()[:SHOWN]
         active = [run for run in found if run.state == RUNS]
         now = " ".join([pick, *(f"{run.id}={run.state}" for run in found)])
         if now == known and not active:
-            return [gr.skip()] * 6
-        _pick, words, row_, stop_, file = _shown(page, pick)
-        return [history(found), now, words, row_, stop_, file]
+            return [gr.skip()] * (2 + len(of_run))
+        return [history(found), now, *_shown(page, pick)[1:]]
 
     timer = gr.Timer(EVERY_SECONDS, active=False)
-    timer.tick(renew, [chosen, state], [listed, state, shown, row, stop, log_file], **AT_ONCE)
+    timer.tick(renew, [chosen, state], [listed, state, *of_run], **AT_ONCE)
 
     def end(pick: str, request: gr.Request) -> None:
         person = changing(request)
@@ -70,20 +82,21 @@ def build(page: Page) -> Renewing:
         )
 
     stop.click(end, [chosen], None, **QUIET)
-    return Renewing(timer, renew, [chosen, state], [listed, state, shown, row, stop, log_file])
+    return Renewing(timer, renew, [chosen, state], [listed, state, *of_run])
 
 
 def _shown(page: Page, pick: str) -> list[Any]:
     run = page.runs.run(pick) if pick else None
     if not run:
         hint = parts.note("Choose a run to see its hosts, what changed, and its log.")
-        return ["", hint, gr.update(visible=False), gr.update(), gr.update()]
+        return ["", hint, gr.update(visible=False), gr.update(), gr.update(), gr.update()]
     there = _log_file(page, run) if run.state != RUNS else None
     return [
         pick,
         run_result(page, pick),
         gr.update(visible=True),
         gr.update(visible=run.state == RUNS),
+        gr.update(visible=run.state != RUNS and not run.request.inventory),  # a copy of the inventory is gone
         gr.update(value=str(there) if there else None, visible=bool(there)),
     ]
 
@@ -154,12 +167,7 @@ def _starter(page: Page, chosen: Any) -> None:
             run = Request(
                 one.name, person.name, options, ",".join(of or ()), checks, one.name, looks=one.looks or checks
             )
-            try:
-                id = page.runs.start(run, given_passwords(become, vault))
-            except FleetError as error:
-                raise problem(error) from None
-            log.info("%s: %s (run %s)", person.name, run.command(), id)
-            return id
+            return page.start(run, given_passwords(become, vault))
 
         inputs = [*passwords.inputs, limit, agreed, *fields]
 

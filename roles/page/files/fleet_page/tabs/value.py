@@ -66,6 +66,7 @@ class ValueEditor:
         self.text.input(self.panel.hidden, None, self.panel.outputs, **AT_ONCE)
         self.review.click(self._review, [self.host, self.variable, self.text, self._opened], changed, **QUIET)
         self.default.click(self._default, [self.host, self.variable], changed, **QUIET)
+        self.panel.when_written(self._written, [self.host, self.variable], [self.text, self._opened])
 
     @property
     def outputs(self) -> list[Any]:
@@ -92,8 +93,13 @@ class ValueEditor:
         where = f"written in {place.file}" if value is not None else f"not set; a value goes to {place.file}"
         also = f", also for {', '.join(sharing)}" if sharing else ""
         help_ = parts.joined([parts.note(field.info), parts.note(where + also), _keys(field)])
-        text = "" if value is None else entered_value(field, value)
-        return [help_, text, "", digest_of(value), *self.panel.hidden()]
+        text, digest = self._written(host, variable)
+        return [help_, text, "", digest, *self.panel.hidden()]
+
+    def _written(self, host: str, variable: str) -> list[Any]:
+        """The value in the editor is the one of the inventory again."""
+        value = self._page.snapshot().written(host, variable)
+        return ["" if value is None else entered_value(self._fields[variable], value), digest_of(value)]
 
     def _review(self, host: str, variable: str, text: str, opened: str, request: gr.Request) -> list[Any]:
         changing(request)

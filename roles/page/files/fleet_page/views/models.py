@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet_page.edits import Host
+from fleet_page.runs import DONE, RUNS, STOPPED, Run
 from fleet_page.views import parts
 from fleet_page.views.overview import REMOVED, ModelRow
 from fleet_page.views.parts import Markup
 
 
-def about(row: ModelRow, host: Host) -> Markup:
+def about(row: ModelRow, host: Host, last: Run | None = None) -> Markup:
+    """last: the newest run that was to change the model."""
     head = parts.heading(
         Markup("{} <small>on {}</small>").format(parts.text(row.name), row.host), parts.mark(row.health, row.words)
     )
@@ -24,7 +26,9 @@ def about(row: ModelRow, host: Host) -> Markup:
         ("Endpoint", _endpoint(row, host)),
     ]
     facts = parts.joined(Markup("<dt>{}</dt><dd>{}</dd>").format(name, parts.text(value)) for name, value in lines)
-    return parts.joined([head, Markup('<dl class="facts">{}</dl>').format(facts), _why(row), _containers(row)])
+    return parts.joined(
+        [head, Markup('<dl class="facts">{}</dl>').format(facts), _run(row, last), _why(row, last), _containers(row)]
+    )
 
 
 def _endpoint(row: ModelRow, host: Host) -> str:
@@ -39,7 +43,22 @@ def _endpoint(row: ModelRow, host: Host) -> str:
     return f"{public['base_url']}/models/{row.name}/v1" if entry["has_direct_route"] else "none: set direct: true"
 
 
-def _why(row: ModelRow) -> Markup:
+def _run(row: ModelRow, last: Run | None) -> Markup:
+    """A run that changes the model, or failed to."""
+    if last is None or last.state in (DONE, STOPPED):
+        return Markup("")
+    title = last.request.title or last.request.playbook
+    if last.state == RUNS:
+        words = f"The run «{title}» is not done: what it changes reaches clients when it has ended (tab Runs)."
+        return parts.note(words)
+    if row.health == parts.GOOD:
+        return Markup("")
+    when = f"{last.began:%Y-%m-%d %H:%M} UTC"
+    words = f"«{title}» by {last.request.who}, {when}: the tab Runs has its fault and its log, and starts it again"
+    return parts.faults([words], "The last run failed")
+
+
+def _why(row: ModelRow, last: Run | None) -> Markup:
     """Why a model is down, and what to do next."""
     if row.health not in (parts.BAD, parts.BUSY):
         return Markup("")
@@ -50,8 +69,10 @@ def _why(row: ModelRow) -> Markup:
         )
     if not row.containers:
         return parts.note(
-            "No container yet: the inventory has the model, and no run has deployed it. Change it, or run the playbook "
+            "No container: the inventory has the model, and no run has deployed it. The tab Runs starts the playbook "
             "add_model."
+            if last is None
+            else "No container."
         )
     found = [_fault(one) for one in row.containers if not one.get("ready")]
     return (

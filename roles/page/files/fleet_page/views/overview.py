@@ -122,12 +122,26 @@ def _left(name: str, host: Host, seen: Mapping[str, Any]) -> Iterator[ModelRow]:
         yield ModelRow(name, model, str(own[0].get("type") or ""), "", REMOVED, 0, ready, devices, image, own, True)
 
 
-def overview(snapshot: Snapshot, seen: Mapping[str, Any], note: str = "") -> Markup:
-    if snapshot.faults:
-        return parts.faults(snapshot.faults, "The inventory cannot be used")
+def unusable(snapshot: Snapshot, faults: Iterable[str]) -> Markup:
+    """faults: of the inventory as it is. snapshot: of what is shown below them."""
+    shown = parts.faults(faults, "The inventory cannot be used")
+    below = shown and snapshot.hosts
+    return (
+        parts.joined([shown, parts.note("Below is the fleet as it was before, with what its hosts do now.")])
+        if below
+        else shown
+    )
+
+
+def overview(snapshot: Snapshot, seen: Mapping[str, Any], note: str = "", faults: Iterable[str] = ()) -> Markup:
+    """faults: that concern all of the inventory as it is; snapshot is then an older one, if there is any."""
+    fault = unusable(snapshot, faults)
+    if not snapshot.hosts and fault:
+        return fault
     rows = model_rows(snapshot, seen)
     return parts.joined(
         [
+            fault,
             parts.faults([note] if note else [], "The hosts are not watched"),
             _cards(snapshot, seen, rows),
             parts.heading("Hosts"),
@@ -145,7 +159,9 @@ def overview(snapshot: Snapshot, seen: Mapping[str, Any], note: str = "") -> Mar
 
 def _cards(snapshot: Snapshot, seen: Mapping[str, Any], rows: Iterable[ModelRow]) -> Markup:
     rows = list(rows)
-    away = [name for name in snapshot.hosts if (seen.get(name) or {}).get("fault")]
+    found = [seen.get(name) or {} for name in snapshot.hosts]
+    reached = [one for one in found if one and not one.get("fault")]
+    hosts = parts.BAD if any(one.get("fault") for one in found) else parts.IDLE if not all(found) else parts.GOOD
     running = [row for row in rows if row.state == "running"]
     ready = [row for row in running if row.health == parts.GOOD]
     down = [row for row in running if row.health == parts.BAD]
@@ -153,8 +169,8 @@ def _cards(snapshot: Snapshot, seen: Mapping[str, Any], rows: Iterable[ModelRow]
     cards = [
         (
             "Hosts",
-            f"{len(snapshot.hosts) - len(away)} of {len(snapshot.hosts)}",
-            parts.BAD if away else parts.GOOD,
+            f"{len(reached)} of {len(found)}",
+            hosts,
             "reached",
         ),
         (
