@@ -77,6 +77,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inference.fleet.plugins.module_utils.engine.client import Client
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import DIRECT_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.system.failures import run
 
 SPEC = dict(
@@ -105,7 +106,9 @@ def _work(module: AnsibleModule) -> None:
     except (OSError, ssl.SSLError) as error:
         module.fail_json(msg=f"no model was asked: {error}")
     with ThreadPoolExecutor(len(given["models"])) as pool:
-        asked = pool.map(lambda one: client.fault(one["type"], one["name"], one["in_gateway"]), given["models"])
+        asked = pool.map(
+            lambda one: client.fault(one["type"], one["name"], one["type"] not in DIRECT_TYPES), given["models"]
+        )
         faults = {model["name"]: fault for model, fault in zip(given["models"], asked) if fault}
     if faults:
         lines = "\n".join(f"{name}: {fault}" for name, fault in faults.items())

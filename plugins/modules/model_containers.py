@@ -346,7 +346,7 @@ def _work(module: AnsibleModule) -> None:
             outcome = Outcome(ready=probe(plan, docker))
         else:
             outcome = converge(plan, docker, module.params["wait"], say)
-            write_starts(outcome.took)
+            write_starts(outcome.took, fleet.paths.down)
             _remove_compiled(module, docker, outcome)
         after = docker.observe(()) if outcome.done else observed
         remembered = _remember(module, fleet, acting_on, after, outcome)

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import STARTS
@@ -22,9 +24,19 @@ def read_starts() -> dict[str, int]:
     return {}
 
 
-def write_starts(took: Mapping[str, float]) -> None:
-    """Adds these. A host whose disk is full keeps what it had."""
+def write_starts(took: Mapping[str, float], down: str) -> None:
+    """Adds these. down: a folder for what Caddy answers while no replica of a model is up. A host whose disk is full
+    keeps what it had."""
     if took:
         known = {**read_starts(), **{model: round(seconds) for model, seconds in took.items()}}
         with suppress(OSError):
             put(FILE, json.dumps(known, indent=1, sort_keys=True) + "\n", 0o644)
+            os.makedirs(down, mode=0o755, exist_ok=True)
+            for model in took:
+                put(f"{down}/{model}.json", json.dumps(down_answer(model, known[model])), 0o644)
+
+
+def down_answer(model: str, seconds: int) -> dict[str, Any]:
+    """In the form that OpenAI's clients expect, as the answers of the Caddyfile are."""
+    message = f"no replica of the model {model} accepts requests; its last start took {seconds} s"
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": "upstream_error"}}

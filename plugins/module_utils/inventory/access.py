@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
@@ -89,12 +90,14 @@ class LiteLLMSettings:
 class CaddySettings:
     """`fleet_caddy`. max_body_mb: the largest request body that Caddy accepts, in MB (10^6 bytes).
     max_api_body_mb: the largest one for LiteLLM. check_key_above_kb: above this size of a body, in KiB, the key is
-    checked first. memory_gb: the limit of the container's memory, in GB (10^9 bytes)."""
+    checked first. memory_gb: the limit of the container's memory, in GB (10^9 bytes). cors_origins: of web pages whose
+    scripts may use the API."""
 
     max_body_mb: int = 512
     max_api_body_mb: int = 32
     check_key_above_kb: int = 32
     memory_gb: int = 2
+    cors_origins: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, data: object, path: str) -> CaddySettings:
@@ -105,7 +108,18 @@ class CaddySettings:
                 max_api_body_mb=min(read.integer("max_api_body_mb", cls.max_api_body_mb, at_least=1), max_body_mb),
                 check_key_above_kb=read.integer("check_key_above_kb", cls.check_key_above_kb, at_least=1),
                 memory_gb=read.integer("memory_gb", cls.memory_gb, at_least=1),
+                cors_origins=read.each("cors_origins", _origin),
             )
+
+
+def _origin(data: object, path: str) -> str:
+    """As browsers send it. Caddy's configuration contains it unescaped."""
+    if isinstance(data, str) and re.fullmatch(r"\*|https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", data):
+        return str(data)
+    raise FleetError(
+        f"{path}: expected an origin as browsers send it, such as https://chat.example.com or http://localhost:3000 "
+        f"(no path, no capital letters), or * for all, got {show(data)}"
+    )
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks
     networks,
     service_networks,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.offer import (
+    alias_faults,
+    fallback_faults,
+    parse_aliases,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, plain
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import CACHE_VOLUME, Paths
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.postgres import Backup, Postgres
@@ -192,6 +197,7 @@ class Fleet:
     proxy: Optional[Proxy] = None
     ca_bundle: Optional[str] = None
     logs: Logs = field(default_factory=Logs)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, variables: Mapping[str, Any]) -> Fleet:
@@ -240,10 +246,12 @@ class Fleet:
                 proxy=read.nested("fleet_proxy", Proxy.parse, None),
                 ca_bundle=certificates(read, "fleet_ca_bundle"),
                 logs=read.nested("fleet_logs", Logs.parse, Logs()),
+                aliases=parse_aliases(read, "fleet_aliases"),
             )
             read.faults.extend(fleet.network.size_faults(fleet.networks))
             known, complete = _with_parts(models, read.raw("fleet_models"), absent)
-            read.faults.extend(faults_between_keys(keys, known.values() if complete else None))
+            read.faults.extend(faults_between_keys(keys, known.values() if complete else None, fleet.aliases))
+            read.faults.extend(_faults_of_offer(fleet.aliases, known) if complete else ())
             read.faults.extend(
                 f"fleet_keys[{index}].alias: {key.alias!r} is reserved for the collection; "
                 f"choose an alias that is not {METRICS_ALIAS} and does not begin with {OPEN_ALIAS}"
@@ -360,6 +368,7 @@ class Fleet:
                 has_open_route=model.has_open_route,
                 image=self.image_of(model),
                 from_hub=bool(repositories(model)),
+                parameters=model.price.parameters(model.type) if model.price else {},
             )
         return data
 
@@ -434,6 +443,14 @@ def _faults_between(models: Mapping[int, Model], recipes: Collection[str]) -> li
                 faults.append(f"{path}.devices.gpus: GPU {gpu} is already taken by {holder[gpu]}")
             holder.setdefault(gpu, f"{model.name} ({path})" if model.name else path)
     return faults
+
+
+def _faults_of_offer(aliases: Mapping[str, str], models: Mapping[int, Model]) -> Iterator[str]:
+    there = {one.name: one for one in models.values() if one.state != "absent"}
+    yield from alias_faults(aliases, [name for one in there.values() for name in (one.name, *one.adapter_names)])
+    for index, one in models.items():
+        for fault in fallback_faults(one.name, one.type, one.fallbacks, there):
+            yield f"fleet_models[{index}].fallbacks: {fault}"
 
 
 def _faults_of_cache(fleet: Fleet, models: Mapping[int, Model]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.argument
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, OMNI_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT, MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.offer import Price, price_fault
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import (
     NUMBER,
     Fields,
@@ -46,8 +47,8 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.referenc
 )
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show, unquoted
 
-TYPES = ("chat", "vision", "embedding", "stt", "tts", "image")
-GATEWAY_TYPES = ("chat", "vision", "embedding")
+TYPES = ("chat", "vision", "embedding", "rerank", "stt", "tts", "image")
+DIRECT_TYPES = ("stt", "tts", "image")  # have the direct route too, without `direct: true`
 STATES = ("running", "stopped", "absent")
 # More than any host has: eight GPUs of seven MIG devices, 16 GPUs. Containers, plans and messages are made from them.
 MOST_REPLICAS = MOST_GPUS = 64
@@ -151,6 +152,8 @@ class Model:
     drain_timeout: seconds that requests under way get before a container is stopped.
     shm_size: bytes of /dev/shm, which vLLM's workers use between GPUs. memory: the most bytes that a container may
     use, with /dev/shm; None for no limit.
+    fallbacks: models that answer where no replica is up, or the context is too long. timeout: seconds for an answer;
+    None for LiteLLM's own.
     env: may contain secrets; `secret_env` has their names. spellings: of args, for messages.
     outbound: whether its containers may connect to other machines; None for only if they need it.
     """
@@ -173,6 +176,9 @@ class Model:
     memory: Optional[int] = None
     outbound: Optional[bool] = None
     drain_timeout: int = DRAIN_SECONDS
+    fallbacks: tuple[str, ...] = ()
+    timeout: Optional[int] = None
+    price: Optional[Price] = None
     spellings: Spellings = field(default=(), compare=False)
 
     @classmethod
@@ -196,6 +202,9 @@ class Model:
                 shm_size=_bytes(read.text("shm_size", "8g", _SIZE, "a size such as 8g or 512m")),
                 adapters=tuple(sorted(read.values("adapters", _parse_adapter).items())),
                 memory=_bytes(read.text("memory", None, _SIZE, "a size such as 64g")) or None,
+                fallbacks=tuple(dict.fromkeys(read.texts("fallbacks"))),
+                timeout=read.integer("timeout", None, at_least=1, at_most=LONGEST_TIMEOUT),
+                price=read.nested("price", Price.parse, None),
                 outbound=None if read.raw("outbound") is None else read.flag("outbound"),
                 spellings=spellings(read.raw("args")),
             )
@@ -211,11 +220,9 @@ class Model:
                 wrong = _env_fault(key, value)
                 if wrong:
                     read.fault(f"env.{key}", wrong)
-            if model.open and model.type and model.type not in GATEWAY_TYPES:
-                read.fault(
-                    "open",
-                    f"is for types that LiteLLM serves ({', '.join(GATEWAY_TYPES)}), not for {model.type}",
-                )
+            wrong = price_fault(model.type, model.price)
+            if wrong:
+                read.fault("price", wrong)
             if model.devices.pinned and model.replicas > 1:
                 read.fault(
                     "devices.gpus",
@@ -264,12 +271,12 @@ class Model:
     @property
     def in_gateway(self) -> bool:
         """Whether LiteLLM serves the model."""
-        return self.state == "running" and self.type in GATEWAY_TYPES
+        return self.state == "running"
 
     @property
     def has_direct_route(self) -> bool:
-        """Whether clients can bypass LiteLLM. A type that LiteLLM does not serve always has this route."""
-        return self.state == "running" and (self.direct or self.type not in GATEWAY_TYPES)
+        """Whether clients can bypass LiteLLM."""
+        return self.state == "running" and (self.direct or self.type in DIRECT_TYPES)
 
     @property
     def has_open_route(self) -> bool:

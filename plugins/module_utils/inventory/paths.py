@@ -52,6 +52,11 @@ class Paths:
         return f"{self.config}/caddy/drained"
 
     @property
+    def down(self) -> str:
+        """What Caddy answers while no replica of a model is up, a file for each model that has been started."""
+        return f"{self.config}/caddy/down"
+
+    @property
     def proxy_environment(self) -> str:
         """The proxy with its password: systemd shows the variables of a unit to everybody, but not those of a file."""
         return f"{self.config}/proxy.env"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any, Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import GATEWAY_TYPES, Model
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import Model
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, below
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
 
@@ -114,11 +114,14 @@ def parse_keys(data: object) -> tuple[VirtualKey, ...]:
         return tuple(keys.values())
 
 
-def faults_between_keys(keys: Mapping[int, VirtualKey], models: Optional[Iterable[Model]] = None) -> list[str]:
+def faults_between_keys(
+    keys: Mapping[int, VirtualKey], models: Optional[Iterable[Model]] = None, aliases: Iterable[str] = ()
+) -> list[str]:
     """Faults between keys. keys: by index in the inventory. models: all models of the fleet, or None if unknown."""
     faults = []
     holders: dict[tuple[str, str], int] = {}
-    types = None if models is None else {name: model for model in models for name in (model.name, *model.adapter_names)}
+    own = None if models is None else [name for model in models for name in (model.name, *model.adapter_names)]
+    known = None if own is None else {*own, *aliases}
     for index, key in keys.items():
         path = f"fleet_keys[{index}]"
         for part, value in (("alias", key.alias), ("key", key.key)):
@@ -126,16 +129,12 @@ def faults_between_keys(keys: Mapping[int, VirtualKey], models: Optional[Iterabl
             if first != index:
                 shown = repr(value) if part == "alias" else "the value"
                 faults.append(f"{path}.{part}: {shown} is also the {part} of fleet_keys[{first}]")
-        for name in key.models if types is not None and key.state == "present" else ():
-            faults += _model_faults(f"{path}.models", name, types or {})
+        faults += [
+            f"{path}.models: the fleet has no model {name!r}{nearest(name, known)}"
+            for name in key.models
+            if known is not None and key.state == "present" and name not in known
+        ]
     return faults
-
-
-def _model_faults(path: str, name: str, models: Mapping[str, Model]) -> Iterator[str]:
-    if name not in models:
-        yield f"{path}: the fleet has no model {name!r}{nearest(name, models)}"
-    elif models[name].type not in GATEWAY_TYPES:
-        yield f"{path}: {name!r} is of type {models[name].type}, which clients do not reach through LiteLLM"
 
 
 def _alias(read: Fields) -> str:

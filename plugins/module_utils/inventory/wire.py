@@ -46,7 +46,9 @@ _MODELS = (*_IMAGES, "proxy")
 NEEDS: Mapping[str, Needs] = {
     "host_check": Needs((*_MODELS, "cache", "mig", "postgres", "monitoring", "network", "config_folder"), proxy=True),
     "model_cache": Needs((*_MODELS, "cache", "network", "logs"), secrets=True, proxy=True),
-    "model_containers": Needs((*_MODELS, "cache", "mig", "monitoring", "logs"), secrets=True, proxy=True),
+    "model_containers": Needs(
+        (*_MODELS, "cache", "mig", "monitoring", "logs", "config_folder"), secrets=True, proxy=True
+    ),
     "previous_version": Needs(_IMAGES, secrets=True),
     "recipe_image": Needs((*_MODELS, "cache", "network"), proxy=True),
     "unused_images": Needs((*_IMAGES, "cache", "monitoring")),

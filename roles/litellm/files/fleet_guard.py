@@ -18,6 +18,10 @@ internet, bypasses its own choice of a deployment, or sends a request that may h
 
 An answer of a model that does not end is cut off, since LiteLLM keeps all of it.
 
+Answer tells clients in the words of fleet_answers.py what is wrong, and what their key may do. Another model answers
+for one (`fallbacks`) only where none of its replicas has accepted the request: LiteLLM alone would do so after any
+failure, and so end one engine after the other with a request that ends engines.
+
 Record keeps what clients send, such as names of models, from writing lines of the log or controlling a terminal.
 """
 
@@ -30,20 +34,30 @@ import json
 import logging
 import os
 import re
+import sys
 import traceback
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import aclosing
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import httpx
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.llms.base_llm.audio_transcription.transformation import AudioTranscriptionRequestData
 from litellm.llms.custom_httpx.aiohttp_transport import AiohttpResponseStream
+from litellm.llms.openai.transcriptions.whisper_transformation import OpenAIWhisperAudioTranscriptionConfig
 from litellm.proxy import proxy_server
 from litellm.proxy.auth.auth_checks import can_key_call_resolved_model
+from litellm.router import Router
+
+sys.path.append(str(Path(__file__).parent))  # LiteLLM loads this file by its path
+
+import fleet_answers
 
 REFUSED = frozenset(
     {
@@ -79,16 +93,25 @@ MOST_HELD = 256_000_000
 # which have some 200 bytes: a stream of 64 MB has 300,000 tokens.
 MOST_ANSWERED, MOST_STREAMED = 256_000_000, 64_000_000
 
+MODELS = "/v1/models"
+KEPT_HEADERS = (b"retry-after", b"x-request-id", b"x-ratelimit-reset-requests", b"x-ratelimit-reset-tokens")
+OWN_ALIASES = "fleet-"  # of keys that no client has
+# What the request that is being answered wants, and LiteLLM cannot give: `form`, of a transcription.
+ASKED: ContextVar[dict[str, str]] = ContextVar("asked")
+
 CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Who = Callable[[str], Awaitable[fleet_answers.Asker]]
 
 
 class Guard(CustomLogger):
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: Any) -> Any:
+        if call_type == "transcription":
+            _note_form(data)
         found = sorted(REFUSED & data.keys())
         if found:
             raise HTTPException(status_code=400, detail={"error": f"not accepted here: {', '.join(found)}"})
@@ -149,9 +172,10 @@ class Keys:
 class Gate:
     """Before LiteLLM's application (ASGI): answers 401 to a request with an unknown key, without reading its body."""
 
-    def __init__(self, app: App, keys: Keys) -> None:
+    def __init__(self, app: App, keys: Keys, who: Who) -> None:
         self._app = app
         self._keys = keys
+        self._who = who
         self._held = Counter[str]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,6 +196,8 @@ class Gate:
             message = f"the requests of this key have more than {MOST_HELD // 1_000_000} MB at a time"
             return await _respond(send, 429, message, "rate_limit_exceeded", [(b"retry-after", b"1")])
         self._held[key] += size
+        if scope["path"].startswith("/v1/"):
+            send = Answer(scope, send, lambda: self._who(key))
         try:
             await self._pass_on(scope, receive, send)
         finally:
@@ -191,6 +217,125 @@ class Gate:
             return parts.popleft() if parts else await receive()
 
         return await self._app(scope, read, send)
+
+
+class Answer:
+    """Passes an answer on: an error in our words, a list of models with aliases, a transcription in the form asked
+    for."""
+
+    def __init__(self, scope: Scope, send: Send, who: Callable[[], Awaitable[fleet_answers.Asker]]) -> None:
+        self._path, self._send, self._who = scope["path"], send, who
+        self._wanted = ""
+        if scope["method"] == "GET" and self._path.startswith(f"{MODELS}/"):
+            self._wanted = self._path.removeprefix(f"{MODELS}/")
+            scope["path"] = MODELS  # LiteLLM finds no aliases by their name
+            scope["raw_path"] = MODELS.encode()
+        # What is changed here must not be compressed, which would take time of LiteLLM's only event loop too.
+        scope["headers"] = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
+        self._asked: dict[str, str] = {}
+        ASKED.set(self._asked)
+        self._start: MutableMapping[str, Any] | None = None
+        self._streams = False
+        self._body = b""
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            kept = message["status"] >= 400 or self._path.startswith(MODELS) or self._asked
+            if kept:
+                self._start = message
+                return
+            self._streams = _header(message, b"content-type").startswith(b"text/event-stream")
+        elif self._start is not None:
+            self._body += message.get("body", b"")
+            if not message.get("more_body"):
+                await self._whole(self._start)
+            return
+        elif self._streams and b'"error"' in message.get("body", b""):
+            message = {**message, "body": fleet_answers.events(message["body"], self._path)}
+        await self._send(message)
+
+    async def _whole(self, start: MutableMapping[str, Any]) -> None:
+        status, body, content_type = start["status"], self._body, b"application/json"
+        headers = [one for one in start["headers"] if one[0].lower() not in (b"content-length", b"content-type")]
+        found: bytes | None = body
+        if status < 400 and self._asked:
+            stream = self._asked["form"] == "stream"
+            content_type = b"text/event-stream; charset=utf-8" if stream else b"text/plain; charset=utf-8"
+            found = (fleet_answers.as_stream if stream else fleet_answers.as_text)(body)
+        elif status < 400:
+            found = fleet_answers.with_aliases(body, _aliases())
+            found = fleet_answers.picked(found, self._wanted) if self._wanted else found
+        if status >= 400 or found is None:
+            asker = await self._who()
+            missing = f"model '{self._wanted}' ".encode()
+            told = fleet_answers.told(*((404, missing) if found is None else (status, body)), asker, self._wanted)
+            status, found = told.status, told.body(self._path)
+            headers = [*(one for one in headers if one[0].lower() in KEPT_HEADERS), *told.headers]
+            if status >= 500:
+                words = (status, self._path, asker.alias or "of no client", told.message)
+                proxy_server.verbose_proxy_logger.error("answered %s on %s to the key %s: %s", *words)
+        headers += [(b"content-type", content_type), (b"content-length", str(len(found)).encode())]
+        await self._send({**start, "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": found})
+
+
+def _header(message: MutableMapping[str, Any], name: bytes) -> bytes:
+    return next((value for key, value in message["headers"] if key.lower() == name), b"")
+
+
+def _note_form(data: MutableMapping[str, Any]) -> None:
+    """A stream and a text are made of the JSON that LiteLLM asks for (fleet_answers.py)."""
+    asked = ASKED.get({})
+    if str(data.pop("stream", "")).lower() == "true":
+        asked["form"] = "stream"
+    elif data.get("response_format") == "text":
+        asked["form"] = "text"
+    if asked:
+        data["response_format"] = "json"
+
+
+def _as_asked(
+    self: Any, model: str, audio_file: Any, optional_params: dict[str, Any], litellm_params: dict[str, Any]
+) -> AudioTranscriptionRequestData:
+    """LiteLLM asks for verbose_json where the client says nothing, which vLLM has for Whisper alone."""
+    data = {"response_format": "json", **optional_params, "model": model, "file": audio_file}
+    return AudioTranscriptionRequestData(data=data)
+
+
+def _only_without_a_replica(plain: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """plain: LiteLLM's search for a model that answers instead."""
+
+    async def instead(self: Any, e: Exception, disable_fallbacks: Any, fallbacks: Any, *rest: Any, **named: Any) -> Any:
+        # A stream that broke off has an exception of a derived class.
+        down = type(e).__name__ == "ServiceUnavailableError"
+        return await plain(self, e, disable_fallbacks, fallbacks if down else None, *rest, **named)
+
+    return instead
+
+
+def _aliases() -> dict[str, str]:
+    return {
+        alias: str(target)
+        for alias, target in (getattr(proxy_server.llm_router, "model_group_alias", None) or {}).items()
+    }
+
+
+async def _asker(key: str) -> fleet_answers.Asker:
+    """Who has the key. Of the master key, and of a key that cannot be looked up, there is nothing to say."""
+    names = [str(one.get("model_name")) for one in proxy_server.llm_model_list or []]
+    found: list[Any] = []
+    if key and not _is_master(key):
+        token = hashlib.sha256(key.encode()).hexdigest()
+        table = proxy_server.prisma_client.db.litellm_verificationtoken
+        try:
+            found = await asyncio.wait_for(table.find_many(where={"token": {"in": [token]}}), QUERY_SECONDS)
+        except Exception:  # the answer is about something else
+            found = []
+    row = found[0] if found else None
+    alias = str(getattr(row, "key_alias", None) or "")
+    settings = {name: getattr(row, name, None) for name in ("max_budget", "budget_duration")}
+    models = fleet_answers.names_for(getattr(row, "models", None) or (), names, _aliases())
+    return fleet_answers.Asker("" if alias.startswith(OWN_ALIASES) else alias, models, settings)
 
 
 def _labels(data: MutableMapping[str, Any], key: Any) -> Iterable[Any]:
@@ -322,9 +467,13 @@ def _limited(plain: Callable[[Any], AsyncGenerator[bytes, None]]) -> Callable[[A
 def _install(app: Any) -> None:
     """LiteLLM loads this file when its application starts, after Starlette has put the middlewares together."""
     if type(app.middleware_stack).__name__ != Gate.__name__:  # loaded again, it is another class of the same name
-        app.middleware_stack = Gate(app.middleware_stack, Keys(_valid))
+        app.middleware_stack = Gate(app.middleware_stack, Keys(_valid), _asker)
     if AiohttpResponseStream.__aiter__.__name__ == "__aiter__":  # LiteLLM's own
         AiohttpResponseStream.__aiter__ = _limited(AiohttpResponseStream.__aiter__)
+    OpenAIWhisperAudioTranscriptionConfig.transform_audio_transcription_request = _as_asked
+    if Router.async_function_with_fallbacks_common_utils.__name__ != "instead":
+        plain = Router.async_function_with_fallbacks_common_utils
+        Router.async_function_with_fallbacks_common_utils = _only_without_a_replica(plain)
 
 
 logging.setLogRecordFactory(Record)
