@@ -17,6 +17,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.migratio
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import certificates, failures
 from ansible_collections.inference.fleet.plugins.plugin_utils.inventory import (
+    budget_warnings,
     fleet_variables,
     name_warnings,
     named,
@@ -69,7 +70,7 @@ class ActionModule(ActionBase):
         remember(fleet, task_vars or {})
         own = url_names(fleet, task_vars, self._templar)
         strangers = [f"{name}: not a variable of inference.fleet; it has no effect" for name in foreign(variables)]
-        names = name_warnings(fleet, task_vars, self._templar)
+        names = [*name_warnings(fleet, task_vars, self._templar), *budget_warnings(fleet)]
         older = migration_warnings(variables)
         return {
             "changed": False,

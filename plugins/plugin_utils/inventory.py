@@ -92,6 +92,20 @@ def name_warnings(fleet: Fleet, variables: Mapping[str, Any], templar: Any) -> l
     return []
 
 
+def budget_warnings(fleet: Fleet) -> list[str]:
+    """Keys with a budget that models without a price never use up."""
+    free = [one.name for one in fleet.models if one.in_gateway and not one.price]
+    found = []
+    for key in fleet.keys:
+        named = {fleet.aliases.get(name, name) for name in key.models}
+        models = [name for name in free if not named or name in named]
+        if key.max_budget is not None and key.state == "present" and models:
+            found.append(
+                f"fleet_keys ({key.alias}).max_budget: has no effect on {', '.join(models)}: set `price` of the model"
+            )
+    return found
+
+
 def fleet_of(task_vars: Mapping[str, Any], templar: Any, loader: Any, models: Any = None) -> Fleet:
     """The fleet of a host: the one that `remember` stored in this run, else parsed from the host's variables.
 

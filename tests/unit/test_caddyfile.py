@@ -14,6 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import REPLICAS
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.caddy_files import caddy_files
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
@@ -58,6 +59,12 @@ def block(text: str, opening: str) -> list[str]:
     return [line.removeprefix(found[1] + "\t") for line in found[2].splitlines()]
 
 
+def steps(text: str, opening: str) -> list[str]:
+    """As `block`; inside of the `route` of the block, if it has one, which keeps the order of its lines."""
+    lines = block(text, opening)
+    return [line.removeprefix("\t") for line in lines[1:-1]] if lines[0] == "route {" else lines
+
+
 def site(text: str) -> list[str]:
     """The addresses of the one site that serves models."""
     (addresses,) = re.findall(r"^(https://.+) \{$", text.replace("\nhttps:// {\n", "\n"), re.MULTILINE)
@@ -71,7 +78,7 @@ def site(text: str) -> list[str]:
     ("entries", "variables"),
     [
         ([entry()], {}),
-        ([entry(name=kind, type=kind) for kind in ("chat", "vision", "embedding", "stt", "tts", "image")], {}),
+        ([entry(name=kind, type=kind) for kind in TYPES], {}),
         ([entry(open=True, direct=True, replicas=3)], {}),
         ([entry(state="stopped", open=True), entry(name="gone", state="absent", direct=True)], {}),
         ([SECRETIVE], {}),
@@ -169,21 +176,21 @@ def test_another_certificate_of_the_same_names_changes_it() -> None:
 def test_it_takes_requests_as_large_as_was_asked_for(megabytes: int) -> None:
     text = caddyfile(caddy={"max_body_mb": megabytes}, litellm_admin=True)
     assert block(text, "request_body") == [f"max_size {megabytes}MB"]
-    assert f"import at_most {megabytes}" in block(text, "handle @direct")
+    assert f"import at_most {megabytes}" in steps(text, "handle @direct")
 
 
 @pytest.mark.parametrize("route", ["handle @api", "handle @open", "handle"])
 def test_litellm_gets_no_request_larger_than_was_asked_for(route: str) -> None:
-    assert "import at_most 7" in block(caddyfile(caddy={"max_api_body_mb": 7}, litellm_admin=True), route)
+    assert "import at_most 7" in steps(caddyfile(caddy={"max_api_body_mb": 7}, litellm_admin=True), route)
 
 
 @pytest.mark.parametrize("route", ["handle @api", "handle"])
 def test_the_key_of_a_large_request_is_checked_before_its_body_is_read(route: str) -> None:
     text = caddyfile(caddy={"check_key_above_kb": 7}, litellm_admin=True)
-    lines = block(text, route)
+    lines = steps(text, route)
     assert lines.index("import known_key") < lines.index("import to_litellm")
     assert "uri /fleet/key" in block(text, "forward_auth litellm:4000")
-    assert "> 7168 " in block(text, "(known_key)")[0]
+    assert "> 7168)" in block(text, "(known_key)")[0]
 
 
 def test_no_client_can_send_the_password_of_caddy() -> None:
@@ -244,7 +251,7 @@ def binds(text: str) -> list[str]:
 
 def test_direct_requests_and_those_of_litellm_find_their_replica_in_the_same_way() -> None:
     text = caddyfile()
-    assert "import replicas" in block(text, "handle @direct")
+    assert "import replicas" in steps(text, "handle @direct")
     assert "import replicas {" in block(text, "handle @model")
     assert text.count("lb_policy") == 1
 
@@ -284,6 +291,13 @@ def test_only_the_switch_opens_the_rest_of_litellm() -> None:
         "responses/resp_1/cancel",
         "messages",
         "messages/count_tokens",
+        "models/qwen3-8b",
+        "models/own/adapter:1",
+        "rerank",
+        "audio/transcriptions",
+        "audio/speech",
+        "images/generations",
+        "images/edits",
     ],
 )
 def test_clients_reach_the_api(path: str) -> None:
@@ -296,7 +310,10 @@ def test_clients_reach_the_api(path: str) -> None:
         "model/info",
         "mcp/server",
         "agents",
-        "models/a/b",
+        "models/a?b",
+        "audio/translations",
+        "realtime",
+        "batches",
         "embeddings/",
         "chat/completions/x",
         "key/generate",
@@ -384,7 +401,7 @@ def test_the_page_says_by_which_addresses_each_model_is_reached() -> None:
         ("fast", "chat", [f"{here}/v1", f"{here}/models/fast/v1"]),
         ("free", "embedding", [f"{here}/v1", f"{here}/open/free/v1(any key)"]),
         ("all", "chat", [f"{here}/v1", f"{here}/models/all/v1", f"{here}/open/all/v1(any key)"]),
-        ("voice", "tts", [f"{here}/models/voice/v1"]),
+        ("voice", "tts", [f"{here}/v1", f"{here}/models/voice/v1"]),
     ]
 
 

@@ -85,6 +85,13 @@ class Stream:
             self.closed = True
 
 
+async def plain_fallbacks(_router: Any, e: Exception, _disabled: Any, fallbacks: Any, *_rest: Any) -> Any:
+    """LiteLLM's own: another model, or the error."""
+    if not fallbacks:
+        raise e
+    return fallbacks
+
+
 def token(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
@@ -95,6 +102,8 @@ def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     application = Application()
     found = SimpleNamespace(
         application=application,
+        router=type("Router", (), {"async_function_with_fallbacks_common_utils": plain_fallbacks}),
+        whisper=type("OpenAIWhisperAudioTranscriptionConfig", (), {"transform_audio_transcription_request": None}),
         app=SimpleNamespace(middleware_stack=application),
         database=Database(),
         llm_model_list=[],
@@ -116,6 +125,15 @@ def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         "litellm.integrations": {},
         "litellm.integrations.custom_logger": {"CustomLogger": object},
         "litellm.llms": {},
+        "litellm.llms.base_llm": {},
+        "litellm.llms.base_llm.audio_transcription": {},
+        "litellm.llms.base_llm.audio_transcription.transformation": {"AudioTranscriptionRequestData": SimpleNamespace},
+        "litellm.llms.openai": {},
+        "litellm.llms.openai.transcriptions": {},
+        "litellm.llms.openai.transcriptions.whisper_transformation": {
+            "OpenAIWhisperAudioTranscriptionConfig": found.whisper
+        },
+        "litellm.router": {"Router": found.router},
         "litellm.llms.custom_httpx": {},
         "litellm.llms.custom_httpx.aiohttp_transport": {"AiohttpResponseStream": found.stream},
         "litellm.proxy": {"proxy_server": found},
@@ -168,7 +186,8 @@ async def ask(
         litellm.reads += 1
         return next(left)
 
-    await litellm.app.middleware_stack({"type": kind, "path": path, "headers": headers}, receive, send)
+    scope = {"type": kind, "method": "POST", "path": path, "headers": headers}
+    await litellm.app.middleware_stack(scope, receive, send)
     return int(sent[0]["status"]) if sent else 0
 
 
@@ -177,6 +196,49 @@ def run(*asked: Awaitable[Result]) -> list[Result]:
         return list(await asyncio.gather(*asked))
 
     return asyncio.run(all_of())
+
+
+# What LiteLLM alone would do
+
+
+@pytest.mark.parametrize(("kind", "other"), [("ServiceUnavailableError", ["b"]), ("MidStreamFallbackError", None)])
+def test_another_model_answers_only_where_no_replica_accepted_the_request(
+    guard: Any, litellm: SimpleNamespace, kind: str, other: list[str] | None
+) -> None:
+    base = type("ServiceUnavailableError", (Exception,), {})
+    error = base() if kind == base.__name__ else type(kind, (base,), {})()
+    search = litellm.router().async_function_with_fallbacks_common_utils
+    if other:
+        assert asyncio.run(search(error, False, ["b"], None, None, "a", (), {})) == other
+    else:
+        with pytest.raises(base):
+            asyncio.run(search(error, False, ["b"], None, None, "a", (), {}))
+
+
+@pytest.mark.parametrize(
+    ("given", "form", "format"),
+    [
+        ({}, None, None),
+        ({"response_format": "verbose_json"}, None, "verbose_json"),
+        ({"response_format": "text"}, "text", "json"),
+        ({"stream": "true", "response_format": "verbose_json"}, "stream", "json"),
+        ({"stream": "false"}, None, None),
+    ],
+)
+def test_an_engine_is_asked_for_the_transcription_that_it_has(
+    guard: Any, litellm: SimpleNamespace, given: dict[str, Any], form: str | None, format: str | None
+) -> None:
+    async def hook() -> dict[str, str]:
+        guard.ASKED.set({})
+        await guard.guard.async_pre_call_hook(None, None, data, "transcription")
+        return dict(guard.ASKED.get())
+
+    data = dict(given)
+    assert asyncio.run(hook()).get("form") == form
+    assert data.get("response_format") == format
+    assert "stream" not in data
+    asked = litellm.whisper().transform_audio_transcription_request("a", "sound", data, {}).data
+    assert asked == {"model": "a", "file": "sound", "response_format": format or "json"}
 
 
 # Caddy's password

@@ -9,17 +9,19 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import TYPES
 from ansible_collections.inference.fleet.tests.unit.samples import entry, fleet
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/litellm"
 
 
-def config(*entries: dict[str, Any]) -> dict[str, Any]:
-    """Models and router."""
-    templar = Templar(DataLoader(), {"fleet": fleet(*entries).public()}).copy_with_new_env(
+def config(*entries: dict[str, Any], **variables: Any) -> dict[str, Any]:
+    """Models, router, and what other models answer for them."""
+    known = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+    templar = Templar(DataLoader(), {**known, "fleet": fleet(*entries, **variables).public()}).copy_with_new_env(
         searchpath=[str(ROLE / "templates"), str(ROLE / "files")]
     )
-    text = (ROLE / "templates/config.yaml.j2").read_text().split("litellm_settings:")[0]
+    text = (ROLE / "templates/config.yaml.j2").read_text().split("  callbacks:")[0]
     rendered = templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True})
     data: dict[str, Any] = yaml.safe_load(rendered)
     return data
@@ -55,6 +57,49 @@ def test_offers_each_adapter_under_its_own_name() -> None:
     ]
 
 
+def test_each_type_is_asked_as_its_engine_has_it() -> None:
+    models = config(*(entry(name=type, type=type) for type in TYPES))["model_list"]
+    assert {one["model_name"]: (one["litellm_params"]["model"], one["model_info"]["mode"]) for one in models} == {
+        "chat": ("hosted_vllm/chat", "chat"),
+        "vision": ("hosted_vllm/vision", "chat"),
+        "embedding": ("hosted_vllm/embedding", "embedding"),
+        "rerank": ("hosted_vllm/rerank", "rerank"),
+        "stt": ("hosted_vllm/stt", "audio_transcription"),
+        "tts": ("openai/tts", "audio_speech"),
+        "image": ("openai/image", "image_generation"),
+    }
+
+
+def test_a_price_is_what_litellm_counts() -> None:
+    prices = {
+        "chat": ({"input": 0.15, "output": 0.6}, {"input_cost_per_token": 1.5e-7, "output_cost_per_token": 6e-7}),
+        "rerank": ({"request": 0.002}, {"input_cost_per_query": 0.002}),
+        "stt": ({"second": 0.0001}, {"input_cost_per_second": 0.0001}),
+        "tts": ({"input": 15}, {"input_cost_per_character": 1.5e-5}),
+        "image": ({"image": 0.04}, {"output_cost_per_image": 0.04}),
+    }
+    models = config(*(entry(name=type, type=type, price=price) for type, (price, _counted) in prices.items()))
+    for one in models["model_list"]:
+        found = {name: value for name, value in one["litellm_params"].items() if "_cost_" in name}
+        assert found == pytest.approx(prices[one["model_name"]][1])
+
+
+def test_another_model_answers_for_a_model_and_for_its_aliases() -> None:
+    found = config(
+        entry(name="a", fallbacks=["b", "c"], timeout=90), entry(name="b"), entry(name="c"), aliases={"old": "a"}
+    )
+    assert found["router_settings"]["model_group_alias"] == {"old": "a"}
+    for kind in ("fallbacks", "context_window_fallbacks"):
+        assert found["litellm_settings"][kind] == [{"a": ["b", "c"]}, {"old": ["b", "c"]}]
+    assert found["model_list"][0]["litellm_params"]["timeout"] == 90
+
+
+def test_without_aliases_and_fallbacks_there_is_nothing_of_them() -> None:
+    found = config(entry(name="a"))
+    assert "model_group_alias" not in found["router_settings"]
+    assert "fallbacks" not in found["litellm_settings"]
+
+
 def test_no_number_of_replicas_changes_it() -> None:
     """Replicas come and go without a restart of LiteLLM."""
     assert config(entry(name="a", replicas=3, devices={"cpu": True})) == config(entry(name="a"))
@@ -72,6 +117,6 @@ def test_offers_the_adapters_in_args_too() -> None:
     assert [name for name, *_rest in found] == ["a", "sql"]
 
 
-@pytest.mark.parametrize("changes", [{"state": "stopped"}, {"state": "absent"}, {"type": "stt"}])
+@pytest.mark.parametrize("changes", [{"state": "stopped"}, {"state": "absent"}])
 def test_offers_no_adapter_of_a_model_that_it_does_not_offer(changes: dict[str, Any]) -> None:
     assert deployments(entry(name="a", adapters={"sql": "own/sql"}, **changes)) == []

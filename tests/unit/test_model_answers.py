@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import GATEWAY_TYPES, TYPES
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import TYPES
 from ansible_collections.inference.fleet.plugins.modules import model_answers
 from ansible_collections.inference.fleet.tests.unit.authority import Pair, issue
 from ansible_collections.inference.fleet.tests.unit.running import Module
 
 KEY = "sk-the-key"
-ANSWER = {"choices": [{"index": 0}], "data": [{"embedding": [1.0], "b64_json": "cG5n"}], "text": ""}
+ANSWER = {
+    "choices": [{"index": 0}],
+    "data": [{"embedding": [1.0], "b64_json": "cG5n"}],
+    "text": "",
+    "results": [{"index": 0}],
+}
 Answer = dict[str, Any]
 Ask = Callable[..., Answer]
 
@@ -86,7 +91,7 @@ def ask(caddy: Caddy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ask
 
 
 def model(type: str) -> dict[str, Any]:
-    return {"name": f"a-{type}", "type": type, "in_gateway": type in GATEWAY_TYPES, "image": "own/vllm:1"}
+    return {"name": f"a-{type}", "type": type, "in_gateway": True, "image": "own/vllm:1"}
 
 
 def test_models_of_all_types_are_asked_with_the_key(ask: Ask, caddy: Caddy) -> None:
@@ -95,6 +100,7 @@ def test_models_of_all_types_are_asked_with_the_key(ask: Ask, caddy: Caddy) -> N
         [
             "/v1/chat/completions",
             "/v1/embeddings",
+            "/v1/rerank",
             "/models/a-stt/v1/audio/transcriptions",
             "/models/a-tts/v1/audio/speech",
             "/models/a-image/v1/images/generations",

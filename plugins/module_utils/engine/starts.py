@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import is_whole
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import STARTS
@@ -24,15 +24,16 @@ def read_starts() -> dict[str, int]:
     return {}
 
 
-def write_starts(took: Mapping[str, float], down: str) -> None:
+def write_starts(took: Mapping[str, float], down: Optional[str] = None) -> None:
     """Adds these. down: a folder for what Caddy answers while no replica of a model is up. A host whose disk is full
     keeps what it had."""
     if took:
         known = {**read_starts(), **{model: round(seconds) for model, seconds in took.items()}}
         with suppress(OSError):
             put(FILE, json.dumps(known, indent=1, sort_keys=True) + "\n", 0o644)
-            os.makedirs(down, mode=0o755, exist_ok=True)
-            for model in took:
+            if down:
+                os.makedirs(down, mode=0o755, exist_ok=True)
+            for model in took if down else ():
                 put(f"{down}/{model}.json", json.dumps(down_answer(model, known[model])), 0o644)
 
 

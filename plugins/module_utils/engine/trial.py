@@ -22,6 +22,7 @@ _JSON: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "chat": ("/v1/chat/completions", _CHAT),
     "vision": ("/v1/chat/completions", _CHAT),
     "embedding": ("/v1/embeddings", {"input": WORD}),
+    "rerank": ("/v1/rerank", {"query": WORD, "documents": [WORD]}),
     "tts": ("/v1/audio/speech", {"input": WORD}),
     "image": ("/v1/images/generations", _IMAGE),
 }
@@ -64,6 +65,7 @@ _RESULTS: Mapping[str, str] = {
     "chat": "a choice",
     "vision": "a choice",
     "embedding": "a vector",
+    "rerank": "a score",
     "stt": "a text",
     "tts": "sound",
     "image": "an image",
@@ -79,6 +81,8 @@ def _is_result(type: str, body: bytes) -> bool:
             return bool(answer["choices"][0])
         if type == "stt":
             return isinstance(answer["text"], str)
+        if type == "rerank":
+            return bool(answer["results"][0])
         first = answer["data"][0]
         return bool(first["embedding"] if type == "embedding" else first.get("b64_json") or first.get("url"))
     except (ValueError, LookupError, TypeError, AttributeError):

@@ -226,7 +226,7 @@ class Answer:
     def __init__(self, scope: Scope, send: Send, who: Callable[[], Awaitable[fleet_answers.Asker]]) -> None:
         self._path, self._send, self._who = scope["path"], send, who
         self._wanted = ""
-        if scope["method"] == "GET" and self._path.startswith(f"{MODELS}/"):
+        if self._path.startswith(f"{MODELS}/"):
             self._wanted = self._path.removeprefix(f"{MODELS}/")
             scope["path"] = MODELS  # LiteLLM finds no aliases by their name
             scope["raw_path"] = MODELS.encode()

@@ -423,7 +423,7 @@ def test_templates_get_what_they_need_of_each_model() -> None:
     chat, voice = public["models"]
     assert (chat["containers"], chat["in_gateway"]) == (["vllm-qwen3-8b-1", "vllm-qwen3-8b-2"], True)
     assert (chat["image"], voice["image"]) == (Images().vllm, Images().vllm_omni)
-    assert [(one["in_gateway"], one["has_direct_route"]) for one in (chat, voice)] == [(True, False), (False, True)]
+    assert [(one["in_gateway"], one["has_direct_route"]) for one in (chat, voice)] == [(True, False), (True, True)]
     assert public["cache"]["source"] == "/srv/hf"
 
 

@@ -73,10 +73,10 @@ DOTS = (".", "..", "org/..", "../org", "org/.", "./x", "a..b/c", "a--b/c", "-a/b
         (
             "type",
             "chatt",
-            "type: expected one of chat, vision, embedding, stt, tts, image, got 'chatt'; did you mean 'chat'?",
+            "type: expected one of chat, vision, embedding, rerank, stt, tts, image, got 'chatt'; did you mean 'chat'?",
         ),
-        ("type", "llm", "type: expected one of chat, vision, embedding, stt, tts, image, got 'llm'"),
-        ("type", 1, "type: expected one of chat, vision, embedding, stt, tts, image, got 1"),
+        ("type", "llm", "type: expected one of chat, vision, embedding, rerank, stt, tts, image, got 'llm'"),
+        ("type", 1, "type: expected one of chat, vision, embedding, rerank, stt, tts, image, got 1"),
         (
             "source",
             "srv/models/qwen/",
@@ -189,7 +189,7 @@ def test_takes_hub_repositories_and_absolute_paths(source: str) -> None:
 def test_all_faults_of_an_entry_are_told_at_once() -> None:
     assert model_faults(name="Qwen", type="chatt", replicas=0, args={"port": 1}, env={"A-B": "x"}, xyz=1) == [
         "name: expected a DNS label (a-z, 0-9 and - inside), got 'Qwen'",
-        "type: expected one of chat, vision, embedding, stt, tts, image, got 'chatt'; did you mean 'chat'?",
+        "type: expected one of chat, vision, embedding, rerank, stt, tts, image, got 'chatt'; did you mean 'chat'?",
         "replicas: expected a whole number of at least 1, got 0",
         "args.port: set by the collection; the container is reached inside the Docker network",
         "env.A-B: expected the name of an environment variable, such as VLLM_LOGGING_LEVEL",
@@ -301,8 +301,7 @@ def test_a_stopped_model_keeps_its_container_an_absent_one_has_none(state: str, 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("state", STATES)
 def test_litellm_offers_running_models_that_it_can_route(kind: str, state: str) -> None:
-    offered = state == "running" and kind in ("chat", "vision", "embedding")
-    assert model(type=kind, state=state).in_gateway is offered
+    assert model(type=kind, state=state).in_gateway is (state == "running")
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -322,16 +321,24 @@ def test_every_running_model_has_a_way_in(kind: str, direct: bool) -> None:
     assert one.in_gateway or one.has_direct_route
 
 
-@pytest.mark.parametrize("kind", ["chat", "vision", "embedding"])
+@pytest.mark.parametrize("kind", TYPES)
 def test_what_litellm_offers_may_be_open(kind: str) -> None:
     assert model(type=kind, open=True).open
 
 
-@pytest.mark.parametrize("kind", ["stt", "tts", "image"])
-def test_what_litellm_does_not_offer_cannot_be_open(kind: str) -> None:
-    assert model_faults(type=kind, open=True) == [
-        f"open: is for types that LiteLLM serves (chat, vision, embedding), not for {kind}"
-    ]
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"price": {"input": -1}}, "price.input: expected a number of USD of at least 0, got -1"),
+        ({"price": {"input": "0.15"}}, "price.input: expected a number of USD of at least 0, got '0.15'"),
+        ({"price": {"second": 1}}, "price: second: not counted for the type chat, whose price has input and output"),
+        ({"price": {"inputs": 1}}, "price.inputs: unknown key; did you mean 'input'?"),
+        ({"timeout": 0}, "timeout: expected a whole number of at least 1, got 0"),
+    ],
+)
+def test_a_price_or_a_timeout_that_cannot_be_is_told(changes: dict[str, Any], fault: str) -> None:
+    (found,) = model_faults(**changes)
+    assert found.startswith(fault)
 
 
 def test_a_model_of_an_unknown_type_is_not_also_told_that_it_cannot_be_open() -> None:

@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 import httpx
 import yaml  # type: ignore[import-untyped]  # PyYAML has none
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.fleet import Fleet
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.model import GATEWAY_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from cryptography import x509
 
@@ -53,11 +52,10 @@ def known_keys(given: Mapping[str, Any], folder: Path) -> dict[str, str]:
     return {str(name): value for name, value in found if isinstance(value, str)}
 
 
-def fitting(aliases: Iterable[str], entries: Iterable[Mapping[str, Any]], model: str, kind: str) -> list[str]:
-    """The virtual keys that may use the model. entries: of fleet_keys. kind: the type of the model; those that LiteLLM
-    does not serve take direct keys alone."""
+def fitting(aliases: Iterable[str], entries: Iterable[Mapping[str, Any]], model: str) -> list[str]:
+    """The virtual keys that may use the model. entries: of fleet_keys."""
     limits = {str(one.get("alias")): one.get("models") for one in entries}
-    return [alias for alias in aliases if kind in GATEWAY_TYPES and model in (limits.get(alias) or [model])]
+    return [alias for alias in aliases if model in (limits.get(alias) or [model])]
 
 
 def trust(root_certificate: str | None) -> ssl.SSLContext:

@@ -55,7 +55,7 @@ class Trial:
                 self.stop = gr.Button("Stop", scale=0, min_width=80)
         with gr.Group(visible=False) as self.text_box:
             self.text = gr.Textbox(label="Text", lines=2, elem_id="try-text")
-            self.voice = gr.Textbox(label="voice", visible=False, info="Of a speech model; empty for its own")
+            self.voice = gr.Textbox(label="voice", visible=False, info="A name that the speech model knows")
             self.audio = gr.File(label="Recording", file_types=["audio"], visible=False)
             self.go = gr.Button("Send", variant="primary", size="sm", scale=0, min_width=150, elem_id="try-go")
             self.out_text = gr.HTML(elem_id="try-out")
@@ -82,7 +82,7 @@ class Trial:
         """Updates for `outputs`: what fits the type of the model."""
         host = self._page.snapshot().hosts[row.host]
         known = known_keys(host.given, self._page.inventory.folder)
-        aliases = fitting(known, host.entries("fleet_keys"), row.name, row.type)
+        aliases = fitting(known, host.entries("fleet_keys"), row.name)
         chats = row.type in CHAT
         label = {"embedding": "Text to embed", "tts": "Text to say", "image": "What the picture shows"}.get(
             row.type, "Text"
