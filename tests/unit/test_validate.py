@@ -64,7 +64,7 @@ def test_tells_every_fault_and_that_nothing_was_touched() -> None:
         "failed": True,
         "msg": "nothing was touched; the inventory of this host has faults:\n"
         "fleet_models[0] (qwen3-8b).replicas: expected a whole number of at least 1, got 0\n"
-        "fleet_models[1] (x).type: expected one of chat, vision, embedding, stt, tts, image, got 'llm'\n"
+        "fleet_models[1] (x).type: expected one of chat, vision, embedding, rerank, stt, tts, image, got 'llm'\n"
         "fleet_modles: unknown key; did you mean 'fleet_models'?",
     }
 

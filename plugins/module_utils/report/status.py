@@ -216,10 +216,8 @@ def _model(model: Mapping[str, Any], base_url: str, containers: Sequence[Mapping
 
 
 def _endpoint(model: Mapping[str, Any], base_url: str) -> Optional[str]:
-    """The base URL for the model's clients. If there are two, the one for virtual keys."""
-    if model["in_gateway"]:
-        return f"{base_url}/v1"
-    return f"{base_url}/models/{model['name']}/v1" if model["has_direct_route"] else None
+    """The base URL for the model's clients with virtual keys."""
+    return f"{base_url}/v1" if model["in_gateway"] else None
 
 
 def _listed(head: str, lines: Sequence[str]) -> list[str]:

@@ -24,17 +24,22 @@ def engine() -> Iterator[StandIn]:
     yield from start()
 
 
+@pytest.fixture(scope="module")
+def reranker() -> Iterator[StandIn]:
+    yield from start(source="example/reranker")
+
+
 @pytest.mark.parametrize("type", TYPES)
-def test_an_engine_accepts_the_trial_of_each_type(engine: StandIn, type: str) -> None:
+def test_an_engine_accepts_the_trial_of_each_type(engine: StandIn, reranker: StandIn, type: str) -> None:
     path, body, content_type = trial(type, TINY)
-    answer = engine.request(path, body, {"Content-Type": content_type})
+    answer = (reranker if type == "rerank" else engine).request(path, body, {"Content-Type": content_type})
     assert (answer.status, judge(type, answer.status, answer.body)) == (200, None)
 
 
 @pytest.mark.parametrize("type", TYPES)
-def test_an_engine_without_the_model_is_a_fault(engine: StandIn, type: str) -> None:
+def test_an_engine_without_the_model_is_a_fault(engine: StandIn, reranker: StandIn, type: str) -> None:
     path, body, content_type = trial(type, "other")
-    answer = engine.request(path, body, {"Content-Type": content_type})
+    answer = (reranker if type == "rerank" else engine).request(path, body, {"Content-Type": content_type})
     fault = judge(type, answer.status, answer.body)
     assert fault is not None
     assert fault.startswith("answered 404: ")

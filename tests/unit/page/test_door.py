@@ -264,6 +264,5 @@ def test_a_relative_file_of_keys_is_beside_the_inventory(tmp_path: Path) -> None
 def test_a_key_fits_the_models_that_it_is_limited_to() -> None:
     entries = [{"alias": "some", "models": ["a"]}, {"alias": "all"}, {"alias": "none", "models": []}]
     known = ["some", "all", "none", "gone"]
-    assert fitting(known, entries, "a", "chat") == known
-    assert fitting(known, entries, "b", "embedding") == ["all", "none", "gone"]
-    assert fitting(known, entries, "a", "stt") == []  # has a direct route alone
+    assert fitting(known, entries, "a") == known
+    assert fitting(known, entries, "b") == ["all", "none", "gone"]

@@ -86,8 +86,7 @@ def test_is_one_aligned_line_a_model_under_a_head() -> None:
     assert model_table(made["models"], NOW) == [
         "MODEL     TYPE  READY  DEVICE        IMAGE                     DIGEST        UP     ENDPOINT",
         "qwen3-8b  chat  2/2    gpu 0, gpu 1  vllm/vllm-openai:v0.31.0  c1c9f6fd5c10  1h 0m  https://gpu1.example.com/v1",
-        "voice     tts   0/1    -             vllm/vllm-omni:v0.30.0    -             -      "
-        "https://gpu1.example.com/models/voice/v1",
+        "voice     tts   0/1    -             vllm/vllm-omni:v0.30.0    -             -      https://gpu1.example.com/v1",
     ]
 
 
