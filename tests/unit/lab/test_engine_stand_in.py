@@ -82,9 +82,9 @@ class StandIn:
         return self.request(path, body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
 
 
-def start(**environment: str) -> Iterator[StandIn]:
+def start(*options: str, **environment: str) -> Iterator[StandIn]:
     command = [sys.executable, str(STAND_IN), "serve", "example/model", "--served-model-name", "tiny", "--port", "0"]
-    command += ["--host", "127.0.0.1", "--api-key", KEY]
+    command += ["--host", "127.0.0.1", "--api-key", KEY, *options]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
@@ -291,6 +291,50 @@ def test_chat_is_answered_whole_and_streamed(engine: StandIn) -> None:
     *chunks, done = engine.request("/v1/chat/completions", {**request, "stream": True}).events
     said = [json.loads(chunk)["choices"][0]["delta"].get("content", "") for chunk in chunks]
     assert ("".join(said), done) == ("This is a", "[DONE]")
+
+
+TOOLS = {"messages": [], "tools": [{"type": "function", "function": {"name": "now", "parameters": {}}}]}
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({}, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+        (
+            {"tool_choice": "auto"},
+            '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+        ),
+        ({"tool_choice": "required"}, 'tool_choice="required" requires --tool-call-parser to be set'),
+    ],
+    ids=["not given", "auto", "required"],
+)
+def test_tools_without_a_parser_are_refused_as_by_vllm(engine: StandIn, choice: dict[str, str], message: str) -> None:
+    answer = engine.request("/v1/chat/completions", {**TOOLS, **choice})
+    assert (answer.status, answer.json["error"]["message"]) == (400, message)
+
+
+def test_no_tools_are_not_refused(engine: StandIn) -> None:
+    for choice in ({"tool_choice": "none"}, {"tools": None}):
+        assert engine.request("/v1/chat/completions", {**TOOLS, **choice}).status == 200
+
+
+def test_tools_are_accepted_with_a_parser() -> None:
+    for calling in start("--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--reasoning-parser", "qwen3"):
+        assert calling.request("/v1/chat/completions", TOOLS).status == 200
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--enable-auto-tool-choice"],
+        ["--enable-auto-tool-choice", "--tool-call-parser", "none"],
+        ["--reasoning-parser", "none"],
+    ],
+    ids=["none", "an unknown one", "an unknown one of reasoning"],
+)
+def test_does_not_start_without_a_known_parser(options: list[str]) -> None:
+    command = [sys.executable, str(STAND_IN), "serve", "example/model", "--port", "0", *options]
+    assert subprocess.run(command, capture_output=True, timeout=PATIENCE_S).returncode != 0
 
 
 def test_headers_of_proxies_are_reported_and_no_key_is(engine: StandIn) -> None:

@@ -43,10 +43,12 @@ class Engine(ThreadingHTTPServer):
         names: list[str],
         api_keys: list[str],
         routes: Mapping[tuple[str, str], Route],
+        calls_tools: bool = False,
     ) -> None:
         self.names = names
         self.api_keys = api_keys
         self.routes = routes
+        self.calls_tools = calls_tools
         self.metrics = Metrics(names[0])
         self.ready = not os.environ.get("STANDIN_NEVER_READY")
         self.fails = bool(os.environ.get("STANDIN_FAILS"))

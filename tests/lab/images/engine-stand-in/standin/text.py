@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -21,7 +22,17 @@ def chat(exchange: Exchange) -> None:
     request = exchange.read_json()
     if not isinstance(request.get("messages"), list):
         raise Refused(400, "messages: a list is needed")
+    if request.get("tools") and not exchange.server.calls_tools:
+        _refuse_tools(request.get("tool_choice", "auto"))
     _complete(exchange, request, chat=True)
+
+
+def _refuse_tools(choice: Any) -> None:
+    """As vLLM 0.32 does without a parser of tool calls (renderers/online_renderer.py)."""
+    if choice == "auto":
+        raise Refused(400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set')
+    if choice not in (None, "none"):
+        raise Refused(400, f"tool_choice={json.dumps(choice)} requires --tool-call-parser to be set")
 
 
 def completions(exchange: Exchange) -> None:
