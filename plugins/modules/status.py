@@ -75,8 +75,8 @@ status:
     models:
       description:
         - The models of the inventory that are not V(absent). Each has C(name), C(type), C(source), C(state), C(ready)
-          and C(wanted) (replicas), C(image), C(endpoint) (null without a route), C(running_since) (RFC 3339, null if no
-          replica runs) and C(containers).
+          and C(wanted) (replicas), C(image), C(added_args) (options that were added to its arguments for its family),
+          C(endpoint) (null without a route), C(running_since) (RFC 3339, null if no replica runs) and C(containers).
         - Each container has C(name), C(status), C(ready), C(device), C(devices), C(image), C(image_id), C(started_at),
           C(exit_code), C(restarts) and C(log), as of M(inference.fleet.model_containers), and C(digest) (the image's in
           its registry; null if the image was built or loaded on the host).

@@ -120,6 +120,9 @@ ONE_WAY = frozenset(
     )
 )
 
+# Options that null and false leave out. The collection sets them for known families of models (inventory/families.py).
+LEFT_OUT = frozenset(("reasoning-parser", "tool-call-parser"))
+
 TENSOR = "tensor-parallel-size"
 # The options whose values multiply to the number of GPUs, with vLLM-Omni's for image models.
 SIZES = (
@@ -299,6 +302,8 @@ def _words(key: str, value: Any) -> list[str]:
         if isinstance(value, list):
             key = key.rstrip("+")
         return _option(key, value if isinstance(value, str) else _json(value))
+    if key in LEFT_OUT and (value is None or value is False):
+        return []
     if value is None or value is True:
         return [f"--{key}"]
     if value is False:

@@ -23,6 +23,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.access i
     secret,
     secret_rule,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import words
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.energy import Energy
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.https import Https, certificates, is_address
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.hub import downloads_itself, repositories
@@ -363,6 +364,7 @@ class Fleet:
             shown.update(
                 containers=list(model.containers),
                 adapters=list(model.adapter_names),
+                added_args=[" ".join(words((one,))).removeprefix("--") for one in model.added_args],
                 in_gateway=model.in_gateway,
                 has_direct_route=model.has_direct_route,
                 has_open_route=model.has_open_route,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import itemgetter
 from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.arguments import (
@@ -19,6 +20,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.argument
     tensor_parallel,
     words,
 )
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.families import family_args
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.images import IMAGE_REFERENCE, OMNI_TYPES
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.labels import ENGINE_PORT, MANAGED_BY
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.layout import Device
@@ -326,6 +328,11 @@ class Model:
         return tuple(key for key, _value in self.env if is_secret_name(key))
 
     @property
+    def added_args(self) -> Args:
+        """The parsers that the model's family needs and `args` do not name."""
+        return family_args(self.source, self.args) if self.type in ("chat", "vision") else ()
+
+    @property
     def command(self) -> tuple[str, ...]:
         """The arguments of `vllm serve`, sorted by name, so that their order in the inventory has no effect."""
         command = [self.source, "--served-model-name", self.name, "--port", str(ENGINE_PORT)]
@@ -340,7 +347,7 @@ class Model:
         size = tensor_parallel(self.args, self.devices.gpus_per_replica)
         if size > 1:
             command += [f"--{TENSOR}", str(size)]
-        command += words(self.args)
+        command += words(tuple(sorted((*self.args, *self.added_args), key=itemgetter(0))))
         if self.adapters:
             command += ["--lora-modules", *(f"{name}={source}" for name, source in self.adapters)]
         if self.all_adapters and "enable-lora" not in dict(self.args):

@@ -33,6 +33,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.system.faults impo
 ANSWER_SECONDS = 300
 _MOST_BYTES = 1 << 20  # of the program's JSON; that of vLLM 0.33 has 26 kB
 _LONGEST = 200  # characters of a program's own words in a message
+_FORM = "-2"  # of the answers: 2 since they have the names of parsers
 _ENVIRONMENT = (
     "NVIDIA_VISIBLE_DEVICES=void",  # where NVIDIA's runtime is the default, images ask for all GPUs
     "VLLM_LOGGING_LEVEL=ERROR",
@@ -50,11 +51,12 @@ def image_options(
     """
     found: dict[Program, Union[Table, str]] = {}
     kept = set()
-    for program in {program_of(fleet, model): None for model in fleet.models if model.containers and model.args}:
+    asked = [model for model in fleet.models if model.containers and (model.args or model.added_args)]
+    for program in {program_of(fleet, model): None for model in asked}:
         image: Mapping[str, Any] = ask(f"/images/{quote(program.image, safe='/:@')}/json") or {}
         if not image:
             continue
-        file = Path(folder, image["Id"].rpartition(":")[2] + ("-omni.json" if program.omni else ".json"))
+        file = Path(folder, image["Id"].rpartition(":")[2] + _FORM + ("-omni.json" if program.omni else ".json"))
         kept.add(file.name)
         try:
             found[program] = parse_table(foreign_json.parse(file.read_bytes()))

@@ -9,6 +9,7 @@ Runs in a container of a model's image, with `python3 -c`: standard library, no 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import runpy
@@ -18,6 +19,14 @@ from contextlib import suppress
 from typing import Any, NoReturn, Optional
 
 MARK = "inference.fleet options: "  # before the JSON; an import may print too
+# Options whose values argparse does not know -> vLLM's lists of them, the newest first.
+REGISTRIES = {
+    "--reasoning-parser": (("vllm.reasoning", "ReasoningParserManager"),),
+    "--tool-call-parser": (
+        ("vllm.tool_parsers", "ToolParserManager"),
+        ("vllm.entrypoints.openai.tool_parsers", "ToolParserManager"),
+    ),
+}
 
 
 def kind_of(action: argparse.Action) -> str:
@@ -52,6 +61,15 @@ def _read(action: argparse.Action, text: str) -> Any:
     return None
 
 
+def choices(action: argparse.Action) -> list[str]:
+    if action.choices is not None:
+        return [str(choice) for choice in action.choices]
+    for module, name in next((REGISTRIES[word] for word in action.option_strings if word in REGISTRIES), ()):
+        with suppress(Exception):  # another version of vLLM
+            return sorted(getattr(importlib.import_module(module), name).list_registered())
+    return []
+
+
 def table(parser: argparse.ArgumentParser) -> list[dict[str, Any]]:
     """Each option: its spellings on a command line, its kind, whether it takes numbers, and its choices if it has
     some."""
@@ -60,7 +78,7 @@ def table(parser: argparse.ArgumentParser) -> list[dict[str, Any]]:
             "options": [word for word, one in parser._option_string_actions.items() if one is action],
             "kind": kind_of(action),
             **({"number": True} if kind_of(action) == "value" and is_number(action) else {}),
-            **({"choices": [str(choice) for choice in action.choices]} if action.choices is not None else {}),
+            **({"choices": known} if (known := choices(action)) else {}),
         }
         for action in parser._actions
         if action.option_strings

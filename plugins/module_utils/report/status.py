@@ -124,6 +124,10 @@ def status_text(host: str, status: Mapping[str, Any], now: datetime) -> str:
     blocks = [
         drained_lines(status["drained_since"]),
         model_table(status["models"], now),
+        _listed(
+            "added to args for the families of models (docs/models.md):",
+            [f"{model['name']}: {', '.join(model['added_args'])}" for model in status["models"] if model["added_args"]],
+        ),
         _listed("down:", [line for model in status["models"] for line in _down(model, now)]),
         table(
             [
@@ -209,6 +213,7 @@ def _model(model: Mapping[str, Any], base_url: str, containers: Sequence[Mapping
         "ready": sum(one["ready"] for one in containers),
         "wanted": model["replicas"] if model["state"] == "running" else 0,
         "image": model["image"],
+        "added_args": list(model["added_args"]),
         "endpoint": _endpoint(model, base_url),
         "running_since": min((one["started_at"] for one in containers if one["status"] == "running"), default=None),
         "containers": list(containers),

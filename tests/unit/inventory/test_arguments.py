@@ -22,14 +22,14 @@ from ansible_collections.inference.fleet.tests.vllm_options.parsed import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-BASE = ["Qwen/Qwen3-8B", "--served-model-name", "qwen3-8b", "--port", "8000"]
+BASE = ["own/model", "--served-model-name", "qwen3-8b", "--port", "8000"]
 NO_DOMAIN = ["--allowed-media-domains", "none/"]
 RECIPES = recipes()
 
 
 def words(args: Any, **changes: Any) -> list[str]:
-    """The words of the command line that come from the arguments."""
-    command = list(model(args=args, **changes).command)
+    """The words of the command line that come from the arguments of a model without a family."""
+    command = list(model(**{"source": BASE[0], "args": args, **changes}).command)
     assert command[: len(BASE)] == BASE
     rest = command[len(BASE) :]
     return rest[len(NO_DOMAIN) :] if rest[: len(NO_DOMAIN)] == NO_DOMAIN else rest
@@ -50,7 +50,7 @@ def test_a_model_fetches_no_url_unless_the_inventory_allows_its_domain(kind: str
 
 def test_the_inventory_allows_domains_of_urls() -> None:
     domains = ["media.example.com", "cdn.example.com"]
-    command = list(model(args={"allowed_media_domains": domains}).command)
+    command = list(model(source=BASE[0], args={"allowed_media_domains": domains}).command)
     assert command[len(BASE) :] == ["--allowed-media-domains", *domains]
 
 

@@ -436,6 +436,20 @@ def test_a_bad_edit_is_reported(engine: StandIn, body: bytes, status: int) -> No
     assert engine.upload("/v1/images/edits", body).status == status
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--enable-auto-tool-choice"],
+        ["--enable-auto-tool-choice", "--tool-call-parser", "none"],
+        ["--reasoning-parser", "none"],
+    ],
+    ids=["none", "an unknown one", "an unknown one of reasoning"],
+)
+def test_does_not_start_without_a_known_parser(options: list[str]) -> None:
+    command = [sys.executable, str(STAND_IN), "serve", "example/model", "--port", "0", *options]
+    assert subprocess.run(command, capture_output=True, timeout=PATIENCE_S).returncode != 0
+
+
 def test_headers_of_proxies_are_reported_and_no_key_is(engine: StandIn) -> None:
     headers = {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.1", "X-Real-IP": "192.0.2.2", "Host": "a.test"}
     engine.request("/v1/models?told=1", headers=headers)

@@ -21,6 +21,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.wire imp
 from ansible_collections.inference.fleet.plugins.module_utils.preflight import option_program
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.image_options import image_options
 from ansible_collections.inference.fleet.plugins.module_utils.preflight.options import (
+    Option,
     Program,
     option_checks,
     parse_table,
@@ -157,6 +158,66 @@ def test_takes_every_recipe(recipe: dict[str, Any]) -> None:
     assert [check.state for check in option_checks(one, {PROGRAM: parse_table(newest)})] == ["ok"]
 
 
+# The parsers that the collection adds, and those of the inventory
+
+
+def parsers(table: list[dict[str, Any]], source: str = "Qwen/Qwen3-8B", **args: Any) -> list[tuple[str, str]]:
+    checks = option_checks(with_args(source=source, args=args), {PROGRAM: parse_table(table)})
+    return [(check.state, str(check)) for check in checks if check.state != "ok"]
+
+
+OLD = [
+    {"options": ["--tool-call-parser"], "kind": "value", "choices": ["hermes", "mistral"]},
+    {"options": ["--enable-auto-tool-choice"], "kind": "switch"},
+    {"options": ["--reasoning-parser"], "kind": "value", "choices": ["deepseek_r1"]},
+]
+
+
+def test_the_default_image_has_the_parsers_that_are_added() -> None:
+    assert parsers(LISTED) == []
+
+
+def test_an_added_parser_that_the_image_lacks_is_a_fault_that_says_how_to_go_on() -> None:
+    assert parsers(OLD) == [
+        (
+            "fault",
+            f"fleet_models[0].args.reasoning-parser: 'qwen3' is no parser {HERE}; it was added for this family of "
+            "models; write reasoning-parser: null, or another parser",
+        )
+    ]
+    for way_out in ({"reasoning-parser": None}, {"reasoning_parser": False}, {"reasoning-parser": "deepseek_r1"}):
+        assert parsers(OLD, **way_out) == []
+
+
+def test_an_image_without_the_option_is_a_fault_too() -> None:
+    (tools, reasoning) = parsers([{"options": ["--port"], "kind": "value"}])
+    assert tools == (
+        "fault",
+        f"fleet_models[0].args.reasoning-parser: no option {HERE}; it was added for this family of models; "
+        "write reasoning-parser: null, or another parser",
+    )
+    assert "args.tool-call-parser: no option" in reasoning[1]
+    assert (
+        parsers([{"options": ["--port"], "kind": "value"}], **{"tool-call-parser": None, "reasoning-parser": None})
+        == []
+    )
+
+
+def test_an_image_that_does_not_tell_its_parsers_is_not_doubted() -> None:
+    assert parsers([{key: one[key] for key in ("options", "kind")} for one in OLD]) == []
+
+
+def test_an_unknown_parser_of_the_inventory_is_a_warning_since_a_plugin_may_have_it() -> None:
+    ((state, text),) = parsers(LISTED, "own/model", **{"tool-call-parser": "hermess"})
+    assert (state, text) == (
+        "warn",
+        f"fleet_models[0].args.tool-call-parser: 'hermess' is no parser {HERE}; did you mean 'hermes'?; "
+        "the container starts only if a plugin in the image has it",
+    )
+    plugin = {"tool-call-parser": "own", "tool-parser-plugin": "./own.py"}
+    assert parsers(LISTED, "own/model", **plugin) == []
+
+
 def test_an_image_that_is_not_on_the_host_is_not_checked() -> None:
     assert list(option_checks(with_args(args={"max-modellen": 1}), {})) == []
 
@@ -259,7 +320,7 @@ def test_asks_an_image_once_and_keeps_the_answer(engine: Engine, tmp_path: Path)
     first = image_options(with_args(**ONE), folder)
     assert first == {PROGRAM: parse_table(LISTED)}
     assert engine.asked[-1] == "DELETE /containers/c1"
-    assert [file.name for file in Path(folder).iterdir()] == [f"{'ab' * 32}.json"]
+    assert [file.name for file in Path(folder).iterdir()] == [f"{'ab' * 32}-2.json"]
     engine.asked.clear()
     assert image_options(with_args(**ONE), folder, may_ask=False) == first
     assert engine.asked == [f"GET /images/{IMAGE}/json"]
@@ -278,25 +339,33 @@ def test_the_container_has_neither_gpu_nor_network(engine: Engine, tmp_path: Pat
     assert made["Entrypoint"] == ["python3", "-c", Path(option_program.__file__).read_text()]
 
 
+def test_asks_again_what_an_older_collection_did_not_ask(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "options"
+    folder.mkdir()
+    (folder / f"{'ab' * 32}.json").write_text(json.dumps([{"options": ["--tool-call-parser"], "kind": "value"}]))
+    assert image_options(with_args(), str(folder)) == {PROGRAM: parse_table(LISTED)}
+    assert [file.name for file in folder.iterdir()] == [f"{'ab' * 32}-2.json"]
+
+
 def test_asks_a_changed_image_again_and_forgets_the_previous_one(engine: Engine, tmp_path: Path) -> None:
     folder = str(tmp_path / "options")
     image_options(with_args(**ONE), folder)
     engine.id = "sha256:" + "cd" * 32
     image_options(with_args(**ONE), folder)
-    assert (len(engine.made), [file.name for file in Path(folder).iterdir()]) == (2, [f"{'cd' * 32}.json"])
+    assert (len(engine.made), [file.name for file in Path(folder).iterdir()]) == (2, [f"{'cd' * 32}-2.json"])
 
 
 def test_asks_again_after_a_damaged_answer(engine: Engine, tmp_path: Path) -> None:
     folder = tmp_path / "options"
     folder.mkdir()
-    (folder / f"{'ab' * 32}.json").write_text("[")
+    (folder / f"{'ab' * 32}-2.json").write_text("[")
     assert image_options(with_args(**ONE), str(folder)) == {PROGRAM: parse_table(LISTED)}
 
 
 @pytest.mark.parametrize(
     "one",
-    [fleet(entry(image="not/here:1", **ONE)), with_args(args={}), with_args(state="absent", **ONE)],
-    ids=["not on the host", "no arguments", "absent"],
+    [fleet(entry(image="not/here:1", **ONE)), with_args(args={}, source="own/model"), with_args(state="absent", **ONE)],
+    ids=["not on the host", "no arguments and no family", "absent"],
 )
 def test_runs_no_container_without_need(engine: Engine, tmp_path: Path, one: Fleet) -> None:
     assert image_options(one, str(tmp_path / "options")) == {}
@@ -376,10 +445,16 @@ def test_an_image_cannot_keep_root_busy_with_what_it_prints(
         ([{"options": ["--" + "x" * 500_000], "kind": "value"}], "of at most 100 characters"),
         ([{"options": ["--x"], "kind": "y" * 500_000}], "of at most 100 characters"),
         ([{"options": ["--x"], "kind": ["list"]}], "of at most 100 characters"),
-        ([{"options": [7], "kind": "value"}], "of at most 100 characters"),
+        ([{"options": [7], "kind": "value"}], "not a list of options"),
         ([{"options": [["--x"]], "kind": "value"}], "not a list of options"),
+        (
+            [{"options": ["--tool-call-parser"], "kind": "value", "choices": ["x"] * 4000}],
+            "at most 2000 options, got 4000",
+        ),
+        ([{"options": ["--tool-call-parser"], "kind": "value", "choices": ["x" * 400]}], "of at most 100 characters"),
+        ([{"options": ["--tool-call-parser"], "kind": "value", "choices": [["x"]]}], "of at most 100 characters"),
     ],
-    ids=["many", "long", "long kind", "kind", "number", "list"],
+    ids=["many", "long", "long kind", "kind", "number", "list", "many parsers", "long parser", "parser"],
 )
 def test_an_image_has_a_reasonable_number_of_options(data: Any, reason: str, engine: Engine, tmp_path: Path) -> None:
     """Each is compared with each argument that the image does not have."""
@@ -393,9 +468,9 @@ def test_what_is_kept_is_what_the_image_printed(engine: Engine, tmp_path: Path) 
     deep = '[{"options":["--x"],"kind":"value","more":' + "[" * 400 + "]" * 400 + "}]"
     engine.prints = [(1, option_program.MARK + deep + "\nmore\n")]
     folder = tmp_path / "options"
-    assert image_options(with_args(**ONE), str(folder)) == {PROGRAM: {"--x": "value"}}
+    assert image_options(with_args(**ONE), str(folder)) == {PROGRAM: {"--x": Option("value")}}
     assert next(folder.iterdir()).read_text() == deep
-    assert image_options(with_args(**ONE), str(folder), may_ask=False) == {PROGRAM: {"--x": "value"}}
+    assert image_options(with_args(**ONE), str(folder), may_ask=False) == {PROGRAM: {"--x": Option("value")}}
 
 
 def test_no_engine_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,9 +533,9 @@ def run_program(*arguments: str) -> Any:
 
 def test_the_stand_in_answers_as_vllm_does() -> None:
     known = parse_table(run_program())
-    for spelling, kind in parse_table(LISTED).items():
-        if kind != "json" and spelling not in ("-h", "--help", "--port"):
-            assert known[spelling] == ("json_list" if kind == "json" else kind), spelling
+    for spelling, option in parse_table(LISTED).items():
+        if option.kind != "json" and spelling not in ("-h", "--help", "--port"):
+            assert known[spelling] == option, spelling
 
 
 def test_the_stand_in_has_the_options_of_the_default_image() -> None:

@@ -167,6 +167,9 @@ def test_a_host_is_its_name_and_a_block_for_each_part() -> None:
         "  MODEL     TYPE  READY  DEVICE  IMAGE                     DIGEST        UP     ENDPOINT",
         "  qwen3-8b  chat  1/1    gpu 0   vllm/vllm-openai:v0.31.0  c1c9f6fd5c10  1h 0m  https://gpu1.example.com/v1",
         "",
+        "  added to args for the families of models (docs/models.md):",
+        "    qwen3-8b: enable-auto-tool-choice, reasoning-parser qwen3, tool-call-parser hermes",
+        "",
         "  SERVICE  STATUS                    IMAGE                     DIGEST",
         "  caddy    Exited (1) 5 seconds ago  caddy:2.11.7              f2a1290d0463",
         "  litellm  Up 3 minutes (healthy)    litellm/litellm:v1.106.2  -",
@@ -282,6 +285,7 @@ def test_a_model_has_its_numbers_its_url_and_its_containers() -> None:
         "ready": 1,
         "wanted": 2,
         "image": "vllm/vllm-openai:v0.31.0",
+        "added_args": ["enable-auto-tool-choice", "reasoning-parser qwen3", "tool-call-parser hermes"],
         "endpoint": f"{URL}/v1",
         "running_since": "2026-11-24T11:00:00.123456789Z",
     }

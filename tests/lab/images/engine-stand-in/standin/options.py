@@ -1,5 +1,5 @@
-"""The options of vLLM, so that the collection can ask the stand-in for them; only those that `vllm` adds itself have an
-effect. options.json is a copy of tests/vllm_options/vllm-0.31.0.json.
+"""The options of vLLM, so that the collection can ask the stand-in for them; only those that `vllm` reads have an
+effect, and unknown parsers are refused. options.json is a copy of tests/vllm_options/vllm-0.31.0.json.
 """
 
 from __future__ import annotations
@@ -33,4 +33,5 @@ def _kind(option: dict[str, object]) -> dict[str, object]:
         return {"action": "append"}
     if kind in ("json", "json_list"):
         return {"type": json.loads}
-    return {"nargs": {"list": "*", "optional": "?"}.get(str(kind))}
+    parsers = option.get("choices") if str(option["options"][0]).endswith("-parser") else None  # type: ignore[index]
+    return {"nargs": {"list": "*", "optional": "?"}.get(str(kind)), "choices": parsers}
