@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,19 @@ ROLE = Path(__file__).resolve().parents[2] / "roles/litellm"
 
 def config(*entries: dict[str, Any], **variables: Any) -> dict[str, Any]:
     """Models, router, and what other models answer for them."""
+    data: dict[str, Any] = yaml.safe_load(rendered(*entries, **variables).split("  callbacks:")[0])
+    return data
+
+
+def rendered(*entries: dict[str, Any], **variables: Any) -> str:
     known = yaml.safe_load((ROLE / "vars/main.yml").read_text())
     templar = Templar(DataLoader(), {**known, "fleet": fleet(*entries, **variables).public()}).copy_with_new_env(
         searchpath=[str(ROLE / "templates"), str(ROLE / "files")]
     )
-    text = (ROLE / "templates/config.yaml.j2").read_text().split("  callbacks:")[0]
-    rendered = templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True})
-    data: dict[str, Any] = yaml.safe_load(rendered)
-    return data
+    source = (ROLE / "templates/config.yaml.j2").read_text()
+    source = re.sub(r"\{\{ \(lookup.*?\}\}", "x", source)  # a lookup of a file of the role
+    text: str = templar.template(trust_as_template(source), escape_backslashes=False, overrides={"trim_blocks": True})
+    return text
 
 
 def deployments(*entries: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -41,10 +47,7 @@ def deployments(*entries: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 
 def test_deletes_spend_logs_of_older_days_every_hour() -> None:
-    text = (ROLE / "templates/config.yaml.j2").read_text()
-    general = "general_settings:" + text.partition("general_settings:")[2]
-    templar = Templar(DataLoader(), {"fleet": fleet(litellm={"spend_log_days": 30}).public()})
-    settings = yaml.safe_load(templar.template(trust_as_template(general)))["general_settings"]
+    settings = yaml.safe_load(rendered(litellm={"spend_log_days": 30}))["general_settings"]
     assert settings["maximum_spend_logs_retention_period"] == "30d"
     assert settings["maximum_spend_logs_cleanup_cron"] == "23 * * * *"
 
@@ -65,8 +68,8 @@ def test_each_type_is_asked_as_its_engine_has_it() -> None:
         "embedding": ("hosted_vllm/embedding", "embedding"),
         "rerank": ("hosted_vllm/rerank", "rerank"),
         "stt": ("hosted_vllm/stt", "audio_transcription"),
-        "tts": ("openai/tts", "audio_speech"),
-        "image": ("openai/image", "image_generation"),
+        "tts": ("hosted_vllm/tts", "audio_speech"),
+        "image": ("hosted_vllm/image", "image_generation"),
     }
 
 
@@ -92,6 +95,15 @@ def test_another_model_answers_for_a_model_and_for_its_aliases() -> None:
     for kind in ("fallbacks", "context_window_fallbacks"):
         assert found["litellm_settings"][kind] == [{"a": ["b", "c"]}, {"old": ["b", "c"]}]
     assert found["model_list"][0]["litellm_params"]["timeout"] == 90
+
+
+def test_further_settings_come_last_in_their_section() -> None:
+    given = {"litellm_settings": {"drop_params": True}, "router_settings": {"timeout": 30, "tag_filtering": None}}
+    found = config(entry(name="a"), litellm={"settings": given})
+    assert found["router_settings"].items() >= {"timeout": 30, "tag_filtering": None, "num_retries": 0}.items()
+    text = rendered(entry(name="a"), litellm={"settings": {**given, "general_settings": {"max_request_size_mb": 9}}})
+    assert yaml.safe_load(text)["litellm_settings"].items() >= {"drop_params": True, "telemetry": False}.items()
+    assert yaml.safe_load(text)["general_settings"]["max_request_size_mb"] == 9
 
 
 def test_without_aliases_and_fallbacks_there_is_nothing_of_them() -> None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Optional
+from dataclasses import dataclass, field
+from typing import Any, Optional
 
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, show
@@ -59,6 +59,34 @@ def check_rotates(name: str) -> None:
     )
 
 
+# Sections of LiteLLM's configuration, with what the collection sets itself, or what would undo what it promises: who
+# has a valid key, what a key may use, that a request which ended an engine reaches no other one.
+OWN_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "general_settings": (
+        *("master_key", "database_url", "database_type", "database_args", "store_model_in_db"),
+        *("allow_requests_on_db_unavailable", "custom_auth", "enable_jwt_auth", "litellm_jwtauth", "public_routes"),
+        *("allowed_routes", "admin_only_routes", "pass_through_endpoints", "disable_error_logs"),
+        *("maximum_spend_logs_retention_period", "maximum_spend_logs_cleanup_cron", "key_management_system"),
+    ),
+    "litellm_settings": (
+        *("callbacks", "success_callback", "failure_callback", "service_callback", "telemetry", "num_retries"),
+        *("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "model_alias_map"),
+        *("prometheus_metrics_config", "prometheus_initialize_budget_metrics"),
+    ),
+    "router_settings": (
+        *("routing_strategy", "num_retries", "disable_cooldowns", "model_group_alias", "default_fallbacks"),
+        *("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "model_group_retry_policy"),
+    ),
+}
+# The variable of the collection that a setting of LiteLLM has.
+_INSTEAD = {
+    "master_key": "fleet_secrets.master_key",
+    "fallbacks": "`fallbacks` of a model",
+    "context_window_fallbacks": "`fallbacks` of a model",
+    "model_group_alias": "fleet_aliases",
+    "model_alias_map": "fleet_aliases",
+    "maximum_spend_logs_retention_period": "fleet_litellm.spend_log_days",
+}
 MOST_WORKERS = 256  # processes of several hundred MB each
 
 
@@ -67,12 +95,14 @@ class LiteLLMSettings:
     """`fleet_litellm`. workers: number of processes. restart_wait: seconds for the requests of a LiteLLM that is
     replaced to end.
     spend_log_days: days for which LiteLLM keeps its row of each request.
-    memory_gb: the limit of the container's memory, in GB (10^9 bytes)."""
+    memory_gb: the limit of the container's memory, in GB (10^9 bytes). settings: section of LiteLLM's configuration ->
+    name -> value."""
 
     workers: int = 1
     restart_wait: int = 120
     spend_log_days: int = 90
     memory_gb: int = 4
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, data: object, path: str) -> LiteLLMSettings:
@@ -83,7 +113,19 @@ class LiteLLMSettings:
                 restart_wait=read.integer("restart_wait", cls.restart_wait),
                 spend_log_days=read.integer("spend_log_days", cls.spend_log_days, at_least=1),
                 memory_gb=read.integer("memory_gb", 2 * (workers + 1), at_least=1),
+                settings=read.nested("settings", _settings, {}),
             )
+
+
+def _settings(data: object, path: str) -> dict[str, Mapping[str, Any]]:
+    with Fields(data, path) as read:
+        found = {section: read.mapping(section) for section in OWN_SETTINGS}
+        for section, values in found.items():
+            for name in values:
+                if name in OWN_SETTINGS[section]:
+                    instead = f"; use {_INSTEAD[name]}" if name in _INSTEAD else ""
+                    read.fault(f"{section}.{name}", f"set by the collection, or against what it promises{instead}")
+        return {section: dict(values) for section, values in found.items() if values}
 
 
 @dataclass(frozen=True)

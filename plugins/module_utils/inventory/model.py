@@ -63,7 +63,7 @@ CAPABILITIES = ("DAC_OVERRIDE",)
 MOST_PROCESSES = 16384  # of a container, threads included: 8 GPUs on a host with 192 cores need some thousands
 INNER_PORT, METRICS_PORT = 9080, 9180  # of Caddy, for LiteLLM and for Prometheus alone; not published either
 WATCHERS = ("grafana", "prometheus", "node-exporter", "blackbox-exporter", "dcgm-exporter")
-OF_A_CHANGE = ("litellm-next", "litellm-migrations")  # exist while LiteLLM changes
+OF_A_CHANGE = ("litellm-next", "litellm-migrations", "litellm-settings")  # exist while LiteLLM changes
 SERVICES = (
     "caddy",
     *WATCHERS,

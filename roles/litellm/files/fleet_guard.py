@@ -89,6 +89,7 @@ MOST = {b"[": 100_000, b"{": 100_000, b"&": 100_000, b",": 1_000_000}
 
 # Bytes of the bodies that LiteLLM holds for one key at a time, so also for an open model.
 MOST_HELD = 256_000_000
+UNMEASURED = 32_000_000  # for a body of unknown length; Caddy gives those of up to 4 MiB their length
 # Bytes of an answer: 100 texts as vectors of 100,000 numbers. LiteLLM keeps 4 KB for each of a stream's events, most of
 # which have some 200 bytes: a stream of 64 MB has 300,000 tokens.
 MOST_ANSWERED, MOST_STREAMED = 256_000_000, 64_000_000
@@ -391,8 +392,9 @@ def _bearer(scope: Scope) -> str:
 
 
 def _length(scope: Scope) -> int:
-    """Of the body. Caddy accepts no body of unknown length."""
-    return sum(int(value) for name, value in scope["headers"] if name == b"content-length")
+    """Of the body. One of unknown length counts as the largest of them."""
+    unknown = any(name == b"transfer-encoding" for name, _value in scope["headers"])
+    return UNMEASURED if unknown else sum(int(value) for name, value in scope["headers"] if name == b"content-length")
 
 
 def _has_files(scope: Scope) -> bool:

@@ -119,3 +119,19 @@ def test_an_origin_is_as_browsers_send_it(origin: Any) -> None:
 def test_origins_are_names_addresses_or_all() -> None:
     origins = ("https://chat.example.com", "http://localhost:3000", "http://[::1]:8080", "*")
     assert fleet(caddy={"cors_origins": list(origins)}).caddy.cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"general_settings": {"master_key": "sk-x"}}, "general_settings.master_key: set by the collection, or against "
+         "what it promises; use fleet_secrets.master_key"),
+        ({"litellm_settings": {"callbacks": ["x"]}}, "litellm_settings.callbacks: set by the collection"),
+        ({"router_settings": {"num_retries": 3}}, "router_settings.num_retries: set by the collection"),
+        ({"general_setting": {}}, "general_setting: unknown key; did you mean 'general_settings'?"),
+        ({"litellm_settings": ["drop_params"]}, "litellm_settings: expected a mapping"),
+    ],
+)  # fmt: skip
+def test_settings_that_undo_what_is_promised_are_refused(settings: dict[str, Any], fault: str) -> None:
+    (found,) = faults(litellm={"settings": settings})
+    assert found.startswith(f"fleet_litellm.settings.{fault}")
