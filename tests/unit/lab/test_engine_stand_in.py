@@ -82,9 +82,9 @@ class StandIn:
         return self.request(path, body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
 
 
-def start(**environment: str) -> Iterator[StandIn]:
-    command = [sys.executable, str(STAND_IN), "serve", "example/model", "--served-model-name", "tiny", "--port", "0"]
-    command += ["--host", "127.0.0.1", "--api-key", KEY]
+def start(*options: str, source: str = "example/model", **environment: str) -> Iterator[StandIn]:
+    command = [sys.executable, str(STAND_IN), "serve", source, "--served-model-name", "tiny", "--port", "0"]
+    command += ["--host", "127.0.0.1", "--api-key", KEY, *options]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
@@ -106,10 +106,21 @@ def slow() -> Iterator[StandIn]:
     yield from start(STANDIN_TOKEN_SECONDS="60")
 
 
-def form(content: bytes | None = b"RIFF", /, **fields: str) -> bytes:
+@pytest.fixture(scope="module")
+def calling() -> Iterator[StandIn]:
+    """One that may call tools."""
+    yield from start("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
+
+
+@pytest.fixture(scope="module")
+def reranker() -> Iterator[StandIn]:
+    yield from start(source="example/reranker")
+
+
+def form(content: bytes | None = b"RIFF", /, part: str = "file", **fields: str) -> bytes:
     parts = [(f'name="{name}"', value.encode()) for name, value in fields.items()]
     if content is not None:
-        parts.append(('name="file"; filename="a.wav"', content))
+        parts.append((f'name="{part}"; filename="a.wav"', content))
     text = b"".join(
         b"--%s\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (BOUNDARY.encode(), head.encode(), value)
         for head, value in parts
@@ -291,6 +302,138 @@ def test_chat_is_answered_whole_and_streamed(engine: StandIn) -> None:
     *chunks, done = engine.request("/v1/chat/completions", {**request, "stream": True}).events
     said = [json.loads(chunk)["choices"][0]["delta"].get("content", "") for chunk in chunks]
     assert ("".join(said), done) == ("This is a", "[DONE]")
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "degrees": {"type": "integer", "minimum": 5},
+        "winds": {"type": "array", "items": {"$ref": "#/$defs/wind"}},
+        "sky": {"enum": ["clear", "grey"]},
+        "moon": {"anyOf": [{"type": "null"}, {"type": "string"}]},
+    },
+    "$defs": {"wind": {"type": "number"}},
+}
+FITS = {"city": "made up", "degrees": 5, "winds": [0.5], "sky": "clear", "moon": None}
+TOOLS = [{"type": "function", "function": {"name": name, "parameters": SCHEMA}} for name in ("weather", "time")]
+TIME = {"type": "function", "function": {"name": "time"}}
+HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.mark.parametrize(
+    "asked, name, end",
+    [
+        ({}, "weather", "tool_calls"),
+        ({"tool_choice": "required"}, "weather", "tool_calls"),
+        ({"tool_choice": TIME}, "time", "stop"),
+        ({"max_tokens": 2}, "weather", "length"),
+    ],
+)
+def test_a_tool_is_called_whole_and_streamed(calling: StandIn, asked: dict[str, Any], name: str, end: str) -> None:
+    request = {**HELLO, "tools": TOOLS, **asked}
+    choice = calling.request("/v1/chat/completions", request).json["choices"][0]
+    function = choice["message"]["tool_calls"][0]["function"]
+    assert (function["name"], choice["finish_reason"], choice["message"]["content"]) == (name, end, None)
+    *chunks, _done = calling.request("/v1/chat/completions", {**request, "stream": True}).events
+    choices = [json.loads(chunk)["choices"][0] for chunk in chunks]
+    calls = [one["delta"]["tool_calls"][0] for one in choices if "tool_calls" in one["delta"]]
+    assert (calls[0]["function"]["name"], calls[0]["type"], choices[-1]["finish_reason"]) == (name, "function", end)
+    assert {call["index"] for call in calls} == {0} and not any("id" in call for call in calls[1:])
+    assert "".join(call["function"]["arguments"] for call in calls) == function["arguments"]
+    assert end == "length" or json.loads(function["arguments"]) == FITS
+
+
+def test_no_tool_is_called_where_none_is_wanted(calling: StandIn) -> None:
+    answered = {"messages": [*HELLO["messages"], {"role": "tool", "tool_call_id": "1", "content": "mild"}]}
+    for asked in ({**HELLO, "tool_choice": "none"}, answered):
+        choice = calling.request("/v1/chat/completions", {**asked, "tools": TOOLS}).json["choices"][0]
+        assert choice["message"]["content"].startswith("This is")
+
+
+@pytest.mark.parametrize("choice", ["auto", "required", TIME])
+def test_tools_need_vllms_options(engine: StandIn, choice: Any) -> None:
+    answer = engine.request("/v1/chat/completions", {**HELLO, "tools": TOOLS, "tool_choice": choice})
+    assert answer.status == 400
+    assert "--tool-call-parser to be set" in answer.json["error"]["message"]
+
+
+def test_json_fits_the_schema(engine: StandIn) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}
+    request = {**HELLO, "response_format": wanted}
+    message = engine.request("/v1/chat/completions", request).json["choices"][0]["message"]
+    assert json.loads(message["content"]) == FITS
+    *chunks, _done = engine.request("/v1/chat/completions", {**request, "stream": True}).events
+    said = [json.loads(chunk)["choices"][0]["delta"].get("content", "") for chunk in chunks]
+    assert json.loads("".join(said)) == FITS
+
+
+def test_an_image_in_a_message_is_seen(engine: StandIn) -> None:
+    def ask(url: str) -> Answer:
+        parts = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]
+        return engine.request("/v1/chat/completions", {"messages": [{"role": "user", "content": parts}]})
+
+    content = ask("data:image/png;base64,aGVsbG8=").json["choices"][0]["message"]["content"]
+    assert content.startswith(f"5 bytes, sha256 {hashlib.sha256(b'hello').hexdigest()}")
+    assert [ask(url).status for url in ("data:image/png;base64,a", "https://example.com/a.png")] == [400, 400]
+
+
+@pytest.mark.parametrize(
+    "more", [{"tools": []}, {"tool_choice": "required"}, {"max_tokens": -1}, {"response_format": {"type": "xml"}}]
+)
+def test_a_bad_chat_is_reported(calling: StandIn, more: dict[str, Any]) -> None:
+    assert calling.request("/v1/chat/completions", {**HELLO, **more}).status == 400
+
+
+def test_embeddings_have_the_dimensions_asked_for(engine: StandIn) -> None:
+    def ask(inputs: Any, **more: Any) -> Any:
+        return engine.request("/v1/embeddings", {"input": inputs, **more}).json["data"]
+
+    (whole,), (short,) = ask("a"), ask("a", dimensions=8)
+    assert (len(whole["embedding"]), len(short["embedding"])) == (64, 8)
+    assert sum(value * value for value in short["embedding"]) == pytest.approx(1)
+    (packed,) = ask("a", encoding_format="base64")
+    assert struct.unpack("<64f", base64.b64decode(packed["embedding"])) == pytest.approx(whole["embedding"])
+    assert [len(ask(inputs)) for inputs in (["a", "b"], [1, 2, 3], [[1], [2, 3]])] == [2, 1, 2]
+    assert engine.request("/v1/embeddings", {"input": "a", "dimensions": 65}).status == 400
+
+
+@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank", "/v2/rerank"])
+def test_documents_are_ranked(reranker: StandIn, path: str) -> None:
+    request = {"query": "weather in Oslo", "documents": ["a cat", "mild weather in Oslo", "Oslo"], "model": "tiny"}
+    results = reranker.request(path, request).json["results"]
+    assert [one["index"] for one in results] == [1, 2, 0]
+    assert results[0]["document"]["text"] == request["documents"][1]
+    assert [one["index"] for one in reranker.request(path, {**request, "top_n": 1}).json["results"]] == [1]
+
+
+def test_only_a_reranker_ranks_and_it_does_nothing_else(engine: StandIn, reranker: StandIn) -> None:
+    assert engine.request("/v1/rerank", {"query": "a", "documents": ["a"]}).status == 404
+    assert reranker.request("/v1/rerank", {"documents": ["a"]}).status == 400
+    assert reranker.request("/v1/chat/completions", HELLO).status == 404
+
+
+@pytest.mark.parametrize("name", ["image", "image[]"])
+def test_an_edit_depends_on_the_image(engine: StandIn, name: str) -> None:
+    def edit(image: bytes) -> bytes:
+        body = form(image, part=name, prompt="a cat", size="32x32", model="tiny")
+        return base64.b64decode(engine.upload("/v1/images/edits", body).json["data"][0]["b64_json"])
+
+    assert unpack_png(edit(b"one"))[:2] == (32, 32)
+    assert edit(b"one") != edit(b"two")
+
+
+@pytest.mark.parametrize(
+    "body, status",
+    [
+        (form(None, prompt="a cat"), 422),
+        (form(part="image"), 400),
+        (form(part="image", prompt="a cat", response_format="url"), 400),
+        (form(part="image", prompt="a cat", n="no"), 400),
+    ],
+)
+def test_a_bad_edit_is_reported(engine: StandIn, body: bytes, status: int) -> None:
+    assert engine.upload("/v1/images/edits", body).status == status
 
 
 def test_headers_of_proxies_are_reported_and_no_key_is(engine: StandIn) -> None:

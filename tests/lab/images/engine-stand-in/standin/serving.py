@@ -32,7 +32,9 @@ Route = Callable[["Exchange"], None]
 
 
 class Engine(ThreadingHTTPServer):
-    """What all requests share. `routes`: by method and path."""
+    """What all requests share. `routes`: by method and path. `tool_options`: whether tools may be called by the
+    model's own choice, and whether at all.
+    """
 
     daemon_threads = True
     request_queue_size = 256
@@ -43,10 +45,12 @@ class Engine(ThreadingHTTPServer):
         names: list[str],
         api_keys: list[str],
         routes: Mapping[tuple[str, str], Route],
+        tool_options: tuple[bool, bool],
     ) -> None:
         self.names = names
         self.api_keys = api_keys
         self.routes = routes
+        self.tool_options = tool_options
         self.metrics = Metrics(names[0])
         self.ready = not os.environ.get("STANDIN_NEVER_READY")
         self.fails = bool(os.environ.get("STANDIN_FAILS"))
