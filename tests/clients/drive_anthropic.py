@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import anthropic
-from common import (
+from driver import (
     PNG,
     QUESTION,
     SCHEMA,

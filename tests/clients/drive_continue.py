@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import (
+from driver import (
     BEST,
     DIMENSIONS,
     DOCUMENTS,

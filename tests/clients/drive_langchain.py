@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from common import (
+from driver import (
     DIMENSIONS,
     DOCUMENTS,
     PNG,

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import PNG, QUESTION, Target, drive, errors, fits, in_parts
+from driver import PNG, QUESTION, Target, drive, errors, fits, in_parts
 
 PROGRAM = Path(sys.executable).with_name("llm")
 

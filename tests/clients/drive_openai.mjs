@@ -1,4 +1,4 @@
-// OpenAI's own SDK for JavaScript, in Node: the same as drive_openai.py. Target and result: common.py.
+// OpenAI's own SDK for JavaScript, in Node: the same as drive_openai.py. Target and result: driver.py.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import openai
-from common import (
+from driver import (
     BEST,
     DIMENSIONS,
     DOCUMENTS,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-from common import Target
+from driver import Target
 
 SECONDS = 100
 

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DRIVERS = ROOT / "tests" / "clients"
 sys.path.append(str(DRIVERS))
-from common import Target, given  # noqa: E402
+from driver import Target, given  # noqa: E402
 
 CACHE = ROOT / ".cache" / "clients"
 DRIVER_SECONDS = 180
