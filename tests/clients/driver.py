@@ -86,11 +86,11 @@ def given(target: Target) -> dict[str, Any]:
 
 
 def drive(features: Mapping[str, Feature]) -> None:
-    """The features that wait run beside the others."""
+    """The features that wait begin first, and run beside the others."""
     target = Target(**json.load(sys.stdin)["target"])
-    waiting = [name for name in features if name in WAITING]
-    with ThreadPoolExecutor(len(waiting) + 1) as pool:
-        tried = {name: pool.submit(_try, features[name], target) for name in [*waiting, *features]}
+    order = sorted(features, key=lambda name: name not in WAITING)
+    with ThreadPoolExecutor(len(WAITING) + 1) as pool:
+        tried = {name: pool.submit(_try, features[name], target) for name in order}
         found = {name: tried[name].result() for name in features}
     json.dump(found, sys.stdout)
 
