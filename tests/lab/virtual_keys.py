@@ -1,9 +1,10 @@
-"""A virtual key for tests."""
+"""Virtual keys for tests."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,11 +15,18 @@ from .fixtures import SECRETS, Door, address
 
 @pytest.fixture
 def virtual_key(door: Door, host: Host) -> Iterator[str]:
+    with made(host, "sk-a-virtual-key-of-the-tests", key_alias="tests", models=["pair", "new"]) as key:
+        yield key
+
+
+@contextmanager
+def made(host: Host, key: str, **settings: Any) -> Iterator[str]:
     """A virtual key from LiteLLM's own API, which Caddy does not expose."""
-    key = "sk-a-virtual-key-of-the-tests"
-    _litellm(host, "/key/generate", {"key": key, "key_alias": "tests", "models": ["pair", "new"]})
-    yield key
-    _litellm(host, "/key/delete", {"key_aliases": ["tests"]})
+    _litellm(host, "/key/generate", {"key": key, **settings})
+    try:
+        yield key
+    finally:
+        _litellm(host, "/key/delete", {"key_aliases": [settings["key_alias"]]})
 
 
 def _litellm(host: Host, path: str, body: dict[str, Any]) -> str:
