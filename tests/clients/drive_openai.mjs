@@ -91,8 +91,12 @@ const features = {
   },
   "streamed transcription": async () => {
     const parts = [];
-    for await (const event of await transcribe({ stream: true })) parts.push(event.choices[0].delta.content ?? "");
-    assert(parts.length > 3 && parts.join("").includes(`${sound.length} bytes`), JSON.stringify(parts));
+    for await (const event of await transcribe({ stream: true })) parts.push(event.delta ?? "");
+    assert(parts.length > 1 && parts.join("").includes(`${sound.length} bytes`), JSON.stringify(parts));
+  },
+  "transcription as text": async () => {
+    const answer = await transcribe({ response_format: "text" });
+    assert(answer.includes(`${sound.length} bytes`) && !answer.includes("{"), answer);
   },
   speech: async () => {
     const body = { model: models.tts, voice: "alloy", input: shared.question, response_format: "wav" };

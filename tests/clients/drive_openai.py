@@ -101,9 +101,14 @@ def verbose(target: Target) -> None:
 
 
 def streamed(target: Target) -> None:
-    """vLLM's events are not those of OpenAI: the SDK passes on what is in them."""
-    parts = [event.choices[0]["delta"].get("content", "") for event in transcribed(target, stream=True)]
-    assert len(parts) > 3 and f"{len(recording())} bytes" in "".join(parts), parts
+    *deltas, done = transcribed(target, stream=True)
+    assert done.type == "transcript.text.done" and f"{len(recording())} bytes" in done.text, done
+    assert "".join(event.delta for event in deltas) == done.text
+
+
+def plain_text(target: Target) -> None:
+    answer = transcribed(target, response_format="text")
+    assert isinstance(answer, str) and f"{len(recording())} bytes" in answer and "{" not in answer, answer
 
 
 def speech(target: Target) -> None:
@@ -162,6 +167,7 @@ if __name__ == "__main__":
             "transcription": transcription,
             "verbose transcription": verbose,
             "streamed transcription": streamed,
+            "transcription as text": plain_text,
             "speech": speech,
             "images": images,
             "image edits": edits,
