@@ -12,7 +12,7 @@ from urllib.parse import quote
 Lines = tuple[bytes, ...]
 
 SEED = 20261124
-WELL_FORMED = re.compile(rb"Authorization: Bearer [!-~]+")
+WELL_FORMED = re.compile(rb"Authorization: (?i:bearer)[ \t]+([!-~]+)[ \t]*")
 TYPICAL = 50  # alterations of each sort, per key
 FUZZ = 200
 AROUND = (
@@ -124,10 +124,11 @@ LENGTHS = (1, 2, 1000, 8000, 31_000, 65_536)
 def forged(keys: Sequence[str], seed: int = SEED) -> list[Lines]:
     """Lines of a request's head, the same every time. keys: all that are right.
 
-    Left out is what means the right thing: blanks around a header's value are no part of it (RFC 9110, 5.5).
+    Left out is what means the right thing: blanks around a header's value are no part of it (RFC 9110, 5.5), and the
+    scheme may have any case (RFC 9110, 11.1).
     """
     dice = random.Random(seed)
-    right = {b"Authorization: Bearer " + key.encode() for key in keys}
+    right = {key.encode() for key in keys}
     found: dict[Lines, None] = {}
     for key in keys:
         found |= dict.fromkeys(_header(f"Bearer {value}") for value in _altered(key, dice))
@@ -136,7 +137,12 @@ def forged(keys: Sequence[str], seed: int = SEED) -> list[Lines]:
         found |= {_header(f"Bearer {value}"): None, _header(value): None}
     found |= {(): None, _header(""): None, _header("Bearer"): None, _header("Bearer "): None, _header(" , "): None}
     found |= dict.fromkeys(_random(dice))
-    return [lines for lines in found if not (len(lines) == 1 and lines[0] in right)]
+    return [lines for lines in found if not (len(lines) == 1 and _key(lines[0]) in right)]
+
+
+def _key(line: bytes) -> bytes:
+    match = WELL_FORMED.fullmatch(line)
+    return match[1] if match else b""
 
 
 def well_formed(lines: Lines) -> bool:

@@ -228,7 +228,8 @@ def test_of_all_that_litellm_has_clients_reach_what_is_theirs(door: Door, host: 
     paths = [re.sub(r"\{[^}]+\}", "x", path) for path in listed]
     assert len(paths) > 500
     theirs = re.compile(f"/v1/{role_variable('caddy_api_paths').strip()}")
-    rest = [path for path in paths if path != "/" and not theirs.fullmatch(path)]
+    said = re.compile("/v1/(batches|files).*")  # 501, with what there is instead
+    rest = [path for path in paths if path != "/" and not theirs.fullmatch(path) and not said.fullmatch(path)]
     through_others = [f"/models/pair{path}" for path in rest if not path.startswith("/v1/")]
     targets = [*rest, *through_others, *(f"/open/pair{path}" for path in rest)]
     for method in ("GET", "POST"):

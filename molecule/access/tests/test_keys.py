@@ -60,7 +60,7 @@ def test_makes_keys_and_writes_them_to_a_file_of_the_admins_alone(keys: Keys, do
     assert stat.S_IMODE(keys.file.stat().st_mode) == 0o600
     assert set(keys.values()) == {"team", "batch"}
     assert ask(door, "pair", keys.values()["team"]) == 200
-    assert ask(door, "closed", keys.values()["team"]) == 403
+    assert ask(door, "closed", keys.values()["team"]) == 404
     assert str(keys.file) in run.messages
 
 

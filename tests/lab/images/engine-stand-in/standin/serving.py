@@ -25,6 +25,8 @@ QUIET = ("/health", "/metrics", "/ping")
 HOP_HEADERS = ("Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Real-IP")
 """What a proxy in front sets or must not let through, of every request on stderr."""
 ERROR_TYPES = {400: "BadRequestError", 404: "NotFoundError", 422: "UnprocessableEntityError"}
+ENDS_THE_ENGINE = b"STANDIN: end"
+"""In a request: what a request does that an engine cannot bear."""
 JSON_LIMIT = 64 * 1024 * 1024
 
 Item = TypeVar("Item")
@@ -179,6 +181,9 @@ class Exchange(BaseHTTPRequestHandler):
             raw += block
             if len(raw) > JSON_LIMIT:
                 raise Refused(400, "the body is too long for JSON")
+        if ENDS_THE_ENGINE in raw:
+            say("ERROR EngineCore encountered a fatal error.")
+            os._exit(0)  # as vLLM does, whose API server ends well when its engine core dies
         try:
             request = json.loads(bytes(raw))
         except ValueError:
