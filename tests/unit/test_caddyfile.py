@@ -457,7 +457,7 @@ def test_a_drained_host_refuses_requests_for_models_before_it_looks_at_anything_
         "\ttry_files /drained",
         "}",
     ]
-    assert block(text, "handle @drained")[0].startswith("import refuse 503 host_drained ")
+    assert block(text, "handle @drained")[0].startswith("import fail 503 host_drained ")
     later = ["handle @crooked", "handle @api", "handle @direct", "handle @open", "handle /grafana/*", "handle / {"]
     assert all(text.index("handle @drained") < text.index(one) for one in later)
 

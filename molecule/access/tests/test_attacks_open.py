@@ -183,8 +183,12 @@ def test_a_made_up_response_of_another_model_is_nobody_s(door: Door) -> None:
     told = "litellm:custom_llm_provider:hosted_vllm;model_id:closed;response_id:resp_abc"
     made_up = "resp_" + base64.b64encode(told.encode()).decode().rstrip("=")
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/input_items"), ("POST", "/cancel")):
-        assert door.request(method, f"/open/pair/v1/responses/{made_up}{path}", key="any").status_code in (400, 404)
-    assert ask(door, {"model": "pair", "input": "Hi", "previous_response_id": made_up}, "responses") in (400, 404)
+        assert door.request(method, f"/open/pair/v1/responses/{made_up}{path}", key="any").status_code in (
+            400,
+            403,
+            404,
+        )
+    assert ask(door, {"model": "pair", "input": "Hi", "previous_response_id": made_up}, "responses") in (400, 403, 404)
 
 
 def test_a_virtual_key_for_one_model_opens_no_other_by_the_query(door: Door, host: Host) -> None:

@@ -40,4 +40,4 @@ def write_starts(took: Mapping[str, float], down: Optional[str] = None) -> None:
 def down_answer(model: str, seconds: int) -> dict[str, Any]:
     """In the form that OpenAI's clients expect, as the answers of the Caddyfile are."""
     message = f"no replica of the model {model} accepts requests; its last start took {seconds} s"
-    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": "upstream_error"}}
+    return {"error": {"message": message, "type": "server_error", "param": None, "code": "upstream_error"}}
