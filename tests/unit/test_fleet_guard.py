@@ -102,6 +102,7 @@ def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     application = Application()
     found = SimpleNamespace(
         application=application,
+        logging=type("Logging", (), {}),
         router=type("Router", (), {"async_function_with_fallbacks_common_utils": plain_fallbacks}),
         whisper=type("OpenAIWhisperAudioTranscriptionConfig", (), {"transform_audio_transcription_request": None}),
         app=SimpleNamespace(middleware_stack=application),
@@ -124,6 +125,8 @@ def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         "litellm": {},
         "litellm.integrations": {},
         "litellm.integrations.custom_logger": {"CustomLogger": object},
+        "litellm.litellm_core_utils": {},
+        "litellm.litellm_core_utils.litellm_logging": {"Logging": found.logging},
         "litellm.llms": {},
         "litellm.llms.base_llm": {},
         "litellm.llms.base_llm.audio_transcription": {},

@@ -48,6 +48,7 @@ from typing import Any
 import httpx
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils.litellm_logging import Logging
 from litellm.llms.base_llm.audio_transcription.transformation import AudioTranscriptionRequestData
 from litellm.llms.custom_httpx.aiohttp_transport import AiohttpResponseStream
 from litellm.llms.openai.transcriptions.whisper_transformation import OpenAIWhisperAudioTranscriptionConfig
@@ -472,6 +473,8 @@ def _install(app: Any) -> None:
         app.middleware_stack = Gate(app.middleware_stack, Keys(_valid), _asker)
     if AiohttpResponseStream.__aiter__.__name__ == "__aiter__":  # LiteLLM's own
         AiohttpResponseStream.__aiter__ = _limited(AiohttpResponseStream.__aiter__)
+    # It looks for a reason why a request cost nothing; for models without a price that took an eighth of the time.
+    Logging._record_zero_cost_diagnostic = lambda *_given, **_named: None
     OpenAIWhisperAudioTranscriptionConfig.transform_audio_transcription_request = _as_asked
     if Router.async_function_with_fallbacks_common_utils.__name__ != "instead":
         plain = Router.async_function_with_fallbacks_common_utils
