@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError
 from ansible_collections.inference.fleet.plugins.plugin_utils import failures
-from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Period, price_of, tables
+from ansible_collections.inference.fleet.plugins.plugin_utils.energy import Period, price_of, prices, tables
 from ansible_collections.inference.fleet.plugins.plugin_utils.energy_chart import draw
 
 NEEDED = (
@@ -57,7 +59,14 @@ class ActionModule(ActionBase):
         notes = _notes({host: found for host, found in hosts.items() if found.get("note") or "sums" not in found})
         if notes:
             Display().warning(notes)
-        return {"changed": bool(changed), "files": list(map(str, made)), "note": notes}
+        said = {"prices": prices(read, self._tokens(task_vars), price)} if price is not None else {}
+        return {"changed": bool(changed), "files": list(map(str, made)), "note": notes, **said}
+
+    def _tokens(self, task_vars: Any) -> Iterator[dict[str, Any]]:
+        name = self._task.args.get("tokens")
+        for host in task_vars["ansible_play_hosts_all"] if name else ():
+            text = (task_vars["hostvars"][host].get(name) or {}).get("stdout", "").strip()
+            yield from json.loads(text) if text else ()
 
     def _files(self, read: Any, period: Period, price: float | None, currency: str) -> dict[Path, bytes]:
         """Path -> content."""

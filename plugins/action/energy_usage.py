@@ -44,4 +44,5 @@ class ActionModule(ActionBase):
             message = f"{folder}: the host's answer is incomplete, or has output of a login script"
             return {"failed": True, "msg": message}
         found = usage(data.decode("ascii", "replace").splitlines(), period, float(now))
-        return {"changed": False, "sums": [list(one) for one in found.sums], "note": found.note}
+        days = {"first": str(period.first), "last": str(period.last)}
+        return {"changed": False, "sums": [list(one) for one in found.sums], "note": found.note, **days}

@@ -61,6 +61,16 @@ sums:
   elements: list
   sample:
     - ["2026-11-24", "energy", "qwen3-8b", "vllm-qwen3-8b-1", "2026-11-24T03:12:40Z 5f3c1d2e4a6b", 86400.0, 4812.5]
+first:
+  description: The first day of the period.
+  returned: success
+  type: str
+  sample: "2026-11-01"
+last:
+  description: The last day of the period.
+  returned: success
+  type: str
+  sample: "2026-11-30"
 note:
   description: A note about the host, such as that it has stopped writing rows; or empty.
   returned: success

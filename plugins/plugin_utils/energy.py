@@ -137,6 +137,26 @@ class Tables:
     sessions: Any
 
 
+def prices(
+    hosts: Mapping[str, Sequence[Sequence[Any]]], tokens: Iterable[Mapping[str, Any]], price: float
+) -> list[str]:
+    """What the energy of a million tokens cost, for each model with energy and tokens. tokens: of all hosts."""
+    kwh: dict[str, float] = {}
+    for _day, kind, model, _container, _session, _seconds, wh in (one for sums in hosts.values() for one in sums):
+        if kind == ENERGY:
+            kwh[model] = kwh.get(model, 0.0) + wh / 1000
+    count: dict[str, float] = {}
+    for one in tokens:
+        model = str(one.get("model"))
+        count[model] = count.get(model, 0.0) + sum(float(one.get(part) or 0) for part in ("input", "output"))
+    found = []
+    for model in sorted(model for model in kwh if count.get(model)):
+        each = float(f"{kwh[model] * price / count[model] * 1e6:.3g}")
+        used = f"({kwh[model]:.1f} kWh, {count[model] / 1e6:.1f} million tokens)"
+        found.append(f"{model}: price: {{input: {each:g}, output: {each:g}}} {used}")
+    return found
+
+
 def tables(
     hosts: Mapping[str, Sequence[Sequence[Any]]], period: Period, price: Optional[float], currency: str
 ) -> Tables:

@@ -108,6 +108,15 @@ def test_the_files_are_written_once_and_those_that_could_not_be_read_are_named(f
     assert fleet.report(price="0.40", currency="EUR")["changed"]
 
 
+def test_the_energy_of_a_million_tokens_is_a_price_to_paste(fleet: Fleet) -> None:
+    counted = '[{"model": "chat", "input": 1500000, "output": 500000}, {"model": "other", "input": 5, "output": null}]'
+    fleet.task_vars["hostvars"]["gpu1"]["tokens"] = {"stdout": f"{counted}\n"}
+    answer = fleet.report(price="0.30", tokens="tokens")
+    assert answer["prices"] == ["chat: price: {input: 0.015, output: 0.015} (0.1 kWh, 2.0 million tokens)"]
+    assert fleet.report(price="0.30")["prices"] == []
+    assert "prices" not in fleet.report(tokens="tokens")
+
+
 def test_a_chart_may_be_a_picture(fleet: Fleet) -> None:
     (chart,) = [Path(path) for path in fleet.report(format="png")["files"] if path.endswith("png")]
     assert chart.read_bytes().startswith(b"\x89PNG")
