@@ -34,8 +34,9 @@ options:
     type: float
   tokens:
     description:
-      - The name of a variable in which hosts have the tokens of the period, as JSON in C(stdout); a list of mappings with C(model),
-        C(input) and C(output), as LiteLLM counted them. With O(price), the result then has prices of models.
+      - The name of a variable in which hosts have the tokens of the period, as JSON in C(stdout); a list of mappings
+        with C(model), C(input) and C(output), as LiteLLM counted them. With O(price), the result then has prices of
+        models.
     type: str
   currency:
     description: The currency of the price, such as V(EUR).
@@ -85,8 +86,9 @@ files:
   sample: [reports/energy-2026-11-01--2026-11-30-by-day.csv]
 prices:
   description:
-    - What the energy of a million tokens cost, as a C(price) to paste into the entry of a model. Input and output have the same
-      price, since nobody can tell which of the two took the energy. Energy alone, without hardware and people.
+    - What the energy of a million tokens cost, as a C(price) to paste into the entry of a model. Input and output
+      have the same price, since nobody can tell which of the two took the energy. Energy alone, without hardware and
+      people.
   returned: success, with O(price) and O(tokens)
   type: list
   elements: str
