@@ -48,6 +48,7 @@ def stream(door: Door, path: str) -> tuple[int, bool]:
     return tokens, ended
 
 
+@pytest.mark.extended
 def test_streams_end_whole_while_new_requests_are_refused_at_once(admin: Admin, door: Door, host: Host) -> None:
     before = identities(host)
     known = len(requests_seen(host, "slow"))

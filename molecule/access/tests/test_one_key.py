@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -159,12 +160,13 @@ def test_a_request_that_ends_its_engine_reaches_no_other_one(door: Door, host: H
 
 
 def test_where_no_replica_is_up_the_answer_says_how_long_a_start_takes(door: Door, host: Host) -> None:
-    with killed(host, door, "vllm-closed-1"):
-        for answer in (
-            door.chat("closed"),
-            door.request("POST", "/v1/messages", json={"model": "closed", **CHAT}),
-            door.request("POST", "/v1/completions", json={"model": "closed", "prompt": "Hi"}),
-        ):
+    asked = {"messages": CHAT, "chat/completions": CHAT, "completions": {"prompt": "Hi"}}
+
+    def ask(path: str) -> Any:
+        return door.request("POST", f"/v1/{path}", json={"model": "closed", **asked[path]})
+
+    with killed(host, door, "vllm-closed-1"), ThreadPoolExecutor() as pool:
+        for answer in pool.map(ask, asked):
             assert answer.status_code == 503
             assert answer.headers["Retry-After"] == "10"
             message = error_of(answer)["message"]
