@@ -180,12 +180,13 @@ def test_a_period_is_its_days(period: str, today: date, first: str, last: str) -
     assert days(period, today) == (first, last)
 
 
-def test_hosts_without_a_gpu_are_not_asked_for_energy(built: Built) -> None:
-    seen = {"gpu1": SimpleNamespace(observation={"containers": [], "gpus": []})}
+@pytest.mark.parametrize(("note", "asked"), [("", False), ("the GPUs have not been read yet", True)])
+def test_hosts_that_are_known_to_have_no_gpu_are_not_asked_for_energy(built: Built, note: str, asked: bool) -> None:
+    seen = {"gpu1": SimpleNamespace(observation={"containers": [], "gpus": [], "gpu_note": note})}
     built.page.live.hosts = lambda: seen  # type: ignore[method-assign]
     found = call(handler(built, "begin"), ["last month", "", "", "day", "", ""], ALICE)
-    assert "energy is measured for those alone" in found[1]
-    assert not built.done
+    assert ("energy is measured for those alone" in found[1]) != asked
+    assert bool(built.done) == asked
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def build(page: Page) -> tuple[Any, list[Any]]:
     def begin(of: str, first_day: str, last_day: str, request: gr.Request, *given: str) -> list[Any]:
         own = first_day, last_day
         seen = page.seen().values()
-        if seen and not any(one.get("fault") or one.get("gpus") for one in seen):
+        if seen and all(map(_has_no_gpu, seen)):
             return ["", parts.empty("No energy", NO_GPU), gr.update(active=False)]
         if of != OTHER:
             own = days(of, datetime.now(UTC).date())
@@ -101,6 +102,11 @@ def days(period: str, today: date) -> tuple[str, str]:
         end = start - timedelta(days=1)
         return str(end.replace(day=1)), str(end)
     return "", ""
+
+
+def _has_no_gpu(seen: Mapping[str, Any]) -> bool:
+    """A host whose GPUs were not read yet, or cannot be read, has a note."""
+    return not (seen.get("fault") or seen.get("gpus") or seen.get("gpu_note", "?"))
 
 
 def _plot(measured: Any, by: str) -> Any:
