@@ -251,6 +251,13 @@ def answers(door: Door, count: int = 20, **options: Any) -> list[int]:
     return [door.request("POST", "/v1/chat/completions", json=body).status_code for _request in range(count)]
 
 
+def answers_of_both(door: Door) -> list[int]:
+    """As `answers`, until the hostile engine has got one too: Caddy looks up the replicas once a second."""
+    found: list[int] = []
+    wait_until(lambda: found.extend(answers(door)) or len(set(found)) > 1, "both replicas are asked")
+    return found
+
+
 def test_a_request_that_ends_an_engine_reaches_no_other(host: Host, door: Door) -> None:
     def arrived() -> int:
         own = sum(one["method"] == "POST" for one in requests_seen(host, "closed"))
@@ -258,7 +265,7 @@ def test_a_request_that_ends_an_engine_reaches_no_other(host: Host, door: Door) 
 
     with engine(host, []):
         before = arrived()
-        found = answers(door)
+        found = answers_of_both(door)
         assert set(found) == {200, 502}
         assert arrived() - before == len(found)
 
@@ -266,7 +273,7 @@ def test_a_request_that_ends_an_engine_reaches_no_other(host: Host, door: Door) 
 def test_a_model_sends_no_request_to_another_one(host: Host, door: Door) -> None:
     before = len(requests_seen(host, "other"))
     with engine(host, REDIRECT):
-        assert set(answers(door)) == {200, 502}
+        assert set(answers_of_both(door)) == {200, 502}
     assert len(requests_seen(host, "other")) == before
 
 
