@@ -32,9 +32,9 @@ def write_starts(took: Mapping[str, float], down: Optional[str] = None) -> None:
         with suppress(OSError):
             put(FILE, json.dumps(known, indent=1, sort_keys=True) + "\n", 0o644)
             if down:
-                os.makedirs(down, mode=0o755, exist_ok=True)
+                os.makedirs(down, mode=0o700, exist_ok=True)
             for model in took if down else ():
-                put(f"{down}/{model}.json", json.dumps(down_answer(model, known[model])), 0o644)
+                put(f"{down}/{model}.json", json.dumps(down_answer(model, known[model])), 0o600)
 
 
 def down_answer(model: str, seconds: int) -> dict[str, Any]:
