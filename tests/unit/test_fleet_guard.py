@@ -122,6 +122,7 @@ def litellm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     for name, content in {
         "fastapi": {"HTTPException": Refusal},
         "httpx": {"ReadError": ConnectionResetError},
+        "openai": {},
         "litellm": {},
         "litellm.integrations": {},
         "litellm.integrations.custom_logger": {"CustomLogger": object},
@@ -202,6 +203,25 @@ def run(*asked: Awaitable[Result]) -> list[Result]:
 
 
 # What LiteLLM alone would do
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ([b"[]"], 400),
+        ([b" ", b"\n[", b"]"], 400),
+        ([b"null"], 400),
+        ([b'"x"'], 400),
+        ([b"5"], 400),
+        ([b' {"model": "a"}'], 0),
+        ([b""], 0),
+        ([b"model=a"], 0),
+    ],
+)
+def test_a_body_that_is_no_object_is_refused(
+    guard: Any, litellm: SimpleNamespace, body: list[bytes], status: int
+) -> None:
+    assert run(ask(litellm, f"Bearer {MASTER}", path="/v1/chat/completions", body=body)) == [status]
 
 
 @pytest.mark.parametrize(("kind", "other"), [("ServiceUnavailableError", ["b"]), ("MidStreamFallbackError", None)])
@@ -418,7 +438,7 @@ def test_litellm_gets_a_body_as_it_was_sent(guard: Any, litellm: SimpleNamespace
 def test_refuses_a_body_of_very_many_parts(
     guard: Any, litellm: SimpleNamespace, sign: bytes, most: int, parts: int
 ) -> None:
-    part = sign * (most // parts)
+    part = b"x" + sign * (most // parts)
     assert run(ask(litellm, f"Bearer {MASTER}", body=[part] * parts)) == [0]
     for rest in ([], [b"discarded", b"and this"]):
         assert run(ask(litellm, f"Bearer {MASTER}", body=[part] * parts + [sign, *rest])) == [400]

@@ -141,10 +141,22 @@ def test_another_model_answers_where_no_replica_is_up_and_only_there(door: Door,
         assert answer.json()["model"] == "other"
 
 
-def test_a_request_that_ends_its_engine_reaches_no_other_one(door: Door, host: Host, key: str) -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda door, key: door.chat("away", key=key, messages=[{"role": "user", "content": "STANDIN: end"}]),
+        lambda door, key: door.request(
+            "POST", "/v1/images/generations", key=key, json={"model": "away", "prompt": "STANDIN: end"}
+        ),
+    ],
+    ids=["chat", "images"],
+)
+def test_a_request_that_ends_its_engine_reaches_no_other_one(
+    door: Door, host: Host, key: str, ask: Callable[[Door, str], Any]
+) -> None:
     """Answered with 502, told in LiteLLM's log with its key and its route, and the engine comes back by itself."""
     before, seen = identities(host), len(requests_seen(host, "other"))
-    answer = door.chat("away", key=key, messages=[{"role": "user", "content": "STANDIN: end"}])
+    answer = ask(door, key)
     assert answer.status_code == 502, answer.text
     assert "the engine of the model ended, or broke the connection" in error_of(answer)["message"]
     assert len(requests_seen(host, "other")) == seen
@@ -153,7 +165,7 @@ def test_a_request_that_ends_its_engine_reaches_no_other_one(door: Door, host: H
     others = [name for name in before if name.startswith("vllm-") and name != "vllm-away-1"]
     assert {name: identities(host)[name] for name in others} == {name: before[name] for name in others}
     log = host.check_output("docker logs --since 3m litellm 2>&1")
-    assert "answered 502 on /v1/chat/completions to the key one-app" in log
+    assert f"answered 502 on {answer.request.path_url} to the key one-app" in log
 
 
 # Right answers
@@ -189,6 +201,24 @@ def test_a_budget_that_is_spent_is_told_and_not_tried_again(door: Door, host: Ho
     error = error_of(answer)
     assert (error["code"], answer.headers["x-should-retry"]) == ("insufficient_quota", "false")
     assert error["message"].startswith("the key 'poor-app' has spent its budget of 1e-09 USD a 30d")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("chat/completions", [], "expected a JSON object"),
+        ("chat/completions", {**CHAT, "model": "pair", "api_base": "http://1.1.1.1"}, "not accepted here: api_base"),
+        ("chat/completions", {**CHAT}, "model"),
+        ("completions", {"model": "pair", "prompt": 5}, ""),
+        ("rerank", {"model": "judge", "query": 5, "documents": ["a"]}, "form that this route expects"),
+        ("messages", {"model": "pair", "max_tokens": 4, "messages": [5]}, ""),
+        ("embeddings", {"model": "tiny-embedding", "input": "Hi", "dimensions": 99_999}, "dimensions"),
+    ],
+)
+def test_a_mistake_of_the_client_is_told_as_one(door: Door, path: str, body: Any, words: str) -> None:
+    answer = door.request("POST", f"/v1/{path}", json=body)
+    assert answer.status_code == 400, answer.text
+    assert words in error_of(answer)["message"]
 
 
 @pytest.mark.parametrize(

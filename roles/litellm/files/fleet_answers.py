@@ -48,9 +48,20 @@ _INSIDE = (
 )
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\)|\bFile \"/|site-packages")
 _UNKNOWN = re.compile(
-    r"Invalid model name passed in model=(?P<name>.*?)(?:\. Call |$)|[Mm]odel [`'](?P<other>[^`']+)[`'] "
+    r"Invalid model name passed in model=(?P<name>.*?)(?:\. Call |$)"
+    r"|[Mm]odel [`'](?P<other>[^`']+)[`'] (?:is not available|does not exist|is not in|not found|$)"
 )
-_PYTHON = re.compile(r"object has no attribute|argument of type|not subscriptable|unhashable type|indices must be")
+# What Python, pydantic and LiteLLM say of a request that has not the form that they take for granted.
+_PYTHON = re.compile(
+    r"object has no attribute|argument of type|not subscriptable|unhashable type|indices must be|object is not iterable"
+    r"|multiple values for|unexpected keyword|dictionary update sequence|validation error|Unmapped prompt format"
+    r"|zero-length, empty document|invalid literal for|could not convert|not supported between instances"
+    r"|Unable to get json response|must be a (valid )?dict|expected str"
+)
+_OF_THE_INSIDE = re.compile(r"(?i)litellm|general_settings|hosted_vllm|BerriAI|pydantic|proxy log")
+_REFUSED = re.compile(r"(?:Rejected Request: )?(?P<name>[\w.]+) is not allowed in request body")
+_OF_A_KEY = re.compile(r"(?i)\bkey\b|token|expired|authentication error, no")
+FORM = "the request has not the form that this route expects: look at the types of its fields"
 _LIMIT = re.compile(r"Rate limit exceeded for .*Limit type: (?P<type>\w+)\. Current limit: (?P<most>\d+)", re.DOTALL)
 
 
@@ -96,13 +107,21 @@ def told(status: int, body: bytes, asker: Asker, wanted: str = "") -> Told:
     denied = status == 403 and "model" in kind
     if denied or (unknown and status in (400, 404)):
         name = wanted or (unknown and (unknown["name"] or unknown["other"])) or ""
+        if name == "None":
+            return Told(400, "model: missing; expected the name of a model", "bad_request")
         return Told(404, _no_model(name, asker), "model_not_found")
     if limit:
         return _limited(limit["type"], limit["most"], asker)
     if kind == "budget_exceeded" or raw.startswith("Budget has been exceeded"):
         return Told(429, _spent(asker), "insufficient_quota", ((b"x-should-retry", b"false"),))
+    if refused := _REFUSED.search(raw):
+        return Told(400, f"not accepted here: {refused['name']}", "bad_request")
+    if status == 401 and not _OF_A_KEY.search(raw):
+        status = 400  # LiteLLM reads the body while it looks at the key, which the guard has found valid
     if status == 401:
         return Told(401, "unknown, expired or blocked key", "invalid_api_key")
+    if status in (422, 500) and _PYTHON.search(raw):
+        status = 400
     if status == 422:
         status = 400  # FastAPI's, for a field that is missing
     if status >= 500 and "Cannot connect to host" in raw:
@@ -125,9 +144,11 @@ def plain(text: str) -> str:
     if _TRACEBACK.search(text):
         return "an error inside of the service; the log of LiteLLM on the host has it"
     if _PYTHON.search(text):
-        return "the request has not the form that this route expects"
+        return FORM
     for pattern, shown in _INSIDE:
         text = pattern.sub(shown, text)
+    if _OF_THE_INSIDE.search(text):
+        return "the request has parts that are not accepted here, or that the model does not have"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

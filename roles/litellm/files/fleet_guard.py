@@ -46,6 +46,7 @@ from time import monotonic
 from typing import Any
 
 import httpx
+import openai
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.litellm_logging import Logging
@@ -214,6 +215,9 @@ class Gate:
             return await _respond(
                 send, 400, "the body has too many objects, lists, fields or commas", "invalid_request"
             )
+
+        if scope["path"].startswith("/v1/") and scope["method"] == "POST" and not _is_object(parts):
+            return await _respond(send, 400, "expected a JSON object as the body", "bad_request")
 
         async def read() -> MutableMapping[str, Any]:
             return parts.popleft() if parts else await receive()
@@ -420,6 +424,12 @@ async def _read(receive: Receive) -> deque[MutableMapping[str, Any]] | None:
     return parts
 
 
+def _is_object(parts: Iterable[MutableMapping[str, Any]]) -> bool:
+    """Whether the body is empty, a form, or begins as an object does. Of anything else LiteLLM makes a 500."""
+    start = next((found for part in parts if (found := part.get("body", b"").lstrip())), b"{")
+    return not start.startswith((b"[", b'"', b"null", b"true", b"false", *(str(digit).encode() for digit in range(10))))
+
+
 async def _discard(receive: Receive) -> None:
     """Reads the rest of a body: a connection that is closed before is reset, and the answer may be lost with it."""
     while (await receive()).get("more_body"):
@@ -473,6 +483,7 @@ def _install(app: Any) -> None:
         app.middleware_stack = Gate(app.middleware_stack, Keys(_valid), _asker)
     if AiohttpResponseStream.__aiter__.__name__ == "__aiter__":  # LiteLLM's own
         AiohttpResponseStream.__aiter__ = _limited(AiohttpResponseStream.__aiter__)
+    openai.DEFAULT_MAX_RETRIES = 0  # which LiteLLM takes for speech and transcriptions
     # It looks for a reason why a request cost nothing; for models without a price that took an eighth of the time.
     Logging._record_zero_cost_diagnostic = lambda *_given, **_named: None
     OpenAIWhisperAudioTranscriptionConfig.transform_audio_transcription_request = _as_asked
