@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from lab.fixtures import Door, identities, inspect, requests_seen, wait_until
+from lab.fixtures import Admin, Door, identities, inspect, requests_seen, wait_until
 from lab.raw import Wire
 from lab.virtual_keys import made
 from testinfra.host import Host
@@ -258,3 +258,46 @@ def test_a_start_is_remembered_for_what_caddy_says(host: Host) -> None:
     said = json.loads(host.check_output("cat /etc/inference-fleet/caddy/down/closed.json"))
     assert "its last start took" in said["error"]["message"]
     assert inspect(host, "caddy")["caddy"]["State"]["Running"]
+
+
+@pytest.mark.extended
+def test_a_request_whose_real_engine_dies_is_502_and_the_engine_comes_back(door: Door, host: Host) -> None:
+    """vLLM on the CPU: its API server ends well when its engine core dies."""
+    before = identities(host)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(door.chat, "tiny-chat", max_tokens=400, ignore_eos=True)
+        read = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/metrics').read().decode())"
+        running = f'docker exec vllm-tiny-chat-1 python3 -c "{read}" | grep -q "^vllm:num_requests_running.* 1"'
+        wait_until(lambda: host.run(running).succeeded, "the engine has the request")
+        (core,) = [
+            line.split()[0]
+            for line in host.check_output("docker top vllm-tiny-chat-1 -eo pid,args").splitlines()
+            if "VLLM::EngineCore" in line
+        ]
+        host.check_output(f"kill -KILL {core}")
+        answer = asked.result()
+    assert answer.status_code in (500, 502), answer.text
+    error_of(answer)
+    wait_until(
+        lambda: identities(host)["vllm-tiny-chat-1"] != before["vllm-tiny-chat-1"], "Docker starts it again", 120
+    )
+    wait_until(lambda: door.chat("tiny-chat").status_code == 200, "it answers again", 600)
+    others = [name for name in before if name.startswith("vllm-") and name != "vllm-tiny-chat-1"]
+    assert {name: identities(host)[name] for name in others} == {name: before[name] for name in others}
+
+
+@pytest.mark.extended
+def test_a_setting_of_litellm_is_used_or_refused(admin: Admin, door: Door, host: Host) -> None:
+    def install(settings: Mapping[str, Any]) -> Any:
+        return admin.play("install", variables={"fleet_litellm": {"restart_wait": 20, "settings": settings}})
+
+    before = identities(host)
+    refused = install({"litellm_settings": {"no_such_setting": 1}})
+    assert refused.status != 0
+    assert "fleet_litellm.settings: no_such_setting: not in the LiteLLM of" in refused.messages
+    assert identities(host) == before
+    assert install({"litellm_settings": {"drop_params": True}}).status == 0
+    assert identities(host)["litellm"] != before["litellm"]
+    assert "drop_params" in host.check_output("cat /etc/inference-fleet/litellm/config.yaml")
+    assert door.chat("pair").status_code == 200
+    assert admin.play("install").status == 0
