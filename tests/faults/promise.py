@@ -151,7 +151,7 @@ class Promise:
         team, anybody = self._keys["faults-team"], self._keys["faults-any"]
         yield "virtual key of two models, chat half", 200, partial(self._ask, "chat", "half", team)
         yield "virtual key of two models, embedding small", 200, partial(self._ask, "embedding", "small", team)
-        yield "virtual key of two models, chat whole", 403, partial(self._ask, "chat", "whole", team)
+        yield "virtual key of two models, chat whole", 404, partial(self._ask, "chat", "whole", team)
         yield "virtual key of all models, chat plain", 200, partial(self._ask, "chat", "plain", anybody)
         yield "direct key, chat half", 200, partial(self._ask, "chat", "half", self._direct, "/models/half/v1")
         yield "open route, chat half", 200, partial(self._ask, "chat", "half", "anything", "/open/half/v1")
