@@ -84,6 +84,7 @@ SPEC = dict(
     timeout=dict(type="int", default=60),
 )
 ADMIN = ("127.0.0.1", 2019)  # Caddy's default
+EMPTY_SECONDS = 5.0  # after a start, until a Caddy without a configuration is one that found none in its file
 POLL_SECONDS = 0.05
 LOAD_SECONDS = 300  # Caddy answers after its shutdown_delay
 CLONE_NEWNET = 0x40000000
@@ -179,7 +180,13 @@ def _work(module: AnsibleModule) -> None:
             raise
         module.exit_json(changed=False, seconds=0.0)  # the container is not there yet
     wanted = _adapted(module, given["name"], given["path"])
-    changed = running != wanted if module.check_mode else reload(running, wanted, caddy)
+    if module.check_mode:
+        changed = running != wanted
+    elif running:
+        changed = reload(running, wanted, caddy)
+    else:  # it serves nobody
+        caddy.load(wanted).result()
+        changed = True
     module.exit_json(changed=changed, seconds=round(time.monotonic() - began, 1))
 
 
@@ -193,8 +200,9 @@ def _adapted(module: AnsibleModule, name: str, path: str) -> Any:
 
 
 def _reached(name: str, ipv6: bool, timeout: float) -> tuple[Running, Any]:
-    """Caddy and its configuration. Raises FleetError if it does not answer in time."""
-    deadline = time.monotonic() + timeout
+    """Caddy and its configuration; an empty one if it has started from a file without sites, as one that was cut off.
+    Raises FleetError if it does not answer in time."""
+    deadline, empty = time.monotonic() + timeout, 0.0
     while True:
         process = ((ask(f"/containers/{name}/json") or {}).get("State") or {}).get("Pid")
         fault = "it does not run"
@@ -205,6 +213,9 @@ def _reached(name: str, ipv6: bool, timeout: float) -> tuple[Running, Any]:
                 if running:
                     return caddy, running
                 fault = "it has no configuration yet"
+                empty = empty or time.monotonic()
+                if time.monotonic() - empty > EMPTY_SECONDS:
+                    return caddy, {}
             except (OSError, http.client.HTTPException, ValueError) as error:
                 fault = f"its administration endpoint does not answer: {error}"
         if time.monotonic() >= deadline:
