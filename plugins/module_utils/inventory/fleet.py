@@ -57,6 +57,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.networks
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.offer import (
     alias_faults,
     fallback_faults,
+    fallbacks_by_name,
     parse_aliases,
 )
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, plain
@@ -347,6 +348,7 @@ class Fleet:
         data["logs"] = self.logs.public()
         data["monitoring"] = self.monitoring.public() if self.monitoring else None
         data["recipe_names"] = sorted({*SHIPPED, *self.recipes})
+        data["fallbacks"] = fallbacks_by_name(self.models, self.aliases)
         data["needs_gpus"] = self.needs_gpus
         rules = {name: secret_rule(name) for name in self.given_secrets}
         data["secret_prefixes"] = {name: rule.prefix for name, rule in rules.items() if rule.prefix}

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Optional
 
-from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import NUMBER, Fields, below
-from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show, unquoted
+from ansible_collections.inference.fleet.plugins.module_utils.inventory.parse import Fields, below
+from ansible_collections.inference.fleet.plugins.module_utils.system.faults import FleetError, nearest, show
 
 MILLION = 1_000_000
 # Type of a model -> the parts of a price that LiteLLM 1.106.2 counts for it.
@@ -51,7 +50,7 @@ class Price:
     @classmethod
     def parse(cls, data: object, path: str) -> Price:
         with Fields(data, path) as read:
-            return cls(**{one.name: _amount(read, one.name) for one in fields(cls)})
+            return cls(**{one.name: read.amount(one.name) for one in fields(cls)})
 
     @property
     def given(self) -> dict[str, float]:
@@ -62,16 +61,6 @@ class Price:
         if type == "tts" and self.input is not None:
             return {"input_cost_per_character": self.input / MILLION}
         return {_PARAMETERS[name][0]: value / _PARAMETERS[name][1] for name, value in self.given.items()}
-
-
-def _amount(read: Fields, name: str) -> Optional[float]:
-    value = read.raw(name)
-    if value is None:
-        return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return float(value)
-    read.fault(name, f"expected a number of USD of at least 0, got {show(value)}{unquoted(value, NUMBER)}")
-    return None
 
 
 def price_fault(type: str, price: Optional[Price]) -> Optional[str]:
@@ -108,6 +97,16 @@ def alias_faults(aliases: Mapping[str, str], models: Collection[str]) -> Iterato
             yield f"{path}: {target!r} is an alias itself; expected the model {aliases[target]!r}"
         elif target not in models:
             yield f"{path}: the fleet has no model {target!r}{nearest(target, models)}"
+
+
+def fallbacks_by_name(models: Collection[Any], aliases: Mapping[str, str]) -> list[dict[str, tuple[str, ...]]]:
+    """LiteLLM's list of `fallbacks`: one entry for each name that clients use, so for aliases too."""
+    return [
+        {name: model.fallbacks}
+        for model in models
+        if model.in_gateway and model.fallbacks
+        for name in (model.name, *(alias for alias, target in aliases.items() if target == model.name))
+    ]
 
 
 def fallback_faults(name: str, type: str, fallbacks: Collection[str], others: Mapping[str, Any]) -> Iterator[str]:

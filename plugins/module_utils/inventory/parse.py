@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -118,6 +119,16 @@ class Fields:
             self.fault(key, f"expected {expected} and at most {at_most}, got {show(value)}")
             return at_least
         return self._take(key, default, expected, lambda value: is_whole(value, at_least), hint=hint)
+
+    def amount(self, key: str) -> Optional[float]:
+        """An amount of USD; None if not given."""
+        value = self.raw(key)
+        if value is None:
+            return None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+            return float(value)
+        self.fault(key, f"expected a number of USD of at least 0, got {show(value)}{unquoted(value, NUMBER)}")
+        return None
 
     def flag(self, key: str, default: bool = False) -> bool:
         hint = unquoted(self._data.get(key), "true|false|yes|no|on|off")

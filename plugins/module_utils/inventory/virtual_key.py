@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -93,7 +92,7 @@ class VirtualKey:
                 state=read.one_of("state", STATES, cls.state),
                 models=tuple(sorted(set(read.texts("models")))),
                 allowed_routes=tuple(sorted(set(read.texts("allowed_routes")))),
-                max_budget=_budget(read),
+                max_budget=read.amount("max_budget"),
                 budget_duration=read.text("budget_duration", None, _DURATION, duration),
                 expires=read.nested("expires", _parse_time, None),
                 metadata=_metadata(read),
@@ -157,16 +156,6 @@ def _key(read: Fields) -> Optional[str]:
     if value is None or (isinstance(value, str) and _KEY.fullmatch(value)):
         return value
     read.fault("key", f"expected {_KEY_IS}")
-    return None
-
-
-def _budget(read: Fields) -> Optional[float]:
-    value = read.raw("max_budget")
-    if value is None:
-        return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return float(value)
-    read.fault("max_budget", f"expected a number of USD of at least 0, got {show(value)}")
     return None
 
 

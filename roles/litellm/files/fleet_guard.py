@@ -134,6 +134,11 @@ class Guard(CustomLogger):
         return data
 
 
+def _token(key: str) -> str:
+    """What the database has of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
 class Keys:
     """The keys that LiteLLM has. A key waits for the next query if it is unknown, or has been known for a while."""
 
@@ -147,7 +152,7 @@ class Keys:
     async def has(self, key: str) -> bool:
         if not key.startswith("sk-"):
             return False
-        token = hashlib.sha256(key.encode()).hexdigest()
+        token = _token(key)
         if self._until.get(token, 0) > monotonic():
             return True
         answer = self._waiting.setdefault(token, asyncio.get_running_loop().create_future())
@@ -215,7 +220,6 @@ class Gate:
             return await _respond(
                 send, 400, "the body has too many objects, lists, fields or commas", "invalid_request"
             )
-
         if scope["path"].startswith("/v1/") and scope["method"] == "POST" and not _is_object(parts):
             return await _respond(send, 400, "expected a JSON object as the body", "bad_request")
 
@@ -331,7 +335,7 @@ async def _asker(key: str) -> fleet_answers.Asker:
     names = [str(one.get("model_name")) for one in proxy_server.llm_model_list or []]
     found: list[Any] = []
     if key and not _is_master(key):
-        token = hashlib.sha256(key.encode()).hexdigest()
+        token = _token(key)
         table = proxy_server.prisma_client.db.litellm_verificationtoken
         try:
             found = await asyncio.wait_for(table.find_many(where={"token": {"in": [token]}}), QUERY_SECONDS)
