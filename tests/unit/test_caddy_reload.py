@@ -55,7 +55,7 @@ class Requests(BaseHTTPRequestHandler):
     def _answer(self, status: int, body: Any) -> None:
         self.send_response(status)
         self.end_headers()
-        self.wfile.write(json.dumps(body).encode() if body else b"")
+        self.wfile.write(json.dumps(body).encode() if body or self.command == "GET" else b"")
 
 
 @pytest.fixture
@@ -108,6 +108,18 @@ def test_loads_another_configuration_once(endpoint: Endpoint, run: Run, ipv6: bo
     assert endpoint.running == config("new")
     assert endpoint.rules == set()
     assert not run("new", ipv6=ipv6)["changed"]
+
+
+def test_a_caddy_that_found_no_site_in_its_file_gets_its_configuration(
+    endpoint: Endpoint, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caddy_reload, "EMPTY_SECONDS", 0.1)
+    endpoint.running = None
+    assert run("new", check=True)["changed"]
+    assert endpoint.running is None
+    assert run("new")["changed"]
+    assert endpoint.running == config("new")
+    assert not run("new")["changed"]
 
 
 def test_check_mode_compares(endpoint: Endpoint, run: Run) -> None:
