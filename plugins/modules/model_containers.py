@@ -252,7 +252,11 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.progress im
 from ansible_collections.inference.fleet.plugins.module_utils.engine.replacing import tidied, tidy
 from ansible_collections.inference.fleet.plugins.module_utils.engine.room import Room, arrange
 from ansible_collections.inference.fleet.plugins.module_utils.engine.served import read_served, write_served
-from ansible_collections.inference.fleet.plugins.module_utils.engine.starts import read_starts, write_starts
+from ansible_collections.inference.fleet.plugins.module_utils.engine.starts import (
+    forget_answers,
+    read_starts,
+    write_starts,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.engine.unused_images import unused_images
 from ansible_collections.inference.fleet.plugins.module_utils.engine.versions import remember, version_of
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.devices import (
@@ -347,6 +351,7 @@ def _work(module: AnsibleModule) -> None:
         else:
             outcome = converge(plan, docker, module.params["wait"], say)
             write_starts(outcome.took, fleet.paths.down)
+            forget_answers([model.name for model in fleet.models], fleet.paths.down)
             _remove_compiled(module, docker, outcome)
         after = docker.observe(()) if outcome.done else observed
         remembered = _remember(module, fleet, acting_on, after, outcome)

@@ -105,7 +105,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Container
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import WEIGHT, Container
 from ansible_collections.inference.fleet.plugins.module_utils.engine.docker import Docker
 from ansible_collections.inference.fleet.plugins.module_utils.engine.starts import read_starts
 from ansible_collections.inference.fleet.plugins.module_utils.gateway.takeover import (
@@ -153,6 +153,7 @@ class Pair:
         return bool(seen and seen.ready)
 
     def connect(self) -> None:
+        self.docker.set_weight(self.successor, WEIGHT)
         self.docker.disconnect(self.successor, self._network)
         self.docker.connect(self.successor, self._network, [self.name])
 

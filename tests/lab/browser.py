@@ -83,10 +83,9 @@ class Viewer:
         self.field(id).fill(text)
 
     def choose(self, id: str, option: str) -> None:
-        """An entry of a drop-down list, or, where it takes others, a word of one's own."""
-        field = self.field(id)
-        field.fill(option)
-        field.press("Enter")
+        """An entry of a drop-down list. Enter takes another until the list has followed what was typed."""
+        self.fill(id, option)
+        self.page.get_by_role("option", name=option, exact=True).click()
 
     def code(self, id: str, text: str) -> None:
         """Into an editor of code."""

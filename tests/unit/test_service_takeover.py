@@ -65,6 +65,9 @@ class Host:
     def image_id(self, reference: str) -> str:
         return {"litellm:1": "sha256:1", "litellm:2": "sha256:2"}.get(reference, "")
 
+    def set_weight(self, name: str, weight: int) -> None:
+        self.call(f"weight {name} {weight}")
+
     def disconnect(self, name: str, network: str) -> None:
         self.call(f"disconnect {name} {network}")
         self.change(name, ())
@@ -146,6 +149,7 @@ def test_the_successor_takes_over(host: Host) -> None:
     host.left = 2
     answer = host.run("taken", timeout=30)
     assert host.calls == [
+        "weight litellm-next 1024",
         "disconnect litellm-next fleet-litellm",
         "connect litellm-next fleet-litellm ['litellm']",
         "drain 7 4000 30",
@@ -249,7 +253,7 @@ def test_a_first_start_is_no_replacement(host: Host) -> None:
 
 # The module is killed between two calls to Docker and the kernel, and within a call; the next run's too.
 
-POINTS = range(9)  # more than a takeover has
+POINTS = range(10)  # more than a takeover has
 
 
 @pytest.mark.parametrize("again", POINTS)
@@ -259,7 +263,7 @@ def test_a_run_killed_at_any_point_leaves_one_that_serves_and_the_next_run_leave
 ) -> None:
     host.add("litellm-next")
     killed = host.killed(point, "taken")
-    assert killed == (point < 7)  # disconnect, connect, rule, wait, stop, remove, rename
+    assert killed == (point < 8)  # weight, disconnect, connect, rule, wait, stop, remove, rename
     assert host.serves()
     host.killed(again, "settled")
     assert host.serves()
@@ -275,7 +279,7 @@ def test_a_successor_that_fails_meanwhile_costs_nobody_the_previous_one(host: Ho
     """Up to the moment at which the previous one is stopped."""
     host.add("litellm-next")
     host.killed(point, "taken")
-    if point > 4 or "litellm-next" not in host.containers:
+    if point > 5 or "litellm-next" not in host.containers:
         return
     host.containers["litellm-next"] = replace(host.containers["litellm-next"], health="unhealthy")
     host.killed(again, "settled")
@@ -292,5 +296,5 @@ def test_after_a_reboot_one_is_left_to_start(host: Host, point: int) -> None:
     host.start_again()
     host.run("settled")
     assert {name: one.id for name, one in host.containers.items()} == {
-        "litellm": "id-litellm" if point < 2 else "id-litellm-next"
+        "litellm": "id-litellm" if point < 3 else "id-litellm-next"
     }

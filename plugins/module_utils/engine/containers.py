@@ -35,6 +35,7 @@ CERTIFICATES_MOUNT = "/run/secrets/host-certificates.crt"
 COMPILED_MOUNT = "/var/tmp"
 COMPILED_ROOT = f"{COMPILED_MOUNT}/vllm"
 MODULES = "/tmp/inference-fleet-modules"  # where transformers copies a model's own code to, and imports it from
+WEIGHT, STARTING_WEIGHT = 1024, 256  # of processor time: Docker's default, and until a container has answered a request
 COMPILED = "fleet-compiled-"  # prefix of the volumes with compiled code, one per container and configuration
 
 
@@ -71,7 +72,8 @@ class Spec:
     init is the first process; it reaps zombies, which Docker cannot stop. cpus: the CPUs that it may use, empty for
     all; None in a desired container that may keep those that it has. capabilities: all that its processes have.
     new_privileges: whether a program with setuid may give more to them. memory: bytes, 0 for no limit. user, logs:
-    applied at its creation, and not observed; user: empty for the image's.
+    applied at its creation, and not observed; user: empty for the image's. weight: its share of processor time beside
+    others, where there is too little for all.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Spec:
     memory: int = 0
     user: str = ""
     logs: Logs = field(default_factory=Logs)
+    weight: int = WEIGHT
 
     def resolved(self, image: ImageDefaults) -> Spec:
         """As Docker would report a container created from this."""
@@ -202,7 +205,7 @@ _RECREATE = (
     *("image", "entrypoint", "command", "env", "labels", "devices", "shm_size", "ipc", "init"),
     *("capabilities", "new_privileges", "memory"),
 )
-_IN_PLACE = ("networks", "aliases", "restart", "cpus")
+_IN_PLACE = ("networks", "aliases", "restart", "cpus", "weight")
 
 STAGES = (("pull",), ("rename", "remove", "stop"), ("disconnect", "connect", "update", "create", "start", "unpause"))
 REPLACE = "replace"  # after all stages, while the others are waited for; one replica of a model after the other
@@ -437,7 +440,7 @@ def _steps(
         for network in sorted(set(networks) - kept):
             change = moved if not steps else {}
             steps.append(Action(verb, name, desired, container.id, change, network))
-    for part, detail in (("restart", "restart policy"), ("cpus", "CPU cores")):
+    for part, detail in (("restart", "restart policy"), ("cpus", "CPU cores"), ("weight", "CPU weight")):
         if part in changes:
             steps.append(Action("update", name, desired, container.id, {part: changes[part]}, detail))
     return [*steps, *_state_steps(desired, container, graceful)]

@@ -7,12 +7,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional, Protocol, TypeVar
 
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
     REPLACE,
     STAGES,
+    STARTING_WEIGHT,
+    WEIGHT,
     Action,
     Container,
     Desired,
@@ -51,6 +54,7 @@ class Engine(Waitable, Protocol):
     def disconnect(self, name: str, network: str) -> None: ...
     def set_restart(self, name: str, policy: str) -> None: ...
     def set_cpus(self, name: str, cpus: str) -> None: ...
+    def set_weight(self, name: str, weight: int) -> None: ...
     def create(self, spec: Spec) -> None: ...
     def rename(self, name: str, new: str) -> None: ...
     def refuse(self, name: str) -> None: ...
@@ -207,13 +211,33 @@ def _run_chain(
 
 def _wait(one: Desired, plan: Plan, engine: Engine, outcome: Outcome, say: Callable[[str], None]) -> Optional[str]:
     """The fault of a container that does not get ready, or does not answer a request after its start."""
-    name, began = one.spec.name, time.monotonic()
+    name = one.spec.name
+    if any(action.name == name and action.verb == "start" for action in outcome.done):
+        return _begin(one.model, name, one.ready_timeout, engine, outcome, say)
     seen = plan.untouched.get(name)
-    fault = wait_until_ready(name, engine, engine.is_healthy, one.ready_timeout, seen=seen, say=say)
-    if not fault and any(action.name == name and action.verb == "start" for action in outcome.done):
-        outcome.took[one.model] = time.monotonic() - began
-        fault = engine.trial(name)
-    return fault
+    return wait_until_ready(name, engine, engine.is_healthy, one.ready_timeout, seen=seen, say=say)
+
+
+def _begin(
+    model: str, name: str, timeout: int, engine: Engine, outcome: Outcome, say: Callable[[str], None]
+) -> Optional[str]:
+    """The fault of a container that was started and does not answer a request within `timeout` seconds. Until it does,
+    it gets less processor time than the containers that serve."""
+    began = time.monotonic()
+    _weigh(name, STARTING_WEIGHT, engine)
+    try:
+        fault = wait_until_ready(name, engine, engine.is_healthy, timeout, say=say)
+        if not fault:
+            outcome.took[model] = time.monotonic() - began
+            fault = engine.trial(name)
+        return fault
+    finally:
+        _weigh(name, WEIGHT, engine)
+
+
+def _weigh(name: str, weight: int, engine: Engine) -> None:
+    with suppress(FleetError):  # it may have ended; and what a killed run left, the next plan mends
+        engine.set_weight(name, weight)
 
 
 def _replace_all(actions: Iterable[Action], engine: Engine, outcome: Outcome, say: Callable[[str], None]) -> None:
@@ -226,10 +250,7 @@ def _replace_all(actions: Iterable[Action], engine: Engine, outcome: Outcome, sa
             continue  # without an image; the previous container serves
 
         def serves(name: str, timeout: int = desired.ready_timeout, model: str = desired.model) -> Optional[str]:
-            began = time.monotonic()
-            fault = wait_until_ready(name, engine, engine.is_healthy, timeout, say=say)
-            outcome.took[model] = time.monotonic() - began
-            return fault or engine.trial(name)
+            return _begin(model, name, timeout, engine, outcome, say)
 
         say(f"{action.name}: is replaced ({action.detail})")
         try:
@@ -253,6 +274,8 @@ def _carry_out(action: Action, engine: Engine) -> None:
         engine.create(spec)
     elif verb == "update" and spec and spec.cpus is not None and "cpus" in action.changes:
         engine.set_cpus(name, spec.cpus)
+    elif verb == "update" and spec and "weight" in action.changes:
+        engine.set_weight(name, spec.weight)
     elif verb == "update" and spec:
         engine.set_restart(name, spec.restart)
     elif verb == "rename":

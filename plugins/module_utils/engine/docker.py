@@ -14,6 +14,7 @@ from typing import Any, Optional
 from ansible_collections.inference.fleet.plugins.module_utils.engine.answer import answer
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
     COMPILED,
+    WEIGHT,
     Container,
     ImageDefaults,
     Mount,
@@ -220,6 +221,10 @@ class Docker:
     def set_cpus(self, name: str, cpus: str) -> None:
         with _naming(f"setting the CPUs of container {name}"):
             self._api.update_container(name, cpuset_cpus=cpus)
+
+    def set_weight(self, name: str, weight: int) -> None:
+        with _naming(f"setting the CPU weight of container {name}"):
+            self._api.update_container(name, cpu_shares=weight)
 
     def limits_cpus(self) -> bool:
         """Whether this host's kernel can limit containers to some CPUs."""
@@ -487,6 +492,7 @@ def _container(data: Mapping[str, Any]) -> Container:
             capabilities=_capabilities(host),
             new_privileges=not {_NO_NEW_PRIVILEGES, f"{_NO_NEW_PRIVILEGES}:true"} & {*(host.get("SecurityOpt") or ())},
             memory=host.get("Memory") or 0,
+            weight=host.get("CpuShares") or WEIGHT,
             nodes=tuple(device["PathOnHost"] for device in host.get("Devices") or ()),
         ),
     )

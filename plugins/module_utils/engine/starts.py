@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, Optional
 
@@ -35,6 +35,13 @@ def write_starts(took: Mapping[str, float], down: Optional[str] = None) -> None:
                 os.makedirs(down, mode=0o700, exist_ok=True)
             for model in took if down else ():
                 put(f"{down}/{model}.json", json.dumps(down_answer(model, known[model])), 0o600)
+
+
+def forget_answers(models: Collection[str], down: str) -> None:
+    """Removes from the folder `down` what Caddy would answer for models that are not in the inventory."""
+    with suppress(OSError):
+        for file in {*os.listdir(down)} - {f"{model}.json" for model in models}:
+            os.remove(f"{down}/{file}")
 
 
 def down_answer(model: str, seconds: int) -> dict[str, Any]:

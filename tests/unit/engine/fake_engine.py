@@ -209,6 +209,11 @@ class FakeEngine:
         self._reported("update", name)
         self.change_spec(name, cpus=cpus)
 
+    def set_weight(self, name: str, weight: int) -> None:
+        assert name not in self.foreign, f"the weight of {name}, which is not ours"
+        self._fail("weigh", name)
+        self.change_spec(name, weight=weight)
+
     def _reported(self, verb: str, name: str) -> None:
         assert name not in self.foreign, f"{verb} of {name}, which is not ours"
         self.before()
@@ -225,6 +230,8 @@ class FakeEngine:
         self.containers[name] = replace(self.containers[name], **changes)
 
     def change_spec(self, name: str, **changes: object) -> None:
+        if name not in self.containers:
+            raise FleetError(f"{name}: no such container")
         self.change(name, spec=replace(self.containers[name].spec, **changes))
 
 

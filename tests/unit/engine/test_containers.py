@@ -9,6 +9,8 @@ import pytest
 from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
     COMPILED_MOUNT,
     STAGES,
+    STARTING_WEIGHT,
+    WEIGHT,
     Action,
     ImageDefaults,
     Mount,
@@ -80,6 +82,7 @@ def test_a_container_is_all_that_the_inventory_says_of_it() -> None:
         "memory": 0,
         "user": "",
         "logs": Logs("json-file", "50m", 3),
+        "weight": 1024,
     }
 
 
@@ -471,6 +474,15 @@ def test_the_restart_policy_is_corrected_in_place() -> None:
     assert world.steps() == ["update vllm-a-1 (restart policy)"]
     world.converge()
     assert world.engine.containers["vllm-a-1"].spec.restart == "on-failure"
+
+
+def test_the_weight_that_a_killed_run_left_is_corrected_in_place() -> None:
+    world = converged(cpu("a"))
+    world.engine.set_weight("vllm-a-1", STARTING_WEIGHT)
+    assert world.steps() == ["update vllm-a-1 (CPU weight)"]
+    world.converge()
+    assert world.engine.containers["vllm-a-1"].spec.weight == WEIGHT
+    assert world.steps() == []
 
 
 def test_networks_need_no_correction_of_their_own_where_the_container_is_recreated() -> None:

@@ -7,7 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import Container, Plan
+from ansible_collections.inference.fleet.plugins.module_utils.engine.containers import (
+    STARTING_WEIGHT,
+    WEIGHT,
+    Container,
+    Plan,
+)
 from ansible_collections.inference.fleet.plugins.module_utils.engine.converge import (
     LOG_LINES,
     POLL_SECONDS,
@@ -78,6 +83,34 @@ def test_containers_are_waited_for_side_by_side() -> None:
 
     world.engine.is_healthy = answer_together  # type: ignore[method-assign]
     assert run(world) == ({"vllm-a-1", "vllm-b-1"}, {})
+
+
+@pytest.mark.parametrize("fate", ["serves", "answers errors", "is never ready"])
+def test_until_it_has_answered_a_container_comes_behind_those_that_serve(fate: str) -> None:
+    world = converged(cpu("a"), cpu("b"))
+    world.inventory(cpu("a", image=OWN_IMAGE, ready_timeout=1), cpu("b"))
+    weights: dict[str, list[int]] = {}
+    engine = world.engine
+    set_weight = engine.set_weight
+
+    def weigh(name: str, weight: int) -> None:
+        set_weight(name, weight)
+        weights.setdefault(name, []).append(weight)
+
+    engine.set_weight = weigh  # type: ignore[method-assign]
+    if fate == "answers errors":
+        engine.broken.add(engine.registry[OWN_IMAGE].id)
+    elif fate == "is never ready":
+        engine.unready.add("vllm-a-1-next")
+    world.change(beside={"vllm-a-1"})
+    assert weights == {"vllm-a-1-next": [STARTING_WEIGHT, WEIGHT]}
+    assert {one.spec.weight for one in engine.containers.values()} == {WEIGHT}
+
+
+def test_a_weight_that_cannot_be_set_is_no_fault_of_the_start() -> None:
+    world = World(cpu("a"))
+    world.engine.fails["weigh", "vllm-a-1"] = "no such cgroup"
+    assert run(world) == ({"vllm-a-1"}, {})
 
 
 # Trouble: only what it concerns stops

@@ -611,6 +611,7 @@ def test_a_container_with_gpus_is_given_their_device_nodes_by_name_too(api: Fake
         (lambda host: host.disconnect("a", "net"), "disconnect_container_from_network a net"),
         (lambda host: host.set_restart("a", "no"), "update_container a"),
         (lambda host: host.set_cpus("a", "0,1"), "update_container a"),
+        (lambda host: host.set_weight("a", 256), "update_container a"),
     ],
 )
 def test_calls_docker_as_planned(call: Any, reported: str, api: FakeApi, host: engine.Docker) -> None:
@@ -735,6 +736,7 @@ def test_an_error_of_docker_is_a_fault_that_says_what_was_being_done(
         ),
         (lambda host: host.set_restart("a", "no"), "update_container", "setting the restart policy of container a"),
         (lambda host: host.set_cpus("a", "0"), "update_container", "setting the CPUs of container a"),
+        (lambda host: host.set_weight("a", 256), "update_container", "setting the CPU weight of container a"),
         (lambda host: host.last_lines("a", 1), "logs", "reading the log of container a"),
     ],
 )

@@ -29,3 +29,13 @@ def test_no_start_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     starts.write_starts({}, str(tmp_path / "down"))
     assert list(tmp_path.iterdir()) == []
     assert starts.read_starts() == {}
+
+
+def test_the_answer_of_a_removed_model_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starts, "FILE", str(tmp_path / "starts.json"))
+    down = tmp_path / "down"
+    starts.forget_answers(["a"], str(down))  # a host that has none yet
+    starts.write_starts({"a": 1.0, "b": 2.0}, str(down))
+    (down / "b.json.new").write_text("of a killed run")
+    starts.forget_answers(["a"], str(down))
+    assert [file.name for file in down.iterdir()] == ["a.json"]
