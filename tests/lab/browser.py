@@ -83,9 +83,10 @@ class Viewer:
         self.field(id).fill(text)
 
     def choose(self, id: str, option: str) -> None:
-        """An entry of a drop-down list. Enter takes another until the list has followed what was typed."""
+        """The entry `option` of a drop-down list, or `option: what it is`. Enter takes another one until the list has
+        followed what was typed."""
         self.fill(id, option)
-        self.page.get_by_role("option", name=option, exact=True).click()
+        self.page.get_by_role("option", name=re.compile(f"^{re.escape(option)}(:|$)")).click()
 
     def code(self, id: str, text: str) -> None:
         """Into an editor of code."""
