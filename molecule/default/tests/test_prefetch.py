@@ -18,7 +18,6 @@ from testinfra.host import Host
 testinfra_hosts = ["ansible://real"]
 MB = 10**6
 TOKEN = "hf_known_token"
-# Of a type that LiteLLM does not offer: it need not restart for these tests.
 SERVED = {"name": "served", "type": "stt", "source": "lab/tiny-chat", "devices": {"cpu": True}}
 LARGE = {"name": "large", "type": "chat", "source": "lab/large", "devices": {"cpu": True}, "state": "stopped"}
 PLANTED = {"above": "../../../../../../../root/planted", "option": "--local-dir=/root", "lines": "a\nb.json"}

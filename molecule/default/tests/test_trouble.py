@@ -17,7 +17,6 @@ testinfra_hosts = ["ansible://light"]
 
 
 def model(name: str, **more: Any) -> dict[str, Any]:
-    """Of a type that LiteLLM does not offer: no second LiteLLM starts for these tests."""
     return {"name": name, "type": "stt", "source": f"example/{name}", "devices": {"cpu": True}, **more}
 
 
