@@ -224,7 +224,7 @@ faults:
   type: dict
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Optional
@@ -345,7 +345,7 @@ def _work(module: AnsibleModule) -> None:
             graceful=module.params["wait"] and not module.params["keep_going"],
             unfinished={stands_for(action.name) for action in left},
         )
-        plan = arrange(plan, observed.containers, _room(plan, docker, gpus))
+        plan = arrange(plan, observed.containers, _room(plan, docker, gpus, nodes))
         if module.check_mode:
             outcome = Outcome(ready=probe(plan, docker))
         else:
@@ -400,7 +400,7 @@ def _tidy(
     return actions, docker.observe(images)
 
 
-def _room(plan: Plan, docker: Docker, gpus: _Gpus) -> Room:
+def _room(plan: Plan, docker: Docker, gpus: _Gpus, nodes: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Room:
     chains = plan.replacements().values()
     if not chains:
         return Room()
@@ -408,7 +408,7 @@ def _room(plan: Plan, docker: Docker, gpus: _Gpus) -> Room:
     if gpus.request:
         spare = spare_devices(gpus.request, gpus.plan.given, [chain[0].name for chain in chains])
     used = docker.used_memory(action.name for chain in chains for action in chain)
-    return Room(spare, available(), used, read_starts())
+    return Room(spare, available(), used, read_starts(), nodes)
 
 
 def _remove_compiled(module: AnsibleModule, docker: Docker, outcome: Outcome) -> None:

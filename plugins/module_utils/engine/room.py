@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -24,13 +24,15 @@ class Room:
     """What the host has for successors.
 
     spare: container -> free devices of its kind, for the first container of a model that is replaced. memory: bytes
-    that programs can get. used: container -> bytes that it uses. took: model -> seconds of its last start.
+    that programs can get. used: container -> bytes that it uses. took: model -> seconds of its last start. nodes:
+    the device nodes of devices.
     """
 
     spare: Mapping[str, Devices] = field(default_factory=dict)
     memory: int = 0
     used: Mapping[str, int] = field(default_factory=dict)
     took: Mapping[str, int] = field(default_factory=dict)
+    nodes: Callable[[Devices], Devices] = lambda _devices: ()
 
 
 def arrange(plan: Plan, containers: Iterable[Container], room: Room) -> Plan:
@@ -73,7 +75,7 @@ def _ways(
         else:
             spare = tuple(sorted(own)) if len(own) == len(free) else None
             held[action.name] = frozenset(free)
-            given = replace(desired, spec=replace(desired.spec, devices=free))
+            given = replace(desired, spec=replace(desired.spec, devices=free, nodes=room.nodes(free)))
             yield (replace(_noted(action, "the previous one serves meanwhile"), desired=given, beside=True),)
 
 

@@ -53,6 +53,12 @@ def test_a_free_device_takes_the_successor() -> None:
     assert ways([replaced("vllm-a-1", "G1")], [found("vllm-a-1", "G1")], room) == [(MEANWHILE, True, ("G2",))]
 
 
+def test_the_successor_has_the_nodes_of_its_own_devices() -> None:
+    room = Room({"vllm-a-1": ("G2",)}, 9 * GB, nodes=lambda devices: tuple(f"/dev/{one}" for one in devices))
+    (action,) = arranged([replaced("vllm-a-1", "G1")], [found("vllm-a-1", "G1")], room)
+    assert action.wanted.spec.nodes == ("/dev/G2",)
+
+
 def test_a_model_that_moves_to_other_devices_has_room_there() -> None:
     room = Room(memory=9 * GB)
     assert ways([replaced("vllm-a-1", "G2", "G3")], [found("vllm-a-1", "G1")], room) == [
