@@ -70,7 +70,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 digest:
-  description: Of the state of the containers and of the drain; for O(seen).
+  description: Of the state of the containers, of the drain, and of whether a run began or ended; for O(seen).
   returned: success
   type: str
 containers:
@@ -219,15 +219,15 @@ def _work(module: AnsibleModule) -> None:
     try:
         with Engine() as engine:
             host = Host(engine, given["config_folder"])
-            containers, drained = host.wait(given["seconds"], given["seen"])
+            containers, marks = host.wait(given["seconds"], given["seen"])
             details = host.details(given["cache"], containers) if given["details"] else None
             found = host.now(containers, given["figures"] or bool(details and details["gpus"]))
     except FleetError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        digest=digest(containers, drained),
+        digest=digest(containers, *marks),
         containers=[one.plain() for one in containers],
-        drained_since=drained or None,
+        drained_since=marks[0] or None,
         details=details,
         **found,
     )

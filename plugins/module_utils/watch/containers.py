@@ -85,9 +85,9 @@ def with_answers(containers: Sequence[Seen], answers: Mapping[str, bool]) -> tup
     return tuple(replace(one, ready=answers[one.id]) if one.id in answers else one for one in containers)
 
 
-def digest(containers: Iterable[Seen], drained: str) -> str:
-    """Differs when something differs that a person would want to see at once."""
-    parts = json.dumps([drained, *(asdict(one) for one in containers)])
+def digest(containers: Iterable[Seen], *marks: str) -> str:
+    """Differs when something differs that a person would want to see at once. marks: what else of the host."""
+    parts = json.dumps([*marks, *(asdict(one) for one in containers)])
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 

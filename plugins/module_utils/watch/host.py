@@ -22,6 +22,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.engine.health impo
 from ansible_collections.inference.fleet.plugins.module_utils.gpu.clients import HostContainer
 from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths import (
     CACHE_VOLUME,
+    LOCK,
     RESTORE_RECORD,
     Paths,
     drained_since,
@@ -53,14 +54,15 @@ class Host:
         self._engine = engine
         self._paths = Paths(config_folder)
 
-    def wait(self, seconds: float, seen: str) -> tuple[tuple[Seen, ...], str]:
-        """The containers and since when the host is drained, once their digest is not `seen`, or after the time."""
+    def wait(self, seconds: float, seen: str) -> tuple[tuple[Seen, ...], tuple[str, str]]:
+        """The containers, and since when the host is drained and a run changed it, once their digest is not `seen`, or
+        after the time."""
         deadline = time.monotonic() + seconds
         while True:
-            containers, drained = self._ready(self._engine.ours()), self.drained()
+            containers, marks = self._ready(self._engine.ours()), (self.drained(), self.ran())
             left = deadline - time.monotonic()
-            if left <= 0 or digest(containers, drained) != seen:
-                return containers, drained
+            if left <= 0 or digest(containers, *marks) != seen:
+                return containers, marks
             waits = any(one.may_answer and not one.ready for one in containers)
             self._engine.wait(min(left, AGAIN_S if waits else STILL_S))
 
@@ -92,6 +94,13 @@ class Host:
 
     def drained(self) -> str:
         return text(drained_since(read(self._paths.drained)))
+
+    def ran(self) -> str:
+        """When a run began or ended. It may have partitioned GPUs, which is no event of Docker."""
+        try:
+            return str(os.stat(LOCK).st_mtime_ns)
+        except OSError:  # no run since the last boot
+            return ""
 
     def _ready(self, containers: tuple[Seen, ...]) -> tuple[Seen, ...]:
         asked = [one for one in containers if one.may_answer]

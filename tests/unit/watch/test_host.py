@@ -28,6 +28,7 @@ PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
     monkeypatch.setattr(host_module, "RESTORE_RECORD", str(tmp_path / "restore.json"))
+    monkeypatch.setattr(host_module, "LOCK", str(tmp_path / "lock"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # no nvidia-smi of this machine
     with fake_docker(tmp_path, monkeypatch) as server:
         yield server
@@ -84,6 +85,16 @@ def test_a_drained_host(docker: Docker, ask: Any, tmp_path: Path) -> None:
     (tmp_path / "etc/caddy/drained").write_text("2026-11-24T12:00:00Z\n")
     answer = ask(seconds=30, seen=before["digest"])
     assert (before["drained_since"], answer["drained_since"]) == (None, "2026-11-24T12:00:00Z")
+
+
+def test_the_end_of_a_run_is_seen_though_no_container_changed(docker: Docker, ask: Any, tmp_path: Path) -> None:
+    docker.has(inspected())
+    (tmp_path / "lock").write_text('{"run": "1"}')
+    before = ask()
+    (tmp_path / "lock").write_text("null")
+    began = time.monotonic()
+    assert ask(seconds=30, seen=before["digest"])["digest"] != before["digest"]
+    assert time.monotonic() - began < 5
 
 
 def test_docker_that_does_not_answer_is_a_fault(ask: Any) -> None:
