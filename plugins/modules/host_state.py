@@ -178,8 +178,9 @@ details:
       type: str
     keys:
       description:
-        - The virtual keys with an alias, each with C(alias) and C(spend) (in the currency of the models' prices).
-          Null if LiteLLM does not answer within seconds.
+        - The virtual keys with an alias, each with C(alias), C(spend) (in the currency of the models' prices), and the
+          C(requests) and C(tokens) of the last 24 hours (null without Prometheus).
+        - Null if LiteLLM does not answer within seconds.
       type: list
       elements: dict
     weights:

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional
 from urllib.parse import urlencode
@@ -29,7 +29,7 @@ from ansible_collections.inference.fleet.plugins.module_utils.inventory.paths im
 )
 from ansible_collections.inference.fleet.plugins.module_utils.watch.containers import Seen, digest, with_answers
 from ansible_collections.inference.fleet.plugins.module_utils.watch.engine import Engine
-from ansible_collections.inference.fleet.plugins.module_utils.watch.metrics import QUERIES, firing, rates
+from ansible_collections.inference.fleet.plugins.module_utils.watch.metrics import KEY_QUERIES, QUERIES, firing, rates
 from ansible_collections.inference.fleet.plugins.module_utils.watch.observation import (
     root_certificate,
 )
@@ -68,8 +68,7 @@ class Host:
 
     def now(self, containers: Sequence[Seen], figures: bool) -> dict[str, Any]:
         """What changes by itself. figures: whether nvidia-smi is asked."""
-        addresses = (one.address for one in containers if one.service == "prometheus" and one.status == "running")
-        prometheus = next(filter(None, addresses), "")
+        prometheus = _address(containers, "prometheus")
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(_smi().gpu_figures) if figures else None
             found = ask_prometheus(prometheus) if prometheus else {"metrics": None, "alerts": None}
@@ -80,7 +79,7 @@ class Host:
         """cache: the folder of the weights; empty if they are in a volume of Docker."""
         from ansible_collections.inference.fleet.plugins.module_utils.watch import holdings
 
-        address = next((one.address for one in containers if one.service == "litellm" and one.status == "running"), "")
+        address, prometheus = (_address(containers, name) for name in ("litellm", "prometheus"))
         master_key = read(f"{self._paths.secrets}/master_key") or ""
         folder = cache or text((self._engine.ask(f"/volumes/{CACHE_VOLUME}") or {}).get("Mountpoint"), 4096)
         return {
@@ -88,7 +87,10 @@ class Host:
             "last_restore": last_restore_of_host(),
             "disk": disk(cache or text((self._engine.ask("/info") or {}).get("DockerRootDir"), 4096)),
             "root_certificate": self._root_certificate(),
-            "keys": holdings.spends(address, master_key.strip()) if address and master_key else None,
+            "keys": with_uses(
+                holdings.spends(address, master_key.strip()) if address and master_key else None,
+                ask_uses(prometheus) if prometheus else {},
+            ),
             "weights": holdings.weights(folder) if folder else None,
         }
 
@@ -120,6 +122,35 @@ class Host:
     def _root_certificate(self) -> Optional[str]:
         content = self._engine.archived("caddy", _ROOT, _MOST_ARCHIVE)
         return root_certificate(member(content)) if content else None
+
+
+def _address(containers: Sequence[Seen], service: str) -> str:
+    """Of a service that runs; empty if it does not."""
+    return next((one.address for one in containers if one.service == service and one.status == "running"), "") or ""
+
+
+def ask_uses(address: str, port: int = _PORT) -> dict[str, dict[str, float]]:
+    """Requests and tokens of the last 24 hours by the alias of the virtual key; empty if Prometheus does not answer in
+    time."""
+    connection = http.client.HTTPConnection(address, port, timeout=PROMETHEUS_S)
+    try:
+        paths = {name: f"/api/v1/query?{urlencode({'query': query})}" for name, query in KEY_QUERIES.items()}
+        return {name: rates(_answer(connection, path), "api_key_alias") or {} for name, path in paths.items()}
+    except (OSError, http.client.HTTPException, ValueError):
+        return {}
+    finally:
+        connection.close()
+
+
+def with_uses(
+    keys: Optional[list[dict[str, Any]]], uses: Mapping[str, Mapping[str, float]]
+) -> Optional[list[dict[str, Any]]]:
+    """The keys with what each used; null where Prometheus does not say it."""
+    known = {name: uses.get(name) for name in KEY_QUERIES}
+    return keys and [
+        {**one, **{name: None if use is None else use.get(one["alias"], 0.0) for name, use in known.items()}}
+        for one in keys
+    ]
 
 
 def _smi() -> Any:

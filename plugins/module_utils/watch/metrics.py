@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the inference.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What Prometheus answers: requests and tokens by model, and the alerts that fire. Pure."""
+"""What Prometheus answers: requests and tokens by model and by virtual key, and the alerts that fire. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +14,25 @@ QUERIES: Mapping[str, str] = {
     "requests": "sum by (model) (rate(vllm:request_success_total[1m]))",
     "tokens": "sum by (model) (rate(vllm:generation_tokens_total[1m]))",
 }
+# Of LiteLLM, for the virtual keys with an alias.
+KEY_QUERIES: Mapping[str, str] = {
+    "requests": "sum by (api_key_alias) (increase(litellm_proxy_total_requests_metric_total[1d]))",
+    "tokens": "sum by (api_key_alias) (increase(litellm_total_tokens_metric_total[1d]))",
+}
 _MOST_ALERTS = 100
 
 
-def rates(answer: object) -> Optional[dict[str, float]]:
-    """Model -> value per second. None for what is no answer to an instant query."""
+def rates(answer: object, by: str = "model") -> Optional[dict[str, float]]:
+    """Model, or what the label `by` has -> value. None for what is no answer to an instant query."""
     data = as_mapping(as_mapping(answer).get("data"))
     if data.get("resultType") != "vector":
         return None
     found: dict[str, float] = {}
     for series in map(as_mapping, as_list(data.get("result"))):
-        model = text(as_mapping(series.get("metric")).get("model"))
+        name = text(as_mapping(series.get("metric")).get(by))
         value = number((as_list(series.get("value")) or [None])[-1])
-        if model and value is not None:
-            found[model] = value
+        if name and value is not None:
+            found[name] = value
     return found
 
 

@@ -165,7 +165,7 @@ SEEN: dict[str, Any] = {
     "alerts": [{"name": "ModelDown", "severity": "critical", "since": "2026-11-29T09:30:00Z", "summary": "a is down"}],
     "disk": {"free_bytes": 10**12, "total_bytes": 2 * 10**12},
     "root_certificate": "-----BEGIN CERTIFICATE-----",
-    "keys": [{"alias": "app", "spend": 1.5}],
+    "keys": [{"alias": "app", "spend": 1.5, "requests": 1234.0, "tokens": 56789.0}],
 }
 KEYS = [
     {
@@ -337,6 +337,13 @@ def test_no_text_of_an_energy_report_is_html(name: str) -> None:
         "started": text,
     }
     check(energy.sums(pandas.DataFrame([row]), pandas.DataFrame([row])))
+
+
+def test_a_key_has_its_use_where_monitoring_is_on(snapshot: Snapshot) -> None:
+    (host,) = snapshot.hosts
+    used = {"alias": "app", "spend": 1.5, "requests": 1234.0, "tokens": 56789.0}
+    assert "1,234 requests, 56,789 tokens" in keys.keys(snapshot, {host: {"keys": [used]}})
+    assert " requests, " not in keys.keys(snapshot, {host: {"keys": [{**used, "requests": None}]}})
 
 
 def test_the_end_of_a_long_log_is_shown() -> None:

@@ -210,6 +210,20 @@ def test_what_prometheus_does_not_answer_is_null(monkeypatch: pytest.MonkeyPatch
         assert time.monotonic() - began < 2
 
 
+def test_what_keys_used_is_known_where_prometheus_is() -> None:
+    keys = [{"alias": "app", "spend": 1.5}, {"alias": "idle", "spend": 0.0}]
+    data = {"resultType": "vector", "result": [{"metric": {"api_key_alias": "app"}, "value": [0, "12"]}]}
+    with web("127.0.0.1", 0, **{"api/v1/query": json.dumps({"data": data}).encode()}) as port:
+        uses = host_module.ask_uses("127.0.0.1", port)
+    assert host_module.with_uses(keys, uses) == [
+        {"alias": "app", "spend": 1.5, "requests": 12.0, "tokens": 12.0},
+        {"alias": "idle", "spend": 0.0, "requests": 0.0, "tokens": 0.0},
+    ]
+    unknown = host_module.with_uses(keys, host_module.ask_uses("127.0.0.1", 1))
+    assert unknown == [{**one, "requests": None, "tokens": None} for one in keys]
+    assert host_module.with_uses(None, uses) is None
+
+
 def test_the_service_prometheus_is_the_one_that_is_asked(
     docker: Docker, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ def keys(snapshot: Snapshot, seen: Mapping[str, Any]) -> Markup:
         for host, of in snapshot.hosts.items()
         for one in of.entries("fleet_direct_keys")
     ]
-    head = ("Key", "Host", "Models", "Limits", "Budget", "Spend", "Expires")
+    head = ("Key", "Host", "Models", "Limits", "Budget", "Spend", "Last 24 hours", "Expires")
     blocks = [parts.heading("Virtual keys")]
     if virtual:
         blocks.append(
@@ -52,7 +52,8 @@ def _virtual(snapshot: Snapshot, seen: Mapping[str, Any]) -> Iterator[tuple[tupl
                 continue
             limits = "; ".join(f"{entry[name]} {words}" for name, words in LIMITS if entry.get(name) is not None)
             budget = entry.get("max_budget")
-            spend = (spent.get(alias) or {}).get("spend")
+            found = spent.get(alias) or {}
+            spend = found.get("spend")
             shown = "-" if spend is None else f"{spend:,.4f}"
             if budget and spend is not None:
                 shown = parts.meter(spend / float(budget), f"{spend:,.2f} of {float(budget):,.2f}")
@@ -64,9 +65,16 @@ def _virtual(snapshot: Snapshot, seen: Mapping[str, Any]) -> Iterator[tuple[tupl
                 limits or "none",
                 f"{budget} per {entry.get('budget_duration', 'ever')}" if budget else "none",
                 shown,
+                _use(found),
                 str(entry.get("expires") or "never"),
             )
             yield row, f"{host}/fleet_keys/{alias}"
+
+
+def _use(found: Mapping[str, Any]) -> str:
+    """Monitoring knows it."""
+    requests, tokens = found.get("requests"), found.get("tokens")
+    return "-" if requests is None or tokens is None else f"{requests:,.0f} requests, {tokens:,.0f} tokens"
 
 
 def value(name: str, text: str) -> Markup:
