@@ -220,15 +220,15 @@ def _work(module: AnsibleModule) -> None:
     try:
         with Engine() as engine:
             host = Host(engine, given["config_folder"])
-            containers, marks = host.wait(given["seconds"], given["seen"])
+            containers, (drained, ran) = host.wait(given["seconds"], given["seen"])
             details = host.details(given["cache"], containers) if given["details"] else None
             found = host.now(containers, given["figures"] or bool(details and details["gpus"]))
     except FleetError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        digest=digest(containers, *marks),
+        digest=digest(containers, drained, ran),
         containers=[one.plain() for one in containers],
-        drained_since=marks[0] or None,
+        drained_since=drained or None,
         details=details,
         **found,
     )

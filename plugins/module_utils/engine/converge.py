@@ -213,22 +213,20 @@ def _wait(one: Desired, plan: Plan, engine: Engine, outcome: Outcome, say: Calla
     """The fault of a container that does not get ready, or does not answer a request after its start."""
     name = one.spec.name
     if any(action.name == name and action.verb == "start" for action in outcome.done):
-        return _begin(one.model, name, one.ready_timeout, engine, outcome, say)
+        return _begin(one, name, engine, outcome, say)
     seen = plan.untouched.get(name)
     return wait_until_ready(name, engine, engine.is_healthy, one.ready_timeout, seen=seen, say=say)
 
 
-def _begin(
-    model: str, name: str, timeout: int, engine: Engine, outcome: Outcome, say: Callable[[str], None]
-) -> Optional[str]:
-    """The fault of a container that was started and does not answer a request within `timeout` seconds. Until it does,
-    it gets less processor time than the containers that serve."""
+def _begin(one: Desired, name: str, engine: Engine, outcome: Outcome, say: Callable[[str], None]) -> Optional[str]:
+    """The fault of a container that was started and does not answer a request in time. Until it does, it gets less
+    processor time than the containers that serve. name: its own, or that of a successor."""
     began = time.monotonic()
     _weigh(name, STARTING_WEIGHT, engine)
     try:
-        fault = wait_until_ready(name, engine, engine.is_healthy, timeout, say=say)
+        fault = wait_until_ready(name, engine, engine.is_healthy, one.ready_timeout, say=say)
         if not fault:
-            outcome.took[model] = time.monotonic() - began
+            outcome.took[one.model] = time.monotonic() - began
             fault = engine.trial(name)
         return fault
     finally:
@@ -249,8 +247,8 @@ def _replace_all(actions: Iterable[Action], engine: Engine, outcome: Outcome, sa
         if not desired or not _may_get_ready(desired, outcome):
             continue  # without an image; the previous container serves
 
-        def serves(name: str, timeout: int = desired.ready_timeout, model: str = desired.model) -> Optional[str]:
-            return _begin(model, name, timeout, engine, outcome, say)
+        def serves(name: str, desired: Desired = desired) -> Optional[str]:
+            return _begin(desired, name, engine, outcome, say)
 
         say(f"{action.name}: is replaced ({action.detail})")
         try:

@@ -134,8 +134,7 @@ def ask_uses(address: str, port: int = _PORT) -> dict[str, dict[str, float]]:
     time."""
     connection = http.client.HTTPConnection(address, port, timeout=PROMETHEUS_S)
     try:
-        paths = {name: f"/api/v1/query?{urlencode({'query': query})}" for name, query in KEY_QUERIES.items()}
-        return {name: rates(_answer(connection, path), "api_key_alias") or {} for name, path in paths.items()}
+        return {name: found or {} for name, found in _values(connection, KEY_QUERIES, "api_key_alias").items()}
     except (OSError, http.client.HTTPException, ValueError):
         return {}
     finally:
@@ -164,14 +163,21 @@ def ask_prometheus(address: str, port: int = _PORT) -> dict[str, Any]:
     """Rates by model and the alerts that fire; None for what Prometheus does not answer in time."""
     connection = http.client.HTTPConnection(address, port, timeout=PROMETHEUS_S)
     try:
-        paths = {name: f"/api/v1/query?{urlencode({'query': query})}" for name, query in QUERIES.items()}
-        metrics = {name: rates(_answer(connection, path)) for name, path in paths.items()}
+        metrics = _values(connection, QUERIES, "model")
         alerts = firing(_answer(connection, "/api/v1/alerts"))
     except (OSError, http.client.HTTPException, ValueError):
         return {"metrics": None, "alerts": None}
     finally:
         connection.close()
     return {"metrics": None if None in metrics.values() else metrics, "alerts": alerts}
+
+
+def _values(
+    connection: http.client.HTTPConnection, queries: Mapping[str, str], by: str
+) -> dict[str, Optional[dict[str, float]]]:
+    """Name of a query -> what `rates` reads of its answer."""
+    paths = {name: f"/api/v1/query?{urlencode({'query': query})}" for name, query in queries.items()}
+    return {name: rates(_answer(connection, path), by) for name, path in paths.items()}
 
 
 def _answer(connection: http.client.HTTPConnection, path: str) -> Any:

@@ -23,7 +23,7 @@ _MOST_ALERTS = 100
 
 
 def rates(answer: object, by: str = "model") -> Optional[dict[str, float]]:
-    """Model, or what the label `by` has -> value. None for what is no answer to an instant query."""
+    """What the label `by` has -> value. None for what is no answer to an instant query."""
     data = as_mapping(as_mapping(answer).get("data"))
     if data.get("resultType") != "vector":
         return None

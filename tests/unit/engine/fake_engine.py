@@ -27,7 +27,8 @@ class FakeEngine:
     engine's words. dies: containers that end as soon as they run, with their exit code. unready:
     containers that run and never answer. broken: IDs of images whose containers get healthy and answer errors. busy:
     container -> requests that never end. refused: IDs of containers that get no new connection. before: called before
-    each call to Docker that changes something. journal: what was called, as `verb name`."""
+    each call to Docker that changes something. journal: what was called, as `verb name`. weights: container -> the CPU
+    weights that it was given."""
 
     def __init__(self, registry: Mapping[str, ImageDefaults], foreign: Iterable[str] = ()) -> None:
         self.registry = registry
@@ -43,6 +44,7 @@ class FakeEngine:
         self.before: Callable[[], object] = lambda: None
         self.logs: dict[str, list[str]] = {}
         self.journal: list[str] = []
+        self.weights: dict[str, list[int]] = {}
         self.compiled: set[str] = set()
         self.host_images: list[HostImage] = []
         self._ids = count(1)
@@ -211,6 +213,7 @@ class FakeEngine:
 
     def set_weight(self, name: str, weight: int) -> None:
         assert name not in self.foreign, f"the weight of {name}, which is not ours"
+        self.weights.setdefault(name, []).append(weight)
         self._fail("weigh", name)
         self.change_spec(name, weight=weight)
 

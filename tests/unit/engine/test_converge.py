@@ -89,21 +89,14 @@ def test_containers_are_waited_for_side_by_side() -> None:
 def test_until_it_has_answered_a_container_comes_behind_those_that_serve(fate: str) -> None:
     world = converged(cpu("a"), cpu("b"))
     world.inventory(cpu("a", image=OWN_IMAGE, ready_timeout=1), cpu("b"))
-    weights: dict[str, list[int]] = {}
     engine = world.engine
-    set_weight = engine.set_weight
-
-    def weigh(name: str, weight: int) -> None:
-        set_weight(name, weight)
-        weights.setdefault(name, []).append(weight)
-
-    engine.set_weight = weigh  # type: ignore[method-assign]
+    engine.weights.clear()
     if fate == "answers errors":
         engine.broken.add(engine.registry[OWN_IMAGE].id)
     elif fate == "is never ready":
         engine.unready.add("vllm-a-1-next")
     world.change(beside={"vllm-a-1"})
-    assert weights == {"vllm-a-1-next": [STARTING_WEIGHT, WEIGHT]}
+    assert engine.weights == {"vllm-a-1-next": [STARTING_WEIGHT, WEIGHT]}
     assert {one.spec.weight for one in engine.containers.values()} == {WEIGHT}
 
 
